@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_VM_MACHINE_H
+#define CALQUE_VM_MACHINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "vm/clock.h"
+#include "vm/device.h"
+#include "vm/digest.h"
+#include "vm/input.h"
+#include "vm/irq.h"
+#include "vm/memory.h"
+#include "vm/run.h"
+#include "vm/vcpu.h"
+
+/* A machine owns everything; there are no globals, so several live in one process.
+ *
+ * Lock: `lock` guards device state, the clock's queue, the memory map and run control. It is taken
+ * for device accesses, timer callbacks, input delivery and monitor commands, never while guest
+ * code runs. */
+struct machine {
+    struct log log;
+    pthread_mutex_t lock;
+    struct arena arena;
+    struct address_space mem, io;
+    struct vm_clock clock;
+    struct device *devices, **devices_tail;
+    struct vcpu **cpus;
+    unsigned ncpus;
+    struct run_control run;
+    struct input_source *sources;
+    unsigned nsources;
+    pthread_mutex_t input_lock;
+    struct input_event *input_head, **input_tail;
+    atomic_bool input_waiting;
+    struct digest_tree digest;
+    uint64_t ram_size; /* bytes of RAM: arena offsets [0, ram_size) */
+};
+
+/* ram_size bytes of RAM at arena offset 0, plus `extra` bytes for ROM and video memory. */
+bool machine_init(struct machine *m, uint64_t ram_size, uint64_t extra, struct error *err);
+void machine_destroy(struct machine *m);
+bool machine_add_cpu(struct machine *m, struct vcpu *v);
+
+static inline void machine_lock(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+}
+static inline void machine_unlock(struct machine *m)
+{
+    pthread_mutex_unlock(&m->lock);
+}
+
+#endif

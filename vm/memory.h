@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_VM_MEMORY_H
+#define CALQUE_VM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Address spaces (guest-physical memory, I/O ports) made of regions that may overlap.
+ *
+ * All bytes the machine stores (RAM, ROM, video memory) live in one memfd-backed *arena*; a memory
+ * region shows a window of it. A page of the arena is identified by its offset, wherever and
+ * however often the memory map shows it: keys of decoded code, dirty logs and digests use arena
+ * offsets, so aliases meet and a changed map changes no key.
+ *
+ * Regions have a base, a size and a priority; where enabled regions overlap, the one with the
+ * higher priority answers (equal: the one added later). The result is kept as a flat sorted list
+ * of ranges, rebuilt when a region changes. `generation` then increases and listeners (CPUs) drop
+ * what they derived from the map. */
+
+#define VM_PAGE_SHIFT 12
+#define VM_PAGE_SIZE (1u << VM_PAGE_SHIFT)
+#define ARENA_NONE UINT64_MAX
+
+struct log;
+struct error;
+
+struct region_ops {
+    /* offset is relative to the region; size is 1, 2, 4 or 8 and within [min_size, max_size]. */
+    uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
+    void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
+    /* Access sizes the chip has (0 means 1 and 4). A wider access is split, low address first; a
+     * narrower one reads the wider unit and takes its part, or, for a write, is widened with the
+     * value shifted to its lane and zeros elsewhere. */
+    uint8_t min_size, max_size;
+};
+
+enum region_kind { REGION_DEVICE, REGION_MEMORY };
+
+struct address_space;
+
+struct region {
+    const char *name;
+    enum region_kind kind;
+    uint64_t base, size;
+    int priority;
+    bool enabled;
+    /* REGION_DEVICE */
+    const struct region_ops *ops;
+    void *opaque;
+    /* REGION_MEMORY: arena offsets of byte 0. ARENA_NONE in read_at: reads as all ones; in
+     * write_at: writes are dropped (ROM). They may differ (PAM: read ROM, write RAM). */
+    uint64_t read_at, write_at;
+    struct address_space *space; /* set while added */
+    uint64_t seq;
+};
+
+/* One piece of the flat view. */
+struct mem_range {
+    uint64_t start, last; /* inclusive */
+    const struct region *region;
+    uint64_t offset; /* of start, within the region */
+};
+
+struct address_space_listener {
+    void (*changed)(void *opaque); /* the flat view changed; called with the machine lock held */
+    void *opaque;
+    struct address_space_listener *next;
+};
+
+struct address_space {
+    const char *name;
+    uint64_t last; /* highest address: 0xffff for ports */
+    struct arena *arena;
+    struct log *log;
+    struct region **regions;
+    size_t nregions;
+    struct mem_range *flat;
+    size_t nflat;
+    uint64_t generation;
+    unsigned transaction; /* > 0: changes are collected */
+    bool stale;
+    uint64_t next_seq;
+    struct address_space_listener *listeners;
+    uint64_t unmapped_accesses;
+};
+
+/* ---- the arena ---- */
+
+/* Per-page flags. A page may be stored to directly only while PAGE_DIRTY_ALL is set and PAGE_CODE
+ * and PAGE_WATCH are clear; otherwise a store goes through arena_store_notify(). */
+enum page_flag {
+    PAGE_DIRTY_DIGEST = 1 << 0,  /* changed since the last digest */
+    PAGE_DIRTY_DISPLAY = 1 << 1, /* changed since the screen was last drawn */
+    PAGE_DIRTY_SAVE = 1 << 2,    /* changed since the last snapshot or migration pass */
+    PAGE_DIRTY_ALL = 7,
+    PAGE_CODE = 1 << 3,  /* code_map[page] has bits: decoded code of this page is kept */
+    PAGE_WATCH = 1 << 4, /* a debugger or checkpoint wants to see stores */
+};
+
+/* Hears of stores to pages with PAGE_CODE. Called after the bytes are in memory, by whoever
+ * stores (a vCPU, or a device under the machine lock). */
+struct code_listener {
+    void (*code_written)(void *opaque, uint64_t arena_offset, uint64_t len);
+    /* Store permission of pages was withdrawn (code was decoded from them, or a dirty log was
+     * cleared): drop cached store entries for the page, or for all if page is ARENA_NONE. */
+    void (*drop_store_entries)(void *opaque, uint64_t arena_page_offset);
+    void *opaque;
+    struct code_listener *next;
+};
+
+struct arena {
+    int fd;          /* memfd */
+    uint8_t *host;   /* the whole arena, shared mapping */
+    uint64_t size;   /* bytes in use; a multiple of the page size */
+    uint64_t capacity;
+    uint8_t *page_flags;  /* one per page */
+    uint64_t *code_map;   /* one bit per 64 bytes of each page */
+    struct code_listener *listeners;
+};
+
+/* Reserves address space for `capacity` bytes (rounded up to pages); memory is allocated by the
+ * host when touched. */
+bool arena_init(struct arena *a, uint64_t capacity, struct error *err);
+void arena_destroy(struct arena *a);
+/* Takes the next `size` bytes (rounded up to pages), zeroed. Returns the offset or ARENA_NONE. */
+uint64_t arena_alloc(struct arena *a, uint64_t size);
+
+/* Marks bytes of one page as code that is being decoded and withdraws store permission. Call
+ * before reading the bytes. */
+void arena_mark_code(struct arena *a, uint64_t offset, unsigned len);
+/* Forgets all code of the page (its blocks are gone). */
+void arena_clear_code(struct arena *a, uint64_t page_offset);
+/* After a store of `len` bytes at `offset` (within one page or not) that did not go through a
+ * direct store entry: sets dirty flags and calls listeners if it touched code granules. Returns
+ * true if decoded code was hit. The one function every writer uses: CPU slow path, page walker,
+ * descriptor accessed bits, DMA, debugger. */
+bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len);
+/* True if a plain store anywhere in the page needs no notification (dirty already, no code, no
+ * watch); sets the dirty flags first, so that entering a store TLB entry is all that is left. */
+bool arena_page_storable(struct arena *a, uint64_t page_offset);
+/* Clears one dirty flag on all pages and makes CPUs drop their store entries. */
+void arena_clear_dirty(struct arena *a, uint8_t flag);
+
+/* ---- address spaces ---- */
+
+void address_space_init(struct address_space *as, const char *name, uint64_t last,
+                        struct arena *arena, struct log *log);
+void address_space_destroy(struct address_space *as);
+
+/* Fill in a region (not added yet). */
+void region_init_device(struct region *r, const char *name, uint64_t size,
+                        const struct region_ops *ops, void *opaque);
+void region_init_memory(struct region *r, const char *name, uint64_t size, uint64_t read_at,
+                        uint64_t write_at);
+
+/* Adds at base with priority and enables. The region is the caller's and must stay. */
+void region_add(struct address_space *as, struct region *r, uint64_t base, int priority);
+void region_remove(struct region *r);
+void region_enable(struct region *r, bool enabled);
+void region_move(struct region *r, uint64_t base);
+void region_set_memory(struct region *r, uint64_t read_at, uint64_t write_at);
+/* Several changes, one rebuild. May nest. */
+void address_space_begin(struct address_space *as);
+void address_space_commit(struct address_space *as);
+
+void address_space_listen(struct address_space *as, struct address_space_listener *l);
+
+/* The range that answers at addr; NULL if unmapped. */
+const struct mem_range *address_space_find(const struct address_space *as, uint64_t addr);
+
+/* What a CPU needs of the page that holds addr (whole-page answers only). read_at/write_at are the
+ * arena offsets of the page's first byte, or ARENA_NONE: then the access goes through
+ * address_space_read/write. A page that is partly covered gives ARENA_NONE for both. */
+struct page_view {
+    uint64_t read_at, write_at;
+};
+struct page_view address_space_page(const struct address_space *as, uint64_t addr);
+
+/* Scalar access as the CPU makes it: size 1, 2, 4 or 8; may cross ranges and pages (then bytewise
+ * in address order). Little-endian value. Unmapped: all ones, counted, logged as guest_errors.
+ * Stores notify the arena. Machine lock held if a device may answer. */
+uint64_t address_space_read(struct address_space *as, uint64_t addr, unsigned size);
+void address_space_write(struct address_space *as, uint64_t addr, uint64_t value, unsigned size);
+
+/* Block copies: DMA, loaders, debugger. Device regions are accessed in 4-byte (then 1-byte) units;
+ * unmapped parts read as all ones. write_rom also stores into ROM (loaders). */
+void address_space_read_block(struct address_space *as, uint64_t addr, void *buf, size_t len);
+void address_space_write_block(struct address_space *as, uint64_t addr, const void *buf,
+                               size_t len);
+void address_space_write_rom(struct address_space *as, uint64_t addr, const void *buf, size_t len);
+
+#endif

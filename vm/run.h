@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_VM_RUN_H
+#define CALQUE_VM_RUN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Run control: starts, stops and ends a machine; knows why it stopped. Devices and the CPU only
+ * *request* (reset, power-off, exit); the run loop honours requests between slices.
+ *
+ * Threads: host-time mode has one vCPU thread and the caller's main loop, which runs timers and
+ * host file descriptors. In instruction-count mode the vCPU thread runs timers itself, at exact
+ * counts, and several vCPUs take turns in fixed quanta. */
+
+struct machine;
+
+enum run_state { RUN_PAUSED, RUN_RUNNING, RUN_ENDED };
+
+enum stop_reason {
+    STOP_NONE,
+    STOP_USER,         /* monitor `stop`, -S */
+    STOP_POWEROFF,     /* guest powered off (S5) */
+    STOP_RESET,        /* guest reset while -no-reboot */
+    STOP_TRIPLE_FAULT, /* while -no-reboot or -action triple-fault=... */
+    STOP_DEBUG_EXIT,   /* isa-debug-exit: run.exit_value is the value written */
+    STOP_TIMEOUT,      /* --timeout */
+    STOP_UNTIL,        /* --until text seen */
+    STOP_QUIT,         /* monitor `quit`, second SIGINT */
+    STOP_BREAKPOINT,
+};
+
+struct run_control {
+    enum run_state state;
+    enum stop_reason reason; /* why paused or ended */
+    uint32_t exit_value;
+    bool no_reboot;
+    bool reset_wanted;
+    bool stop_wanted; /* pause at the next boundary */
+    pthread_t thread;
+    bool thread_live;
+    pthread_cond_t wake; /* the vCPU thread waits here when paused or halted */
+    pthread_cond_t changed; /* signalled when state changes */
+    void (*notify)(void *opaque); /* state changed or a timer moved: wake the main loop */
+    void *notify_opaque;
+    void (*before_reset)(void *opaque); /* the machine's own reset work (reload a kernel) */
+    void (*after_reset)(void *opaque);
+    void *reset_opaque;
+    uint64_t resets;
+};
+
+/* All of these: machine lock held, unless noted. */
+bool machine_start_threads(struct machine *m); /* takes the lock itself; starts paused */
+void machine_join(struct machine *m);          /* takes the lock itself; after RUN_ENDED */
+void machine_cont(struct machine *m);
+void machine_stop(struct machine *m, enum stop_reason why); /* returns when the CPUs stand still */
+/* Requests, from devices, CPU, monitor; take effect at the next instruction boundary. */
+void machine_request_reset(struct machine *m);
+void machine_request_end(struct machine *m, enum stop_reason why, uint32_t exit_value);
+/* Wakes vCPUs that are halted (an interrupt line rose) and makes running ones look up. */
+void machine_kick(struct machine *m);
+/* One pass of the main loop's share: timers (host mode) and input. Returns host ns until it is
+ * wanted again, -1 for ever. Takes the lock itself. */
+int64_t machine_poll(struct machine *m);
+const char *stop_reason_name(enum stop_reason r);
+/* Deterministic stepping without threads, for tests and oracles: runs the CPUs in turn on the
+ * caller's thread until `insns` instructions retired, or the machine ended. */
+enum stop_reason machine_run_inline(struct machine *m, uint64_t insns);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_VM_VCPU_H
+#define CALQUE_VM_VCPU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vm/state.h"
+
+/* What the machine knows of a processor: a thing that runs until asked to stop. The processor
+ * embeds struct vcpu as its first member. */
+
+struct machine;
+struct vcpu;
+
+/* Why vcpu_ops.run came back. */
+enum vcpu_exit {
+    VCPU_EXIT_SLICE,    /* budget used up or exit_req seen */
+    VCPU_EXIT_HALT,     /* waiting for an interrupt */
+    VCPU_EXIT_REQUEST,  /* the guest did something that changed run control (reset, power-off) */
+    VCPU_EXIT_SHUTDOWN, /* triple fault */
+    VCPU_EXIT_DEBUG,    /* breakpoint or single step */
+};
+
+struct vcpu_ops {
+    /* Runs guest code without the machine lock for at most `budget` instructions. */
+    enum vcpu_exit (*run)(struct vcpu *, uint64_t budget);
+    void (*reset)(struct vcpu *);
+    bool (*has_work)(const struct vcpu *); /* halted, but an interrupt is deliverable */
+    void (*map_changed)(struct vcpu *);    /* memory map changed: drop TLBs */
+    void (*destroy)(struct vcpu *);
+    const struct state_field *fields;
+    unsigned fields_version;
+    void (*pre_save)(struct vcpu *); /* brings lazily kept state into the fields */
+    bool (*post_load)(struct vcpu *, struct error *err);
+};
+
+struct vcpu {
+    /* Instructions left until the next event. Written by the vCPU thread only. */
+    int64_t budget;
+    /* Set by any thread; seen at the next block head or HLT. */
+    atomic_uint exit_req;
+    bool halted;
+    unsigned index;
+    uint64_t retired_base; /* instructions retired when budget was `slice` */
+    uint64_t slice;        /* the budget given at the start of the slice */
+    struct machine *m;
+    const struct vcpu_ops *ops;
+};
+
+/* Instructions retired, exact whenever the engine has settled its budget (at any device access). */
+static inline uint64_t vcpu_retired(const struct vcpu *v)
+{
+    return v->retired_base + (v->slice - (uint64_t)v->budget);
+}
+
+/* Makes the vCPU leave guest code soon, or wakes it from a halt. Any thread. */
+void vcpu_kick(struct vcpu *v);
+
+#endif
