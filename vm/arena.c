@@ -16,6 +16,7 @@
 #include "base/error.h"
 
 #define GRANULE_SHIFT 6
+#define ARENA_MAX     (1ull << 47) /* what a host maps; bounds the depth of the digest tree */
 
 static uint64_t round_to_page(uint64_t n)
 {
@@ -46,8 +47,8 @@ bool arena_init(struct arena *a, uint64_t capacity, struct error *err)
 
     memset(a, 0, sizeof(*a));
     a->fd = -1;
-    if (capacity > (uint64_t)1 << 52)
-        return error_set(err, "guest memory: %llu bytes is more than 52 address bits reach",
+    if (capacity > ARENA_MAX)
+        return error_set(err, "guest memory: %llu bytes is more than can be mapped",
                          (unsigned long long)capacity);
     a->capacity = capacity ? round_to_page(capacity) : VM_PAGE_SIZE;
     if (!arena_map(a, err)) {
