@@ -75,7 +75,7 @@ int64_t machine_poll(struct machine *m);
 const char *stop_reason_name(enum stop_reason r);
 /* Deterministic stepping without threads, for tests and oracles: runs the CPUs in turn on the
  * caller's thread until `insns` instructions retired, the machine stopped or ended, or all CPUs are halted
- * with no timer armed. A jump over a halt counts as an instruction. */
+ * with no timer armed. A reset and a jump over a halt count as an instruction each. */
 enum stop_reason machine_run_inline(struct machine *m, uint64_t insns);
 
 #endif
