@@ -18,8 +18,8 @@ struct uart16550 {
     uint8_t dll, dlm;
     uint8_t rx[UART16550_FIFO]; /* rx[0] is read next */
     uint8_t rx_count;
-    bool thre_pending;    /* THRE interrupt: cleared by reading IIR or writing THR */
-    bool timeout_pending; /* character timeout */
+    bool thre_pending;                  /* THRE interrupt: cleared by reading IIR or writing THR */
+    bool timeout_pending;               /* character timeout */
     uint8_t waiting[UART16550_WAITING]; /* ring: sent by the host, not yet on the wire */
     uint16_t waiting_head, waiting_count;
     struct vm_timer timeout;

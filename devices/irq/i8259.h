@@ -16,10 +16,10 @@ struct i8259_chip {
     uint8_t base;     /* ICW2: vector of IR0 */
     uint8_t icw_next; /* ICW expected next at A0=1: 2, 3, 4; 0 when initialized */
     uint8_t icw1, icw4;
-    bool read_isr;        /* OCW3 RIS */
-    bool poll;            /* OCW3 P: the next read is an acknowledge */
-    bool special_mask;    /* OCW3 SMM */
-    bool rotate_in_aeoi;  /* OCW2 */
+    bool read_isr;       /* OCW3 RIS */
+    bool poll;           /* OCW3 P: the next read is an acknowledge */
+    bool special_mask;   /* OCW3 SMM */
+    bool rotate_in_aeoi; /* OCW2 */
 };
 
 /* The PC/AT's pair: chip[0] the master, chip[1] the slave on IR2. */

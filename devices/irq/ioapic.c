@@ -21,19 +21,19 @@ enum {
     IOREDTBL = 0x10,
 };
 
-#define VERSION           (0x20u | (IOAPIC_INPUTS - 1) << 16)
-#define RTE_DELIVERY(e)   ((unsigned)((e) >> 8) & 7)
-#define RTE_LOGICAL(e)    ((unsigned)((e) >> 11) & 1)
-#define RTE_REMOTE_IRR    (1ull << 14)
-#define RTE_LEVEL         (1ull << 15)
-#define RTE_MASKED        (1ull << 16)
+#define VERSION            (0x20u | (IOAPIC_INPUTS - 1) << 16)
+#define RTE_DELIVERY(e)    ((unsigned)((e) >> 8) & 7)
+#define RTE_LOGICAL(e)     ((unsigned)((e) >> 11) & 1)
+#define RTE_REMOTE_IRR     (1ull << 14)
+#define RTE_LEVEL          (1ull << 15)
+#define RTE_MASKED         (1ull << 16)
 #define RTE_DESTINATION(e) ((uint32_t)((e) >> 56))
-#define RTE_WRITABLE      0xff0000000001afffull
-#define DELIVERY_LOWEST   1
+#define RTE_WRITABLE       0xff0000000001afffull
+#define DELIVERY_LOWEST    1
 
-#define MSI_BASE    0xfee00000u
-#define MSI_ASSERT  (1u << 14)
-#define MSI_LEVEL   (1u << 15)
+#define MSI_BASE   0xfee00000u
+#define MSI_ASSERT (1u << 14)
+#define MSI_LEVEL  (1u << 15)
 
 static void send(struct ioapic *a, uint64_t e)
 {

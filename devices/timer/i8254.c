@@ -7,9 +7,9 @@
 /* 82C54 programmable interval timer and the PC/AT's system control port B.
  *
  * Nothing ticks: a channel stores when its counting element was loaded and with what, and count and
- * OUT are computed from the number of CLK pulses since. One timer is armed, for the next rising edge
- * of OUT0. The falling edge before it is delivered together with the rising one, which halves the
- * events of a periodic interrupt; no interrupt controller input can tell.
+ * OUT are computed from the number of CLK pulses since. One timer is armed, for the next rising
+ * edge of OUT0. The falling edge before it is delivered together with the rising one, which halves
+ * the events of a periodic interrupt; no interrupt controller input can tell.
  *
  * Edges that pass while the host is late are delivered as one.
  * Not modelled: the undefined counts between a control word and the first count. */
@@ -217,7 +217,7 @@ static void set_gate(struct i8254_channel *ch, bool gate, int64_t now)
         break;
     case 2: /* low: OUT high, no counting; rising: from the start */
     case 3:
-        if (fell)  {
+        if (fell) {
             ch->start = now - ch->start;
             ch->counting = false;
         }
@@ -446,8 +446,8 @@ static void reset(struct device *d)
     struct i8254 *pit = (struct i8254 *)d;
 
     for (unsigned n = 0; n < 3; n++)
-        pit->ch[n] = (struct i8254_channel){
-            .rw = RW_BOTH, .gate = n != 2, .count = 65536, .reload = 65536};
+        pit->ch[n] =
+            (struct i8254_channel){.rw = RW_BOTH, .gate = n != 2, .count = 65536, .reload = 65536};
     pit->port61 = 0;
     update(pit, ticks_now(pit));
 }

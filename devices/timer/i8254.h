@@ -11,8 +11,8 @@
 
 /* Times are numbers of CLK pulses since power-on. */
 struct i8254_channel {
-    uint8_t mode;      /* 0-5 */
-    uint8_t rw;        /* 1: LSB, 2: MSB, 3: LSB then MSB */
+    uint8_t mode; /* 0-5 */
+    uint8_t rw;   /* 1: LSB, 2: MSB, 3: LSB then MSB */
     bool bcd;
     bool gate;
     bool loaded;       /* a count was written since the control word */
@@ -23,7 +23,7 @@ struct i8254_channel {
     int64_t start;     /* when CE held `count`; while not counting, how far it had come */
     bool msb_next_read, msb_next_write;
     uint8_t write_lsb;
-    uint8_t latched;   /* bytes of latched_count that are still to be read */
+    uint8_t latched; /* bytes of latched_count that are still to be read */
     uint16_t latched_count;
     bool status_latched;
     uint8_t status;
@@ -32,7 +32,7 @@ struct i8254_channel {
 struct i8254 {
     struct device dev;
     struct i8254_channel ch[3];
-    uint8_t port61; /* bits 3:0 as written */
+    uint8_t port61;            /* bits 3:0 as written */
     struct vm_timer irq_timer; /* the next rising edge of OUT0 */
     struct irq_line irq0;
     struct region ports, port_b;

@@ -8,8 +8,8 @@
  *
  * The time is computed from the virtual clock. While updates are inhibited (SET, or the divider
  * held in reset) the time registers are plain bytes in `ram`; leaving that state turns them back
- * into a base. An update is one instant here, the end of the chip's update cycle: there the new time
- * appears, UF is set and UIP falls, so a guest that waits as the datasheet says sees what it
+ * into a base. An update is one instant here, the end of the chip's update cycle: there the new
+ * time appears, UF is set and UIP falls, so a guest that waits as the datasheet says sees what it
  * should.
  *
  * The flags PF, AF and UF are brought up to date when register C is read or the timer fires; the
@@ -176,8 +176,8 @@ static void adopt_registers(struct mc146818 *rtc, uint64_t now)
     /* Nonsense must not index anything; the chip would count on from it in its own way. */
     month = month < 1 || month > 12 ? 1 : month;
     int64_t days = days_from_date(year, month, decode(rtc, r[DATE]));
-    int64_t s = days * DAY + decode_hour(rtc, r[HOURS]) * 3600 +
-                decode(rtc, r[MINUTES]) * 60 + decode(rtc, r[SECONDS]);
+    int64_t s = days * DAY + decode_hour(rtc, r[HOURS]) * 3600 + decode(rtc, r[MINUTES]) * 60 +
+                decode(rtc, r[SECONDS]);
     int64_t true_weekday = ((floor_div(s, DAY) + 4) % 7 + 7) % 7;
 
     rtc->seconds_base += s - seconds_at(rtc, now);
@@ -313,8 +313,8 @@ static void timer_event(void *opaque)
 
 static bool is_time(unsigned index)
 {
-    return index == SECONDS || index == MINUTES || (index >= HOURS && index != HOURS_ALARM &&
-           index <= YEAR) || index == MC146818_CENTURY;
+    return index == SECONDS || index == MINUTES ||
+           (index >= HOURS && index != HOURS_ALARM && index <= YEAR) || index == MC146818_CENTURY;
 }
 
 /* UIP does not appear while SET; with the divider held there is no update to come. */
