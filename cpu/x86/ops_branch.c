@@ -131,3 +131,10 @@ int op_loopne_x(struct cpu *cpu, const struct insn *i)
 {
     return loop_while(cpu, i, !flag_zf(cpu));
 }
+
+/* More than 15 bytes of prefixes and operands (SDM vol. 3A 6.15, interrupt 13). */
+int op_too_long_x(struct cpu *cpu, const struct insn *i)
+{
+    (void)i;
+    return raise_gp(cpu, 0);
+}

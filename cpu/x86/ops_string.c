@@ -41,7 +41,8 @@ static inline int repeat(struct cpu *cpu, const struct insn *i, const struct str
     if (!s->rep)
         return one(cpu, i, s);
     int64_t left = cpu_budget_left(cpu);
-    uint64_t max = left > 1 ? (uint64_t)left : 1, done = 0, count;
+    /* TF traps after each iteration */
+    uint64_t max = left > 1 && !(cpu->eflags & EFLAGS_TF) ? (uint64_t)left : 1, done = 0, count;
     bool go_on = true;
     int result = OP_OK;
     while ((count = cpu->r[R_RCX] & s->mask) != 0 && go_on && done < max) {
