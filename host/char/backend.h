@@ -38,8 +38,9 @@ struct chardev *chardev_find(struct chardevs *s, const char *id, struct error *e
 /* Prints the back ends and how to write them: `-chardev help`. */
 void chardev_print_help(void);
 
-/* Passes received bytes on to devices that have room again. Call before each wait. */
-void chardevs_prepare(struct chardevs *s);
+/* Passes received bytes on to devices that have room again. Call before each wait; returns how many
+ * ns that may last at most, -1 for any time. */
+int64_t chardevs_prepare(struct chardevs *s);
 
 /* Sees all output, in the writer's thread; before it is written. One tap per back end. */
 void chardev_tap(struct chardev *c, void (*fn)(void *, const void *, size_t), void *opaque);

@@ -22,6 +22,7 @@
 #include "vm/machine.h"
 
 #define ESCAPE_KEY 0x01 /* Ctrl-A */
+#define RETRY_NS   2000000
 
 /* ---- output ---- */
 
@@ -145,13 +146,18 @@ static void send_batch(struct chardev *c)
         input_push(c->m, c->src, batch, n);
 }
 
-void chardevs_prepare(struct chardevs *s)
+int64_t chardevs_prepare(struct chardevs *s)
 {
+    int64_t wait = -1;
+
     for (struct chardev *c = s->list; c; c = c->next) {
         send_batch(c);
+        if (c->in_flight && c->rx_len)
+            wait = RETRY_NS;
         if (c->in_watched)
             c->in.enabled = c->lossy || c->rx_len < CHARDEV_RX_SIZE;
     }
+    return wait;
 }
 
 static void queue_for_device(struct chardev *c, uint8_t byte)
