@@ -45,7 +45,8 @@
 #define HDR_CMDLINE_SIZE     0x238
 #define HDR_PREF_ADDRESS     0x258
 #define HDR_INIT_SIZE        0x260
-#define HDR_END              0x268
+#define HDR_END              0x268 /* of the fields used here */
+#define HDR_ROOM_END         0x290 /* of the room for it in boot_params */
 
 #define OLD_CL_MAGIC_AT  0x20 /* protocols before 2.02 */
 #define OLD_CL_OFFSET_AT 0x22
@@ -163,8 +164,8 @@ static bool read_header(const struct boot_image *image, const struct boot_memory
         return false;
     k->version = get_le16(image->data + HDR_VERSION);
     k->header_end = 0x202u + image->data[HDR_JUMP];
-    if (k->header_end > HDR_END)
-        k->header_end = k->header_end > 0x290 ? 0x290 : k->header_end;
+    if (k->header_end > HDR_ROOM_END)
+        k->header_end = HDR_ROOM_END;
     if (k->header_end > image->size)
         return error_set(err, "%s: truncated inside its boot header", image->name);
     if (!find_payload(image, k, err))
@@ -327,7 +328,7 @@ static void set_state(const struct kernel_info *k, bool long_mode, struct boot_s
 bool linux_load(const struct linux_request *rq, const struct boot_memory *bm,
                 struct boot_state *state, struct error *err)
 {
-    struct kernel_info k;
+    struct kernel_info k = {0};
     bool long_mode;
 
     if (!read_header(rq->kernel, bm, &k, err))

@@ -26,13 +26,14 @@
 #define MB_AOUT_KLUDGE 0x00010000u
 #define MB_REQUIRED    0x0000ffffu /* a loader must refuse those of these that it does not know */
 
-#define MBI_MEMORY  0x001u
-#define MBI_CMDLINE 0x004u
-#define MBI_MODS    0x008u
-#define MBI_MMAP    0x040u
-#define MBI_LOADER  0x200u
-#define MBI_SIZE    88
-#define MBI_STRINGS 8192 /* for all strings together */
+#define MBI_MEMORY      0x001u
+#define MBI_CMDLINE     0x004u
+#define MBI_MODS        0x008u
+#define MBI_MMAP        0x040u
+#define MBI_LOADER      0x200u
+#define MB_MAX_SEGMENTS 64 /* bounds the work a hostile file can ask for */
+#define MBI_SIZE        88
+#define MBI_STRINGS     8192 /* for all strings together */
 
 #define PAGE      0x1000u
 #define LOW_END   0x9f000u /* conventional memory below the EBDA */
@@ -174,11 +175,13 @@ static bool load_elf(const struct boot_image *image, const struct boot_memory *b
                              i);
         if (get_le32(ph) != 1 || get_le32(ph + 20) == 0) /* PT_LOAD */
             continue;
+        if (++loads > MB_MAX_SEGMENTS)
+            return error_set(err, "%s: more than %d ELF segments to load", image->name,
+                             MB_MAX_SEGMENTS);
         if (!load_piece(image, bm, get_le32(ph + 4), get_le32(ph + 16), get_le32(ph + 12),
                         get_le32(ph + 20), l, err))
             return false;
         find_entry(ph, get_le32(e + 24), l);
-        loads++;
     }
     return loads ? true : error_set(err, "%s: ELF file without anything to load", image->name);
 }
@@ -223,7 +226,7 @@ static uint8_t *reserve(struct info *info, size_t size, uint32_t *address)
 
 static bool add_string(struct info *info, const char *text, uint8_t *pointer, struct error *err)
 {
-    uint32_t address;
+    uint32_t address = 0;
     uint8_t *p = reserve(info, strlen(text) + 1, &address);
 
     if (!p)
@@ -254,7 +257,7 @@ static bool load_modules(const struct multiboot_request *rq, const struct boot_m
 static bool add_modules(struct info *info, const struct multiboot_request *rq,
                         const uint32_t starts[], uint8_t *mbi, struct error *err)
 {
-    uint32_t address;
+    uint32_t address = 0;
     uint8_t *list = reserve(info, 16 * (size_t)rq->nmodules, &address);
 
     put_le32(mbi + 20, rq->nmodules);
@@ -272,7 +275,7 @@ static bool add_modules(struct info *info, const struct multiboot_request *rq,
 
 static void add_mmap(struct info *info, const struct e820_map *map, uint8_t *mbi)
 {
-    uint32_t address;
+    uint32_t address = 0;
     uint8_t *p = reserve(info, 24 * (size_t)map->count, &address);
 
     put_le32(mbi + 44, 24 * map->count);
@@ -302,7 +305,7 @@ static bool build_info(struct info *info, const struct multiboot_request *rq,
                        const struct boot_memory *bm, const uint32_t starts[],
                        struct boot_state *state, struct error *err)
 {
-    uint32_t address;
+    uint32_t address = 0;
     uint8_t *mbi = reserve(info, MBI_SIZE, &address);
 
     state->rbx = address;
