@@ -15,6 +15,7 @@
  * counts, and several vCPUs take turns in fixed quanta. */
 
 struct machine;
+struct vcpu;
 
 enum run_state { RUN_PAUSED, RUN_RUNNING, RUN_ENDED };
 
@@ -38,11 +39,19 @@ struct run_control {
     bool no_reboot;
     bool reset_wanted;
     bool stop_wanted; /* pause at the next boundary */
+    bool end_wanted;
+    enum stop_reason stop_why, end_why; /* of the requests above */
     pthread_t thread;
     bool thread_live;
+    bool inline_live;     /* machine_run_inline() is running, on `thread` */
+    struct vcpu *current; /* in its slice */
+    uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
+    uint64_t quantum_left;
     pthread_cond_t wake; /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
-    void (*notify)(void *opaque); /* state changed or a timer moved: wake the main loop */
+    /* State changed, a timer moved or input arrived: wake the main loop. Lock held, except that
+     * input_push() calls it from any thread: it must be thread safe and must not take the lock. */
+    void (*notify)(void *opaque);
     void *notify_opaque;
     void (*before_reset)(void *opaque); /* the machine's own reset work (reload a kernel) */
     void (*after_reset)(void *opaque);
