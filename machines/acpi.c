@@ -325,7 +325,6 @@ static void add_pci(struct aml *a, const struct acpi_config *c)
     aml_scope(a, "\\_SB");
     open_device(a, "PCI0", "PNP0A03", 0);
     aml_name_integer(a, "_UID", 0);
-    aml_name_integer(a, "_ADR", 0);
     add_pci_resources(a, c);
     add_isa_bridge(a, c);
     add_prt(a);
