@@ -8,7 +8,7 @@
 struct error;
 
 #define MAX_SERIAL   4
-#define MAX_DEBUGCON 4
+#define MAX_DEBUGCON 2
 #define MAX_CHARDEV  16
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
