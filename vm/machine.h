@@ -38,7 +38,7 @@ struct machine {
     struct input_event *input_head, **input_tail;
     atomic_bool input_waiting;
     struct digest_tree digest;
-    uint64_t ram_size; /* bytes of RAM: arena offsets [0, ram_size) */
+    uint64_t ram_size;                          /* bytes of RAM: arena offsets [0, ram_size) */
     struct address_space_listener mem_listener; /* tells the CPUs of a changed map */
     uint64_t wall_base;    /* icount: wall clock at virtual time 0, ns since 1970 (-rtc base) */
     uint64_t random_state; /* icount: of the generator behind input_random(); not 0 */

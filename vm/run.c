@@ -455,12 +455,16 @@ static bool inline_wait(struct machine *m)
 
 static void run_inline(struct machine *m, uint64_t insns)
 {
-    uint64_t start = machine_retired(m), done = 0;
+    uint64_t last = machine_retired(m), now;
 
-    while (m->run.state == RUN_RUNNING && done < insns) {
-        if (!take_turn(m, insns - done) && !inline_wait(m))
+    while (m->run.state == RUN_RUNNING && insns) {
+        if (!take_turn(m, insns) && !inline_wait(m))
             break;
-        done = machine_retired(m) - start;
+        now = machine_retired(m);
+        /* A turn without an instruction counts as one: a guest that is halted for good while a
+         * timer ticks comes to an end, too. */
+        insns -= now != last ? now - last : 1;
+        last = now;
     }
     honour_requests(m); /* of the last instruction */
 }

@@ -47,7 +47,7 @@ struct run_control {
     struct vcpu *current; /* in its slice */
     uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
     uint64_t quantum_left;
-    pthread_cond_t wake; /* the vCPU thread waits here when paused or halted */
+    pthread_cond_t wake;    /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
     /* State changed, a timer moved or input arrived: wake the main loop. Lock held, except that
      * input_push() calls it from any thread: it must be thread safe and must not take the lock. */
@@ -74,7 +74,8 @@ void machine_kick(struct machine *m);
 int64_t machine_poll(struct machine *m);
 const char *stop_reason_name(enum stop_reason r);
 /* Deterministic stepping without threads, for tests and oracles: runs the CPUs in turn on the
- * caller's thread until `insns` instructions retired, or the machine ended. */
+ * caller's thread until `insns` instructions retired, the machine stopped or ended, or all CPUs are
+ * halted with no timer armed. A reset and a jump over a halt count as an instruction each. */
 enum stop_reason machine_run_inline(struct machine *m, uint64_t insns);
 
 #endif

@@ -26,7 +26,7 @@ enum vcpu_exit {
 struct vcpu_ops {
     /* Runs guest code without the machine lock for at most `budget` instructions. */
     enum vcpu_exit (*run)(struct vcpu *, uint64_t budget);
-    void (*reset)(struct vcpu *); /* leaves struct vcpu alone but for `halted` */
+    void (*reset)(struct vcpu *);          /* leaves struct vcpu alone but for `halted` */
     bool (*has_work)(const struct vcpu *); /* halted, but an interrupt is deliverable */
     void (*map_changed)(struct vcpu *);    /* memory map changed: drop TLBs */
     void (*destroy)(struct vcpu *);
