@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "machines/pc_boot.h"
 
+#define RAM_PRIORITY     (PCI_BAR_PRIORITY - 1)
 #define BIOS_MIN         0x10000u
 #define BIOS_MAX         0x1000000u
 #define BIOS_LAST_WINDOW 0x20000u /* shown at 0xe0000 as well */
@@ -94,13 +95,13 @@ static void add_ram(struct pc *pc)
     uint64_t low = pc->low_ram;
 
     region_init_memory(&pc->ram_640k, "ram-640k", 0xa0000, 0, 0);
-    region_add(mem, &pc->ram_640k, 0, 0);
+    region_add(mem, &pc->ram_640k, 0, RAM_PRIORITY);
     region_init_memory(&pc->ram_extended, "ram-extended", low - 0x100000, 0x100000, 0x100000);
-    region_add(mem, &pc->ram_extended, 0x100000, 0);
+    region_add(mem, &pc->ram_extended, 0x100000, RAM_PRIORITY);
     if (!pc->high_ram)
         return;
     region_init_memory(&pc->ram_high, "ram-high", pc->high_ram, low, low);
-    region_add(mem, &pc->ram_high, 1ull << 32, 0);
+    region_add(mem, &pc->ram_high, 1ull << 32, RAM_PRIORITY);
 }
 
 /* Puts the image at the end of a piece of arena of at least 128 KiB, whose rest is erased ROM. */

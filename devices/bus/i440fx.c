@@ -10,6 +10,8 @@
  * are storage: firmware learns the memory size from CMOS or fw_cfg), AGP, error reporting. */
 #include "devices/bus/i440fx.h"
 
+#include <string.h>
+
 #include "vm/machine.h"
 
 #define PAM_RE 0x1 /* reads go to RAM */
@@ -162,6 +164,7 @@ void i440fx_init(struct i440fx *s, struct machine *m, const char *id, struct pci
     static const struct pci_ids ids = {
         .vendor = 0x8086, .device = 0x1237, .revision = 2, .class = 0x0600};
 
+    memset(s, 0, sizeof(*s));
     pci_device_init(&s->pci, m, &i440fx_class, id, bus, PCI_DEVFN(0, 0), &ids);
     s->pci.config_written = config_written;
     init_config(s);

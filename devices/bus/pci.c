@@ -133,8 +133,8 @@ static void update_bar(struct pci_device *d, unsigned n)
         b->mapped = false;
     }
     if (wanted && !b->mapped) {
-        /* Below what the board itself decodes, above RAM: a BAR cannot hide the APICs. */
-        region_add(space, b->region, address, 1);
+        /* Below what the board itself decodes (0), so that a BAR cannot hide the IOAPIC. */
+        region_add(space, b->region, address, PCI_BAR_PRIORITY);
         b->mapped = true;
     }
 }
@@ -342,9 +342,8 @@ void pci_bus_init(struct pci_bus *bus, struct machine *m, const char *id)
     static const struct region_ops confdata_ops = {
         .read = confdata_read, .write = confdata_write, .min_size = 1, .max_size = 4};
 
+    *bus = (struct pci_bus){.mem = &m->mem, .io = &m->io};
     device_init(&bus->dev, m, &pci_bus_class, id);
-    bus->mem = &m->mem;
-    bus->io = &m->io;
     region_init_device(&bus->confadd_region, "pci-confadd", 4, &confadd_ops, bus);
     region_init_device(&bus->confdata_region, "pci-confdata", 4, &confdata_ops, bus);
     region_add(bus->io, &bus->confadd_region, 0xcf8, 2);

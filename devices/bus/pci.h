@@ -40,6 +40,7 @@ enum pci_register {
 #define PCI_STATUS_CAP_LIST      0x0010
 #define PCI_STATUS_W1C           0xf900 /* the error bits, cleared by writing ones */
 
+#define PCI_BAR_PRIORITY          (-1) /* of regions; RAM is below, the board's chips above */
 #define PCI_NUM_BARS              6
 #define PCI_DEVFN(slot, function) (((slot) << 3) | (function))
 #define PCI_SLOT(devfn)           ((devfn) >> 3)

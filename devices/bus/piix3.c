@@ -132,6 +132,7 @@ void piix3_init(struct piix3 *s, struct machine *m, const char *id, struct pci_b
 {
     static const struct pci_ids ids = {.vendor = 0x8086, .device = 0x7000, .class = 0x0601};
 
+    memset(s, 0, sizeof(*s));
     memcpy(s->isa, isa, sizeof(s->isa));
     pci_device_init(&s->pci, m, &piix3_class, id, bus, PCI_DEVFN(1, 0), &ids);
     s->pci.config_written = config_written;

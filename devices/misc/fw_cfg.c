@@ -259,6 +259,7 @@ void fw_cfg_init(struct fw_cfg *s, struct machine *m, const char *id, uint16_t b
     static const struct region_ops dma_ops = {
         .read = dma_reg_read, .write = dma_reg_write, .min_size = 1, .max_size = 4};
 
+    memset(s, 0, sizeof(*s));
     device_init(&s->dev, m, &fw_cfg_class, id);
     region_init_device(&s->port, "fw-cfg", 2, &port_ops, s);
     region_init_device(&s->dma, "fw-cfg-dma", 8, &dma_ops, s);

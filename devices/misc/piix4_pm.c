@@ -317,7 +317,7 @@ void piix4_pm_init(struct piix4_pm *s, struct machine *m, const char *id, struct
     static const struct pci_ids ids = {
         .vendor = 0x8086, .device = 0x7113, .revision = 3, .class = 0x0680, .interrupt_pin = 1};
 
-    s->sci = sci;
+    *s = (struct piix4_pm){.sci = sci};
     pci_device_init(&s->pci, m, &piix4_pm_class, id, bus, PCI_DEVFN(1, 3), &ids);
     s->pci.config_written = config_written;
     s->pci.wmask[PIIX4_PMBA] = 0xc0;
