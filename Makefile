@@ -154,15 +154,15 @@ tests: all guests $(TESTS)
 SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
-	$(SUBMAKE) tests
+	+$(SUBMAKE) tests
 	BUILD=$(B) tests/run unit devices cli guest diff boot
 test-fast:
 	tests/deps build test
-	$(SUBMAKE) tests
+	+$(SUBMAKE) tests
 	BUILD=$(B) FAST=1 tests/run unit devices cli guest diff
 test-long:
 	tests/deps build test boot
-	$(SUBMAKE) tests
+	+$(SUBMAKE) tests
 	BUILD=$(B) LONG=1 tests/run unit devices cli guest diff boot
 
 fuzz:
@@ -174,7 +174,7 @@ deps:
 # ---- run: a stock Debian kernel to a shell in this terminal ----
 run:
 	tests/deps build boot
-	$(SUBMAKE) all
+	+$(SUBMAKE) all
 	kernel=$$(tests/fetch kernel) && initrd=$$(tests/mkinitrd) && \
 	exec ./calque -m 512 -kernel "$$kernel" -initrd "$$initrd" -append 'console=ttyS0' \
 	    -nographic -no-reboot
