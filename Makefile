@@ -40,7 +40,9 @@ endif
 ifeq ($(origin JOBS),undefined)
 JOBS := $(shell nproc 2>/dev/null || echo 1)
 endif
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS) --no-builtin-rules
+endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
 OPTIONAL  := capstone

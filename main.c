@@ -131,7 +131,7 @@ static bool watch_until(struct app *app, unsigned n, struct chardev *c, struct e
 
 static bool open_serial(struct app *app, unsigned n, struct error *err)
 {
-    char label[16];
+    char label[24];
     bool monitor;
     struct chardev **c = &app->config.serial[n];
 
@@ -160,7 +160,7 @@ static bool open_monitor(struct app *app, struct error *err)
 static bool open_debugcon(struct app *app, unsigned n, struct error *err)
 {
     const struct debugcon_setting *d = &app->settings.debugcon[n];
-    char spec[80], label[16];
+    char spec[80], label[24];
 
     snprintf(spec, sizeof(spec), "chardev:%s", d->chardev);
     snprintf(label, sizeof(label), "debugcon%u", n);
