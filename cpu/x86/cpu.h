@@ -132,6 +132,14 @@ enum tlb_class { TLB_USER, TLB_KERNEL, TLB_KERNEL_AC, NUM_TLB_CLASSES };
 
 #define ITLB_SIZE 256
 
+/* Which entries were filled since the last flush: table << TLB_BITS | slot. n beyond the size
+ * means that not all are listed. */
+#define TLB_LOG_SIZE 256
+struct tlb_log {
+    unsigned n;
+    uint16_t filled[TLB_LOG_SIZE];
+};
+
 struct block_cache;
 
 struct x87_reg {
@@ -209,6 +217,7 @@ struct cpu {
     } rmw;
 
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
+    struct tlb_log tlb_filled, tlb_filled_global;
     bool large_pages_filled; /* a TLB entry came from a large page: INVLPG flushes all */
     /* Instruction fetch: the page being executed. */
     uint64_t fetch_page;  /* linear page address, impossible value when none */

@@ -41,6 +41,8 @@ int mem_fetch_bytes(struct cpu *cpu, uint64_t lin, uint8_t *buf, unsigned n, uns
  * UINT64_MAX. */
 uint64_t mmu_debug_translate(struct cpu *cpu, uint64_t lin);
 
+/* A new CPU's TLB: empty. */
+void tlb_init(struct cpu *cpu);
 void tlb_flush_all(struct cpu *cpu);
 /* Drops non-global translations (MOV CR3). */
 void tlb_flush_nonglobal(struct cpu *cpu);
