@@ -106,8 +106,8 @@ void segment_set_null(struct segment *s, uint16_t sel);
 int segment_load(struct cpu *cpu, unsigned seg, uint16_t sel);
 
 /* Checks sel as SS for privilege level cpl, as transfers between levels do: on failure raises
- * fault_vector (EXC_TS for a stack from the TSS, EXC_GP for one popped) with the selector, #SS if not
- * present. Does not set the accessed bit. */
+ * fault_vector (EXC_TS for a stack from the TSS, EXC_GP for one popped) with the selector, #SS if
+ * not present. Does not set the accessed bit. */
 int stack_desc_load(struct cpu *cpu, uint16_t sel, unsigned cpl, uint64_t *desc,
                     unsigned fault_vector);
 /* SS and ESP of a privilege level from a 16- or 32-bit TSS (SDM vol. 3A 7.2.1). */
