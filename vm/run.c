@@ -390,10 +390,14 @@ static void *cpu_thread(void *opaque)
 
 bool machine_start_threads(struct machine *m)
 {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
     sigset_t all, old;
 
-    /* Signals are the main loop's. */
+    /* Signals are the main loop's, except those that a fault of our own raises: blocked, they
+     * would end the process without the handlers that put the terminal back. */
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&all, faults[i]);
     machine_lock(m);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     m->run.thread_live = pthread_create(&m->run.thread, NULL, cpu_thread, m) == 0;
