@@ -356,7 +356,8 @@ static void place_registers(struct decoder *d, const struct encoding *e, const s
                             struct insn *i, unsigned class)
 {
     bool canonical = class == CLASS_ALU || class == CLASS_LOAD || class == CLASS_BIT ||
-                     class == CLASS_UNARY || class == CLASS_SHIFT || class == CLASS_SIZED;
+                     class == CLASS_UNARY || class == CLASS_SHIFT || class == CLASS_EXCHANGE ||
+                     class == CLASS_DSHIFT;
     if (canonical) {
         bool first_is_reg = o->place[0] == PLACE_REG, second_is_reg = o->place[1] == PLACE_REG;
         if (first_is_reg)
@@ -400,7 +401,7 @@ static unsigned operand_size(const struct decoder *d, const struct encoding *e,
                    method == AM_Z || method == AM_O || method == AM_FIX;
     if (general && width >= W_b && width <= W_y)
         size = width_bytes(d, width);
-    if (op->class == CLASS_SIZED) {
+    if (op->class == CLASS_SIZED || op->class == CLASS_PORT) {
         size = d->opcode & 1 ? d->osize : 1;
         if (op->props & P_IO && size == 8)
             size = 4;
@@ -434,10 +435,17 @@ static void select_form(const struct operation_info *op, const struct operands *
         form = imm1 * 2u + mem0;
         i->op += (uint16_t)(form * 3 + log2size - 1);
         break;
+    case CLASS_EXCHANGE:
+        i->op += (uint16_t)(mem0 * 4 + log2size);
+        break;
+    case CLASS_DSHIFT:
+        i->op += (uint16_t)(mem0 * 3 + log2size - 1);
+        break;
     case CLASS_RM:
         i->op += !!(i->flags & INSN_MEM);
         break;
     case CLASS_SIZED:
+    case CLASS_PORT:
         i->op += (uint16_t)log2size;
         break;
     default:
