@@ -3,17 +3,7 @@
  * Makefile leaves this file out as soon as another one defines cpu_new(). */
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
-
-bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *err)
-{
-    (void)model, (void)spec, (void)err;
-    return true;
-}
-
-void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
-{
-    line(opaque, "max");
-}
+#include "cpu/x86/mem.h"
 
 struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned apic_id,
                     struct error *err)
@@ -27,12 +17,6 @@ struct irq_line cpu_intr_line(struct cpu *cpu)
 {
     (void)cpu;
     return (struct irq_line){0};
-}
-
-struct msi_sink apic_msi_sink(struct machine *m)
-{
-    (void)m;
-    return (struct msi_sink){0};
 }
 
 void cpu_set_eflags(struct cpu *cpu, uint32_t value)
@@ -49,4 +33,9 @@ void cpu_print_registers(const struct cpu *cpu, void (*line)(void *opaque, const
                          void *opaque)
 {
     (void)cpu, (void)line, (void)opaque;
+}
+
+void tlb_flush_all(struct cpu *cpu)
+{
+    (void)cpu;
 }
