@@ -152,7 +152,8 @@ struct cpu {
     uint64_t r[NUM_REGS];
     int64_t cc_res;
     uint32_t cc_aux;
-    uint32_t eflags; /* without EFLAGS_ARITH */
+    uint32_t eflags;       /* without EFLAGS_ARITH */
+    uint32_t eflags_image; /* the whole, in saved state only */
 
     /* Derived from the mode; cpu_mode_changed() recomputes. */
     struct tlb_entry *tlb_load, *tlb_store; /* tables for data accesses at this CPL */
@@ -217,6 +218,7 @@ struct cpu {
     } rmw;
 
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
+    struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
     bool large_pages_filled; /* a TLB entry came from a large page: INVLPG flushes all */
     /* Instruction fetch: the page being executed. */

@@ -298,6 +298,8 @@ void tlb_flush_all(struct cpu *cpu)
 void tlb_init(struct cpu *cpu)
 {
     clear_all(cpu);
+    for (unsigned k = 0; k < TLB_SIZE; k++)
+        clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
     itlb_flush(cpu);
 }
