@@ -145,10 +145,23 @@ static void replace(struct insn *i, unsigned op)
     i->flags |= INSN_ENDS;
 }
 
+/* A CPU without BMI1 or LZCNT ignores the F3 of TZCNT and LZCNT and runs BSF and BSR; kernels rely
+ * on it (SDM vol. 2B, TZCNT). */
+static void older_meaning(const struct cpu *cpu, struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+    if (op == &operations[OPN_tzcnt] && !model_has(&cpu->model, F_bmi1))
+        i->op = (uint16_t)(i->op - op->first_op + operations[OPN_bsf].first_op);
+    if (op == &operations[OPN_lzcnt] && !model_has(&cpu->model, F_abm))
+        i->op = (uint16_t)(i->op - op->first_op + operations[OPN_bsr].first_op);
+}
+
 /* Turns a pure decoding into what this CPU executes: features it lacks raise #UD, and addresses
  * that need no segmentation are marked. */
 static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
 {
+    if (result == DECODE_OK)
+        older_meaning(cpu, i);
     if (result == DECODE_INVALID)
         replace(i, OP_unimplemented_x);
     else if (result == DECODE_TOO_LONG)
