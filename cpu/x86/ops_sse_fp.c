@@ -44,7 +44,7 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny
     return raise_exception(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
 }
 
-#define FP(name, insn, size, tiny)                                                                 \
+#define FP(name, text, size, lanes)                                                                 \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d;                                                                           \
@@ -52,8 +52,8 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny
         if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
             return OP_FAULT;                                                                       \
         d = vec_get(cpu, i->reg);                                                                  \
-        SSE_HOST_OP(insn, csr, d, s);                                                              \
-        if (unlikely(sse_end(cpu, csr, &d, tiny)))                                                 \
+        SSE_HOST_OP(text, csr, d, s);                                                              \
+        if (unlikely(sse_end(cpu, csr, &d, lanes)))                                                 \
             return OP_FAULT;                                                                       \
         vec_set(cpu, i->reg, &d);                                                                  \
         return OP_OK;                                                                              \
@@ -201,7 +201,7 @@ FROM_GPR(cvtsi2sd)
 #endif
 
 /* Between XMM and MMX: the XMM conversion on the two low lanes. */
-#define TO_MMX(name, insn, size)                                                                   \
+#define TO_MMX(name, text, size)                                                                   \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d = {0};                                                                     \
@@ -210,7 +210,7 @@ FROM_GPR(cvtsi2sd)
             return OP_FAULT;                                                                       \
         if (size == 8)                                                                             \
             s.q[1] = 0;                                                                            \
-        SSE_HOST_OP(insn, csr, d, s);                                                              \
+        SSE_HOST_OP(text, csr, d, s);                                                              \
         if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
         mmx_set(cpu, i->reg, d.q[0]);                                                              \
@@ -220,7 +220,7 @@ TO_MMX(cvtps2pi, "cvtps2dq", 8)
 TO_MMX(cvttps2pi, "cvttps2dq", 8)
 TO_MMX(cvtpd2pi, "cvtpd2dq", 16)
 TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
-#define FROM_MMX(name, insn, keep_high)                                                            \
+#define FROM_MMX(name, text, keep_high)                                                            \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d, old;                                                                      \
@@ -228,7 +228,7 @@ TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
         if (unlikely(sse_check(cpu) || mmx_check(cpu) || mmx_source(cpu, i, &s)))                  \
             return OP_FAULT;                                                                       \
         d = old = vec_get(cpu, i->reg);                                                            \
-        SSE_HOST_OP(insn, csr, d, s);                                                              \
+        SSE_HOST_OP(text, csr, d, s);                                                              \
         if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
         if (keep_high)                                                                             \
