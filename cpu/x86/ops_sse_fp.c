@@ -44,7 +44,7 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny
     return raise_exception(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
 }
 
-#define FP(name, text, size, lanes)                                                                 \
+#define FP(name, text, size, lanes)                                                                \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d;                                                                           \
@@ -53,19 +53,19 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny
             return OP_FAULT;                                                                       \
         d = vec_get(cpu, i->reg);                                                                  \
         SSE_HOST_OP(text, csr, d, s);                                                              \
-        if (unlikely(sse_end(cpu, csr, &d, lanes)))                                                 \
+        if (unlikely(sse_end(cpu, csr, &d, lanes)))                                                \
             return OP_FAULT;                                                                       \
         vec_set(cpu, i->reg, &d);                                                                  \
         return OP_OK;                                                                              \
     }
 #define FP4(name)                                                                                  \
     FP(name##ps, #name "ps", 16, T_PS)                                                             \
-    FP(name##pd, #name "pd", 16, T_PD) FP(name##ss, #name "ss", 4, T_SS)                           \
-    FP(name##sd, #name "sd", 8, T_SD)
+    FP(name##pd, #name "pd", 16, T_PD)                                                             \
+    FP(name##ss, #name "ss", 4, T_SS) FP(name##sd, #name "sd", 8, T_SD)
 #define FP4_EXACT(name)                                                                            \
     FP(name##ps, #name "ps", 16, T_NO)                                                             \
-    FP(name##pd, #name "pd", 16, T_NO) FP(name##ss, #name "ss", 4, T_NO)                           \
-    FP(name##sd, #name "sd", 8, T_NO)
+    FP(name##pd, #name "pd", 16, T_NO)                                                             \
+    FP(name##ss, #name "ss", 4, T_NO) FP(name##sd, #name "sd", 8, T_NO)
 FP4(add)
 FP4(sub)
 FP4(mul)
@@ -121,7 +121,8 @@ CMP(cmppd, "pd", 16)
 CMP(cmpss, "ss", 4)
 CMP(cmpsd, "sd", 8)
 
-/* COMIS: ZF, PF, CF from three compares' masks; the flags of the instruction itself come from it. */
+/* COMIS: ZF, PF, CF from three compares' masks; the flags of the instruction itself come from it.
+ */
 #define COMIS(name, sfx, size, lane)                                                               \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \

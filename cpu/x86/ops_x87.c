@@ -152,3 +152,57 @@ UNARY(frndint, FSW_C1)
 UNARY(f2xm1, FSW_C1)
 UNARY(fsin, FSW_C1 | FSW_C2)
 UNARY(fcos, FSW_C1 | FSW_C2)
+
+/* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state. */
+static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size, bool pop)
+{
+    struct x87_frame f = {.cw = cpu->fcw};
+    bool under = x87_empty(cpu, 0);
+    if (x87_start(cpu))
+        return OP_FAULT;
+    f.st[0] = under ? x87_indefinite() : *x87_st(cpu, 0);
+    if (fn)
+        fn(&f);
+    else
+        memcpy(f.mem, &f.st[0], 10);
+    if (under)
+        f.sw = FSW_SF | FSW_IE;
+    if (!(f.sw & ~cpu->fcw & STOP_MEM) && mem_store_bytes(cpu, i, size, f.mem))
+        return OP_FAULT;
+    x87_note(cpu, i);
+    if (x87_signal(cpu, f.sw, FSW_C1, STOP_MEM) && pop)
+        x87_pop(cpu);
+    return OP_OK;
+}
+#define STORE(name, fn, size, pop)                                                                 \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        return store(cpu, i, fn, size, pop);                                                       \
+    }
+STORE(fst_m32, x87_host_fst_m32, 4, false)
+STORE(fst_m64, x87_host_fst_m64, 8, false)
+STORE(fstp_m32, x87_host_fst_m32, 4, true)
+STORE(fstp_m64, x87_host_fst_m64, 8, true)
+STORE(fstp_m80, NULL, 10, true)
+STORE(fist_m16, x87_host_fist_m16, 2, false)
+STORE(fist_m32, x87_host_fist_m32, 4, false)
+STORE(fistp_m16, x87_host_fist_m16, 2, true)
+STORE(fistp_m32, x87_host_fist_m32, 4, true)
+STORE(fistp_m64, x87_host_fist_m64, 8, true)
+STORE(fbstp, x87_host_fbst, 10, true)
+
+int op_fxch_x(struct cpu *cpu, const struct insn *i)
+{
+    unsigned n = i->rm & 7;
+    if (x87_start(cpu))
+        return OP_FAULT;
+    x87_note(cpu, i);
+    bool e0 = x87_empty(cpu, 0), en = x87_empty(cpu, n);
+    if (e0 || en ? !x87_underflow(cpu, 0) : !x87_signal(cpu, 0, FSW_C1, 0))
+        return OP_OK;
+    struct x87_reg a = e0 ? x87_indefinite() : *x87_st(cpu, 0);
+    struct x87_reg b = en ? x87_indefinite() : *x87_st(cpu, n);
+    x87_set_st(cpu, 0, b);
+    x87_set_st(cpu, n, a);
+    return OP_OK;
+}

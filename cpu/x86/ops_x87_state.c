@@ -34,7 +34,7 @@ int op_fnclex_x(struct cpu *cpu, const struct insn *i)
     (void)i;
     if (unlikely(x87_check_nowait(cpu)))
         return OP_FAULT;
-    cpu->fsw &= (uint16_t)~(FSW_EXC | FSW_SF | FSW_ES | FSW_B);
+    cpu->fsw &= (uint16_t) ~(FSW_EXC | FSW_SF | FSW_ES | FSW_B);
     return OP_OK;
 }
 int op_fldcw_x(struct cpu *cpu, const struct insn *i)

@@ -14,7 +14,7 @@
                      : [s] "m"(src), [h] "m"((const uint32_t){0x1f80})                             \
                      : "xmm0")
 #else
-#define SSE_HOST 0 /* the operations raise #UD */
+#define SSE_HOST                         0 /* the operations raise #UD */
 #define SSE_HOST_OP(insn, csr, dst, src) ((void)(csr), (void)(dst), (void)(src))
 #endif
 

@@ -6,7 +6,8 @@
 
 /* What the x87, MMX and SSE operations share: the register stack, entry checks, exceptions. */
 
-/* Status word (SDM vol. 1 8.1.3). The exception bits are those of MXCSR and the control word too. */
+/* Status word (SDM vol. 1 8.1.3). The exception bits are those of MXCSR and the control word too.
+ */
 #define FSW_IE  0x0001
 #define FSW_DE  0x0002
 #define FSW_ZE  0x0004
@@ -68,7 +69,7 @@ static inline struct x87_reg x87_indefinite(void)
 /* FLDCW, FRSTOR and others may change which flags are unmasked (SDM vol. 1 8.1.3.3). */
 static inline void x87_update_summary(struct cpu *cpu)
 {
-    cpu->fsw &= (uint16_t)~(FSW_ES | FSW_B);
+    cpu->fsw &= (uint16_t) ~(FSW_ES | FSW_B);
     if (cpu->fsw & ~cpu->fcw & FSW_EXC)
         cpu->fsw |= FSW_ES | FSW_B;
 }

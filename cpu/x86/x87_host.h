@@ -29,8 +29,7 @@ typedef void x87_host_fn(struct x87_frame *f);
 #define X87_LOAD2 "fldt %[s1]\n\tfldt %[s0]\n\t"
 /* Loads `nin` registers, runs insn and unloads by `tail`. */
 #define X87_HOST_ASM(nin, insn, tail)                                                              \
-    __asm__ volatile("fninit\n\tfldcw %[cw]\n\t" X87_LOAD##nin insn                                \
-                     "\n\t" tail                                                                   \
+    __asm__ volatile("fninit\n\tfldcw %[cw]\n\t" X87_LOAD##nin insn "\n\t" tail                    \
                      : [s0] "+m"(f->st[0]), [s1] "+m"(f->st[1]), [mem] "+m"(f->mem),               \
                        [sw] "+m"(f->sw), [env] "+m"(f->env)                                        \
                      : [cw] "m"(f->cw)                                                             \
@@ -48,7 +47,8 @@ static inline void x87_host_unpack(struct x87_frame *f, unsigned nin)
     memcpy(&f->st[1], f->env + 38, 10);
 }
 
-/* An instruction with a fixed effect on the stack. tail stores what it leaves and drops the rest. */
+/* An instruction with a fixed effect on the stack. tail stores what it leaves and drops the rest.
+ */
 #define X87_HOST_OP(name, nin, insn, tail)                                                         \
     static inline void x87_host_##name(struct x87_frame *f)                                        \
     {                                                                                              \
