@@ -6,6 +6,8 @@
 void guest_main(void)
 {
     word cr0 = read_cr0();
+    TRY("mov %0, %%cr4", ::"r"(read_cr4() | 1ul << 31) : "memory");
+    check_fault("#GP: reserved bit of CR4", GP, 0);
 #ifdef __x86_64__
     TRY("mov %0, %%cr4", ::"r"(read_cr4() & ~0x20ul) : "memory");
     check_fault("#GP: clearing CR4.PAE in long mode", GP, 0);
