@@ -52,7 +52,7 @@ static void debug(void)
     TRY("debug_target: nop", ::: "memory");
     check_fault("#DB: instruction breakpoint is a fault", DB, 0);
     check("#DB: instruction breakpoint sets DR6.B0", exc.dr6 & 0xe00f, 1);
-    check("#DB: instruction breakpoint pushes RF", exc.f.flags >> 16 & 1, 1);
+    check("#DB: instruction breakpoint leaves RF", exc.f.flags >> 16 & 1, 0); /* 17.3.1.1 */
     write_dr7(0x2700); /* GD */
     TRY("mov %%dr0, %%" R "ax", ::: R "ax", "memory");
     check_fault("#DB: general detect", DB, 0);
@@ -102,6 +102,7 @@ static void undefined(void)
 {
     TRY("ud2", ::: "memory");
     check_fault("#UD: UD2", UD, 0);
+    check("#UD: other faults push RF", exc.f.flags >> 16 & 1, 1);
     TRY(".byte 0xf0, 0x90", ::: "memory");
     check_fault("#UD: LOCK NOP", UD, 0);
     TRY(".byte 0xf0, 0x01, 0xc0", ::: "memory");
@@ -293,7 +294,7 @@ static void user_privilege(void)
     UTRY("wbinvd");
     UTRY("int $0x40"); /* gate of DPL 0 */
     UTRY("mov $0x10, %%eax\n\tmov %%eax, %%es");
-    UTRY(".byte 0x0f, 0x35");
+    UTRY("clts");
     UTRY("mov $0, %%eax\n\tmov %%eax, %%ss");
 }
 
@@ -320,7 +321,7 @@ static void ring3(void)
     static const char *const names[] = {
         "#GP: HLT in ring 3", "#GP: CLI in ring 3", "#GP: IN in ring 3",
         "#GP: MOV from CR0 in ring 3", "#GP: LIDT in ring 3", "#GP: WBINVD in ring 3",
-        "#GP: INT through a gate of DPL 0", 0, "#GP: SYSEXIT in ring 3", 0};
+        "#GP: INT through a gate of DPL 0", 0, "#GP: CLTS in ring 3", 0};
     user_count = 0;
     run_user(user_privilege);
     for (unsigned i = 0; i < user_count; i++)

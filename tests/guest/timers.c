@@ -46,6 +46,29 @@ static void measure(unsigned n, uint64_t *pit, uint64_t *tsc)
     *tsc = rdtsc() - start;
 }
 
+/* Within a quarter. */
+static bool near(uint64_t a, uint64_t b)
+{
+    return a > b * 3 / 4 && a < b * 5 / 4;
+}
+
+/* PIT ticks in one second of the RTC. */
+static uint64_t rtc_second(void)
+{
+    uint8_t second = rtc(0);
+    while (rtc(0) == second)
+        ;
+    uint64_t ticks = 0;
+    unsigned last = pit_count();
+    second = rtc(0);
+    while (rtc(0) == second) {
+        unsigned now = pit_count();
+        ticks += (last - now) & 0xffff;
+        last = now;
+    }
+    return ticks;
+}
+
 void guest_main(void)
 {
     outb(0x43, 0x34); /* channel 0, mode 2, count 65536 */
@@ -88,28 +111,22 @@ void guest_main(void)
     rtc_set(0x0b, (uint8_t)(rtc(0x0b) | 0x40));
     rtc(0x0c);
     pic_mask(0xfefb);
+    /* A host that stops the guest for a while makes it lose interrupts: try again then. */
     uint64_t pit1, pit2, tsc1, tsc2;
+    bool pit_ok = false, tsc_ok = false;
     measure(1, &pit1, &tsc1);
-    measure(128, &pit1, &tsc1);
-    measure(256, &pit2, &tsc2);
-    /* 128 / 1024 s are 149148 PIT ticks. */
-    report(pit1 > 149148 * 3 / 4 && pit1 < 149148 * 4 / 3, "PIT agrees with the RTC");
-    report(pit2 > 298295 * 3 / 4 && pit2 < 298295 * 4 / 3, "PIT agrees with the RTC, longer");
-    report(tsc2 * pit1 > tsc1 * pit2 * 3 / 4 && tsc2 * pit1 < tsc1 * pit2 * 4 / 3,
-           "TSC agrees with the PIT");
+    for (int i = 0; i < 10 && !(pit_ok && tsc_ok); i++) {
+        measure(128, &pit1, &tsc1);
+        measure(256, &pit2, &tsc2);
+        pit_ok = near(pit1, 149148) && near(pit2, 298295); /* 128 and 256 / 1024 s */
+        tsc_ok = near(tsc2 * pit1 >> 16, tsc1 * pit2 >> 16);
+    }
+    report(pit_ok, "PIT agrees with the RTC");
+    report(tsc_ok, "TSC agrees with the PIT");
     rtc_set(0x0b, (uint8_t)(rtc(0x0b) & ~0x40));
     pic_mask(0xffff);
-    /* The seconds move on. */
-    second = rtc(0);
-    while (rtc(0) == second)
-        ;
-    uint64_t ticks = 0;
-    unsigned last = pit_count();
-    second = rtc(0);
-    while (rtc(0) == second) {
-        unsigned now = pit_count();
-        ticks += (last - now) & 0xffff;
-        last = now;
-    }
-    report(ticks > 1193182 * 3 / 4 && ticks < 1193182 * 4 / 3, "an RTC second is 1193182 PIT ticks");
+    bool second_ok = false;
+    for (int i = 0; i < 4 && !second_ok; i++)
+        second_ok = near(rtc_second(), 1193182);
+    report(second_ok, "an RTC second is 1193182 PIT ticks");
 }
