@@ -204,6 +204,7 @@ int op_emms_x(struct cpu *cpu, const struct insn *i)
     (void)i;
     if (unlikely(mmx_check(cpu)))
         return OP_FAULT;
+    x87_set_top(cpu, 0);
     cpu->ftw = 0;
     return OP_OK;
 }
