@@ -100,14 +100,14 @@ static void get_env(struct cpu *cpu, const uint8_t *env, unsigned w)
 static int env_linear(struct cpu *cpu, const struct insn *i, unsigned size, enum mem_access acc,
                       uint64_t *lin)
 {
-    uint32_t field;
-    uint8_t last;
+    uint8_t scratch[4];
+    unsigned w = field_size(i);
     if (unlikely(insn_linear(cpu, i, size, acc, lin)))
         return OP_FAULT;
-    if (acc == ACCESS_STORE)
-        return lin_probe_store(cpu, *lin, 4) || lin_probe_store(cpu, *lin + size - 1, 1) ? OP_FAULT
-                                                                                         : 0;
-    return lin_load32(cpu, *lin, &field) || lin_load8(cpu, *lin + size - 1, &last) ? OP_FAULT : 0;
+    if (acc == ACCESS_STORE ? lin_probe_store(cpu, *lin, w) : mem_load_slow(cpu, *lin, w, scratch))
+        return OP_FAULT;
+    return acc == ACCESS_STORE ? lin_probe_store(cpu, *lin + size - 1, 1)
+                               : lin_load8(cpu, *lin + size - 1, scratch);
 }
 int op_fnstenv_x(struct cpu *cpu, const struct insn *i)
 {

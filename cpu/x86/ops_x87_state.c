@@ -85,7 +85,12 @@ static int fx_begin(struct cpu *cpu, const struct insn *i, enum mem_access acc, 
     if (unlikely(insn_linear(cpu, i, 512, acc, lin)))
         return OP_FAULT;
     /* An address that is not canonical comes before one that is not aligned: #SS with SS. */
-    return *lin & 15 && is_canonical(*lin) ? raise_gp(cpu, 0) : 0;
+    if (*lin & 15 && is_canonical(*lin))
+        return raise_gp(cpu, 0);
+    /* Processors touch the last byte first: it decides CR2. */
+    uint8_t last;
+    return acc == ACCESS_STORE ? lin_probe_store(cpu, *lin + 511, 1)
+                               : lin_load8(cpu, *lin + 511, &last);
 }
 static unsigned fx_xmm_count(const struct cpu *cpu)
 {
