@@ -209,6 +209,9 @@ static bool build_machine(struct app *app, struct error *err)
     c->initrd = s->initrd;
     c->append = s->append;
     c->no_reboot = s->no_reboot;
+    c->icount = s->icount;
+    c->icount_shift = (unsigned)s->icount_shift;
+    c->icount_auto = s->icount_auto;
     c->debug_exit_port = s->debug_exit ? (uint16_t)s->debug_exit_iobase : 0;
     c->debug_exit_size = (unsigned)s->debug_exit_iosize;
     c->create_cpus = pc_cpus_create;
@@ -220,8 +223,6 @@ static bool build_machine(struct app *app, struct error *err)
     log_init(&app->log);
     app->pc.m.run.notify = notify;
     app->pc.m.run.notify_opaque = &app->poller;
-    if (s->icount)
-        machine_use_icount(&app->pc.m, (unsigned)s->icount_shift, s->icount_auto);
     return pc_power_on(&app->pc, err);
 }
 
