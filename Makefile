@@ -98,7 +98,7 @@ calque: $(B)/calque FORCE
 	[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
 
 $(B)/calque: $(B)/main.o $(LIBCALQUE)
-	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ -Wl,--whole-archive $^ -Wl,--no-whole-archive $(ALL_LIBS)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(LIBCALQUE): $(LIB_OBJS)
 	$(call say,AR,$@) rm -f $@ && $(AR) rcs $@ $^
@@ -124,13 +124,13 @@ $(B)/config.h: $(B)/flags Makefile
 # ---- tests ----
 TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
 $(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
-	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ -Wl,--whole-archive $^ -Wl,--no-whole-archive -lcmocka $(ALL_LIBS)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
 
 tests/diff/host: $(B)/tests/diff/host FORCE
 	[ "$$(readlink $@)" = ../../$< ] || ln -sfn ../../$< $@
 
 $(B)/tests/diff/host: $(DIFF_SRCS:%.c=$(B)/%.o) $(LIBCALQUE)
-	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ -Wl,--whole-archive $^ -Wl,--no-whole-archive $(ALL_LIBS)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # ---- guest programs: freestanding multiboot images, tests/guest/NAME.{S,c} -> NAME.elf ----
 # A name that ends in 64 is compiled with -m64 (its owner switches to long mode itself). Rules for

@@ -52,12 +52,13 @@ void cpu_mode_changed(struct cpu *cpu)
     uint16_t cs = cpu->seg[SEG_CS].attr;
     cpu->long_mode = cpu->efer & EFER_LMA;
     cpu->real_or_v86 = !cpu_protected(cpu) || cpu_v86(cpu);
-    cpu->code_mode = cpu->long_mode && cs & SEG_ATTR_L ? CODE64 : cs & SEG_ATTR_DB ? CODE32 : CODE16;
-    cpu->stack_size =
-        cpu->code_mode == CODE64 ? 3 : cpu->seg[SEG_SS].attr & SEG_ATTR_DB ? 2 : 1;
-    unsigned class = cpu->cpl == 3                                       ? TLB_USER
+    cpu->code_mode = cpu->long_mode && cs & SEG_ATTR_L ? CODE64
+                     : cs & SEG_ATTR_DB                ? CODE32
+                                                       : CODE16;
+    cpu->stack_size = cpu->code_mode == CODE64 ? 3 : cpu->seg[SEG_SS].attr & SEG_ATTR_DB ? 2 : 1;
+    unsigned class = cpu->cpl == 3                                    ? TLB_USER
                      : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
-                                                                         : TLB_KERNEL;
+                                                                      : TLB_KERNEL;
     /* with alignment checks on, nothing may take the fast path */
     bool checked = cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC;
     cpu->tlb_load = checked ? cpu->tlb_none : cpu->tlb[0][class];
@@ -83,6 +84,13 @@ void set_stack_pointer(struct cpu *cpu, uint64_t sp)
     set_reg(cpu, R_RSP, 1u << cpu->stack_size, sp);
 }
 
+/* Implicit stack references that are not canonical raise #SS(0) (SDM vol. 1 3.3.7.1). */
+static int stack_canonical(struct cpu *cpu, uint64_t lin)
+{
+    bool ok = cpu->code_mode != CODE64 || is_canonical(lin);
+    return ok ? 0 : raise_error(cpu, EXC_SS, 0);
+}
+
 static int stack_load(struct cpu *cpu, uint64_t off, unsigned size, uint64_t *v)
 {
     uint64_t lin;
@@ -94,7 +102,7 @@ static int stack_load(struct cpu *cpu, uint64_t off, unsigned size, uint64_t *v)
         *v = size == 8 ? ld_le64(p) : size == 4 ? ld_le32(p) : ld_le16(p);
         return 0;
     }
-    return mem_load_slow(cpu, lin, size, v);
+    return stack_canonical(cpu, lin) ? OP_FAULT : mem_load_slow(cpu, lin, size, v);
 }
 
 int push(struct cpu *cpu, unsigned size, uint64_t v)
@@ -110,7 +118,7 @@ int push(struct cpu *cpu, unsigned size, uint64_t v)
             st_le32(p, (uint32_t)v);
         else
             st_le16(p, (uint16_t)v);
-    } else if (mem_store_slow(cpu, lin, size, &v)) {
+    } else if (stack_canonical(cpu, lin) || mem_store_slow(cpu, lin, size, &v)) {
         return OP_FAULT;
     }
     set_stack_pointer(cpu, sp);
@@ -148,8 +156,8 @@ static void reset_fpu(struct cpu *cpu)
 static void reset_segments(struct cpu *cpu)
 {
     for (unsigned n = 0; n < 6; n++)
-        cpu->seg[n] = (struct segment){
-            .limit = 0xffff, .attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_RW | SEG_TYPE_A};
+        cpu->seg[n] = (struct segment){.limit = 0xffff,
+                                       .attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_RW | SEG_TYPE_A};
     cpu->seg[SEG_CS].sel = 0xf000;
     cpu->seg[SEG_CS].base = 0xffff0000;
     cpu->seg[SEG_CS].attr |= SEG_TYPE_CODE;
@@ -215,11 +223,17 @@ static void code_written(void *opaque, uint64_t arena_offset, uint64_t len)
     block_cache_code_written(opaque, arena_offset, len);
 }
 
-/* Called by whoever withdrew the permission: this CPU while decoding (then at once), or another
- * thread (then before the CPU runs on; it is stopped or between blocks at a kick). */
+/* One page: this CPU is decoding it. All: a dirty log was cleared, perhaps by another thread; the
+ * CPU drops its entries before it runs on. */
 static void drop_store_entries(void *opaque, uint64_t arena_page)
 {
-    tlb_drop_stores(opaque, arena_page);
+    struct cpu *cpu = opaque;
+    if (arena_page != ARENA_NONE) {
+        tlb_drop_stores(cpu, arena_page);
+    } else {
+        __atomic_store_n(&cpu->store_stale, true, __ATOMIC_RELEASE);
+        vcpu_kick(&cpu->v);
+    }
 }
 
 static void set_intr(void *owner, unsigned n, bool level)

@@ -15,8 +15,8 @@ int raise_exception(struct cpu *cpu, unsigned vector)
 
 int raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
 {
-    cpu->exc =
-        (struct pending_exception){.vector = (uint8_t)vector, .has_error = true, .error = error_code};
+    cpu->exc = (struct pending_exception){
+        .vector = (uint8_t)vector, .has_error = true, .error = error_code};
     return OP_FAULT;
 }
 
@@ -94,7 +94,8 @@ static int frame_fits(struct cpu *cpu, const struct segment *ss, const struct fr
 static int deliver_real(struct cpu *cpu, unsigned vector)
 {
     uint64_t entry;
-    struct frame f = {.base = cpu->seg[SEG_SS].base, .sp = cpu->r[R_RSP], .mask = 0xffff, .size = 2};
+    struct frame f = {
+        .base = cpu->seg[SEG_SS].base, .sp = cpu->r[R_RSP], .mask = 0xffff, .size = 2};
     if (4 * vector + 3 > cpu->idtr.limit)
         return raise_gp(cpu, 0);
     if (sys_load(cpu, cpu->idtr.base + 4 * vector, 4, &entry))
@@ -135,9 +136,9 @@ static int load_gate(struct cpu *cpu, unsigned vector, enum int_kind kind, struc
     if (sys_load(cpu, at, 8, &d) || (cpu->long_mode && sys_load(cpu, at + 8, 8, &high)))
         return OP_FAULT;
     unsigned type = desc_type(d);
-    bool known = type == SYS_INT || type == SYS_TRAP ||
-                 (!cpu->long_mode &&
-                  (type == SYS_INT16 || type == SYS_TRAP16 || type == SYS_TASK_GATE));
+    bool known =
+        type == SYS_INT || type == SYS_TRAP ||
+        (!cpu->long_mode && (type == SYS_INT16 || type == SYS_TRAP16 || type == SYS_TASK_GATE));
     if (!desc_is_system(d) || !known)
         return idt_error(cpu, EXC_GP, vector, kind);
     if (is_software(kind) && desc_dpl(d) < cpu->cpl)
@@ -222,8 +223,8 @@ static int choose_stack32(struct cpu *cpu, const struct gate *g, unsigned cpl, s
         sp = esp;
     }
     uint64_t mask = ss->attr & SEG_ATTR_DB ? 0xffffffffu : 0xffffu;
-    *f = (struct frame){
-        .base = ss->base, .sp = sp, .mask = mask, .size = size, .as_user = cpl == 3};
+    *f =
+        (struct frame){.base = ss->base, .sp = sp, .mask = mask, .size = size, .as_user = cpl == 3};
     return 0;
 }
 
@@ -275,8 +276,7 @@ static int deliver_protected(struct cpu *cpu, unsigned vector, enum int_kind kin
     if (cpu->long_mode ? choose_stack64(cpu, &g, cpl, &f, &ns)
                        : choose_stack32(cpu, &g, cpl, &f, &ns))
         return OP_FAULT;
-    if (cpu->long_mode ? !is_canonical(g.offset)
-                       : g.offset > desc_limit(cs_desc))
+    if (cpu->long_mode ? !is_canonical(g.offset) : g.offset > desc_limit(cs_desc))
         return raise_gp(cpu, ext_bit(kind));
     push_old_state(cpu, &f, &ns, saved_eflags(cpu, vector, kind), has_error, error);
     const struct segment *ss = ns.switched && !cpu->long_mode ? &ns.segment : &cpu->seg[SEG_SS];
@@ -314,7 +314,9 @@ int interrupt_deliver(struct cpu *cpu, unsigned vector, enum int_kind kind, bool
 {
     log_line(&cpu->v.m->log, LOG_INT,
              "int %02x %s error %x at %04x:%016llx cpl %u rsp %016llx cr2 %016llx", vector,
-             kind == INT_EXTERNAL ? "external" : is_software(kind) ? "software" : "exception",
+             kind == INT_EXTERNAL ? "external"
+             : is_software(kind)  ? "software"
+                                  : "exception",
              error, cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[REG_RIP], cpu->cpl,
              (unsigned long long)cpu->r[R_RSP], (unsigned long long)cpu->cr2);
     const struct insn *insn = cpu->insn;

@@ -9,14 +9,14 @@
 
 #include "vm/machine.h"
 
-#define PTE_P   (1ull << 0)
-#define PTE_W   (1ull << 1)
-#define PTE_U   (1ull << 2)
-#define PTE_A   (1ull << 5)
-#define PTE_D   (1ull << 6)
-#define PTE_PS  (1ull << 7)
-#define PTE_G   (1ull << 8)
-#define PTE_NX  (1ull << 63)
+#define PTE_P  (1ull << 0)
+#define PTE_W  (1ull << 1)
+#define PTE_U  (1ull << 2)
+#define PTE_A  (1ull << 5)
+#define PTE_D  (1ull << 6)
+#define PTE_PS (1ull << 7)
+#define PTE_G  (1ull << 8)
+#define PTE_NX (1ull << 63)
 
 #define PF_P     1u
 #define PF_W     2u
@@ -24,15 +24,17 @@
 #define PF_RSVD  8u
 #define PF_FETCH 16u
 
-#define PHYS_BITS 40
-#define PHYS_MASK ((1ull << PHYS_BITS) - 1)
+static inline uint64_t phys_mask(const struct cpu *cpu)
+{
+    return (1ull << cpu->model.phys_bits) - 1;
+}
 
 /* What an access is, for permission checks. */
 struct access {
     bool write, fetch;
     bool user;     /* at CPL 3, and not implicit supervisor */
-    bool implicit; /* supervisor access of the processor's own: SMAP always applies unless explicit
-                      AC allows; see smap_blocks() */
+    bool quiet;    /* a debugger's: not logged */
+    bool implicit; /* supervisor access of the processor's own: AC does not lift SMAP for it */
 };
 
 struct translation {
@@ -106,8 +108,9 @@ static int page_fault(struct cpu *cpu, uint64_t lin, const struct access *a, uin
     bool nx = cpu->efer & EFER_NXE && cpu->cr4 & CR4_PAE;
     code |= (a->write ? PF_W : 0) | (a->user ? PF_U : 0);
     code |= a->fetch && (nx || cpu->cr4 & CR4_SMEP) ? PF_FETCH : 0;
-    log_line(&cpu->v.m->log, LOG_MMU, "page fault: linear %016llx error %02x rip %016llx",
-             (unsigned long long)lin, code, (unsigned long long)cpu->r[REG_RIP]);
+    if (!a->quiet)
+        log_line(&cpu->v.m->log, LOG_MMU, "page fault: linear %016llx error %02x rip %016llx",
+                 (unsigned long long)lin, code, (unsigned long long)cpu->r[REG_RIP]);
     raise_error(cpu, EXC_PF, code);
     cpu->exc.cr2 = lin;
     return OP_FAULT;
@@ -117,9 +120,9 @@ static int page_fault(struct cpu *cpu, uint64_t lin, const struct access *a, uin
 static bool reserved_bits(const struct cpu *cpu, uint64_t e, unsigned size, bool large,
                           uint64_t page_mask)
 {
-    if (size == 4)
-        return false;
-    if (e & ((1ull << 52) - 1) & ~PHYS_MASK)
+    if (size == 4) /* PSE-36: bit 21 (table 4-4) */
+        return large && e & 1u << 21;
+    if (e & ((1ull << 52) - 1) & ~phys_mask(cpu))
         return true;
     if (!cpu->long_mode && e & 0x7ff0000000000000ull)
         return true;
@@ -133,14 +136,14 @@ static int walk_tables(struct cpu *cpu, uint64_t lin, const struct access *a, st
 {
     bool pae = cpu->cr4 & CR4_PAE;
     unsigned level = cpu->long_mode ? 4 : 2, bits_per_level = pae ? 9 : 10;
-    uint64_t table = cpu->cr3 & (cpu->long_mode ? PHYS_MASK & ~0xfffull : 0xfffff000u);
+    uint64_t table = cpu->cr3 & (cpu->long_mode ? phys_mask(cpu) & ~0xfffull : 0xfffff000u);
     w->size = pae ? 8 : 4;
     w->n = 0;
     if (pae && !cpu->long_mode) {
         uint64_t e = cpu->pdpte[lin >> 30 & 3];
         if (!(e & PTE_P))
             return page_fault(cpu, lin, a, 0);
-        table = e & PHYS_MASK & ~0xfffull;
+        table = e & phys_mask(cpu) & ~0xfffull;
     }
     for (; level >= 1; level--) {
         unsigned shift = 12 + (level - 1) * bits_per_level;
@@ -159,7 +162,7 @@ static int walk_tables(struct cpu *cpu, uint64_t lin, const struct access *a, st
             return page_fault(cpu, lin, a, PF_P | PF_RSVD);
         if (w->large || level == 1)
             return 0;
-        table = e & (pae ? PHYS_MASK & ~0xfffull : 0xfffff000u);
+        table = e & (pae ? phys_mask(cpu) & ~0xfffull : 0xfffff000u);
     }
     return 0;
 }
@@ -183,12 +186,12 @@ static bool permitted(const struct cpu *cpu, const struct access *a, bool user, 
     return !a->write || writable || (!a->user && !(cpu->cr0 & CR0_WP));
 }
 
-static uint64_t frame_of(const struct walk *w)
+static uint64_t frame_of(const struct cpu *cpu, const struct walk *w)
 {
     uint64_t e = w->entry[w->n - 1];
     if (w->size == 4 && w->large) /* PSE-36: bits 13-20 are address bits 32-39 */
         return (e & 0xffc00000) | (e >> 13 & 0xff) << 32;
-    return e & PHYS_MASK & ~0xfffull & ~w->page_mask;
+    return e & phys_mask(cpu) & ~0xfffull & ~w->page_mask;
 }
 
 static int translate_paged(struct cpu *cpu, uint64_t lin, const struct access *a,
@@ -213,7 +216,7 @@ static int translate_paged(struct cpu *cpu, uint64_t lin, const struct access *a
                               PTE_A | (n == w.n - 1 && a->write ? PTE_D : 0));
         if (!ok)
             continue;
-        t->phys = frame_of(&w) | (lin & w.page_mask);
+        t->phys = frame_of(cpu, &w) | (lin & w.page_mask);
         t->global = cpu->cr4 & CR4_PGE && last & PTE_G;
         t->large = w.large;
         t->dirty = a->write || last & PTE_D;
@@ -355,7 +358,7 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
 /* The class of an explicit data access now. */
 static unsigned current_class(const struct cpu *cpu)
 {
-    return cpu->cpl == 3 ? TLB_USER
+    return cpu->cpl == 3                                    ? TLB_USER
            : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
                                                             : TLB_KERNEL;
 }
@@ -365,11 +368,12 @@ static unsigned current_class(const struct cpu *cpu)
 /* Where [lin, ...) within one page is: in the arena, or at a physical address on the bus. */
 struct place {
     uint64_t phys, arena; /* arena: ARENA_NONE for the bus */
+    uint64_t read_arena;  /* of a store: where a read of the same address would look */
 };
 
 static bool is_apic_page(const struct cpu *cpu, uint64_t phys)
 {
-    return (phys & ~0xfffull) == (cpu->apic.base_msr & PHYS_MASK & ~0xfffull) &&
+    return (phys & ~0xfffull) == (cpu->apic.base_msr & phys_mask(cpu) & ~0xfffull) &&
            (cpu->apic.base_msr & 0xc00) == 0x800;
 }
 
@@ -379,12 +383,14 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     if (translate(cpu, lin, a, &t))
         return OP_FAULT;
     p->phys = t.phys;
-    p->arena = ARENA_NONE;
+    p->arena = p->read_arena = ARENA_NONE;
     if (is_apic_page(cpu, t.phys))
         return 0;
     struct machine *m = cpu->v.m;
     struct page_view view = address_space_page(&m->mem, t.phys & ~0xfffull);
     uint64_t page = a->write ? view.write_at : view.read_at;
+    if (view.read_at != ARENA_NONE)
+        p->read_arena = view.read_at + (t.phys & 0xfff);
     if (page == ARENA_NONE)
         return 0;
     p->arena = page + (t.phys & 0xfff);
@@ -393,7 +399,7 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     unsigned class = current_class(cpu);
     if (!a->write)
         enter(cpu, false, class, lin, page, &t);
-    else if (arena_page_storable(&m->arena, page))
+    else if (view.read_at == page && arena_page_storable(&m->arena, page))
         enter(cpu, true, class, lin, page, &t);
     return 0;
 }
@@ -405,8 +411,8 @@ static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
     if (cpu->insn)
         cpu_settle(cpu);
     machine_lock(m);
-    if (is_apic_page(cpu, phys))
-        v = apic_read(cpu, phys & 0xfff);
+    if (is_apic_page(cpu, phys)) /* 32-bit registers, 16 bytes apart */
+        v = apic_read(cpu, phys & 0xffc) >> 8 * (phys & 3);
     else
         v = address_space_read(&m->mem, phys, size);
     machine_unlock(m);
@@ -437,11 +443,21 @@ static void place_read(struct cpu *cpu, const struct place *p, void *out, unsign
     uint8_t *to = out;
     if (p->arena != ARENA_NONE) {
         switch (size) { /* one host access, so that other processors see no tearing */
-        case 1: st_le8(to, ld_le8(host + p->arena)); return;
-        case 2: st_le16(to, ld_le16(host + p->arena)); return;
-        case 4: st_le32(to, ld_le32(host + p->arena)); return;
-        case 8: st_le64(to, ld_le64(host + p->arena)); return;
-        default: memcpy(to, host + p->arena, size); return;
+        case 1:
+            st_le8(to, ld_le8(host + p->arena));
+            return;
+        case 2:
+            st_le16(to, ld_le16(host + p->arena));
+            return;
+        case 4:
+            st_le32(to, ld_le32(host + p->arena));
+            return;
+        case 8:
+            st_le64(to, ld_le64(host + p->arena));
+            return;
+        default:
+            memcpy(to, host + p->arena, size);
+            return;
         }
     }
     for (unsigned at = 0, n; at < size; at += n) {
@@ -458,11 +474,21 @@ static void place_write(struct cpu *cpu, const struct place *p, const void *in, 
     if (p->arena != ARENA_NONE) {
         uint8_t *to = arena->host + p->arena;
         switch (size) {
-        case 1: st_le8(to, ld_le8(from)); break;
-        case 2: st_le16(to, ld_le16(from)); break;
-        case 4: st_le32(to, ld_le32(from)); break;
-        case 8: st_le64(to, ld_le64(from)); break;
-        default: memcpy(to, from, size); break;
+        case 1:
+            st_le8(to, ld_le8(from));
+            break;
+        case 2:
+            st_le16(to, ld_le16(from));
+            break;
+        case 4:
+            st_le32(to, ld_le32(from));
+            break;
+        case 8:
+            st_le64(to, ld_le64(from));
+            break;
+        default:
+            memcpy(to, from, size);
+            break;
         }
         arena_store_notify(arena, p->arena, size);
         return;
@@ -482,10 +508,17 @@ struct span {
     unsigned first; /* bytes in part[0] */
 };
 
-static uint64_t next_page(const struct cpu *cpu, uint64_t lin)
+/* Linear addresses are 32 bits wide outside 64-bit mode; the processor's own tables lie anywhere in
+ * long mode. */
+static uint64_t cut_linear(const struct cpu *cpu, uint64_t lin, const struct access *a)
 {
-    uint64_t next = (lin & ~0xfffull) + VM_PAGE_SIZE;
-    return cpu->long_mode ? next : (uint32_t)next;
+    bool wide = a->implicit ? cpu->long_mode : cpu->code_mode == CODE64;
+    return wide ? lin : (uint32_t)lin;
+}
+
+static uint64_t next_page(const struct cpu *cpu, uint64_t lin, const struct access *a)
+{
+    return cut_linear(cpu, (lin & ~0xfffull) + VM_PAGE_SIZE, a);
 }
 
 /* Translates all of an access before any byte moves. */
@@ -494,9 +527,10 @@ static int find_span(struct cpu *cpu, uint64_t lin, unsigned size, const struct 
 {
     unsigned room = VM_PAGE_SIZE - (unsigned)(lin & (VM_PAGE_SIZE - 1));
     s->first = size < room ? size : room;
+    lin = cut_linear(cpu, lin, a);
     if (find_place(cpu, lin, a, &s->part[0]))
         return OP_FAULT;
-    return s->first < size ? find_place(cpu, next_page(cpu, lin), a, &s->part[1]) : 0;
+    return s->first < size ? find_place(cpu, next_page(cpu, lin, a), a, &s->part[1]) : 0;
 }
 
 static void span_read(struct cpu *cpu, const struct span *s, void *out, unsigned size)
@@ -523,14 +557,15 @@ static struct access data_access(const struct cpu *cpu, bool write)
 static int alignment(struct cpu *cpu, uint64_t lin, unsigned size)
 {
     bool on = cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC;
-    return on && size <= 8 && lin & (size - 1) ? raise_error(cpu, EXC_AC, 0) : 0;
+    bool scalar = size <= 8 && !(size & (size - 1));
+    return on && scalar && lin & (size - 1) ? raise_error(cpu, EXC_AC, 0) : 0;
 }
 
 int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
 {
     struct access a = data_access(cpu, false);
     struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
         return OP_FAULT;
     span_read(cpu, &s, out, size);
     return 0;
@@ -540,7 +575,7 @@ int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
 {
     struct access a = data_access(cpu, true);
     struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
     return 0;
@@ -550,15 +585,17 @@ int mem_probe_store_slow(struct cpu *cpu, uint64_t lin, unsigned size)
 {
     struct access a = data_access(cpu, true);
     struct span s;
-    return alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s) ? OP_FAULT : 0;
+    return find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size) ? OP_FAULT : 0;
 }
 
 void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size)
 {
     struct access a = data_access(cpu, true);
     struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
         return NULL;
+    for (unsigned n = 0; n < 2; n++)
+        s.part[n].arena = s.part[n].read_arena;
     span_read(cpu, &s, cpu->rmw.buf, size);
     cpu->rmw.lin = lin;
     cpu->rmw.size = size;
@@ -632,7 +669,7 @@ int mem_fetch_bytes(struct cpu *cpu, uint64_t lin, uint8_t *buf, unsigned n, uns
             return *got ? 0 : OP_FAULT;
         span_read(cpu, &s, buf + *got, len);
         *got += len;
-        lin = next_page(cpu, lin);
+        lin = next_page(cpu, lin, &a);
     }
     return 0;
 }
@@ -640,13 +677,15 @@ int mem_fetch_bytes(struct cpu *cpu, uint64_t lin, uint8_t *buf, unsigned n, uns
 uint64_t mmu_debug_translate(struct cpu *cpu, uint64_t lin)
 {
     struct pending_exception saved = cpu->exc;
-    struct access a = {0};
+    struct access a = {.quiet = true};
     struct walk w;
     uint64_t phys = lin;
+    if (cpu->long_mode && !is_canonical(lin))
+        return UINT64_MAX;
     if (cpu->cr0 & CR0_PG) {
         bool ok = walk_tables(cpu, lin, &a, &w) == 0;
-        phys = ok ? frame_of(&w) | (lin & w.page_mask) : UINT64_MAX;
+        phys = ok ? frame_of(cpu, &w) | (lin & w.page_mask) : UINT64_MAX;
     }
     cpu->exc = saved;
-    return phys;
+    return phys == UINT64_MAX ? phys : phys & cpu->a20_mask;
 }
