@@ -1,39 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* x87 data instructions (SDM vol. 1 8.3). */
-#include "cpu/x86/x87_host.h"
-
-/* Merges what an instruction signalled. True: it may write its result (unmasked faults that are
- * found before the result, `stops`, forbid it). */
-static bool x87_signal(struct cpu *cpu, uint16_t sw, uint16_t cc, uint16_t stops)
-{
-    if (sw & FSW_SF)
-        sw |= FSW_IE;
-    cpu->fsw = (uint16_t)((cpu->fsw & ~cc) | (sw & (FSW_EXC | FSW_SF | cc)));
-    x87_update_summary(cpu);
-    return !(sw & ~cpu->fcw & stops);
-}
-#define STOP_REG (FSW_IE | FSW_DE | FSW_ZE)
-#define STOP_MEM (FSW_IE | FSW_DE | FSW_OE | FSW_UE)
-
-/* Last-instruction pointers (SDM vol. 1 8.1.8). */
-static void x87_note(struct cpu *cpu, const struct insn *i)
-{
-    cpu->fip = insn_rip(cpu, i);
-    cpu->fcs = cpu->seg[SEG_CS].sel;
-    if (i->flags & INSN_MEM) {
-        cpu->fdp = insn_ea(cpu, i);
-        cpu->fds = i->seg < SEG_NONE ? cpu->seg[i->seg].sel : 0;
-    }
-}
-static int x87_start(struct cpu *cpu)
-{
-    return unlikely(x87_check(cpu)) ? OP_FAULT : !X87_HOST ? raise_ud(cpu) : 0;
-}
-/* Stack underflow: C1 = 0. True: masked, the result is the indefinite. */
-static bool x87_underflow(struct cpu *cpu, uint16_t cc)
-{
-    return x87_signal(cpu, FSW_SF, cc | FSW_C1, STOP_REG);
-}
+#include "cpu/x86/x87_op.h"
 
 /* ST(dst) = ST(dst) fn ST(src). */
 static int arith(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned dst, unsigned src,
@@ -190,6 +157,19 @@ STORE(fistp_m16, x87_host_fist_m16, 2, true)
 STORE(fistp_m32, x87_host_fist_m32, 4, true)
 STORE(fistp_m64, x87_host_fist_m64, 8, true)
 STORE(fbstp, x87_host_fbst, 10, true)
+/* FISTTP: FISTP with the rounding control at "truncate". */
+#define TRUNCATE(size)                                                                             \
+    static void host_fisttp_##size(struct x87_frame *f)                                            \
+    {                                                                                              \
+        f->cw |= FCW_TRUNCATE;                                                                     \
+        x87_host_fist_##size(f);                                                                   \
+    }
+TRUNCATE(m16)
+TRUNCATE(m32)
+TRUNCATE(m64)
+STORE(fisttp_m16, host_fisttp_m16, 2, true)
+STORE(fisttp_m32, host_fisttp_m32, 4, true)
+STORE(fisttp_m64, host_fisttp_m64, 8, true)
 
 int op_fxch_x(struct cpu *cpu, const struct insn *i)
 {
