@@ -529,7 +529,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
         }
         if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
             return CMDLINE_DONE;
-        if (!apply(s, row->id, value, err))
+        if (!apply(s, row->id, value ? value : "", err))
             return CMDLINE_BAD;
     }
     set_defaults(s);
