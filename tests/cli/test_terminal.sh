@@ -243,4 +243,13 @@ status 1 10
 want 1 /nonexistent/x
 cooked
 STEPS
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+typed "Ctrl-C gives up waiting for a connection" -nographic -serial mon:stdio -serial "unix:$scratch/s,server" <<'STEPS'
+want 10 waiting for a connection
+cooked
+send \x03
+status 130 10
+cooked
+STEPS
 echo "1..$n"
