@@ -137,7 +137,16 @@ BUILD := $(B)
 include tests/guest/guest.mk
 guests: guest-tests
 
-tests: all guests $(TESTS)
+# ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
+TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))
+$(B)/tests/tools/%: $(B)/tests/tools/%.o
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $<
+$(B)/tests/tools/%.elf: tests/tools/%.S
+	@mkdir -p $(@D)
+	$(call say,GUEST,$<) $(GUEST_CC) -m32 -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack \
+	    -Wl,-Ttext=0x100000,--no-warn-rwx-segments -o $@ $<
+
+tests: all guests $(TESTS) $(TOOLS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory

@@ -236,11 +236,19 @@ static bool open_log(struct app *app, struct error *err)
     return !s->log_categories || log_parse_mask(&app->log, s->log_categories, err);
 }
 
+/* Signals are ours by now: none can end the process and leave the terminal raw. */
+static bool start_terminal(struct app *app)
+{
+    chardevs_start(app->chardevs);
+    return true;
+}
+
 static bool app_open(struct app *app, struct error *err)
 {
     return open_log(app, err) && cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
            signals_init(&app->signals, &app->poller, on_signal, app, err) &&
+           start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started"));
 }
 
