@@ -1,7 +1,224 @@
-# Calque: one Makefile. `make help` lists the targets.
-CC      ?= gcc
-CFLAGS  ?= -O2 -g
-WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes
-BUILD   ?= build
-all:
-	@echo "being built"
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Calque: one Makefile. `make help` lists the targets; V=1 shows the commands.
+
+VERSION  := 0.1.0
+
+# ---- what to build with ----
+CROSS    ?=
+SANITIZE ?=
+WITHOUT  ?=
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+CFLAGS   ?= -O2 -g
+ifeq ($(origin CC),default)
+CC       := $(CROSS)gcc
+endif
+ifeq ($(origin AR),default)
+AR       := $(CROSS)ar
+endif
+PKG_CONFIG ?= pkg-config
+
+# Every variant has its own folder, so that switching between them rebuilds nothing.
+empty :=
+space := $(empty) $(empty)
+comma := ,
+VARIANT := $(subst $(space),-,$(strip $(subst /,-,$(notdir $(CC)) $(CROSS:%-=%)) \
+             $(subst $(comma),-,$(SANITIZE)) $(if $(WITHOUT),no-$(subst $(space),-,$(strip $(WITHOUT))))))
+B       := build/$(VARIANT)
+
+ifneq ($(CROSS),)
+export PKG_CONFIG_LIBDIR ?= /usr/lib/$(CROSS:%-=%)/pkgconfig:/usr/share/pkgconfig
+ifneq ($(findstring clang,$(CC)),)
+TARGET_FLAG := --target=$(CROSS:%-=%)
+endif
+endif
+
+ifndef V
+.SILENT:
+say = printf '  %-7s %s\n' '$(1)' '$(2)';
+endif
+ifeq ($(origin JOBS),undefined)
+JOBS := $(shell nproc 2>/dev/null || echo 1)
+endif
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(JOBS) --no-builtin-rules
+endif
+
+# ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
+OPTIONAL  := capstone
+# Names that later parts use; accepted today so that scripts can be written once.
+FUTURE    := sdl2 vnc slirp dw zlib zstd liburing curses jansson libedit lua png mpfr libffi
+PKG_capstone := capstone
+unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
+ifneq ($(unknown),)
+$(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))
+endif
+ENABLED := $(filter-out $(WITHOUT),$(OPTIONAL))
+PKGS    := $(foreach o,$(ENABLED),$(PKG_$(o)))
+ifneq ($(PKGS),)
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+endif
+
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes $(if $(filter true,$(CI)),-Werror)
+SAN_FLAG := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+ALL_CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE $(LIB_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS   := $(TARGET_FLAG) -std=gnu11 $(WARN) -pthread -fno-strict-aliasing $(SAN_FLAG) $(CFLAGS)
+ALL_LDFLAGS  := $(TARGET_FLAG) -pthread $(SAN_FLAG) $(LDFLAGS)
+ALL_LIBS     := $(LIB_LIBS) -lm $(LIBS)
+
+# ---- sources ----
+SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c translator/*.c translator/*/*.c \
+          devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
+# Drop these two lines and the file when the processor is in.
+ifneq ($(shell grep -ls '^struct cpu \*cpu_new' $(filter-out cpu/x86/placeholder.c,$(wildcard cpu/x86/*.c)) /dev/null),)
+SRCS := $(filter-out cpu/x86/placeholder.c,$(SRCS))
+endif
+OBJS := $(SRCS:%.c=$(B)/%.o)
+LIBCALQUE := $(B)/libcalque.a
+LIB_OBJS  := $(filter-out $(B)/main.o,$(OBJS))
+
+UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c))
+DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
+# Whatever the tests share: linked into each of them.
+TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/unit/*.c tests/devices/*.c)))
+TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
+DIFF_SRCS   := $(sort $(wildcard tests/diff/*.c))
+
+.PHONY: all run test test-fast test-long tests guests deps lint format format-check install \
+        clean help fuzz FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: calque $(if $(DIFF_SRCS),tests/diff/host)
+
+# The documented names ./calque and tests/diff/host are links to what was built last.
+calque: $(B)/calque FORCE
+	[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
+
+$(B)/calque: $(B)/main.o $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(LIBCALQUE): $(LIB_OBJS)
+	$(call say,AR,$@) rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/%.o: %.c $(B)/flags $(B)/config.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Objects depend on the flags they were compiled with.
+FLAGS_LINE := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ALL_LIBS) $(VERSION)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	echo '$(FLAGS_LINE)' | cmp -s - $@ || echo '$(FLAGS_LINE)' > $@
+
+upper = $(shell echo '$(1)' | tr a-z A-Z)
+$(B)/config.h: $(B)/flags Makefile
+	for p in $(PKGS); do $(PKG_CONFIG) --exists $$p || { \
+	  echo "make: $$p is missing: 'make deps' installs it and WITHOUT=$$p does without" >&2; exit 1; }; done
+	{ echo '/* Written by make. */'; echo '#define CALQUE_VERSION "$(VERSION)"'; \
+	  $(foreach o,$(OPTIONAL),echo '#define CONFIG_$(call upper,$(o)) $(if $(filter $(o),$(ENABLED)),1,0)';) \
+	} > $@
+
+# ---- tests ----
+TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
+$(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
+
+tests/diff/host: $(B)/tests/diff/host FORCE
+	[ "$$(readlink $@)" = ../../$< ] || ln -sfn ../../$< $@
+
+$(B)/tests/diff/host: $(DIFF_SRCS:%.c=$(B)/%.o) $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+# ---- guest programs: freestanding multiboot images, tests/guest/NAME.{S,c} -> NAME.elf ----
+# A name that ends in 64 is compiled with -m64 (its owner switches to long mode itself). Rules for
+# programs of more than one file belong here too.
+GUEST_CC     ?= $(if $(filter x86_64,$(shell uname -m)),gcc,x86_64-linux-gnu-gcc)
+GUEST_FLAGS  := -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -mno-red-zone \
+                -fno-asynchronous-unwind-tables -O2 -g -Wall -Wextra -Itests/guest
+GUEST_LINK    = -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+                $(if $(wildcard tests/guest/link.ld),-Wl$(comma)-T$(comma)tests/guest/link.ld,-Wl$(comma)-Ttext=0x100000)
+guest_bits    = $(if $(filter %64,$*),-m64,-m32)
+GUESTS := $(patsubst %.S,$(B)/%.elf,$(wildcard tests/guest/*.S)) \
+          $(patsubst %.c,$(B)/%.elf,$(wildcard tests/guest/*.c))
+$(B)/tests/guest/%.elf: tests/guest/%.S $(wildcard tests/guest/*.h tests/guest/*.inc tests/guest/link.ld)
+	@mkdir -p $(@D)
+	$(call say,GUEST,$<) $(GUEST_CC) $(guest_bits) $(GUEST_FLAGS) $(GUEST_LINK) -o $@ $<
+$(B)/tests/guest/%.elf: tests/guest/%.c $(wildcard tests/guest/*.h tests/guest/*.inc tests/guest/link.ld)
+	@mkdir -p $(@D)
+	$(call say,GUEST,$<) $(GUEST_CC) $(guest_bits) $(GUEST_FLAGS) $(GUEST_LINK) -o $@ $<
+guests: $(GUESTS)
+
+tests: all guests $(TESTS)
+
+# The recipes call make again because what `deps` installs changes what the first lines above find.
+SUBMAKE = $(MAKE) --no-print-directory
+test:
+	tests/deps build test boot
+	+$(SUBMAKE) tests
+	BUILD=$(B) tests/run unit devices cli guest diff boot
+test-fast:
+	tests/deps build test
+	+$(SUBMAKE) tests
+	BUILD=$(B) FAST=1 tests/run unit devices cli guest diff
+test-long:
+	tests/deps build test boot
+	+$(SUBMAKE) tests
+	BUILD=$(B) LONG=1 tests/run unit devices cli guest diff boot
+
+fuzz:
+	echo "make: fuzz: there are no fuzz targets yet (tests/fuzz is empty)" >&2; exit 1
+
+deps:
+	tests/deps build test boot lint
+
+# ---- run: a stock Debian kernel to a shell in this terminal ----
+run:
+	tests/deps build boot
+	+$(SUBMAKE) all
+	kernel=$$(tests/fetch kernel) && initrd=$$(tests/mkinitrd) && \
+	exec ./calque -m 512 -kernel "$$kernel" -initrd "$$initrd" -append 'console=ttyS0' \
+	    -nographic -no-reboot
+
+# ---- style ----
+C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h devices/*.h devices/*/*.h host/*.h \
+            host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
+lint: $(B)/config.h
+	tests/deps lint
+	clang-tidy --quiet $(SRCS) -- $(ALL_CPPFLAGS) -std=gnu11 2>&1 | grep -v 'warnings generated' || true; \
+	clang-tidy --quiet --warnings-as-errors='*' $(SRCS) -- $(ALL_CPPFLAGS) -std=gnu11 >/dev/null 2>&1
+	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingInclude --suppress=missingIncludeSystem -j$(JOBS) -I. -I$(B) -D_GNU_SOURCE \
+	    -D__x86_64__ $(SRCS)
+format:
+	clang-format -i $(C_FILES)
+format-check:
+	clang-format --dry-run -Werror $(C_FILES)
+
+# ---- install ----
+install: all
+	install -D -m755 $(B)/calque $(DESTDIR)$(PREFIX)/bin/calque
+	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
+
+clean:
+	rm -rf build calque tests/diff/host
+
+help:
+	printf '%s\n' \
+	 'make                     build ./calque' \
+	 'make run                 boot a stock Debian kernel to a shell in this terminal' \
+	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
+	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
+	 'make test-long           the same with many more cases' \
+	 'make deps                install the Debian packages that are missing' \
+	 'make lint, format-check, format' \
+	 'make install DESTDIR= PREFIX=$(PREFIX)' \
+	 'make clean' \
+	 '' \
+	 'CC=clang  CROSS=aarch64-linux-gnu-  SANITIZE=address,undefined  CFLAGS=…  V=1  JOBS=N' \
+	 "WITHOUT='name …' leaves libraries out: $(OPTIONAL)"
+
+FORCE:
+
+-include $(OBJS:.o=.d) $(TESTS:%=%.d) $(TEST_COMMON_OBJS:.o=.d) $(DIFF_SRCS:%.c=$(B)/%.d)

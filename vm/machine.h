@@ -38,13 +38,24 @@ struct machine {
     struct input_event *input_head, **input_tail;
     atomic_bool input_waiting;
     struct digest_tree digest;
-    uint64_t ram_size; /* bytes of RAM: arena offsets [0, ram_size) */
+    uint64_t ram_size;                          /* bytes of RAM: arena offsets [0, ram_size) */
+    struct address_space_listener mem_listener; /* tells the CPUs of a changed map */
+    uint64_t wall_base;    /* icount: wall clock at virtual time 0, ns since 1970 (-rtc base) */
+    uint64_t random_state; /* icount: of the generator behind input_random(); not 0 */
 };
 
 /* ram_size bytes of RAM at arena offset 0, plus `extra` bytes for ROM and video memory. */
 bool machine_init(struct machine *m, uint64_t ram_size, uint64_t extra, struct error *err);
 void machine_destroy(struct machine *m);
 bool machine_add_cpu(struct machine *m, struct vcpu *v);
+/* -icount: time is instructions retired by all CPUs. Before the machine runs. */
+void machine_use_icount(struct machine *m, unsigned shift, bool adapt);
+/* Instructions retired by all CPUs together. */
+uint64_t machine_retired(const struct machine *m);
+/* Time, CPUs and devices; not memory. Lock held, machine not running. A stream that is refused
+ * before the first post_load leaves the CPU or device it names, and those after it, unchanged. */
+bool machine_save(struct machine *m, struct state_stream *s);
+bool machine_load(struct machine *m, struct state_stream *s, struct error *err);
 
 static inline void machine_lock(struct machine *m)
 {

@@ -15,6 +15,7 @@
  * counts, and several vCPUs take turns in fixed quanta. */
 
 struct machine;
+struct vcpu;
 
 enum run_state { RUN_PAUSED, RUN_RUNNING, RUN_ENDED };
 
@@ -38,11 +39,19 @@ struct run_control {
     bool no_reboot;
     bool reset_wanted;
     bool stop_wanted; /* pause at the next boundary */
+    bool end_wanted;
+    enum stop_reason stop_why, end_why; /* of the requests above */
     pthread_t thread;
     bool thread_live;
-    pthread_cond_t wake; /* the vCPU thread waits here when paused or halted */
+    bool inline_live;     /* machine_run_inline() is running, on `thread` */
+    struct vcpu *current; /* in its slice */
+    uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
+    uint64_t quantum_left;
+    pthread_cond_t wake;    /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
-    void (*notify)(void *opaque); /* state changed or a timer moved: wake the main loop */
+    /* State changed, a timer moved or input arrived: wake the main loop. Lock held, except that
+     * input_push() calls it from any thread: it must be thread safe and must not take the lock. */
+    void (*notify)(void *opaque);
     void *notify_opaque;
     void (*before_reset)(void *opaque); /* the machine's own reset work (reload a kernel) */
     void (*after_reset)(void *opaque);
@@ -65,7 +74,8 @@ void machine_kick(struct machine *m);
 int64_t machine_poll(struct machine *m);
 const char *stop_reason_name(enum stop_reason r);
 /* Deterministic stepping without threads, for tests and oracles: runs the CPUs in turn on the
- * caller's thread until `insns` instructions retired, or the machine ended. */
+ * caller's thread until `insns` instructions retired, the machine stopped or ended, or all CPUs are
+ * halted with no timer armed. A reset and a jump over a halt count as an instruction each. */
 enum stop_reason machine_run_inline(struct machine *m, uint64_t insns);
 
 #endif

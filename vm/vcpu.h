@@ -26,7 +26,7 @@ enum vcpu_exit {
 struct vcpu_ops {
     /* Runs guest code without the machine lock for at most `budget` instructions. */
     enum vcpu_exit (*run)(struct vcpu *, uint64_t budget);
-    void (*reset)(struct vcpu *);
+    void (*reset)(struct vcpu *);          /* leaves struct vcpu alone but for `halted` */
     bool (*has_work)(const struct vcpu *); /* halted, but an interrupt is deliverable */
     void (*map_changed)(struct vcpu *);    /* memory map changed: drop TLBs */
     void (*destroy)(struct vcpu *);
@@ -37,7 +37,9 @@ struct vcpu_ops {
 };
 
 struct vcpu {
-    /* Instructions left until the next event. Written by the vCPU thread only. */
+    /* Instructions left until the next event. Written by the vCPU thread only. Run control may
+     * lower it during a device access (a timer was armed that is due earlier), never below 1: the
+     * engine reads it again after each. The engine stops at 0 or before, never below. */
     int64_t budget;
     /* Set by any thread; seen at the next block head or HLT. */
     atomic_uint exit_req;
@@ -55,7 +57,16 @@ static inline uint64_t vcpu_retired(const struct vcpu *v)
     return v->retired_base + (v->slice - (uint64_t)v->budget);
 }
 
-/* Makes the vCPU leave guest code soon, or wakes it from a halt. Any thread. */
+/* Starts a slice: retired_base takes up what the last one used. Run control calls it. */
+static inline void vcpu_begin_slice(struct vcpu *v, uint64_t budget)
+{
+    v->retired_base = vcpu_retired(v);
+    v->slice = budget;
+    v->budget = (int64_t)budget;
+}
+
+/* Makes the vCPU leave guest code soon, or wakes it from a halt. Any thread; to be sure to
+ * wake it, with the machine lock held. */
 void vcpu_kick(struct vcpu *v);
 
 #endif

@@ -130,6 +130,8 @@ struct tlb_entry {
 
 enum tlb_class { TLB_USER, TLB_KERNEL, TLB_KERNEL_AC, NUM_TLB_CLASSES };
 
+#define ITLB_SIZE 256
+
 struct block_cache;
 
 struct x87_reg {
@@ -212,7 +214,13 @@ struct cpu {
     uint64_t fetch_page;  /* linear page address, impossible value when none */
     uint64_t fetch_arena; /* its arena offset */
     struct block_cache *blocks;
-    const struct insn *insn; /* running instruction (the interpreter's), for logs */
+    /* The running instruction; the first one not yet taken off the budget; where this run of the
+     * block ends (a device access or a store into the block may move it closer). */
+    const struct insn *insn, *settled, *run_end;
+    struct {
+        uint64_t page; /* linear page address | (CPL == 3), impossible when empty */
+        uint64_t arena;
+    } itlb[ITLB_SIZE];
 
     struct cpu_listeners {
         struct address_space_listener map;
@@ -306,6 +314,41 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget);
 bool block_cache_init(struct cpu *cpu);
 void block_cache_free(struct cpu *cpu);
 void block_cache_flush(struct cpu *cpu);
+/* Bytes at an arena offset were stored to: retires the blocks made from them. */
+void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t len);
+/* Executes one instruction without delivering what it raises: 0, or 1 with *fault filled and the
+ * state as before the instruction (completed REP iterations apart). For oracles and debuggers. */
+int interp_step(struct cpu *cpu, struct pending_exception *fault);
+
+/* Makes the budget exact; before anything that can see the instruction count (device accesses). */
+static inline void cpu_settle(struct cpu *cpu)
+{
+    cpu->v.budget -= cpu->insn - cpu->settled;
+    cpu->settled = cpu->insn;
+}
+/* Ends the block after the running instruction. */
+static inline void cpu_leave_block(struct cpu *cpu)
+{
+    cpu->run_end = cpu->insn + 1;
+}
+/* Instructions that may still be retired, the running one included. */
+static inline int64_t cpu_budget_left(const struct cpu *cpu)
+{
+    return cpu->v.budget - (cpu->insn - cpu->settled);
+}
+/* After a device access: leaves the block if it changed what is due next. */
+static inline void cpu_after_device(struct cpu *cpu)
+{
+    if (atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
+        cpu_leave_block(cpu);
+}
+/* Drops all cached fetch translations. */
+static inline void itlb_flush(struct cpu *cpu)
+{
+    for (unsigned n = 0; n < ITLB_SIZE; n++)
+        cpu->itlb[n].page = ~0ull;
+    cpu->fetch_page = ~0ull;
+}
 
 /* Text of all registers, as `info registers` and -d cpu_reset print it. */
 void cpu_print_registers(const struct cpu *cpu, void (*line)(void *opaque, const char *text),

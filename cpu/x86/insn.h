@@ -104,12 +104,16 @@ static inline unsigned insn_asize(const struct insn *i) /* address size in bytes
 /* register or memory destination of 16..64 bits, register source (bt bts ...), or immediate */
 #define FORMS_BIT(X, n)                                                                            \
     SIZES_16_64(X, n, rr) SIZES_16_64(X, n, mr) SIZES_16_64(X, n, ri) SIZES_16_64(X, n, mi)
+/* register or memory first, register second: xchg xadd cmpxchg; with 16..64 bits shld shrd */
+#define FORMS_EXCHANGE(X, n) SIZES_8_64(X, n, rr) SIZES_8_64(X, n, mr)
+#define FORMS_DSHIFT(X, n) SIZES_16_64(X, n, rr) SIZES_16_64(X, n, mr)
 /* one operand, register or memory, no size in the form */
 #define FORMS_RM(X, n) X(n, r, ) X(n, m, )
 /* one function; it looks at size and flags itself */
 #define FORMS_ONE(X, n) X(n, x, )
 /* one function per size */
 #define FORMS_SIZED(X, n) SIZES_8_64(X, n, )
+#define FORMS_PORT(X, n) X(n, , 8) X(n, , 16) X(n, , 32)
 
 /* ---- opcode ids ---- */
 #define OP_ID(n, f, s) OP_##n##_##f##s,
@@ -131,7 +135,7 @@ enum operation_index {
 #undef ENC
 
 enum op_class { CLASS_ALU, CLASS_UNARY, CLASS_SHIFT, CLASS_LOAD, CLASS_BIT, CLASS_RM, CLASS_ONE,
-                CLASS_SIZED };
+                CLASS_SIZED, CLASS_EXCHANGE, CLASS_DSHIFT, CLASS_PORT };
 
 /* Properties of an operation. */
 enum {

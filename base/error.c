@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int error_set(struct error *err, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!err)
+        return 0;
+    va_start(ap, fmt);
+    vsnprintf(err->text, sizeof(err->text), fmt, ap);
+    va_end(ap);
+    return 0;
+}
+
+int error_prefix(struct error *err, const char *fmt, ...)
+{
+    char text[2 * sizeof(err->text) + 3];
+    va_list ap;
+    size_t n;
+
+    if (!err)
+        return 0;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(err->text), fmt, ap);
+    va_end(ap);
+    n = strlen(text);
+    snprintf(text + n, sizeof(text) - n, ": %s", err->text);
+    /* Too long: the end of the old text is lost, the prefix stays. */
+    text[sizeof(err->text) - 1] = '\0';
+    memcpy(err->text, text, strlen(text) + 1);
+    return 0;
+}

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command line: QEMU's spelling. One table row and one case per option; what is not there yet
+ * has a row without a topic and is refused by name. */
+#include "cmdline.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "base/size.h"
+#include "base/suggest.h"
+#include "config.h"
+#include "host/char/backend.h"
+#include "vm/clock.h"
+
+enum option_id {
+    OPT_M,
+    OPT_SMP,
+    OPT_CPU,
+    OPT_MACHINE,
+    OPT_ACCEL,
+    OPT_NAME,
+    OPT_NODEFAULTS,
+    OPT_KERNEL,
+    OPT_INITRD,
+    OPT_APPEND,
+    OPT_SERIAL,
+    OPT_MONITOR,
+    OPT_CHARDEV,
+    OPT_DEBUGCON,
+    OPT_NOGRAPHIC,
+    OPT_DISPLAY,
+    OPT_DEVICE,
+    OPT_S,
+    OPT_NO_REBOOT,
+    OPT_ACTION,
+    OPT_ICOUNT,
+    OPT_TIMEOUT,
+    OPT_UNTIL,
+    OPT_D,
+    OPT_LOGFILE,
+    OPT_HELP,
+    OPT_VERSION,
+};
+
+static const struct option_row options[] = {
+    {"m", "SIZE", OPT_M, "machine", "memory: 512 (MiB), 512M, 2G; default 128M"},
+    {"smp", "N", OPT_SMP, "machine", "number of CPUs: 1 in this version"},
+    {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
+    {"machine", "TYPE", OPT_MACHINE, "machine", "machine type; help lists them"},
+    {"M", "TYPE", OPT_MACHINE, "machine", "the same"},
+    {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
+    {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
+    {"name", "NAME", OPT_NAME, "machine", "name of the machine, for messages"},
+    {"nodefaults", NULL, OPT_NODEFAULTS, "machine", "no serial port nor monitor unless asked for"},
+    {"kernel", "FILE", OPT_KERNEL, "boot", "Linux bzImage, or multiboot ELF program"},
+    {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk (or modules)"},
+    {"append", "TEXT", OPT_APPEND, "boot", "its command line"},
+    {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
+    {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
+    {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
+    {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
+    {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
+    {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
+    {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
+    {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
+    {"action", "EVENT=ACTION", OPT_ACTION, "run", "reboot=reset or reboot=shutdown"},
+    {"icount", "shift=N|auto", OPT_ICOUNT, "run",
+     "virtual time from instructions: 2^N ns each; runs repeat"},
+    {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
+    {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
+    {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
+    {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"help", "[=TOPIC]", OPT_HELP, "help", "all options, or those of a topic"},
+    {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
+    {"version", NULL, OPT_VERSION, "help", "prints the version"},
+    /* Known, but not there yet; the hint may be empty. */
+    {"bios", "FILE", 0, NULL, "-kernel"},
+    {"pflash", "FILE", 0, NULL, "-kernel"},
+    {"drive", "X", 0, NULL, "-initrd"},
+    {"blockdev", "X", 0, NULL, "-initrd"},
+    {"hda", "FILE", 0, NULL, "-initrd"},
+    {"hdb", "FILE", 0, NULL, "-initrd"},
+    {"cdrom", "FILE", 0, NULL, "-initrd"},
+    {"fda", "FILE", 0, NULL, "-initrd"},
+    {"boot", "X", 0, NULL, "-kernel"},
+    {"netdev", "X", 0, NULL, NULL},
+    {"nic", "X", 0, NULL, NULL},
+    {"net", "X", 0, NULL, NULL},
+    {"parallel", "X", 0, NULL, "-serial"},
+    {"qmp", "X", 0, NULL, "-monitor"},
+    {"vnc", "X", 0, NULL, "-nographic"},
+    {"vga", "X", 0, NULL, "-nographic"},
+    {"s", NULL, 0, NULL, "-monitor"},
+    {"gdb", "X", 0, NULL, "-monitor"},
+    {"snapshot", NULL, 0, NULL, NULL},
+    {"loadvm", "X", 0, NULL, NULL},
+    {"uuid", "X", 0, NULL, NULL},
+    {"rtc", "X", 0, NULL, NULL},
+    {"k", "X", 0, NULL, NULL},
+    {"global", "X", 0, NULL, "-device"},
+    {"smbios", "X", 0, NULL, NULL},
+    {"fw_cfg", "X", 0, NULL, NULL},
+    {"option-rom", "X", 0, NULL, NULL},
+    {"readconfig", "X", 0, NULL, NULL},
+    {"pidfile", "X", 0, NULL, NULL},
+    {"daemonize", NULL, 0, NULL, NULL},
+    {"enable-kvm", NULL, 0, NULL, "-accel interp"},
+    {"dtb", "X", 0, NULL, "-kernel"},
+    {0},
+};
+
+/* ---- named values: machines, engines, devices ---- */
+
+struct named_value {
+    const char *name, *help;
+    bool later; /* known, not there yet */
+};
+
+static const struct named_value machines[] = {
+    {"pc", "i440FX and PIIX: the standard PC", false},
+    {"q35", "ICH9 with PCI Express", true},
+    {"microvm", "virtio on MMIO", true},
+    {"isapc", "ISA only", true},
+    {0},
+};
+static const struct named_value engines[] = {
+    {"interp", "interpreter of decoded instructions", false},
+    {"jit", "translator to host code", true},
+    {"tcg", "another name of jit", true},
+    {"kvm", "the host processor's virtualization extensions", true},
+    {0},
+};
+static const struct named_value devices[] = {
+    {"isa-debug-exit", "iobase=0x501,iosize=2: a write of v ends with status (v << 1) | 1", false},
+    {"isa-debugcon", "iobase=0xe9,chardev=ID: bytes written go to a -chardev", false},
+    {0},
+};
+
+static void print_values(const char *title, const struct named_value *v)
+{
+    puts(title);
+    for (; v->name; v++)
+        if (!v->later)
+            printf("  %-15s %s\n", v->name, v->help);
+}
+
+/* True if the name is there today. */
+static bool check_value(const struct named_value *table, const char *option, const char *name,
+                        struct error *err)
+{
+    struct suggestion near;
+    const char *there = NULL;
+
+    suggest_begin(&near, name);
+    for (const struct named_value *v = table; v->name; v++) {
+        if (!strcmp(v->name, name) && !v->later)
+            return true;
+        if (!strcmp(v->name, name))
+            return error_set(err, "%s %s: not in this version yet; try %s %s", option, name, option,
+                             table->name);
+        if (!v->later)
+            suggest_offer(&near, v->name);
+        there = near.best;
+    }
+    return error_set(err, "%s %s: there is none of this name; did you mean %s?", option, name,
+                     there);
+}
+
+/* ---- help ---- */
+
+static const char exit_help[] =
+    "Exit status:\n"
+    "    0  the guest powered off or reset (-no-reboot); --until's text was seen; quit\n"
+    "    1  Calque could not do what it was asked; standard error says why\n"
+    "  odd  isa-debug-exit: the guest wrote v, the status is (v << 1) | 1, modulo 256\n"
+    "  120  the machine ended and --until's text had not been seen\n"
+    "  122  triple fault (with -no-reboot)\n"
+    "  124  --timeout\n"
+    "  130  ended by a second SIGINT or SIGTERM, or by SIGHUP\n";
+
+static const char keys_help[] =
+    "Keys with -nographic, -serial mon:stdio and -chardev stdio,mux=on:\n"
+    "  Ctrl-A h       lists these\n"
+    "  Ctrl-A x       ends Calque\n"
+    "  Ctrl-A c       goes to the monitor and back\n"
+    "  Ctrl-A b       sends a break\n"
+    "  Ctrl-A Ctrl-A  sends Ctrl-A\n";
+
+static void print_topic_name(void *opaque, const char *topic)
+{
+    (void)opaque;
+    printf(" %s", topic);
+}
+
+static void print_topics(const char *title)
+{
+    printf("%s", title);
+    option_each_topic(options, print_topic_name, NULL);
+    puts(" exit keys");
+}
+
+static bool print_help(const char *topic, struct error *err)
+{
+    if (!topic) {
+        puts("Usage: calque [OPTION...] [KERNEL]\n"
+             "Runs x86 systems on an emulated PC.\n");
+        option_print_help(options, NULL, stdout);
+        print_topics("\nTopics of --help=TOPIC:");
+        return true;
+    }
+    if (!strcmp(topic, "exit"))
+        fputs(exit_help, stdout);
+    else if (!strcmp(topic, "keys"))
+        fputs(keys_help, stdout);
+    else if (!option_print_help(options, topic, stdout))
+        return error_set(err,
+                         "--help=%s: the topics are machine boot terminal run debug help exit "
+                         "keys",
+                         topic);
+    return true;
+}
+
+/* ---- options with a syntax of their own ---- */
+
+static bool parse_memory(struct settings *s, const char *value, struct error *err)
+{
+    uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    char text[32];
+
+    if (!strncmp(value, "size=", 5))
+        value += 5;
+    if (!size_parse(value, 1 << 20, &s->ram_size, err)) {
+        error_prefix(err, "-m");
+        return false;
+    }
+    if (s->ram_size > host)
+        return error_set(err, "-m %s: more than this host's %s; try -m %s", value,
+                         size_format(host, text), host > (8ull << 30) ? "4G" : "512M");
+    if (s->ram_size < 1 << 20)
+        return error_set(err, "-m %s: at least 1M is expected", value);
+    return true;
+}
+
+static bool parse_smp(const char *value, struct error *err)
+{
+    uint64_t n;
+
+    if (!strncmp(value, "cpus=", 5))
+        value += 5;
+    if (!number_parse(value, 1, 255, &n, err)) {
+        error_prefix(err, "-smp");
+        return false;
+    }
+    return n == 1 ||
+           error_set(err, "-smp %s: several CPUs are not in this version yet; try -smp 1", value);
+}
+
+static bool parse_machine(const char *value, struct error *err)
+{
+    struct option_list l;
+    bool ok;
+    static const char *const keys[] = {"type", "accel", NULL};
+
+    if (!option_list_parse(&l, value, "type", err)) {
+        error_prefix(err, "-machine");
+        return false;
+    }
+    const char *type = option_get(&l, "type"), *accel = option_get(&l, "accel");
+    ok = option_list_check(&l, keys, err);
+    if (!ok)
+        error_prefix(err, "-machine");
+    ok = ok && (!type || check_value(machines, "-machine", type, err)) &&
+         (!accel || check_value(engines, "-accel", accel, err));
+    option_list_free(&l);
+    return ok;
+}
+
+static bool parse_icount(struct settings *s, const char *value, struct error *err)
+{
+    static const char *const keys[] = {"shift", NULL};
+    struct option_list l;
+    bool ok;
+
+    if (!option_list_parse(&l, value, "shift", err)) {
+        error_prefix(err, "-icount");
+        return false;
+    }
+    const char *shift = option_get(&l, "shift");
+    s->icount = true;
+    s->icount_auto = shift && !strcmp(shift, "auto");
+    s->icount_shift = 3;
+    ok = option_list_check(&l, keys, err) &&
+         (s->icount_auto || option_get_number(&l, "shift", 0, 10, &s->icount_shift, err));
+    if (!ok)
+        error_prefix(err, "-icount");
+    option_list_free(&l);
+    return ok;
+}
+
+static bool parse_action(struct settings *s, const char *value, struct error *err)
+{
+    if (!strcmp(value, "reboot=shutdown"))
+        s->no_reboot = true;
+    else if (!strcmp(value, "reboot=reset"))
+        s->no_reboot = false;
+    else
+        return error_set(err, "-action %s: reboot=reset or reboot=shutdown is expected", value);
+    return true;
+}
+
+static bool add_debug_exit(struct settings *s, const struct option_list *l, struct error *err)
+{
+    static const char *const keys[] = {"driver", "id", "iobase", "iosize", NULL};
+
+    if (s->debug_exit)
+        return error_set(err, "there is one already");
+    s->debug_exit = true;
+    s->debug_exit_iobase = 0x501;
+    s->debug_exit_iosize = 2;
+    return option_list_check(l, keys, err) &&
+           option_get_number(l, "iobase", 0, 0xffff, &s->debug_exit_iobase, err) &&
+           option_get_number(l, "iosize", 1, 4, &s->debug_exit_iosize, err);
+}
+
+static bool add_debugcon(struct settings *s, const struct option_list *l, struct error *err)
+{
+    static const char *const keys[] = {"driver", "id", "iobase", "chardev", NULL};
+    const char *chardev = option_get(l, "chardev");
+    struct debugcon_setting *d = &s->debugcon[s->ndebugcon];
+
+    if (s->ndebugcon == MAX_DEBUGCON)
+        return error_set(err, "more than %d", MAX_DEBUGCON);
+    if (!chardev || strlen(chardev) >= sizeof(d->chardev))
+        return error_set(err, "chardev=ID is expected");
+    d->iobase = 0xe9;
+    snprintf(d->chardev, sizeof(d->chardev), "%s", chardev);
+    s->ndebugcon++;
+    return option_list_check(l, keys, err) &&
+           option_get_number(l, "iobase", 0, 0xffff, &d->iobase, err);
+}
+
+static bool parse_device(struct settings *s, const char *value, struct error *err)
+{
+    struct option_list l;
+    bool ok;
+
+    if (!option_list_parse(&l, value, "driver", err)) {
+        error_prefix(err, "-device");
+        return false;
+    }
+    const char *driver = option_get(&l, "driver");
+    if (!check_value(devices, "-device", driver ? driver : "", err)) {
+        option_list_free(&l);
+        return false;
+    }
+    ok = !strcmp(driver, "isa-debugcon") ? add_debugcon(s, &l, err) : add_debug_exit(s, &l, err);
+    if (!ok)
+        error_prefix(err, "-device %s", driver);
+    option_list_free(&l);
+    return ok;
+}
+
+static bool parse_timeout(struct settings *s, const char *value, struct error *err)
+{
+    char *end;
+    double seconds = strtod(value, &end);
+
+    if (end == value || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e9)
+        return error_set(err, "--timeout %s: a number of seconds is expected", value);
+    s->timeout_ns = (uint64_t)(seconds * (double)NS_PER_SEC);
+    return true;
+}
+
+static bool add_string(const char **array, unsigned *n, unsigned max, const char *option,
+                       const char *value, struct error *err)
+{
+    if (*n == max)
+        return error_set(err, "%s %s: more than %u", option, value, max);
+    array[(*n)++] = value;
+    return true;
+}
+
+static bool add_debugcon_option(struct settings *s, const char *value, struct error *err)
+{
+    if (s->ndebugcon == MAX_DEBUGCON)
+        return error_set(err, "-debugcon %s: more than %d", value, MAX_DEBUGCON);
+    s->debugcon[s->ndebugcon++] = (struct debugcon_setting){.iobase = 0xe9, .spec = value};
+    return true;
+}
+
+/* ---- one option ---- */
+
+/* Options whose value `help` lists what there is; -cpu help and -d help are main's. */
+static bool value_help(int id)
+{
+    switch (id) {
+    case OPT_MACHINE:
+        print_values("Machines:", machines);
+        return true;
+    case OPT_ACCEL:
+        print_values("Engines:", engines);
+        return true;
+    case OPT_DEVICE:
+        print_values("Devices:", devices);
+        return true;
+    case OPT_CHARDEV:
+    case OPT_SERIAL:
+    case OPT_MONITOR:
+    case OPT_DEBUGCON:
+        chardev_print_help();
+        return true;
+    case OPT_DISPLAY:
+        puts("Displays:\n  none            no screen");
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool apply(struct settings *s, int id, const char *value, struct error *err)
+{
+    switch (id) {
+    case OPT_M:
+        return parse_memory(s, value, err);
+    case OPT_SMP:
+        return parse_smp(value, err);
+    case OPT_CPU:
+        s->cpu = value;
+        return true;
+    case OPT_MACHINE:
+        return parse_machine(value, err);
+    case OPT_ACCEL:
+        return check_value(engines, "-accel", value, err);
+    case OPT_NAME:
+        s->name = strncmp(value, "guest=", 6) ? value : value + 6;
+        return true;
+    case OPT_NODEFAULTS:
+        return s->nodefaults = true;
+    case OPT_KERNEL:
+        s->kernel = value;
+        return true;
+    case OPT_INITRD:
+        s->initrd = value;
+        return true;
+    case OPT_APPEND:
+        s->append = value;
+        return true;
+    case OPT_SERIAL:
+        return add_string(s->serial, &s->nserial, MAX_SERIAL, "-serial", value, err);
+    case OPT_MONITOR:
+        s->monitor = value;
+        return true;
+    case OPT_CHARDEV:
+        return add_string(s->chardev, &s->nchardev, MAX_CHARDEV, "-chardev", value, err);
+    case OPT_DEBUGCON:
+        return add_debugcon_option(s, value, err);
+    case OPT_NOGRAPHIC:
+        return s->nographic = true;
+    case OPT_DISPLAY:
+        s->no_display = true;
+        return !strcmp(value, "none") ||
+               error_set(err, "-display %s: not in this version yet; try -display none", value);
+    case OPT_DEVICE:
+        return parse_device(s, value, err);
+    case OPT_S:
+        return s->start_paused = true;
+    case OPT_NO_REBOOT:
+        return s->no_reboot = true;
+    case OPT_ACTION:
+        return parse_action(s, value, err);
+    case OPT_ICOUNT:
+        return parse_icount(s, value, err);
+    case OPT_TIMEOUT:
+        return parse_timeout(s, value, err);
+    case OPT_UNTIL:
+        s->until = value;
+        return *value || error_set(err, "--until: a text is expected");
+    case OPT_D:
+        s->log_categories = value;
+        return true;
+    case OPT_LOGFILE:
+        s->log_file = value;
+        return true;
+    default:
+        return error_set(err, "internal: option without meaning");
+    }
+}
+
+/* A word that is no option is a kernel: what else could it be today. */
+static bool positional(struct settings *s, const char *word, struct error *err)
+{
+    if (s->kernel)
+        return error_set(err, "%s: an option is expected; the kernel is %s already", word,
+                         s->kernel);
+    s->kernel = word;
+    return true;
+}
+
+/* The terminal is the only screen there is: it is used unless that was declined. */
+static void set_defaults(struct settings *s)
+{
+    if (!s->nserial && !s->nodefaults && (s->nographic || !s->no_display))
+        s->serial[s->nserial++] = s->monitor && !strcmp(s->monitor, "stdio") ? "null" : "mon:stdio";
+}
+
+enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err)
+{
+    int i = 1;
+
+    *s = (struct settings){.ram_size = 128ull << 20, .cpu = "max"};
+    while (argv[i]) {
+        const char *value;
+        const struct option_row *row = option_next(options, argv, &i, &value, err);
+
+        if (!row && (err->text[0] || !positional(s, value, err)))
+            return CMDLINE_BAD;
+        if (!row)
+            continue;
+        if (row->id == OPT_HELP)
+            return print_help(value, err) ? CMDLINE_DONE : CMDLINE_BAD;
+        if (row->id == OPT_VERSION) {
+            puts("Calque " CALQUE_VERSION);
+            return CMDLINE_DONE;
+        }
+        if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
+            return CMDLINE_DONE;
+        if (!apply(s, row->id, value, err))
+            return CMDLINE_BAD;
+    }
+    set_defaults(s);
+    return CMDLINE_RUN;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CMDLINE_H
+#define CALQUE_CMDLINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+
+#define MAX_SERIAL   4
+#define MAX_DEBUGCON 2
+#define MAX_CHARDEV  16
+
+/* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
+ * status, which is (value << 1) | 1. */
+enum exit_status {
+    EXIT_OK = 0,
+    EXIT_ERROR = 1,
+    EXIT_UNTIL_MISSED = 120, /* the machine ended and --until's text had not been seen */
+    EXIT_TRIPLE_FAULT = 122,
+    EXIT_TIMEOUT = 124,
+    EXIT_SIGNALLED = 130, /* ended by a second SIGINT or SIGTERM */
+};
+
+/* What the command line says. Strings are argv's. */
+struct settings {
+    uint64_t ram_size;
+    const char *cpu;
+    const char *kernel, *initrd, *append;
+    const char *serial[MAX_SERIAL];
+    unsigned nserial;
+    const char *monitor;
+    const char *chardev[MAX_CHARDEV];
+    unsigned nchardev;
+    struct debugcon_setting {
+        uint64_t iobase;
+        const char *spec; /* -debugcon */
+        char chardev[64]; /* -device isa-debugcon,chardev= */
+    } debugcon[MAX_DEBUGCON];
+    unsigned ndebugcon;
+    bool debug_exit;
+    uint64_t debug_exit_iobase, debug_exit_iosize;
+    bool nographic, no_display, nodefaults, no_reboot, start_paused;
+    bool icount, icount_auto;
+    uint64_t icount_shift;
+    const char *log_categories, *log_file;
+    const char *name;
+    uint64_t timeout_ns; /* 0: none */
+    const char *until;
+};
+
+/* What to do after parsing. */
+enum cmdline_result { CMDLINE_RUN, CMDLINE_DONE /* help was printed */, CMDLINE_BAD };
+
+enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The cache of decoded blocks.
+ *
+ * Blocks live in a pool of segments that are filled and evicted in FIFO order. A direct-mapped
+ * hash finds them; a list per page finds those to retire when the page is written. Before bytes
+ * are decoded their granules are marked in the arena, which withdraws store permission, so that
+ * every later store to them reports here (block_cache_code_written). A retired block's memory
+ * stays readable until its segment is reused, which happens only while none is running. */
+#include "cpu/x86/block.h"
+
+#include <stdlib.h>
+
+#include "cpu/x86/disas.h"
+#include "cpu/x86/ops.h"
+
+#define HASH_BITS    16
+#define NUM_SEGMENTS 8
+#define SEGMENT_SIZE (2u << 20)
+
+struct block_cache {
+    struct block *hash[1u << HASH_BITS];
+    struct block **page_list; /* per arena page */
+    uint8_t *pool;
+    uint32_t used[NUM_SEGMENTS];
+    unsigned filling;
+    struct block *scratch; /* for what is not kept: straddling or fetched from a device */
+};
+
+static inline size_t hash_of(uint64_t arena, uint32_t mode)
+{
+    uint64_t h = arena ^ arena >> HASH_BITS ^ (uint64_t)mode << 9;
+    return h & ((1u << HASH_BITS) - 1);
+}
+
+static size_t block_bytes(unsigned ninsn)
+{
+    return sizeof(struct block) + ninsn * sizeof(struct insn);
+}
+
+bool block_cache_init(struct cpu *cpu)
+{
+    struct block_cache *c = calloc(1, sizeof(*c));
+    cpu->blocks = c;
+    if (!c)
+        return false;
+    c->page_list = calloc(cpu->v.m->arena.capacity / VM_PAGE_SIZE + 1, sizeof(*c->page_list));
+    c->pool = malloc((size_t)NUM_SEGMENTS * SEGMENT_SIZE);
+    c->scratch = malloc(block_bytes(1));
+    return c->page_list && c->pool && c->scratch;
+}
+
+void block_cache_free(struct cpu *cpu)
+{
+    struct block_cache *c = cpu->blocks;
+    if (!c)
+        return;
+    free(c->page_list);
+    free(c->pool);
+    free(c->scratch);
+    free(c);
+    cpu->blocks = NULL;
+}
+
+static void unlink_from_page(struct block_cache *c, struct block *b)
+{
+    struct block **p = &c->page_list[b->arena >> VM_PAGE_SHIFT];
+    while (*p && *p != b)
+        p = &(*p)->next_in_page;
+    if (*p)
+        *p = b->next_in_page;
+}
+
+static void unhash(struct block_cache *c, const struct block *b)
+{
+    struct block **h = &c->hash[hash_of(b->arena, b->mode)];
+    if (*h == b)
+        *h = NULL;
+}
+
+/* Forgets the blocks of the segment that is about to be filled again. */
+static void evict_segment(struct cpu *cpu, unsigned segment)
+{
+    struct block_cache *c = cpu->blocks;
+    uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
+    for (uint32_t at = 0; at < c->used[segment];) {
+        struct block *b = (struct block *)(base + at);
+        uint64_t page = b->arena >> VM_PAGE_SHIFT;
+        unhash(c, b);
+        unlink_from_page(c, b);
+        if (!c->page_list[page])
+            arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
+        at += (uint32_t)block_bytes(b->ninsn);
+    }
+    c->used[segment] = 0;
+}
+
+void block_cache_flush(struct cpu *cpu)
+{
+    for (unsigned s = 0; s < NUM_SEGMENTS; s++)
+        evict_segment(cpu, s);
+}
+
+static struct block *pool_alloc(struct cpu *cpu, size_t size)
+{
+    struct block_cache *c = cpu->blocks;
+    if (c->used[c->filling] + size > SEGMENT_SIZE) {
+        c->filling = (c->filling + 1) % NUM_SEGMENTS;
+        evict_segment(cpu, c->filling);
+    }
+    struct block *b =
+        (struct block *)(c->pool + (size_t)c->filling * SEGMENT_SIZE + c->used[c->filling]);
+    c->used[c->filling] += (uint32_t)size;
+    return b;
+}
+
+void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t len)
+{
+    struct block_cache *c = cpu->blocks;
+    uint64_t first = arena_offset >> VM_PAGE_SHIFT;
+    uint64_t last = (arena_offset + len - 1) >> VM_PAGE_SHIFT;
+    for (uint64_t page = first; page <= last; page++) {
+        struct block **p = &c->page_list[page];
+        if (!*p)
+            continue;
+        while (*p) {
+            struct block *b = *p;
+            if (b->arena >= arena_offset + len || b->arena + b->nbytes <= arena_offset) {
+                p = &b->next_in_page;
+                continue;
+            }
+            *p = b->next_in_page;
+            unhash(c, b);
+            if (cpu->settled >= b->insns && cpu->settled <= b->insns + b->ninsn && cpu->insn)
+                cpu_leave_block(cpu);
+        }
+        if (!c->page_list[page])
+            arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
+    }
+}
+
+/* What decoding says becomes an instruction that says it when executed. */
+static void replace(struct insn *i, unsigned op)
+{
+    i->op = (uint16_t)op;
+    i->flags |= INSN_ENDS;
+}
+
+/* Turns a pure decoding into what this CPU executes: features it lacks raise #UD, and addresses
+ * that need no segmentation are marked. */
+static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
+{
+    if (result == DECODE_INVALID)
+        replace(i, OP_unimplemented_x);
+    else if (result == DECODE_TOO_LONG)
+        replace(i, OP_too_long_x);
+    else if (!op_handlers[i->op] || !(op_operation(i->op)->cpuid == F_NONE ||
+                                      model_has(&cpu->model, op_operation(i->op)->cpuid)))
+        replace(i, OP_unimplemented_x);
+    if (cpu->code_mode == CODE64 && insn_asize(i) == 8 && i->seg != SEG_FS && i->seg != SEG_GS)
+        i->flags |= INSN_FLAT;
+    i->fl_live = FL_ARITH;
+}
+
+/* RIP-relative operands become relative to the block's start. False: the sum does not fit (then
+ * the instruction must start its own block, or is refused). */
+static bool fold_rip(struct insn *i)
+{
+    if (!(i->flags & INSN_MEM) || i->base != REG_RIP)
+        return true;
+    return !__builtin_add_overflow(i->disp, (int32_t)(i->off + i->len), &i->disp);
+}
+
+static void log_block(struct cpu *cpu, const struct block *b, const uint8_t *bytes)
+{
+    if (log_on(&cpu->v.m->log, LOG_IN_ASM))
+        disas_log(&cpu->v.m->log, LOG_IN_ASM, cpu->r[REG_RIP], bytes, b->nbytes, cpu->code_mode);
+}
+
+/* One instruction that crosses the page end, or comes from a device: decoded each time. */
+static const struct block *make_scratch(struct cpu *cpu, uint64_t lin)
+{
+    uint8_t bytes[15];
+    unsigned got = 0;
+    struct block *b = cpu->blocks->scratch;
+    struct insn *i = b->insns;
+    if (mem_fetch_bytes(cpu, lin, bytes, sizeof(bytes), &got))
+        return NULL;
+    enum decode_result result = decode(bytes, got, (enum code_mode)cpu->code_mode, i);
+    if (result == DECODE_MORE) {
+        /* the rest is on a page that cannot be fetched: raise what fetching it raises */
+        if (mem_fetch_bytes(cpu, lin + got, bytes, 1, &got) == 0)
+            raise_gp(cpu, 0);
+        return NULL;
+    }
+    i->off = 0;
+    adapt(cpu, i, result);
+    if (!fold_rip(i))
+        replace(i, OP_unimplemented_x);
+    *b = (struct block){.arena = ARENA_NONE, .mode = cpu->code_mode, .ninsn = 1, .nbytes = i->len};
+    log_block(cpu, b, bytes);
+    return b;
+}
+
+/* Decodes a block from memory. NULL: not even the first instruction lies within the page. */
+static struct block *make_block(struct cpu *cpu, uint64_t arena)
+{
+    struct arena *a = &cpu->v.m->arena;
+    struct insn list[BLOCK_MAX];
+    unsigned n = 0, at = 0, room = VM_PAGE_SIZE - (unsigned)(arena & (VM_PAGE_SIZE - 1));
+    bool ended = false;
+    while (n < BLOCK_MAX && at < room && !ended) {
+        struct insn *i = &list[n];
+        unsigned len = room - at < 15 ? room - at : 15;
+        arena_mark_code(a, arena + at, len);
+        enum decode_result result =
+            decode(a->host + arena + at, len, (enum code_mode)cpu->code_mode, i);
+        if (result == DECODE_MORE)
+            break;
+        i->off = (uint16_t)at;
+        adapt(cpu, i, result);
+        if (!fold_rip(i)) {
+            if (n > 0)
+                break;
+            replace(i, OP_unimplemented_x);
+        }
+        n++;
+        at += i->len;
+        ended = i->flags & INSN_ENDS;
+    }
+    if (n == 0)
+        return NULL;
+    struct block *b = pool_alloc(cpu, block_bytes(n));
+    *b = (struct block){
+        .arena = arena, .mode = cpu->code_mode, .ninsn = (uint16_t)n, .nbytes = (uint16_t)at};
+    memcpy(b->insns, list, n * sizeof(*list));
+    struct block **page = &cpu->blocks->page_list[arena >> VM_PAGE_SHIFT];
+    b->next_in_page = *page;
+    *page = b;
+    cpu->blocks->hash[hash_of(arena, b->mode)] = b;
+    log_block(cpu, b, a->host + arena);
+    return b;
+}
+
+/* Arena offset of the page at a linear address, through the fetch TLB. */
+static int fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena)
+{
+    uint64_t key = (lin & ~0xfffull) | (cpu->cpl == 3);
+    unsigned slot = lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1);
+    if (likely(cpu->itlb[slot].page == key)) {
+        *arena = cpu->itlb[slot].arena;
+        return 0;
+    }
+    if (mmu_fetch_page(cpu, lin, arena))
+        return OP_FAULT;
+    if (*arena != ARENA_NONE) {
+        cpu->itlb[slot].page = key;
+        cpu->itlb[slot].arena = *arena;
+    }
+    return 0;
+}
+
+const struct block *block_find(struct cpu *cpu)
+{
+    struct block_cache *c = cpu->blocks;
+    uint64_t rip = cpu->r[REG_RIP], page;
+    uint64_t lin = cpu->code_mode == CODE64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
+    cpu->insn = NULL; /* nothing is running: a fault is the fetch's */
+    if (unlikely(fetch_page(cpu, lin, &page)))
+        return NULL;
+    if (unlikely(page == ARENA_NONE))
+        return make_scratch(cpu, lin);
+    uint64_t arena = page + (lin & (VM_PAGE_SIZE - 1));
+    struct block *b = c->hash[hash_of(arena, cpu->code_mode)];
+    if (likely(b && b->arena == arena && b->mode == cpu->code_mode))
+        return b;
+    b = make_block(cpu, arena);
+    return b ? b : make_scratch(cpu, lin);
+}

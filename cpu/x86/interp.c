@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The interpreter: runs decoded blocks from the cache, delivers what they raise, counts.
+ *
+ * The budget is exact: every retired instruction, REP iteration and delivered exception counts
+ * one, and a slice never runs past it. Within a block the count is settled lazily, from the
+ * running instruction's place in the list (cpu_settle). */
+#include "cpu/x86/ops.h"
+
+#include "cpu/x86/block.h"
+
+static inline bool exit_requested(const struct cpu *cpu)
+{
+    return atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed) != 0;
+}
+
+/* How many of the block's first n instructions lie within CS's limit; raises #GP(0) and returns 0
+ * if not even one does. 64-bit code has no limit. */
+static unsigned within_code_limit(struct cpu *cpu, const struct block *b, unsigned n)
+{
+    uint64_t rip = cpu->r[REG_RIP], limit = cpu->seg[SEG_CS].limit;
+    if (cpu->code_mode == CODE64 || rip + b->nbytes - 1 <= limit)
+        return n;
+    unsigned fit = 0;
+    while (fit < n && rip + b->insns[fit].off + b->insns[fit].len - 1 <= limit)
+        fit++;
+    if (fit == 0)
+        raise_gp(cpu, 0);
+    return fit;
+}
+
+/* Runs the first `limit` instructions of a block. r[REG_RIP] is architectural again afterwards. */
+static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
+{
+    const struct insn *i = b->insns;
+    int r;
+    cpu->settled = i;
+    cpu->run_end = i + limit;
+    do {
+        cpu->insn = i;
+        r = op_handlers[i->op](cpu, i);
+        if (unlikely(r))
+            break;
+        i++;
+    } while (i < cpu->run_end);
+
+    if (likely(r == OP_BRANCH)) {
+        cpu->v.budget -= i + 1 - cpu->settled;
+    } else if (r == OP_OK) {
+        cpu->v.budget -= i - cpu->settled;
+        unsigned done = i == b->insns + b->ninsn ? b->nbytes : i->off;
+        cpu->r[REG_RIP] = (cpu->r[REG_RIP] + done) & cpu_ip_mask(cpu);
+    } else if (r == OP_FAULT || r == OP_AGAIN) {
+        cpu->v.budget -= i + (r == OP_AGAIN) - cpu->settled;
+        cpu->r[REG_RIP] = insn_rip(cpu, i);
+    } else {
+        cpu->v.budget -= i + 1 - cpu->settled;
+    }
+    return r;
+}
+
+/* Runs one block, or one instruction of it. */
+static int run_one(struct cpu *cpu, bool single)
+{
+    const struct block *b = block_find(cpu);
+    if (unlikely(!b))
+        return OP_FAULT;
+    unsigned limit = single ? 1 : b->ninsn;
+    if (unlikely(limit > cpu->v.budget))
+        limit = cpu->v.budget > 0 ? (unsigned)cpu->v.budget : 1;
+    limit = within_code_limit(cpu, b, limit);
+    return likely(limit) ? run_block(cpu, b, limit) : OP_FAULT;
+}
+
+static int run_blocks(struct cpu *cpu)
+{
+    int r;
+    do
+        r = run_one(cpu, false);
+    while (r <= OP_BRANCH && cpu->v.budget > 0 && !exit_requested(cpu));
+    return r;
+}
+
+/* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
+ * 18.3.1.4). */
+static bool steps_as_one(unsigned op)
+{
+    return op != OP_int_x && op != OP_int3_x && op != OP_into_x && op != OP_int1_x;
+}
+
+/* One instruction, with interrupts held back by STI or MOV SS, or TF set. */
+static int run_single(struct cpu *cpu)
+{
+    bool trap = cpu->eflags & EFLAGS_TF;
+    cpu->shadow = cpu->shadow_ss = false;
+    int r = run_one(cpu, true);
+    if (r != OP_FAULT && trap && !cpu->shadow_ss && steps_as_one(cpu->insn->op)) {
+        raise_exception(cpu, EXC_DB);
+        cpu->exc.dr6 = 1u << 14; /* BS */
+        return OP_FAULT;
+    }
+    return r == OP_FAULT || r == OP_HALT ? r : OP_LEAVE;
+}
+
+static bool deliver(struct cpu *cpu)
+{
+    cpu->v.budget--;
+    return exception_deliver(cpu);
+}
+
+static void refresh(struct cpu *cpu)
+{
+    if (__atomic_exchange_n(&cpu->map_stale, false, __ATOMIC_ACQ_REL))
+        tlb_flush_all(cpu);
+    if (__atomic_exchange_n(&cpu->store_stale, false, __ATOMIC_ACQ_REL))
+        tlb_drop_stores(cpu, ARENA_NONE);
+}
+
+enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
+{
+    struct cpu *cpu = cpu_of(v);
+    (void)budget; /* v->budget */
+    for (;;) {
+        refresh(cpu);
+        if (!cpu->shadow && cpu_interrupt_ready(cpu)) {
+            v->halted = false;
+            if (!cpu_take_interrupts(cpu))
+                return VCPU_EXIT_SHUTDOWN;
+        }
+        if (v->halted)
+            return VCPU_EXIT_HALT;
+        if (v->budget <= 0 || exit_requested(cpu))
+            return VCPU_EXIT_SLICE;
+        int r = cpu->shadow || cpu->eflags & EFLAGS_TF ? run_single(cpu) : run_blocks(cpu);
+        if (r == OP_FAULT) {
+            if (!deliver(cpu))
+                return VCPU_EXIT_SHUTDOWN;
+        } else if (r == OP_HALT) {
+            if (!cpu_interrupt_ready(cpu) || cpu->shadow)
+                return VCPU_EXIT_HALT;
+        }
+    }
+}
+
+int interp_step(struct cpu *cpu, struct pending_exception *fault)
+{
+    refresh(cpu);
+    cpu->shadow = cpu->shadow_ss = false;
+    int r = run_one(cpu, true);
+    if (r != OP_FAULT)
+        return 0;
+    *fault = cpu->exc;
+    return 1;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "devices/input/ps2kbd.h"
+
+#include "vm/machine.h" /* struct machine */
+
+/* Enhanced (MF2) PS/2 keyboard: IBM PS/2 Hardware Interface Technical Reference, Keyboards.
+ *
+ * Keys arrive as set 1 codes, the numbering every host library can produce, and leave in set 2
+ * (power-on) or 1. Set 3 is refused with Resend, so no guest takes it for granted. */
+
+enum {
+    CMD_LEDS = 0xed,
+    CMD_ECHO = 0xee,
+    CMD_SCAN_SET = 0xf0,
+    CMD_IDENTIFY = 0xf2,
+    CMD_TYPEMATIC = 0xf3,
+    CMD_ENABLE = 0xf4,
+    CMD_DISABLE = 0xf5,
+    CMD_DEFAULTS = 0xf6,
+    CMD_RESEND = 0xfe,
+    CMD_RESET = 0xff,
+    TYPEMATIC_DEFAULT = 0x2b, /* 10.9 characters a second after 500 ms */
+    BREAK_SET2 = 0xf0,
+    BREAK_SET1 = 0x80,
+};
+
+/* Set 2 make code of each set 1 code; 0 where no key has it. */
+static const uint8_t set2_of_set1[128] = {
+    0x00, 0x76, 0x16, 0x1e, 0x26, 0x25, 0x2e, 0x36, 0x3d, 0x3e, 0x46, 0x45, 0x4e, 0x55, 0x66, 0x0d,
+    0x15, 0x1d, 0x24, 0x2d, 0x2c, 0x35, 0x3c, 0x43, 0x44, 0x4d, 0x54, 0x5b, 0x5a, 0x14, 0x1c, 0x1b,
+    0x23, 0x2b, 0x34, 0x33, 0x3b, 0x42, 0x4b, 0x4c, 0x52, 0x0e, 0x12, 0x5d, 0x1a, 0x22, 0x21, 0x2a,
+    0x32, 0x31, 0x3a, 0x41, 0x49, 0x4a, 0x59, 0x7c, 0x11, 0x29, 0x58, 0x05, 0x06, 0x04, 0x0c, 0x03,
+    0x0b, 0x83, 0x0a, 0x01, 0x09, 0x77, 0x7e, 0x6c, 0x75, 0x7d, 0x7b, 0x6b, 0x73, 0x74, 0x79, 0x69,
+    0x72, 0x7a, 0x70, 0x71, 0x84, 0x60, 0x61, 0x78, 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f,
+    0x47, 0x4f, 0x56, 0x5e, 0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38, 0x40, 0x48, 0x50, 0x57, 0x6f,
+    0x13, 0x19, 0x39, 0x51, 0x53, 0x5c, 0x5f, 0x62, 0x63, 0x64, 0x65, 0x67, 0x68, 0x6a, 0x6d, 0x6e,
+};
+
+static size_t encode_key(const struct ps2kbd *k, unsigned code, bool down, uint8_t out[3])
+{
+    uint8_t make = code & 0x7f;
+    size_t n = 0;
+
+    if (code >> 8 == 0xe0)
+        out[n++] = 0xe0;
+    if (k->scan_set == 1) {
+        out[n++] = down ? make : make | BREAK_SET1;
+        return n;
+    }
+    if (!down)
+        out[n++] = BREAK_SET2;
+    out[n++] = set2_of_set1[make];
+    return n;
+}
+
+static void send_pause(struct ps2kbd *k)
+{
+    static const uint8_t set1[] = {0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5};
+    static const uint8_t set2[] = {0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77};
+
+    if (k->scan_set == 1)
+        ps2_event(&k->port, set1, sizeof(set1));
+    else
+        ps2_event(&k->port, set2, sizeof(set2));
+}
+
+void ps2kbd_key(struct ps2kbd *k, unsigned code, bool down)
+{
+    uint8_t bytes[3];
+
+    if (!k->scanning || !(code & 0x7f))
+        return;
+    if (code == PS2KBD_PAUSE) {
+        if (down)
+            send_pause(k);
+        return;
+    }
+    /* Without room the key is lost; the overrun code of real keyboards only makes guests beep. */
+    ps2_event(&k->port, bytes, encode_key(k, code, down, bytes));
+}
+
+static void set_defaults(struct ps2kbd *k)
+{
+    k->scan_set = 2;
+    k->typematic = TYPEMATIC_DEFAULT;
+    k->command = 0;
+}
+
+static void parameter(struct ps2kbd *k, uint8_t v)
+{
+    uint8_t command = k->command;
+
+    k->command = 0;
+    if (command == CMD_SCAN_SET && v > 2) {
+        ps2_reply(&k->port, PS2_RESEND);
+        return;
+    }
+    ps2_reply(&k->port, PS2_ACK);
+    if (command == CMD_LEDS)
+        k->leds = v & 7;
+    else if (command == CMD_TYPEMATIC)
+        k->typematic = v & 0x7f;
+    else if (v == 0)
+        ps2_reply(&k->port, k->scan_set);
+    else
+        k->scan_set = v;
+}
+
+static void start_command(struct ps2kbd *k, uint8_t v)
+{
+    switch (v) {
+    case CMD_ECHO:
+        ps2_reply(&k->port, CMD_ECHO);
+        return;
+    case CMD_RESEND:
+        ps2_reply(&k->port, k->port.last);
+        return;
+    case CMD_LEDS:
+    case CMD_SCAN_SET:
+    case CMD_TYPEMATIC:
+        k->command = v;
+        break;
+    case CMD_IDENTIFY:
+        ps2_reply(&k->port, PS2_ACK);
+        ps2_reply(&k->port, 0xab);
+        ps2_reply(&k->port, 0x83);
+        return;
+    case CMD_ENABLE:
+        ps2_flush(&k->port);
+        k->scanning = true;
+        break;
+    case CMD_DISABLE:
+    case CMD_DEFAULTS:
+        ps2_flush(&k->port);
+        set_defaults(k);
+        k->scanning = v == CMD_DEFAULTS;
+        break;
+    case CMD_RESET:
+        ps2_flush(&k->port);
+        set_defaults(k);
+        k->scanning = true;
+        k->leds = 0;
+        ps2_reply(&k->port, PS2_ACK);
+        ps2_reply(&k->port, PS2_BAT_OK);
+        return;
+    case 0xf7: /* 0xf7-0xfa set key types of set 3: accepted, without effect in sets 1 and 2 */
+    case 0xf8:
+    case 0xf9:
+    case 0xfa:
+        break;
+    default:
+        ps2_reply(&k->port, PS2_RESEND);
+        return;
+    }
+    ps2_reply(&k->port, PS2_ACK);
+}
+
+/* A byte above 0xec in place of a parameter is a new command. */
+static void receive(void *owner, uint8_t v)
+{
+    struct ps2kbd *k = owner;
+
+    if (k->command && v < CMD_LEDS) {
+        parameter(k, v);
+    } else {
+        k->command = 0;
+        start_command(k, v);
+    }
+}
+
+static void reset(struct device *d)
+{
+    struct ps2kbd *k = (struct ps2kbd *)d;
+
+    ps2_flush(&k->port);
+    set_defaults(k);
+    k->scanning = true;
+    k->leds = 0;
+}
+
+static const struct state_field fields[] = {
+    STATE_STRUCTS(struct ps2kbd, port, 1, struct ps2_port, ps2_port_fields),
+    STATE_BOOL(struct ps2kbd, scanning),
+    STATE_U8_MAX(struct ps2kbd, scan_set, 2),
+    STATE_U8_MAX(struct ps2kbd, leds, 7),
+    STATE_U8(struct ps2kbd, typematic),
+    STATE_U8(struct ps2kbd, command),
+    STATE_FIELDS_END,
+};
+
+static const struct device_class class = {
+    .type = "ps2kbd", .version = 1, .fields = fields, .reset = reset};
+
+void ps2kbd_init(struct ps2kbd *k, struct machine *m, const char *id)
+{
+    *k = (struct ps2kbd){.port = {.receive = receive, .owner = k}};
+    device_init(&k->dev, m, &class, id);
+    reset(&k->dev);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_HOST_CHAR_BACKEND_H
+#define CALQUE_HOST_CHAR_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/char/chardev.h"
+
+/* The host's side of character back ends: who opens them, watches them and shares the terminal. All
+ * of this belongs to the main loop's thread. */
+
+struct error;
+struct poller;
+struct chardevs;
+
+/* What the escape keys of a shared terminal do. */
+struct escape_actions {
+    void (*quit)(void *opaque); /* Ctrl-A x */
+    void *opaque;
+};
+
+struct chardevs *chardevs_new(struct poller *p, struct escape_actions escapes);
+/* Closes everything; sockets leave no file behind. s may be NULL. */
+void chardevs_free(struct chardevs *s);
+
+/* "stdio", "mon:stdio", "file:PATH", "pty", "unix:PATH,server,nowait", "tcp:HOST:PORT,server",
+ * "null", "none" or "chardev:ID". *out is NULL for none. `label` names it in messages; *monitor is
+ * set when the spec asks for a monitor on the same terminal (mon:). monitor may be NULL: refused.
+ */
+bool chardev_open(struct chardevs *s, const char *spec, const char *label, struct chardev **out,
+                  bool *monitor, struct error *err);
+/* -chardev BACKEND,id=ID,key=value,... */
+bool chardev_define(struct chardevs *s, const char *spec, struct error *err);
+/* The -chardev of that id; NULL with the nearest id named. */
+struct chardev *chardev_find(struct chardevs *s, const char *id, struct error *err);
+/* Prints the back ends and how to write them: `-chardev help`. */
+void chardev_print_help(void);
+
+/* Passes received bytes on to devices that have room again. Call before each wait; returns how many
+ * ns that may last at most, -1 for any time. */
+int64_t chardevs_prepare(struct chardevs *s);
+
+/* Sees all output, in the writer's thread; before it is written. One tap per back end. */
+void chardev_tap(struct chardev *c, void (*fn)(void *, const void *, size_t), void *opaque);
+
+/* Input for a monitor. On a shared terminal (mux) only while it has the focus, which Ctrl-A c
+ * moves; `focus` (may be NULL) tells it so. */
+void chardev_attach_monitor(struct chardev *c, void (*input)(void *, const uint8_t *, size_t),
+                            void (*focus)(void *, bool), void *opaque);
+/* True if a person types there: echo and a prompt make sense. */
+bool chardev_interactive(const struct chardev *c);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_HOST_CHAR_BACKEND_INTERNAL_H
+#define CALQUE_HOST_CHAR_BACKEND_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "host/char/backend.h"
+#include "host/poll.h"
+
+#define CHARDEV_RX_SIZE 4096
+
+struct option_list;
+
+/* Every back end is a pair of file descriptors (or none); what differs is how they come about.
+ *
+ * lock guards out_fd and its state, and what chardev_allow() touches. It is taken after the machine
+ * lock (devices write under that), so nothing here takes the machine lock while holding it. */
+struct chardev {
+    struct chardevs *set;
+    struct chardev *next;
+    char *id;
+    bool defined; /* by -chardev; then `id` may be looked up */
+    bool taken;   /* something is connected */
+
+    pthread_mutex_t lock;
+    int out_fd;       /* -1: nothing takes output */
+    bool is_socket;   /* write with MSG_NOSIGNAL */
+    int patience_ms;  /* how long output may wait for the other side */
+    bool stalled;     /* waited that long in vain: do not wait until it moves again */
+    uint64_t dropped; /* bytes of output */
+    void (*tap)(void *, const void *, size_t);
+    void *tap_opaque;
+
+    /* Input: rx holds what the device has no room for. One batch is under way at a time. */
+    struct poll_watch in;
+    bool in_watched, interactive, lossy;
+    uint8_t rx[CHARDEV_RX_SIZE];
+    size_t rx_len, allowance;
+    bool in_flight;
+    struct machine *m;
+    struct input_source *src;
+
+    /* Shared terminal */
+    bool mux, escape, monitor_focus;
+    void (*monitor_input)(void *, const uint8_t *, size_t);
+    void (*monitor_focus_fn)(void *, bool);
+    void *monitor_opaque;
+
+    /* Sockets */
+    struct poll_watch listener;
+    bool listening;
+    char *unlink_path;
+    int keep_fd; /* pty: our own end of the other side, so that it never hangs up */
+};
+
+struct chardevs {
+    struct poller *poller;
+    struct escape_actions escapes;
+    struct chardev *list;
+    struct chardev *stdio;
+};
+
+/* chardev.c, for the openers */
+void chardev_start_input(struct chardev *c, int fd);
+void chardev_disconnected(struct chardev *c);
+void chardev_emit(struct chardev *c, const char *text);
+
+/* open.c: opens the back end that the settings describe. */
+bool chardev_open_backend(struct chardev *c, const char *backend, const struct option_list *l,
+                          struct error *err);
+/* socket.c */
+bool chardev_open_socket(struct chardev *c, const struct option_list *l, struct error *err);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Character back ends: moving bytes.
+ *
+ * Output is written at once by the thread that has it; a consumer that takes none makes the writer
+ * wait a bounded time, once, and loses bytes from then on until it moves again. Input is read by
+ * the main loop into rx and goes to the device as input events, one batch under way at a time: the
+ * next is sent when the last was delivered, so the device's word on its room is never out of date.
+ *
+ * On a shared terminal (mux) Ctrl-A is the escape key, and the monitor or the device has the
+ * focus. Escapes must work when the guest reads nothing: a terminal is always read, and what does
+ * not fit in rx is dropped. A pipe is left to wait instead. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "host/char/backend_internal.h"
+#include "host/char/terminal.h"
+#include "vm/machine.h"
+
+#define ESCAPE_KEY 0x01 /* Ctrl-A */
+#define RETRY_NS   2000000
+
+/* ---- output ---- */
+
+/* True when the fd takes output now, or does within our patience. Lock held. */
+static bool wait_writable(struct chardev *c)
+{
+    struct pollfd p = {.fd = c->out_fd, .events = POLLOUT};
+    int r;
+
+    do {
+        r = poll(&p, 1, c->stalled ? 0 : c->patience_ms);
+    } while (r < 0 && errno == EINTR);
+    c->stalled = r == 0;
+    return r > 0 && !(p.revents & (POLLERR | POLLNVAL));
+}
+
+/* Small pieces: a descriptor that reports room must not block (PIPE_BUF is the least a pipe
+ * promises). Lock held. */
+static void write_out(struct chardev *c, const uint8_t *p, size_t len)
+{
+    while (len > 0 && c->out_fd >= 0) {
+        size_t piece = len < 4096 ? len : 4096;
+        ssize_t n;
+
+        if (!wait_writable(c))
+            break;
+        if (c->is_socket)
+            n = send(c->out_fd, p, piece, MSG_NOSIGNAL | MSG_DONTWAIT);
+        else
+            n = write(c->out_fd, p, piece);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0)
+            break; /* the reader is gone; the main loop hears of it */
+        p += n;
+        len -= (size_t)n;
+    }
+    c->dropped += len;
+}
+
+void chardev_write(struct chardev *c, const void *data, size_t len)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    if (c->tap)
+        c->tap(c->tap_opaque, data, len);
+    write_out(c, data, len);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Our own words on a terminal; the tap looks for the guest's. */
+void chardev_emit(struct chardev *c, const char *text)
+{
+    pthread_mutex_lock(&c->lock);
+    write_out(c, (const uint8_t *)text, strlen(text));
+    pthread_mutex_unlock(&c->lock);
+}
+
+void chardev_tap(struct chardev *c, void (*fn)(void *, const void *, size_t), void *opaque)
+{
+    pthread_mutex_lock(&c->lock);
+    c->tap = fn;
+    c->tap_opaque = opaque;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- to the device ---- */
+
+void chardev_connect(struct chardev *c, struct machine *m, struct input_source *src)
+{
+    c->m = m;
+    c->src = src;
+}
+
+void chardev_allow(struct chardev *c, size_t n)
+{
+    bool waiting;
+
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->allowance = n;
+    waiting = n > 0 && c->rx_len > 0;
+    pthread_mutex_unlock(&c->lock);
+    if (waiting)
+        poller_wake(c->set->poller);
+}
+
+/* True if the last batch has reached the device. Deliveries happen under the machine lock, so with
+ * the lock and an empty queue the device has also said what room is left. */
+static bool batch_delivered(struct chardev *c)
+{
+    bool pending;
+
+    machine_lock(c->m);
+    pending = input_pending(c->m);
+    machine_unlock(c->m);
+    return !pending;
+}
+
+static void send_batch(struct chardev *c)
+{
+    uint8_t batch[INPUT_EVENT_MAX];
+    size_t n;
+
+    if (!c->m || !c->rx_len)
+        return;
+    if (c->in_flight && !batch_delivered(c))
+        return;
+    pthread_mutex_lock(&c->lock);
+    n = c->rx_len < c->allowance ? c->rx_len : c->allowance;
+    n = n < sizeof(batch) ? n : sizeof(batch);
+    memcpy(batch, c->rx, n);
+    memmove(c->rx, c->rx + n, c->rx_len - n);
+    c->rx_len -= n;
+    c->allowance -= n;
+    pthread_mutex_unlock(&c->lock);
+    c->in_flight = n > 0;
+    if (n)
+        input_push(c->m, c->src, batch, n);
+}
+
+int64_t chardevs_prepare(struct chardevs *s)
+{
+    int64_t wait = -1;
+
+    for (struct chardev *c = s->list; c; c = c->next) {
+        send_batch(c);
+        if (c->in_flight && c->rx_len)
+            wait = RETRY_NS;
+        if (c->in_watched)
+            c->in.enabled = c->lossy || c->rx_len < CHARDEV_RX_SIZE;
+    }
+    return wait;
+}
+
+static void queue_for_device(struct chardev *c, uint8_t byte)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->m && c->rx_len < CHARDEV_RX_SIZE)
+        c->rx[c->rx_len++] = byte;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- the shared terminal ---- */
+
+static void set_focus(struct chardev *c, bool monitor)
+{
+    c->monitor_focus = monitor;
+    if (c->monitor_focus_fn)
+        c->monitor_focus_fn(c->monitor_opaque, monitor);
+}
+
+static void escape_help(struct chardev *c)
+{
+    chardev_emit(c, "\r\nCtrl-A h    this help\r\n"
+                    "Ctrl-A x    quit Calque\r\n"
+                    "Ctrl-A c    go to the monitor and back\r\n"
+                    "Ctrl-A b    send a break to the guest\r\n"
+                    "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n");
+}
+
+static void route(struct chardev *c, uint8_t byte)
+{
+    if (c->monitor_input && (c->monitor_focus || !c->mux))
+        c->monitor_input(c->monitor_opaque, &byte, 1);
+    else
+        queue_for_device(c, byte);
+}
+
+static void escape_command(struct chardev *c, uint8_t byte)
+{
+    switch (byte) {
+    case 'x':
+        c->set->escapes.quit(c->set->escapes.opaque);
+        break;
+    case 'c':
+        if (c->monitor_input)
+            set_focus(c, !c->monitor_focus);
+        break;
+    case 'h':
+    case '?':
+        escape_help(c);
+        break;
+    case 'b':
+        if (c->m)
+            input_push(c->m, c->src, NULL, 0); /* an event without bytes is a break */
+        break;
+    case ESCAPE_KEY:
+        route(c, byte);
+        break;
+    default:
+        break;
+    }
+}
+
+static void received(struct chardev *c, uint8_t byte)
+{
+    if (c->escape) {
+        c->escape = false;
+        escape_command(c, byte);
+    } else if (c->mux && byte == ESCAPE_KEY) {
+        c->escape = true;
+    } else {
+        route(c, byte);
+    }
+}
+
+/* ---- input ---- */
+
+static void input_ready(void *opaque, short revents)
+{
+    struct chardev *c = opaque;
+    uint8_t buf[512];
+    size_t room = CHARDEV_RX_SIZE - c->rx_len;
+    ssize_t n;
+
+    (void)revents;
+    if (c->lossy || room > sizeof(buf))
+        room = sizeof(buf);
+    n = read(c->in.fd, buf, room);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        chardev_disconnected(c);
+        return;
+    }
+    for (ssize_t i = 0; i < n; i++)
+        received(c, buf[i]);
+}
+
+void chardev_start_input(struct chardev *c, int fd)
+{
+    c->in_watched = poller_add(c->set->poller, &c->in, fd, POLLIN, input_ready, c);
+}
+
+/* End of input. A socket is closed (a server waits for the next client); anything else only stops
+ * being read: standard input may end long before the guest does. */
+void chardev_disconnected(struct chardev *c)
+{
+    poller_remove(c->set->poller, &c->in);
+    c->in_watched = false;
+    if (!c->is_socket)
+        return;
+    pthread_mutex_lock(&c->lock);
+    close(c->out_fd);
+    c->out_fd = -1;
+    pthread_mutex_unlock(&c->lock);
+    if (c->listening)
+        c->listener.enabled = true;
+}
+
+void chardev_attach_monitor(struct chardev *c, void (*input)(void *, const uint8_t *, size_t),
+                            void (*focus)(void *, bool), void *opaque)
+{
+    c->monitor_input = input;
+    c->monitor_focus_fn = focus;
+    c->monitor_opaque = opaque;
+}
+
+bool chardev_interactive(const struct chardev *c)
+{
+    return c->interactive;
+}
+
+/* ---- the set ---- */
+
+struct chardevs *chardevs_new(struct poller *p, struct escape_actions escapes)
+{
+    struct chardevs *s = calloc(1, sizeof(*s));
+
+    if (s)
+        *s = (struct chardevs){.poller = p, .escapes = escapes};
+    return s;
+}
+
+static void chardev_close(struct chardev *c)
+{
+    if (c->in_watched)
+        poller_remove(c->set->poller, &c->in);
+    if (c->listening) {
+        poller_remove(c->set->poller, &c->listener);
+        close(c->listener.fd);
+    }
+    if (c->out_fd > STDERR_FILENO)
+        close(c->out_fd);
+    if (c->keep_fd >= 0)
+        close(c->keep_fd);
+    if (c->unlink_path)
+        unlink(c->unlink_path);
+    pthread_mutex_destroy(&c->lock);
+    free(c->unlink_path);
+    free(c->id);
+    free(c);
+}
+
+void chardevs_free(struct chardevs *s)
+{
+    if (!s)
+        return;
+    while (s->list) {
+        struct chardev *c = s->list;
+
+        s->list = c->next;
+        chardev_close(c);
+    }
+    terminal_restore();
+    free(s);
+}

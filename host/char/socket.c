@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Character back ends on stream sockets: unix: and tcp:, as client or as server of one client at a
+ * time. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "host/char/backend_internal.h"
+
+static void client_arrived(struct chardev *c, int fd)
+{
+    int on = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on unix sockets: fine */
+    pthread_mutex_lock(&c->lock);
+    c->out_fd = fd;
+    c->stalled = false;
+    pthread_mutex_unlock(&c->lock);
+    if (c->listening)
+        c->listener.enabled = false; /* others wait in the backlog */
+    chardev_start_input(c, fd);
+}
+
+static void accept_ready(void *opaque, short revents)
+{
+    struct chardev *c = opaque;
+    int fd = accept4(c->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)revents;
+    if (fd >= 0)
+        client_arrived(c, fd);
+}
+
+/* ---- addresses ---- */
+
+struct address {
+    struct sockaddr_storage addr;
+    socklen_t len;
+};
+
+static bool unix_address(struct address *a, const char *path, struct error *err)
+{
+    struct sockaddr_un *un = (struct sockaddr_un *)&a->addr;
+
+    if (!*path || strlen(path) >= sizeof(un->sun_path))
+        return error_set(err, "unix:%s: a path of 1 to %zu bytes is expected", path,
+                         sizeof(un->sun_path) - 1);
+    memset(a, 0, sizeof(*a));
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path, strlen(path) + 1);
+    a->len = sizeof(*un);
+    return true;
+}
+
+static bool tcp_address(struct address *a, const char *host, const char *port, bool server,
+                        struct error *err)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = server ? AI_PASSIVE : 0};
+    struct addrinfo *found;
+    int r;
+
+    if (!port || !*port)
+        return error_set(err, "tcp:%s: a port is expected", host);
+    r = getaddrinfo(*host ? host : NULL, port, &hints, &found);
+    if (r != 0)
+        return error_set(err, "tcp:%s:%s: %s", host, port, gai_strerror(r));
+    memcpy(&a->addr, found->ai_addr, found->ai_addrlen);
+    a->len = found->ai_addrlen;
+    freeaddrinfo(found);
+    return true;
+}
+
+/* ---- opening ---- */
+
+/* A socket file that nobody listens on any more is left over from a crash. */
+static void remove_stale(const struct address *a)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&a->addr;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)&a->addr, a->len) < 0 && errno == ECONNREFUSED)
+        unlink(un->sun_path);
+    close(fd);
+}
+
+static bool listen_on(struct chardev *c, int fd, const struct address *a, const char *name,
+                      struct error *err)
+{
+    int on = 1;
+
+    if (a->addr.ss_family == AF_UNIX)
+        remove_stale(a);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&a->addr, a->len) < 0 || listen(fd, 1) < 0) {
+        error_set(err, "%s: %s", name, strerror(errno));
+        close(fd);
+        return false;
+    }
+    if (a->addr.ss_family == AF_UNIX)
+        c->unlink_path = strdup(((const struct sockaddr_un *)&a->addr)->sun_path);
+    c->listening = poller_add(c->set->poller, &c->listener, fd, POLLIN, accept_ready, c);
+    if (!c->listening)
+        close(fd);
+    return c->listening || error_set(err, "out of memory");
+}
+
+/* wait=on, the default: the machine starts when someone is there. */
+static void wait_for_client(struct chardev *c, const char *name)
+{
+    fprintf(stderr, "calque: %s: waiting for a connection on %s\n", c->id, name);
+    while (c->out_fd < 0) {
+        struct pollfd p = {.fd = c->listener.fd, .events = POLLIN};
+
+        if (poll(&p, 1, -1) > 0)
+            accept_ready(c, POLLIN);
+    }
+}
+
+static bool connect_to(struct chardev *c, int fd, const struct address *a, const char *name,
+                       struct error *err)
+{
+    if (connect(fd, (const struct sockaddr *)&a->addr, a->len) < 0) {
+        error_set(err, "%s: %s", name, strerror(errno));
+        close(fd);
+        return false;
+    }
+    client_arrived(c, fd);
+    return true;
+}
+
+bool chardev_open_socket(struct chardev *c, const struct option_list *l, struct error *err)
+{
+    const char *path = option_get(l, "path"), *host = option_get(l, "host");
+    const char *port = option_get(l, "port");
+    bool server = false, wait = true;
+    struct address a;
+    char name[300];
+
+    if (!option_get_bool(l, "server", &server, err) || !option_get_bool(l, "wait", &wait, err))
+        return false;
+    if (!path == !port)
+        return error_set(err, "socket: path=PATH or host=HOST,port=PORT is expected");
+    if (path ? !unix_address(&a, path, err) : !tcp_address(&a, host ? host : "", port, server, err))
+        return false;
+    if (path)
+        snprintf(name, sizeof(name), "unix:%s", path);
+    else
+        snprintf(name, sizeof(name), "tcp:%s:%s", host ? host : "", port);
+
+    int fd = socket(a.addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return error_set(err, "%s: %s", name, strerror(errno));
+    c->is_socket = true;
+    if (!server)
+        return connect_to(c, fd, &a, name, err);
+    if (!listen_on(c, fd, &a, name, err))
+        return false;
+    if (wait)
+        wait_for_client(c, name);
+    return true;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_MACHINES_ACPI_H
+#define CALQUE_MACHINES_ACPI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ACPI_TABLES_MAX 0x8000 /* bytes all tables together may take */
+#define ACPI_MAX_CPUS   255
+
+/* What the tables say of the machine. */
+struct acpi_config {
+    unsigned ncpus; /* APIC IDs 0..ncpus-1 */
+    uint32_t ioapic_base;
+    uint8_t ioapic_id;
+    uint32_t pci_hole_first, pci_hole_last; /* 32-bit memory window of the PCI bus, inclusive */
+    uint16_t pm_base;                       /* PIIX4 power management ports */
+    uint16_t fw_cfg_base;
+    bool serial[2]; /* COM1, COM2 are there */
+    bool vga;
+    bool i8042;
+};
+
+/* Builds the tables for the address `base` (16-byte aligned, below 4 GiB) into out. The RSDP is
+ * first. Returns the bytes used, or 0 if they do not fit into size. */
+size_t acpi_build(const struct acpi_config *config, uint32_t base, uint8_t *out, size_t size);
+
+#endif

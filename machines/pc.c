@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The PC: i440FX host bridge, PIIX3 with the chips of a PC/AT behind it, PIIX4 power management.
+ *
+ *   0x000000000-0x00009ffff  RAM
+ *   0x0000a0000-0x0000bffff  display (or SMRAM)
+ *   0x0000c0000-0x0000fffff  RAM or ROM, as PAM says
+ *   0x000100000-low_ram      RAM, low_ram at most 0xc0000000
+ *   0x0c0000000-0x0febfffff  PCI
+ *   0x0fec00000              IOAPIC
+ *   0x0fee00000              local APICs (the processors')
+ *   ...        -0x0ffffffff  BIOS
+ *   0x100000000-             the rest of RAM
+ *
+ * Arena: RAM without holes from 0, so below low_ram offset and address agree; then the BIOS.
+ *
+ * An ISA interrupt goes to the PIC and to the IOAPIC pin of its number, but for IRQ 0, which is at
+ * pin 2 (the MADT says so). Several chips may share one: pc_isa_irq() gives each its own driver. */
+#include "machines/pc.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "machines/pc_boot.h"
+
+#define RAM_PRIORITY     (PCI_BAR_PRIORITY - 1)
+#define BIOS_MIN         0x10000u
+#define BIOS_MAX         0x1000000u
+#define BIOS_LAST_WINDOW 0x20000u /* shown at 0xe0000 as well */
+
+/* ---- interrupts and A20 ---- */
+
+static void drive_isa(struct pc_lines *l, unsigned irq)
+{
+    irq_set(l->pic[irq], l->isa[irq] != 0);
+    irq_set(l->ioapic[irq], l->isa[irq] != 0);
+}
+
+/* n: irq | driver << 4 */
+static void set_isa(void *owner, unsigned n, bool level)
+{
+    struct pc_lines *l = owner;
+    uint32_t bit = 1u << (n >> 4 & 31);
+    unsigned irq = n & 15;
+
+    l->isa[irq] = level ? l->isa[irq] | bit : l->isa[irq] & ~bit;
+    drive_isa(l, irq);
+}
+
+struct irq_line pc_isa_irq(struct pc *pc, unsigned irq)
+{
+    unsigned driver = pc->lines.isa_drivers[irq]++;
+
+    assert(irq < 16 && driver < 32 && "an ISA interrupt has at most 32 drivers");
+    return (struct irq_line){.set = set_isa, .owner = &pc->lines, .n = irq | driver << 4};
+}
+
+/* A20 passes while the keyboard controller (0) or port 92h (1) asks for it. */
+static void set_a20(void *owner, unsigned n, bool level)
+{
+    struct pc_lines *l = owner;
+
+    l->a20 = (uint8_t)(level ? l->a20 | 1u << n : l->a20 & ~(1u << n));
+    irq_set(l->a20_out, l->a20 != 0);
+}
+
+static bool lines_post_load(struct device *dev, struct error *err)
+{
+    struct pc_lines *l = (struct pc_lines *)dev;
+
+    (void)err;
+    irq_set(l->a20_out, l->a20 != 0);
+    return true;
+}
+
+/* No reset: levels are the drivers' to change, and they do when they are reset. */
+static const struct state_field lines_fields[] = {
+    STATE_ARRAY(STATE_U32, struct pc_lines, isa, 16),
+    STATE_U8(struct pc_lines, a20),
+    STATE_FIELDS_END,
+};
+
+static const struct device_class lines_class = {
+    .type = "pc-lines",
+    .version = 1,
+    .fields = lines_fields,
+    .post_load = lines_post_load,
+};
+
+/* ---- memory ---- */
+
+static void add_ram(struct pc *pc)
+{
+    struct address_space *mem = &pc->m.mem;
+    uint64_t low = pc->low_ram;
+
+    region_init_memory(&pc->ram_640k, "ram-640k", 0xa0000, 0, 0);
+    region_add(mem, &pc->ram_640k, 0, RAM_PRIORITY);
+    region_init_memory(&pc->ram_extended, "ram-extended", low - 0x100000, 0x100000, 0x100000);
+    region_add(mem, &pc->ram_extended, 0x100000, RAM_PRIORITY);
+    if (!pc->high_ram)
+        return;
+    region_init_memory(&pc->ram_high, "ram-high", pc->high_ram, low, low);
+    region_add(mem, &pc->ram_high, 1ull << 32, RAM_PRIORITY);
+}
+
+/* Puts the image at the end of a piece of arena of at least 128 KiB, whose rest is erased ROM. */
+static bool add_bios(struct pc *pc, struct error *err)
+{
+    struct boot_image image;
+    uint64_t size, at;
+
+    pc->bios_last_128k = ARENA_NONE;
+    if (!pc->config->bios)
+        return true;
+    if (!boot_image_read(&image, pc->config->bios, BIOS_MAX, err))
+        return false;
+    size = image.size < BIOS_LAST_WINDOW ? BIOS_LAST_WINDOW : image.size;
+    at = image.size % BIOS_MIN == 0 ? arena_alloc(&pc->m.arena, size) : ARENA_NONE;
+    if (at != ARENA_NONE) {
+        memset(pc->m.arena.host + at, 0xff, size);
+        memcpy(pc->m.arena.host + at + size - image.size, image.data, image.size);
+        arena_store_notify(&pc->m.arena, at, size);
+        region_init_memory(&pc->bios_rom, "bios", size, at, ARENA_NONE);
+        region_add(&pc->m.mem, &pc->bios_rom, (1ull << 32) - size, 3);
+        pc->bios_last_128k = at + size - BIOS_LAST_WINDOW;
+    } else {
+        error_set(err, "%s: %zu bytes long, expected a multiple of 64 KiB", pc->config->bios,
+                  image.size);
+    }
+    boot_image_free(&image);
+    return at != ARENA_NONE;
+}
+
+/* ---- wiring ---- */
+
+static void wire_interrupts(struct pc *pc)
+{
+    struct machine *m = &pc->m;
+    struct pc_lines *l = &pc->lines;
+
+    device_init(&l->dev, m, &lines_class, "lines");
+    l->a20_out = pc->cpu.a20;
+    i8259_init(&pc->pic, m, "pic", 0x20, 0xa0, 0x4d0, pc->cpu.intr);
+    ioapic_init(&pc->ioapic, m, "ioapic", IOAPIC_BASE, pc->cpu.msi);
+    for (unsigned irq = 0; irq < 16; irq++) {
+        l->pic[irq] = i8259_line(&pc->pic, irq);
+        if (irq != 2)
+            l->ioapic[irq] = ioapic_line(&pc->ioapic, irq == 0 ? 2 : irq);
+    }
+    if (pc->cpu.set_intack)
+        pc->cpu.set_intack(pc->cpu.cpus, i8259_intack(&pc->pic));
+    if (pc->cpu.set_eoi)
+        pc->cpu.set_eoi(pc->cpu.cpus, ioapic_eoi_sink(&pc->ioapic));
+}
+
+static void wire_serial(struct pc *pc)
+{
+    static const struct {
+        const char *id;
+        uint16_t port;
+        uint8_t irq;
+    } com[PC_NUM_SERIAL] = {
+        {"serial0", 0x3f8, 4},
+        {"serial1", 0x2f8, 3},
+        {"serial2", 0x3e8, 4},
+        {"serial3", 0x2e8, 3},
+    };
+
+    for (unsigned i = 0; i < PC_NUM_SERIAL; i++)
+        if (pc->config->serial_present[i])
+            uart16550_init(&pc->serial[i], &pc->m, com[i].id, com[i].port,
+                           pc_isa_irq(pc, com[i].irq), pc->config->serial[i]);
+}
+
+static void wire_debug(struct pc *pc)
+{
+    static const char *const ids[PC_NUM_DEBUGCON] = {"debugcon0", "debugcon1"};
+    const struct pc_config *c = pc->config;
+
+    for (unsigned i = 0; i < PC_NUM_DEBUGCON; i++)
+        if (c->debugcon[i].port)
+            debugcon_init(&pc->debugcon[i], &pc->m, ids[i], c->debugcon[i].port,
+                          c->debugcon[i].chr);
+    if (c->debug_exit_port)
+        debug_exit_init(&pc->debug_exit, &pc->m, "debug-exit", c->debug_exit_port,
+                        c->debug_exit_size);
+    port80_init(&pc->port80, &pc->m, "port80", 0x80);
+}
+
+static void wire_isa(struct pc *pc)
+{
+    struct machine *m = &pc->m;
+    struct irq_line a20_kbd = {.set = set_a20, .owner = &pc->lines, .n = 0};
+    struct irq_line a20_fast = {.set = set_a20, .owner = &pc->lines, .n = 1};
+
+    i8254_init(&pc->pit, m, "pit", 0x40, 0x61, pc_isa_irq(pc, 0));
+    mc146818_init(&pc->rtc, m, "rtc", 0x70, pc_isa_irq(pc, 8));
+    ps2kbd_init(&pc->kbd, m, "kbd");
+    ps2mouse_init(&pc->mouse, m, "mouse");
+    i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
+               &pc->kbd.port, &pc->mouse.port);
+    port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
+    wire_serial(pc);
+    wire_debug(pc);
+}
+
+static void wire_pci(struct pc *pc)
+{
+    struct machine *m = &pc->m;
+    struct irq_line isa[16];
+
+    for (unsigned irq = 0; irq < 16; irq++)
+        isa[irq] = pc_isa_irq(pc, irq);
+    pci_bus_init(&pc->pci, m, "pci");
+    i440fx_init(&pc->host_bridge, m, "host-bridge", &pc->pci, pc->bios_last_128k); /* 00:00.0 */
+    piix3_init(&pc->piix3, m, "piix3", &pc->pci, isa);                             /* 00:01.0 */
+    piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9));                  /* 00:01.3 */
+}
+
+/* ---- what firmware asks ---- */
+
+/* CMOS bytes as SeaBIOS and older firmware read them. */
+static void fill_cmos(struct pc *pc)
+{
+    uint64_t kib = (pc->low_ram - 0x100000) >> 10;
+    uint64_t above_16m = pc->low_ram > 0x1000000 ? (pc->low_ram - 0x1000000) >> 16 : 0;
+    uint64_t above_4g = pc->high_ram >> 16;
+    const struct {
+        uint8_t index;
+        uint64_t value;
+        unsigned bytes;
+    } fields[] = {
+        {0x15, 640, 2},
+        {0x17, kib < 0xffff ? kib : 0xffff, 2},
+        {0x30, kib < 0xffff ? kib : 0xffff, 2},
+        {0x34, above_16m < 0xffff ? above_16m : 0xffff, 2},
+        {0x5b, above_4g, 3},
+        {0x5f, pc->config->ncpus - 1, 1},
+        {0x14, 0x06, 1}, /* equipment: FPU, mouse */
+    };
+
+    for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        for (unsigned j = 0; j < fields[i].bytes; j++)
+            mc146818_set(&pc->rtc, (uint8_t)(fields[i].index + j),
+                         (uint8_t)(fields[i].value >> 8 * j));
+}
+
+/* "etc/e820": packed { le64 base; le64 size; le32 type; }, RAM only. */
+static bool add_e820_file(struct pc *pc)
+{
+    uint8_t file[2 * 20];
+    unsigned n = pc->high_ram ? 2 : 1;
+
+    put_le64(file, 0);
+    put_le64(file + 8, pc->low_ram);
+    put_le32(file + 16, E820_RAM);
+    put_le64(file + 20, 1ull << 32);
+    put_le64(file + 28, pc->high_ram);
+    put_le32(file + 36, E820_RAM);
+    return fw_cfg_add_file(&pc->fw_cfg, "etc/e820", file, 20 * n);
+}
+
+static bool add_fw_cfg(struct pc *pc, struct error *err)
+{
+    struct fw_cfg *f = &pc->fw_cfg;
+    uint16_t ncpus = (uint16_t)pc->config->ncpus;
+    bool ok;
+
+    fw_cfg_init(f, &pc->m, "fw-cfg", PC_FW_CFG_BASE);
+    ok = fw_cfg_add_u64(f, FW_CFG_RAM_SIZE, pc->m.ram_size) &&
+         fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) && fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, ncpus) &&
+         fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, !pc->config->vga) &&
+         fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, 0) && add_e820_file(pc);
+    return ok ? true : error_set(err, "fw_cfg: out of memory");
+}
+
+/* ---- boot ---- */
+
+/* The reset vector: SDM vol. 3A 10.1.4. */
+static const struct boot_state reset_vector = {
+    .mode = BOOT_REAL, .cs = 0xf000, .cs_base = 0xffff0000, .rip = 0xfff0};
+
+static bool boot(struct pc *pc, struct error *err)
+{
+    struct boot_state state = reset_vector;
+
+    if (pc->kernel.data && !pc_direct_boot(pc, &state, err))
+        return false;
+    if (pc->cpu.set_boot_state)
+        pc->cpu.set_boot_state(pc->cpu.cpus, &state);
+    return true;
+}
+
+/* What could be loaded at power-on can be loaded again: images and sizes are the same. */
+static void after_reset(void *opaque)
+{
+    struct pc *pc = opaque;
+    bool ok = boot(pc, NULL);
+
+    assert(ok && "the kernel loaded at power-on loads at reset");
+    (void)ok;
+}
+
+bool pc_power_on(struct pc *pc, struct error *err)
+{
+    return boot(pc, err);
+}
+
+/* ---- life ---- */
+
+static bool check_config(const struct pc_config *c, struct error *err)
+{
+    if (c->ram_size < PC_MIN_RAM || c->ram_size % VM_PAGE_SIZE)
+        return error_set(err, "-m: %llu bytes of RAM, expected at least %u MiB in whole pages",
+                         (unsigned long long)c->ram_size, PC_MIN_RAM >> 20);
+    if (c->ncpus < 1 || c->ncpus > PC_MAX_CPUS)
+        return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
+    if (!c->kernel && !c->bios)
+        return error_set(err, "nothing to boot: expected -kernel or -bios");
+    if (c->initrd && !c->kernel)
+        return error_set(err, "-initrd: expected -kernel too");
+    return true;
+}
+
+static bool build(struct pc *pc, struct error *err)
+{
+    const struct pc_config *c = pc->config;
+
+    pc->m.run.no_reboot = c->no_reboot;
+    if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
+        return false;
+    add_ram(pc);
+    if (!add_bios(pc, err))
+        return false;
+    wire_interrupts(pc);
+    wire_isa(pc);
+    wire_pci(pc);
+    fill_cmos(pc);
+    pc->m.run.after_reset = after_reset;
+    pc->m.run.reset_opaque = pc;
+    return add_fw_cfg(pc, err) && (!c->kernel || pc_read_images(pc, err));
+}
+
+bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
+{
+    uint64_t bios_room = config->bios ? BIOS_MAX : 0;
+
+    memset(pc, 0, sizeof(*pc));
+    pc->config = config;
+    if (!check_config(config, err) ||
+        !machine_init(&pc->m, config->ram_size, bios_room + config->extra_memory, err))
+        return false;
+    pc->low_ram = config->ram_size < PC_LOW_RAM_MAX ? config->ram_size : PC_LOW_RAM_MAX;
+    pc->high_ram = config->ram_size - pc->low_ram;
+    if (build(pc, err))
+        return true;
+    pc_destroy(pc);
+    return false;
+}
+
+void pc_destroy(struct pc *pc)
+{
+    pc_free_images(pc);
+    machine_destroy(&pc->m);
+    fw_cfg_destroy(&pc->fw_cfg);
+}

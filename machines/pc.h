@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_MACHINES_PC_H
+#define CALQUE_MACHINES_PC_H
+
+#include "devices/bus/i440fx.h"
+#include "devices/bus/piix3.h"
+#include "devices/char/uart16550.h"
+#include "devices/input/i8042.h"
+#include "devices/input/ps2kbd.h"
+#include "devices/input/ps2mouse.h"
+#include "devices/irq/i8259.h"
+#include "devices/irq/ioapic.h"
+#include "devices/misc/debug_exit.h"
+#include "devices/misc/debugcon.h"
+#include "devices/misc/fw_cfg.h"
+#include "devices/misc/piix4_pm.h"
+#include "devices/misc/port80.h"
+#include "devices/misc/port92.h"
+#include "devices/timer/i8254.h"
+#include "devices/timer/mc146818.h"
+#include "machines/boot.h"
+#include "machines/load_multiboot.h"
+#include "vm/machine.h"
+
+#define PC_MAX_CPUS     255
+#define PC_NUM_SERIAL   4
+#define PC_NUM_DEBUGCON 2
+#define PC_LOW_RAM_MAX  0xc0000000u /* RAM below the PCI hole; the rest is above 4 GiB */
+#define PC_MIN_RAM      0x200000u
+
+/* The processors' side of the board. Unset members are lines that go nowhere. */
+struct pc_cpu_hooks {
+    struct irq_line intr; /* INTR of the PIC pair: to LINT0 of the boot processor */
+    struct irq_line a20;  /* high: address bit 20 passes */
+    struct msi_sink msi;  /* the APIC bus: where IOAPIC and MSIs go */
+    void *cpus;           /* for the functions below */
+    void (*set_intack)(void *cpus, struct intack_source intack);
+    void (*set_eoi)(void *cpus, struct eoi_sink eoi);
+    /* Called when the processors have been reset: power-on and every reset. */
+    void (*set_boot_state)(void *cpus, const struct boot_state *state);
+};
+
+struct pc_config {
+    uint64_t ram_size;
+    unsigned ncpus;
+    const char *kernel; /* a bzImage or a Multiboot kernel; NULL: start in the BIOS */
+    const char *initrd; /* Multiboot: "file args,file args" */
+    const char *append;
+    const char *bios; /* ROM image of 64 KiB to 16 MiB; NULL: none, kernel is needed */
+    bool boot_32bit;  /* enter Linux at its 32-bit entry */
+    struct chardev *serial[PC_NUM_SERIAL]; /* with serial_present */
+    bool serial_present[PC_NUM_SERIAL];    /* the port is there, perhaps unconnected */
+    struct {
+        uint16_t port; /* 0: none */
+        struct chardev *chr;
+    } debugcon[PC_NUM_DEBUGCON];
+    uint16_t debug_exit_port; /* 0: none; 0xf4 or 0x501 */
+    unsigned debug_exit_size;
+    bool no_reboot;
+    bool vga; /* a display adapter will be added: text mode is announced to the guest */
+    uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
+    /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a
+     * board without processors (tests). */
+    bool (*create_cpus)(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
+                        struct error *err);
+    void *create_cpus_opaque;
+};
+
+/* Wired-or of what drives one ISA interrupt or the A20 gate: one bit per driver. */
+struct pc_lines {
+    struct device dev;
+    uint32_t isa[16];
+    uint8_t a20;
+    uint8_t isa_drivers[16]; /* wiring: how many lines were handed out */
+    struct irq_line pic[16], ioapic[16];
+    struct irq_line a20_out;
+};
+
+struct pc {
+    struct machine m; /* first */
+    const struct pc_config *config;
+    struct pc_cpu_hooks cpu;
+
+    uint64_t low_ram, high_ram;
+    struct region ram_640k, ram_extended, ram_high;
+    struct region bios_rom;
+    uint64_t bios_last_128k; /* arena offset, ARENA_NONE without a BIOS */
+
+    struct pc_lines lines;
+    struct i8259 pic;
+    struct ioapic ioapic;
+    struct i8254 pit;
+    struct mc146818 rtc;
+    struct ps2kbd kbd;
+    struct ps2mouse mouse;
+    struct i8042 i8042;
+    struct port92 port92;
+    struct port80 port80;
+    struct uart16550 serial[PC_NUM_SERIAL];
+    struct debugcon debugcon[PC_NUM_DEBUGCON];
+    struct debug_exit debug_exit;
+    struct pci_bus pci;
+    struct i440fx host_bridge;
+    struct piix3 piix3;
+    struct piix4_pm pm;
+    struct fw_cfg fw_cfg;
+
+    /* Direct boot: kept, for every reset loads them again. */
+    struct boot_image kernel, initrd;
+    struct boot_image modules[MULTIBOOT_MAX_MODULES];
+    char *module_names; /* the strings of modules, cut up */
+    const char *module_args[MULTIBOOT_MAX_MODULES];
+    unsigned nmodules;
+    char *multiboot_cmdline;
+};
+
+/* Builds the machine and loads what it boots. config must stay. Further PCI devices are added after
+ * this and before pc_power_on(). On failure nothing is left behind. */
+bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err);
+/* What happens between power-on and the first instruction of the guest: without a BIOS, what
+ * firmware would have set up, and the kernel is loaded. Once, before the machine runs. */
+bool pc_power_on(struct pc *pc, struct error *err);
+void pc_destroy(struct pc *pc);
+/* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
+struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The x86 processors of a PC board: created, connected, and given what a loader left for them. */
+#include "machines/pc_cpus.h"
+
+#include "base/error.h"
+
+static void set_a20(void *owner, unsigned n, bool level)
+{
+    struct cpu *cpu = owner;
+
+    (void)n;
+    cpu->a20_mask = level ? ~0ull : ~(1ull << 20);
+    cpu->v.ops->map_changed(&cpu->v);
+}
+
+static void set_intack(void *opaque, struct intack_source intack)
+{
+    struct pc_cpus *cpus = opaque;
+
+    cpus->boot->intack = intack;
+}
+
+/* Every local APIC broadcasts; with several CPUs each gets the sink. */
+static void set_eoi(void *opaque, struct eoi_sink eoi)
+{
+    struct pc_cpus *cpus = opaque;
+    struct machine *m = cpus->boot->v.m;
+
+    for (unsigned i = 0; i < m->ncpus; i++)
+        cpu_of(m->cpus[i])->apic.eoi = eoi;
+}
+
+/* ---- what a loader left (machines/boot.h) ---- */
+
+static void set_flat(struct segment *seg, uint16_t selector, uint16_t attr)
+{
+    *seg = (struct segment){.limit = 0xffffffff, .sel = selector, .attr = attr};
+}
+
+/* Accessed code (read, execute) and data (read, write) of ring 0, 4 GiB. */
+static void set_segments(struct cpu *cpu, const struct boot_state *b)
+{
+    uint16_t common = SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_G;
+
+    set_flat(&cpu->seg[SEG_CS], b->cs,
+             common | 0xb | (b->mode == BOOT_LONG64 ? SEG_ATTR_L : SEG_ATTR_DB));
+    for (unsigned i = 0; i < 6; i++)
+        if (i != SEG_CS)
+            set_flat(&cpu->seg[i], b->ds, common | 0x3 | SEG_ATTR_DB);
+}
+
+static void set_real_segments(struct cpu *cpu, const struct boot_state *b)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        cpu->seg[i].sel = i == SEG_CS ? b->cs : b->ds;
+        cpu->seg[i].base = i == SEG_CS ? b->cs_base : (uint64_t)b->ds << 4;
+    }
+}
+
+static void set_registers(struct cpu *cpu, const struct boot_state *b)
+{
+    /* In the order of the encoding: AX CX DX BX SP BP SI DI. */
+    const uint64_t values[] = {b->rax, b->rcx, b->rdx, b->rbx, b->rsp, b->rbp, b->rsi, b->rdi};
+
+    for (unsigned i = 0; i < 8; i++)
+        cpu->r[i] = values[i];
+    cpu->r[REG_RIP] = b->rip;
+    cpu_set_eflags(cpu, EFLAGS_FIXED);
+}
+
+static void set_boot_state(void *opaque, const struct boot_state *b)
+{
+    struct pc_cpus *cpus = opaque;
+    struct cpu *cpu = cpus->boot;
+
+    set_registers(cpu, b);
+    if (b->mode == BOOT_REAL) {
+        set_real_segments(cpu, b);
+    } else {
+        set_segments(cpu, b);
+        cpu->gdtr = (struct table_register){.base = b->gdt_base, .limit = b->gdt_limit};
+        cpu->cr0 |= CR0_PE;
+    }
+    if (b->mode == BOOT_LONG64) {
+        cpu->cr3 = b->cr3;
+        cpu->cr4 |= CR4_PAE;
+        cpu->efer |= EFER_LME | EFER_LMA;
+        cpu->cr0 |= CR0_PG;
+    }
+    cpu_mode_changed(cpu);
+}
+
+/* ---- creation ---- */
+
+bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
+                    struct error *err)
+{
+    struct pc_cpus *cpus = opaque;
+
+    for (unsigned i = 0; i < ncpus; i++) {
+        struct cpu *cpu = cpu_new(m, &cpus->model, i, err);
+
+        if (!cpu)
+            return false;
+        if (!machine_add_cpu(m, &cpu->v)) {
+            cpu->v.ops->destroy(&cpu->v);
+            return error_set(err, "out of memory");
+        }
+        if (i == 0)
+            cpus->boot = cpu;
+    }
+    hooks->intr = cpu_intr_line(cpus->boot);
+    hooks->a20 = (struct irq_line){.set = set_a20, .owner = cpus->boot};
+    hooks->msi = apic_msi_sink(m);
+    hooks->cpus = cpus;
+    hooks->set_intack = set_intack;
+    hooks->set_eoi = set_eoi;
+    hooks->set_boot_state = set_boot_state;
+    return true;
+}

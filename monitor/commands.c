@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command table of the human monitor. Handlers run with the machine lock held. */
+#include <string.h>
+
+#include "monitor/monitor_internal.h"
+#include "vm/machine.h"
+
+static void cmd_help(struct monitor *mon, const struct monitor_args *args)
+{
+    const struct monitor_command *c;
+
+    if (args->n == 0) {
+        monitor_print_table(mon, monitor_commands, "");
+        return;
+    }
+    c = monitor_find(mon, monitor_commands, args->text[0]);
+    if (c && c->sub)
+        monitor_print_table(mon, c->sub, "info ");
+    else if (c)
+        monitor_printf(mon, "%s %s: %s\n", c->name, c->usage, c->help);
+}
+
+static void cmd_info(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    monitor_print_table(mon, monitor_info_commands, "info ");
+}
+
+static void cmd_stop(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    machine_stop(mon->m, STOP_USER);
+}
+
+static void cmd_cont(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    if (mon->m->run.state == RUN_ENDED)
+        monitor_printf(mon, "the machine has ended\n");
+    else
+        machine_cont(mon->m);
+}
+
+static void cmd_reset(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    machine_request_reset(mon->m);
+}
+
+static void cmd_powerdown(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    if (mon->hooks.powerdown)
+        mon->hooks.powerdown(mon->hooks.opaque);
+    else
+        monitor_printf(mon, "this machine has no power button\n");
+}
+
+static void cmd_quit(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    mon->hooks.quit(mon->hooks.opaque);
+}
+
+const struct monitor_command monitor_commands[] = {
+    {"help", "?s", "[COMMAND]", "this list, or one command", cmd_help, NULL},
+    {"info", "?s", "[WHAT]", "shows the state of the machine; see: help info", cmd_info,
+     monitor_info_commands},
+    {"stop", "", "", "stops the machine", cmd_stop, NULL},
+    {"cont", "", "", "lets the machine run on", cmd_cont, NULL},
+    {"system_reset", "", "", "presses the reset button", cmd_reset, NULL},
+    {"system_powerdown", "", "", "presses the power button", cmd_powerdown, NULL},
+    {"quit", "", "", "ends Calque at once", cmd_quit, NULL},
+    {0},
+};

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The human monitor: line editing, finding the command, checking its arguments. The commands are in
+ * commands.c and info.c. */
+#include "monitor/monitor_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "base/suggest.h"
+#include "config.h"
+#include "host/char/backend.h"
+#include "vm/machine.h"
+
+#define PROMPT "(calque) "
+
+/* ---- output ---- */
+
+/* A terminal in raw mode needs the carriage return. */
+static void put(struct monitor *mon, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+
+        chardev_write(mon->chr, text, n);
+        text += n;
+        if (*text == '\n') {
+            chardev_write(mon->chr, "\r\n", 2);
+            text++;
+        }
+    }
+}
+
+void monitor_printf(struct monitor *mon, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    put(mon, text);
+}
+
+void monitor_print_line(void *mon, const char *text)
+{
+    put(mon, text);
+    put(mon, "\n");
+}
+
+/* ---- commands ---- */
+
+const struct monitor_command *monitor_find(struct monitor *mon, const struct monitor_command *table,
+                                           const char *name)
+{
+    const struct monitor_command *hit = NULL;
+    struct suggestion near;
+
+    suggest_begin(&near, name);
+    for (const struct monitor_command *c = table; c->name; c++) {
+        if (!strcmp(c->name, name))
+            return c;
+        suggest_offer(&near, c->name);
+        if (strncmp(c->name, name, strlen(name)) != 0)
+            continue;
+        if (hit) {
+            monitor_printf(mon, "%s: ambiguous: %s or %s\n", name, hit->name, c->name);
+            return NULL;
+        }
+        hit = c;
+    }
+    if (!hit)
+        monitor_printf(mon, "%s: no such command; did you mean %s?\n", name, near.best);
+    return hit;
+}
+
+void monitor_print_table(struct monitor *mon, const struct monitor_command *table,
+                         const char *prefix)
+{
+    for (const struct monitor_command *c = table; c->name; c++) {
+        char left[64];
+
+        snprintf(left, sizeof(left), "%s%s%s%s", prefix, c->name, *c->usage ? " " : "", c->usage);
+        monitor_printf(mon, "%-24s %s\n", left, c->help);
+    }
+}
+
+/* Fills in numbers and checks the count against the schema. */
+static bool check_args(struct monitor *mon, const struct monitor_command *c, struct monitor_args *a)
+{
+    bool optional = false;
+    unsigned n = 0;
+    struct error err;
+
+    for (const char *p = c->args; *p; p++) {
+        if (*p == '?') {
+            optional = true;
+            continue;
+        }
+        if (n == a->n) {
+            if (!optional)
+                monitor_printf(mon, "usage: %s %s\n", c->name, c->usage);
+            return optional;
+        }
+        if (*p == 'i' && !number_parse(a->text[n], 0, UINT64_MAX, &a->number[n], &err)) {
+            monitor_printf(mon, "%s: %s\n", c->name, err.text);
+            return false;
+        }
+        n++;
+    }
+    if (n < a->n)
+        monitor_printf(mon, "%s: too many arguments; usage: %s %s\n", c->name, c->name, c->usage);
+    return n == a->n;
+}
+
+static void run_words(struct monitor *mon, const struct monitor_command *table, char **words,
+                      unsigned n)
+{
+    const struct monitor_command *c = monitor_find(mon, table, words[0]);
+    struct monitor_args args = {.n = n - 1};
+
+    if (!c)
+        return;
+    if (c->sub && n > 1) {
+        run_words(mon, c->sub, words + 1, n - 1);
+        return;
+    }
+    for (unsigned i = 1; i < n; i++)
+        args.text[i - 1] = words[i];
+    if (!check_args(mon, c, &args))
+        return;
+    machine_lock(mon->m);
+    c->run(mon, &args);
+    machine_unlock(mon->m);
+}
+
+void monitor_execute(struct monitor *mon, const char *text)
+{
+    char copy[MONITOR_LINE_MAX], *words[MONITOR_ARGS_MAX], *state = NULL;
+    unsigned n = 0;
+
+    snprintf(copy, sizeof(copy), "%s", text);
+    for (char *w = strtok_r(copy, " \t", &state); w; w = strtok_r(NULL, " \t", &state)) {
+        if (n == MONITOR_ARGS_MAX) {
+            monitor_printf(mon, "more than %d words\n", MONITOR_ARGS_MAX);
+            return;
+        }
+        words[n++] = w;
+    }
+    if (n)
+        run_words(mon, monitor_commands, words, n);
+}
+
+/* ---- line editing ---- */
+
+static void echo(struct monitor *mon, const char *text)
+{
+    if (chardev_interactive(mon->chr))
+        put(mon, text);
+}
+
+static void prompt(struct monitor *mon)
+{
+    put(mon, PROMPT);
+}
+
+static void end_line(struct monitor *mon)
+{
+    mon->line[mon->len] = '\0';
+    mon->len = 0;
+    echo(mon, "\n");
+    monitor_execute(mon, mon->line);
+    prompt(mon);
+}
+
+static void erase(struct monitor *mon, size_t n)
+{
+    for (; n > 0 && mon->len > 0; n--) {
+        mon->len--;
+        echo(mon, "\b \b");
+    }
+}
+
+/* ESC [ ... letter: arrows and the like do nothing yet. */
+static bool in_key_sequence(struct monitor *mon, uint8_t c)
+{
+    if (mon->escape == 1)
+        mon->escape = c == '[' || c == 'O' ? 2 : 0;
+    else if (mon->escape == 2)
+        mon->escape = c >= 0x40 && c <= 0x7e ? 0 : 2;
+    else
+        return false;
+    return true;
+}
+
+static void typed(struct monitor *mon, uint8_t c)
+{
+    bool after_cr = mon->last_was_cr;
+
+    mon->last_was_cr = c == '\r';
+    if (in_key_sequence(mon, c))
+        return;
+    switch (c) {
+    case '\n':
+        if (after_cr)
+            break; /* CR LF is one end of line */
+        /* fall through */
+    case '\r':
+        end_line(mon);
+        break;
+    case 0x7f:
+    case '\b':
+        erase(mon, 1);
+        break;
+    case 0x15: /* Ctrl-U */
+        erase(mon, mon->len);
+        break;
+    case 0x1b:
+        mon->escape = 1;
+        break;
+    default:
+        if (c >= ' ' && mon->len < MONITOR_LINE_MAX - 1) {
+            char text[2] = {(char)c, '\0'};
+
+            mon->line[mon->len++] = (char)c;
+            echo(mon, text);
+        }
+    }
+}
+
+static void on_input(void *opaque, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        typed(opaque, data[i]);
+}
+
+static void on_focus(void *opaque, bool focus)
+{
+    struct monitor *mon = opaque;
+
+    if (!focus) {
+        put(mon, "\n");
+        return;
+    }
+    put(mon, "\nCalque " CALQUE_VERSION " monitor; type help, or Ctrl-A c to go back\n");
+    prompt(mon);
+}
+
+struct monitor *monitor_new(struct machine *m, struct chardev *c, struct monitor_hooks hooks)
+{
+    struct monitor *mon = calloc(1, sizeof(*mon));
+
+    if (!mon)
+        return NULL;
+    mon->m = m;
+    mon->chr = c;
+    mon->hooks = hooks;
+    if (c)
+        chardev_attach_monitor(c, on_input, on_focus, mon);
+    return mon;
+}
+
+void monitor_free(struct monitor *mon)
+{
+    if (mon && mon->chr)
+        chardev_attach_monitor(mon->chr, NULL, NULL, NULL);
+    free(mon);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_MONITOR_MONITOR_INTERNAL_H
+#define CALQUE_MONITOR_MONITOR_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "monitor/monitor.h"
+
+#define MONITOR_LINE_MAX 512
+#define MONITOR_ARGS_MAX 8
+
+struct monitor {
+    struct machine *m;
+    struct chardev *chr;
+    struct monitor_hooks hooks;
+    char line[MONITOR_LINE_MAX];
+    size_t len;
+    uint8_t escape; /* inside a terminal's key sequence, which is ignored */
+    bool last_was_cr;
+};
+
+/* One row per command. `args` is its schema: one letter per argument,
+ *   s  a word    i  a number    ?  what follows may be missing
+ * and what a person reads in help is `usage`. */
+struct monitor_args {
+    unsigned n;
+    const char *text[MONITOR_ARGS_MAX];
+    uint64_t number[MONITOR_ARGS_MAX];
+};
+
+struct monitor_command {
+    const char *name;
+    const char *args;
+    const char *usage;
+    const char *help;
+    void (*run)(struct monitor *mon, const struct monitor_args *args);
+    const struct monitor_command *sub; /* the first argument is a command of this table */
+};
+
+extern const struct monitor_command monitor_commands[];
+extern const struct monitor_command monitor_info_commands[];
+
+__attribute__((format(printf, 2, 3))) void monitor_printf(struct monitor *mon, const char *fmt,
+                                                          ...);
+/* A monitor_line_fn whose opaque is the monitor. */
+void monitor_print_line(void *mon, const char *text);
+/* Finds a command by name or unambiguous beginning; says what is wrong otherwise. */
+const struct monitor_command *monitor_find(struct monitor *mon, const struct monitor_command *table,
+                                           const char *name);
+void monitor_print_table(struct monitor *mon, const struct monitor_command *table,
+                         const char *prefix);
+
+#endif

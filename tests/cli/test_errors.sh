@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a person typed wrong: one line that names it and says what was expected, exit status 1.
+n=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# refused PATTERN ARGUMENTS...
+refused() {
+    local pattern=$1 text status
+    shift
+    n=$((n + 1))
+    text=$(timeout 20 "$CALQUE" "$@" 2>&1 </dev/null)
+    status=$?
+    if [ $status = 1 ] && [ "$(wc -l <<<"$text")" = 1 ] && [[ $text == calque:*$pattern* ]]; then
+        echo "ok $n - $* is refused"
+    else
+        echo "$text (status $status)"
+        echo "not ok $n - $* is refused with \"$pattern\""
+    fi
+}
+
+# prints PATTERN ARGUMENTS...
+prints() {
+    local pattern=$1 text
+    shift
+    n=$((n + 1))
+    if text=$(timeout 20 "$CALQUE" "$@" 2>&1 </dev/null) && [[ $text == *$pattern* ]]; then
+        echo "ok $n - $* works"
+    else
+        echo "$text"
+        echo "not ok $n - $* prints \"$pattern\""
+    fi
+}
+
+refused "did you mean -serial?" -sreial stdio
+refused "did you mean -kernel?" --kernle x
+refused "not in this version yet" -drive file=x
+refused "more than this host's" -m 99T
+refused "-m: 12X" -m 12X
+refused "-m 0" -m 0
+refused "SIZE is expected" -m
+refused "not in this version yet" -smp 4
+refused "did you mean pc?" -machine pcc
+refused "not in this version yet" -machine q35
+refused "not in this version yet" -accel kvm
+refused "did you mean interp?" -accel interpreter
+refused "did you mean isa-debug-exit?" -device isa-debugexit
+refused "did you mean iobase?" -device isa-debug-exit,iobas=1
+refused "iobase: 0x10000" -device isa-debug-exit,iobase=0x10000
+refused "chardev=ID" -device isa-debugcon
+refused "no -chardev has this id" -device isa-debugcon,chardev=x
+refused "did you mean int?" -d innt
+refused "-D /nonexistent/x" -D /nonexistent/x
+refused "did you mean" -serial stdoi
+refused "file:/nonexistent/x" -serial file:/nonexistent/x
+refused "HOST:PORT" -serial tcp:1
+refused "unix:/nonexistent/x" -serial unix:/nonexistent/x
+refused "id=ID is expected" -chardev null
+refused "this id is taken" -chardev null,id=a -chardev null,id=a
+refused "did you mean stdio?" -chardev sdtio,id=a
+refused "did you mean path?" -chardev file,id=a,pth=x
+refused "--timeout x" --timeout x
+refused "a text is expected" --until ''
+refused "shift" -icount shift=99
+refused "reboot=" -action reboot=never
+refused "topics are" --help=nothing
+refused "takes no value" --version=3
+refused "nothing to boot"
+prints "Calque " --version
+prints "-kernel" --help
+prints "isa-debug-exit" --help=exit
+prints "interp" -accel help
+prints "pc" -machine help
+prints "isa-debugcon" -device help
+prints "guest_errors" -d help
+prints "unix:PATH" -chardev help
+echo "1..$n"

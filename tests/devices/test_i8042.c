@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "devices/input/i8042.h"
+#include "devices/input/ps2kbd.h"
+#include "devices/input/ps2mouse.h"
+#include "tests/devices/rig.h"
+
+enum { KBD_IRQ, AUX_IRQ, A20 };
+
+struct kbc_rig {
+    struct rig r;
+    struct i8042 c;
+    struct ps2kbd kbd;
+    struct ps2mouse mouse;
+};
+
+static void start(struct kbc_rig *t, bool mouse)
+{
+    rig_init(&t->r);
+    ps2kbd_init(&t->kbd, &t->r.m, "kbd");
+    if (mouse)
+        ps2mouse_init(&t->mouse, &t->r.m, "mouse");
+    i8042_init(&t->c, &t->r.m, "kbc", 0x60, 0x64, rig_line(&t->r, KBD_IRQ),
+               rig_line(&t->r, AUX_IRQ), rig_line(&t->r, A20), &t->kbd.port,
+               mouse ? &t->mouse.port : NULL);
+}
+
+/* The next byte, or -1 if none comes. */
+static int next(struct kbc_rig *t)
+{
+    rig_pass(&t->r, 1000000);
+    return rig_in(&t->r, 0x64) & 1 ? rig_in(&t->r, 0x60) : -1;
+}
+
+static int command(struct kbc_rig *t, uint8_t v)
+{
+    rig_out(&t->r, 0x64, v);
+    return next(t);
+}
+
+static void command2(struct kbc_rig *t, uint8_t v, uint8_t parameter)
+{
+    rig_out(&t->r, 0x64, v);
+    rig_out(&t->r, 0x60, parameter);
+}
+
+static void controller(void **state)
+{
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, true);
+    assert_int_equal(command(&t, 0xaa), 0x55);
+    assert_int_equal(command(&t, 0xab), 0x00);
+    assert_int_equal(command(&t, 0xa9), 0x00);
+    command2(&t, 0x60, 0x47);
+    assert_int_equal(command(&t, 0x20), 0x47);
+    assert_int_equal(t.r.rises[KBD_IRQ], 1);
+    command(&t, 0xa7);
+    assert_int_equal(command(&t, 0x20), 0x67);
+    command2(&t, 0xd3, 0x5a); /* aux loop test */
+    assert_int_equal(rig_in(&t.r, 0x64) & 0x21, 0x21);
+    assert_true(t.r.level[AUX_IRQ]);
+    assert_int_equal(next(&t), 0x5a);
+    assert_true(t.r.level[A20]);
+    command2(&t, 0xd1, 0xdd);
+    assert_false(t.r.level[A20]);
+    assert_int_equal(command(&t, 0xd0) & 2, 0);
+    command(&t, 0xdf);
+    assert_true(t.r.level[A20]);
+    command(&t, 0xff);
+    assert_false(t.r.m.run.reset_wanted);
+    command(&t, 0xfe);
+    assert_true(t.r.m.run.reset_wanted);
+    rig_end(&t.r);
+}
+
+static void keyboard(void **state)
+{
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, false);
+    command2(&t, 0x60, 0x05); /* no translation */
+    rig_out(&t.r, 0x60, 0xff);
+    assert_int_equal(next(&t), 0xfa);
+    assert_int_equal(next(&t), 0xaa);
+    rig_out(&t.r, 0x60, 0xf2);
+    assert_int_equal(next(&t), 0xfa);
+    assert_int_equal(next(&t), 0xab);
+    assert_int_equal(next(&t), 0x83);
+    rig_out(&t.r, 0x60, 0xed);
+    assert_int_equal(next(&t), 0xfa);
+    rig_out(&t.r, 0x60, 0x02);
+    assert_int_equal(next(&t), 0xfa);
+    assert_int_equal(t.kbd.leds, 2);
+    assert_int_equal(next(&t), -1);
+    ps2kbd_key(&t.kbd, 0xe048, false);
+    assert_int_equal(next(&t), 0xe0);
+    assert_int_equal(next(&t), 0xf0);
+    assert_int_equal(next(&t), 0x75);
+    rig_end(&t.r);
+}
+
+/* Every key comes out of translation with the code it went in with. */
+static void translation(void **state)
+{
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, false);
+    command2(&t, 0x60, 0x45);
+    for (unsigned code = 1; code < 0x80; code++) {
+        ps2kbd_key(&t.kbd, code, true);
+        ps2kbd_key(&t.kbd, 0xe000 | code, false);
+        assert_int_equal(next(&t), code);
+        assert_int_equal(rig_in(&t.r, 0x60), code); /* chained handlers read it twice */
+        assert_int_equal(next(&t), 0xe0);
+        assert_int_equal(next(&t), code | 0x80);
+    }
+    ps2kbd_key(&t.kbd, PS2KBD_PAUSE, true);
+    static const uint8_t pause[] = {0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5};
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(next(&t), pause[i]);
+    command(&t, 0xad); /* disabled: the byte waits */
+    ps2kbd_key(&t.kbd, 0x1e, true);
+    assert_int_equal(next(&t), -1);
+    rig_round_trip(&t.r, &t.c.dev);
+    assert_int_equal(command(&t, 0xae), 0x1e);
+    rig_end(&t.r);
+}
+
+static void aux_port(void **state)
+{
+    static const uint8_t knock[] = {0xf3, 200, 0xf3, 100, 0xf3, 80};
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, false);
+    command2(&t, 0xd4, 0xf2);
+    assert_int_equal(rig_in(&t.r, 0x64) & 0x61, 0x61); /* nobody there: timeout */
+    assert_int_equal(next(&t), 0xfe);
+    rig_end(&t.r);
+    start(&t, true);
+    command2(&t, 0xd4, 0xff);
+    assert_int_equal(next(&t), 0xfa);
+    assert_int_equal(next(&t), 0xaa);
+    assert_int_equal(next(&t), 0x00);
+    for (unsigned i = 0; i < 6; i++) {
+        command2(&t, 0xd4, knock[i]);
+        assert_int_equal(next(&t), 0xfa);
+    }
+    command2(&t, 0xd4, 0xf2);
+    assert_int_equal(next(&t), 0xfa);
+    assert_int_equal(next(&t), 3);
+    command2(&t, 0xd4, 0xf4);
+    assert_int_equal(next(&t), 0xfa);
+    ps2mouse_move(&t.mouse, -3, 5, 1, 1);
+    assert_int_equal(next(&t), 0x19);
+    assert_int_equal(next(&t), 0xfd);
+    assert_int_equal(next(&t), 5);
+    assert_int_equal(next(&t), 1);
+    assert_int_equal(next(&t), -1);
+    rig_end(&t.r);
+}
+
+static void fuzz(void **state)
+{
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, true);
+    for (unsigned i = 0; i < 4; i++) {
+        rig_fuzz(&t.r, 0x60, 5, i);
+        for (int k = 0; k < 200; k++) {
+            ps2kbd_key(&t.kbd, k * 331, k & 1);
+            ps2mouse_move(&t.mouse, k << 20, -k, k, k);
+        }
+    }
+    rig_round_trip(&t.r, &t.c.dev);
+    rig_end(&t.r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(controller), cmocka_unit_test(keyboard), cmocka_unit_test(translation),
+        cmocka_unit_test(aux_port),   cmocka_unit_test(fuzz),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

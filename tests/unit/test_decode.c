@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The decoder and its table. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "cpu/x86/ops.h"
+
+/* The rows of an opcode stand together, or the decoder would miss some. */
+static void test_rows_stand_together(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < num_encodings; n++) {
+        const struct encoding *e = &encodings[n];
+        if (encodings[n - 1].map == e->map && encodings[n - 1].opcode == e->opcode)
+            continue;
+        for (unsigned k = 0; k < n; k++)
+            if (encodings[k].map == e->map && encodings[k].opcode == e->opcode)
+                fail_msg("map %u opcode %02x has rows in two places", e->map, e->opcode);
+    }
+}
+
+static void test_every_form_has_its_function(void **state)
+{
+    (void)state;
+    for (unsigned op = 0; op < NUM_OPS; op++)
+        if (!op_handlers[op])
+            fail_msg("%s is not written", op_name(op));
+}
+
+struct example {
+    const char *text;
+    enum code_mode mode;
+    uint8_t bytes[16], n;
+    unsigned op;
+    uint8_t reg, rm;
+    int32_t disp;
+    uint64_t imm;
+};
+
+#define BYTES(...) {__VA_ARGS__}, sizeof((uint8_t[]){__VA_ARGS__})
+static const struct example examples[] = {
+    {"add eax, ecx", CODE64, BYTES(0x01, 0xc8), OP_add_rr32, R_RAX, R_RCX, 0, 0},
+    {"add ecx, [rax+8]", CODE64, BYTES(0x03, 0x48, 0x08), OP_add_rm32, R_RCX, R_RAX, 8, 0},
+    {"lock add [rax], r9", CODE64, BYTES(0xf0, 0x4c, 0x01, 0x08), OP_add_mr64, R_R9, R_RAX, 0, 0},
+    {"mov ah, 5", CODE64, BYTES(0xb4, 0x05), OP_mov_ri8, 1, REG_ZERO, 0, 5},
+    {"mov spl, 5", CODE64, BYTES(0x40, 0xb4, 0x05), OP_mov_ri8, 32, REG_ZERO, 0, 5},
+    {"mov r8, imm64", CODE64, BYTES(0x49, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8), OP_mov_ri64, R_R8,
+     REG_ZERO, 0, 0x0807060504030201},
+    {"push -1", CODE64, BYTES(0x6a, 0xff), OP_push_imm_x, 0, REG_ZERO, 0, ~0ull},
+    {"shl rdx, 1", CODE64, BYTES(0x48, 0xd1, 0xe2), OP_shl_ri64, R_RDX, REG_ZERO, 0, 1},
+    {"shld [rsi], edx, cl", CODE64, BYTES(0x0f, 0xa5, 0x16), OP_shldc_mr32, R_RDX, R_RSI, 0, 0},
+    {"mov ax, [bp+si-2]", CODE16, BYTES(0x8b, 0x42, 0xfe), OP_mov_rm16, R_RAX, R_RBP, -2, 0},
+    {"jmp far 8:1234", CODE16, BYTES(0xea, 0x34, 0x12, 8, 0), OP_jmp_far_x, 0, REG_ZERO, 0,
+     0x800001234},
+    {"pause", CODE64, BYTES(0xf3, 0x90), OP_pause_x, 0, REG_ZERO, 0, 0},
+    {"xchg r8, rax", CODE64, BYTES(0x49, 0x90), OP_xchg_rr64, R_R8, R_RAX, 0, 0},
+    {"popcnt eax, ecx", CODE64, BYTES(0xf3, 0x0f, 0xb8, 0xc1), OP_popcnt_rr32, R_RAX, R_RCX, 0, 0},
+};
+
+static void test_examples(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < ARRAY_SIZE(examples); n++) {
+        const struct example *x = &examples[n];
+        struct insn i;
+        if (decode(x->bytes, x->n, x->mode, &i) != DECODE_OK)
+            fail_msg("%s: does not decode", x->text);
+        if (i.op != x->op || i.len != x->n || i.reg != x->reg || i.rm != x->rm ||
+            i.disp != x->disp || i.imm != x->imm)
+            fail_msg("%s: %s len %u reg %u rm %u disp %d imm %llx", x->text, op_name(i.op), i.len,
+                     i.reg, i.rm, i.disp, (unsigned long long)i.imm);
+        for (unsigned len = 0; len < x->n; len++)
+            assert_int_equal(decode(x->bytes, len, x->mode, &i), DECODE_MORE);
+    }
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    struct insn i;
+    uint8_t lock_load[] = {0xf0, 0x03, 0x08}, lock_reg[] = {0xf0, 0x01, 0xc8};
+    uint8_t lea_reg[] = {0x8d, 0xc0}, push_es[] = {0x06}, prefixes[16];
+    assert_int_equal(decode(lock_load, 3, CODE64, &i), DECODE_INVALID);
+    assert_int_equal(decode(lock_reg, 3, CODE64, &i), DECODE_INVALID);
+    assert_int_equal(decode(push_es, 1, CODE64, &i), DECODE_INVALID);
+    assert_int_equal(decode(push_es, 1, CODE32, &i), DECODE_OK);
+    assert_int_equal(decode(lea_reg, 2, CODE64, &i), DECODE_INVALID);
+    memset(prefixes, 0x66, sizeof(prefixes));
+    prefixes[15] = 0x90;
+    assert_int_equal(decode(prefixes, 16, CODE64, &i), DECODE_TOO_LONG);
+    assert_int_equal(decode(prefixes + 1, 15, CODE64, &i), DECODE_OK);
+}
+
+/* Any bytes: a result, and a length within the limits. */
+static void test_random_bytes(void **state)
+{
+    (void)state;
+    uint64_t seed = 88172645463325252ull;
+    for (unsigned n = 0; n < 2000000; n++) {
+        uint8_t bytes[16];
+        struct insn i;
+        for (unsigned k = 0; k < 16; k += 8) {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            st_le64(bytes + k, seed);
+        }
+        enum decode_result r = decode(bytes, 15, (enum code_mode)(n % 3), &i);
+        assert_true(r != DECODE_MORE);
+        assert_true(r != DECODE_OK || (i.len >= 1 && i.len <= 15 && i.op < NUM_OPS));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_stand_together),
+        cmocka_unit_test(test_every_form_has_its_function),
+        cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_random_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

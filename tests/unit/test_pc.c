@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The PC without processors: it builds, boots a Multiboot kernel, and resets to the same state. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "machines/pc.h"
+
+struct cpus {
+    struct boot_state state;
+    unsigned boots, messages;
+    bool intr;
+};
+
+static void set_boot_state(void *opaque, const struct boot_state *state)
+{
+    struct cpus *c = opaque;
+
+    c->state = *state;
+    c->boots++;
+}
+
+static void set_intr(void *owner, unsigned n, bool level)
+{
+    (void)n;
+    ((struct cpus *)owner)->intr = level;
+}
+
+static void send_msi(void *owner, uint64_t address, uint32_t data)
+{
+    (void)address;
+    (void)data;
+    ((struct cpus *)owner)->messages++;
+}
+
+static bool create_cpus(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
+                        struct error *err)
+{
+    (void)m;
+    (void)ncpus;
+    (void)err;
+    *hooks = (struct pc_cpu_hooks){.cpus = opaque,
+                                   .set_boot_state = set_boot_state,
+                                   .intr = {.set = set_intr, .owner = opaque},
+                                   .msi = {.send = send_msi, .owner = opaque}};
+    return true;
+}
+
+/* A Multiboot kernel with load addresses and nothing else. */
+static void write_kernel(char *path)
+{
+    const uint32_t header[8] = {
+        0x1badb002, 0x10000, 0u - 0x1badb002u - 0x10000u, 0x100000, 0x100000, 0, 0, 0x100020};
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
+    close(fd);
+}
+
+static uint32_t in(struct pc *pc, uint16_t port, unsigned size)
+{
+    return (uint32_t)address_space_read(&pc->m.io, port, size);
+}
+
+static void out(struct pc *pc, uint16_t port, uint32_t value, unsigned size)
+{
+    address_space_write(&pc->m.io, port, value, size);
+}
+
+static void check_booted(struct pc *pc)
+{
+    assert_int_equal(address_space_read(&pc->m.mem, 0xe0000, 8), 0x2052545020445352); /* RSD PTR */
+    assert_int_equal(address_space_read(&pc->m.mem, 0x100000, 4), 0x1badb002);
+    assert_int_equal(in(pc, 0x600, 2), 0);
+    assert_int_equal(in(pc, 0x21, 1), 0xfb);
+    assert_int_equal(in(pc, 0x4d1, 1), 0x0e);
+    assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC, 4), 0x0b0b0a0a);
+}
+
+static void test_boot_and_reset(void **state)
+{
+    char path[] = "/tmp/calque-test-XXXXXX";
+    struct cpus cpus = {0};
+    struct pc_config config = {.ram_size = 16 << 20,
+                               .ncpus = 2,
+                               .kernel = path,
+                               .serial_present = {true, true, true, true},
+                               .debugcon = {{0xe9, NULL}, {0x402, NULL}},
+                               .debug_exit_port = 0xf4,
+                               .debug_exit_size = 4,
+                               .create_cpus = create_cpus,
+                               .create_cpus_opaque = &cpus};
+    struct pc *pc = malloc(sizeof(*pc));
+    struct error err = {""};
+
+    (void)state;
+    write_kernel(path);
+    assert_true(pc_init(pc, &config, &err));
+    assert_true(pc_power_on(pc, &err));
+    assert_int_equal(cpus.boots, 1);
+    assert_int_equal(cpus.state.rip, 0x100020);
+    check_booted(pc);
+
+    address_space_write(&pc->m.mem, 0x100000, 0, 4);
+    out(pc, 0x21, 0, 1);
+    devices_reset(&pc->m);
+    assert_int_equal(address_space_read(&pc->m.mem, 0xe0000, 8), UINT64_MAX); /* PAM closed */
+    pc->m.run.after_reset(pc->m.run.reset_opaque);
+    assert_int_equal(cpus.boots, 2);
+    check_booted(pc);
+    pc_destroy(pc);
+    free(pc);
+    unlink(path);
+}
+
+/* The timer's interrupt at the PIC and at the IOAPIC's pin 2. */
+static void test_timer_interrupt(void **state)
+{
+    char path[] = "/tmp/calque-test-XXXXXX";
+    struct cpus cpus = {0};
+    struct pc_config config = {.ram_size = 16 << 20,
+                               .ncpus = 1,
+                               .kernel = path,
+                               .create_cpus = create_cpus,
+                               .create_cpus_opaque = &cpus};
+    struct pc *pc = malloc(sizeof(*pc));
+    struct error err = {""};
+
+    (void)state;
+    write_kernel(path);
+    assert_true(pc_init(pc, &config, &err));
+    assert_true(pc_power_on(pc, &err));
+    out(pc, 0x21, 0xfe, 1);
+    address_space_write(&pc->m.mem, IOAPIC_BASE, 0x10 + 2 * 2, 4);
+    address_space_write(&pc->m.mem, IOAPIC_BASE + 0x10, 0x30, 4); /* unmasked, vector 30h */
+    for (unsigned ms = 1; ms < 120; ms++) {
+        pc->m.clock.stopped_at = ms * 1000000ull;
+        vm_clock_run_timers(&pc->m.clock);
+    }
+    assert_true(cpus.intr);
+    assert_true(cpus.messages >= 1);
+    pc_destroy(pc);
+    free(pc);
+    unlink(path);
+}
+
+static void test_refused(void **state)
+{
+    struct pc_config config = {.ram_size = 16 << 20, .ncpus = 1, .kernel = "/does/not/exist"};
+    struct pc *pc = malloc(sizeof(*pc));
+    struct error err = {""};
+
+    (void)state;
+    assert_false(pc_init(pc, &config, &err));
+    assert_non_null(strstr(err.text, "/does/not/exist"));
+    config.ncpus = 0;
+    assert_false(pc_init(pc, &config, &err));
+    assert_non_null(strstr(err.text, "-smp"));
+    config.ram_size = 1;
+    assert_false(pc_init(pc, &config, &err));
+    assert_non_null(strstr(err.text, "-m"));
+    free(pc);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_boot_and_reset),
+        cmocka_unit_test(test_timer_interrupt),
+        cmocka_unit_test(test_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

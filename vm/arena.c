@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The arena: one shared mapping that holds every byte the machine stores, with flags per page and
+ * a map of 64-byte granules that hold decoded code.
+ *
+ * Flags and code map are read and written by vCPU threads without the machine lock and by devices
+ * with it, so all access is atomic. The order that matters: arena_mark_code() publishes the code
+ * bits before it withdraws store entries, and a writer looks at them after its bytes are stored. */
+#include "vm/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define GRANULE_SHIFT 6
+#define ARENA_MAX     (1ull << 47) /* what a host maps; bounds the depth of the digest tree */
+
+static uint64_t round_to_page(uint64_t n)
+{
+    return (n + VM_PAGE_SIZE - 1) & ~(uint64_t)(VM_PAGE_SIZE - 1);
+}
+
+static bool arena_map(struct arena *a, struct error *err)
+{
+    void *p;
+
+    a->fd = memfd_create("calque-arena", MFD_CLOEXEC);
+    if (a->fd < 0)
+        return error_set(err, "guest memory: memfd_create: %s", strerror(errno));
+    if (ftruncate(a->fd, (off_t)a->capacity) < 0)
+        return error_set(err, "guest memory: cannot size to %llu bytes: %s",
+                         (unsigned long long)a->capacity, strerror(errno));
+    p = mmap(NULL, a->capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd, 0);
+    if (p == MAP_FAILED)
+        return error_set(err, "guest memory: cannot map %llu bytes: %s",
+                         (unsigned long long)a->capacity, strerror(errno));
+    a->host = p;
+    return true;
+}
+
+bool arena_init(struct arena *a, uint64_t capacity, struct error *err)
+{
+    size_t pages;
+
+    memset(a, 0, sizeof(*a));
+    a->fd = -1;
+    if (capacity > ARENA_MAX)
+        return error_set(err, "guest memory: %llu bytes is more than can be mapped",
+                         (unsigned long long)capacity);
+    a->capacity = capacity ? round_to_page(capacity) : VM_PAGE_SIZE;
+    if (!arena_map(a, err)) {
+        arena_destroy(a);
+        return false;
+    }
+    /* Large callocs are fresh zero mappings: nothing is allocated for pages never used. The flags
+     * are padded so that the digest may scan them 64 pages at a time. */
+    pages = ((a->capacity >> VM_PAGE_SHIFT) + 63) & ~(size_t)63;
+    a->page_flags = calloc(pages, sizeof(*a->page_flags));
+    a->code_map = calloc(pages, sizeof(*a->code_map));
+    if (!a->page_flags || !a->code_map) {
+        arena_destroy(a);
+        return error_set(err, "guest memory: no host memory for the page flags");
+    }
+    return true;
+}
+
+void arena_destroy(struct arena *a)
+{
+    if (a->host)
+        munmap(a->host, a->capacity);
+    if (a->fd >= 0)
+        close(a->fd);
+    free(a->page_flags);
+    free(a->code_map);
+    memset(a, 0, sizeof(*a));
+    a->fd = -1;
+}
+
+uint64_t arena_alloc(struct arena *a, uint64_t size)
+{
+    uint64_t at = a->size;
+
+    if (size > a->capacity || round_to_page(size) > a->capacity - a->size)
+        return ARENA_NONE;
+    a->size += round_to_page(size);
+    return at;
+}
+
+/* The granule bits of bytes [offset, offset + len) of one page. */
+static uint64_t granules(uint64_t offset, uint64_t len)
+{
+    unsigned first = (offset & (VM_PAGE_SIZE - 1)) >> GRANULE_SHIFT;
+    unsigned last = ((offset & (VM_PAGE_SIZE - 1)) + len - 1) >> GRANULE_SHIFT;
+
+    return (~0ull >> (63 - (last > 63 ? 63 : last))) & (~0ull << first);
+}
+
+static void drop_store_entries(struct arena *a, uint64_t page_offset)
+{
+    for (struct code_listener *l = a->listeners; l; l = l->next)
+        l->drop_store_entries(l->opaque, page_offset);
+}
+
+void arena_mark_code(struct arena *a, uint64_t offset, unsigned len)
+{
+    uint64_t page = offset >> VM_PAGE_SHIFT;
+
+    if (!len || offset >= a->capacity)
+        return;
+    __atomic_fetch_or(&a->code_map[page], granules(offset, len), __ATOMIC_SEQ_CST);
+    if (!(__atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST) & PAGE_CODE))
+        drop_store_entries(a, page << VM_PAGE_SHIFT);
+}
+
+void arena_clear_code(struct arena *a, uint64_t page_offset)
+{
+    uint64_t page = page_offset >> VM_PAGE_SHIFT;
+
+    if (page_offset >= a->capacity)
+        return;
+    __atomic_fetch_and(&a->page_flags[page], (uint8_t)~PAGE_CODE, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&a->code_map[page], 0, __ATOMIC_SEQ_CST);
+}
+
+/* Sets the dirty flags; returns all flags as they were. The usual case only reads. */
+static uint8_t set_dirty(struct arena *a, uint64_t page)
+{
+    uint8_t flags = __atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE);
+
+    if ((flags & PAGE_DIRTY_ALL) != PAGE_DIRTY_ALL)
+        flags = __atomic_fetch_or(&a->page_flags[page], PAGE_DIRTY_ALL, __ATOMIC_SEQ_CST);
+    return flags;
+}
+
+/* The part of arena_store_notify() that lies in one page. */
+static bool page_stored(struct arena *a, uint64_t offset, uint64_t len)
+{
+    uint64_t page = offset >> VM_PAGE_SHIFT;
+
+    if (!(set_dirty(a, page) & PAGE_CODE))
+        return false;
+    if (!(__atomic_load_n(&a->code_map[page], __ATOMIC_ACQUIRE) & granules(offset, len)))
+        return false;
+    for (struct code_listener *l = a->listeners; l; l = l->next)
+        l->code_written(l->opaque, offset, len);
+    return true;
+}
+
+bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len)
+{
+    bool hit = false;
+
+    if (offset >= a->capacity)
+        return false;
+    if (len > a->capacity - offset)
+        len = a->capacity - offset;
+    while (len) {
+        uint64_t n = VM_PAGE_SIZE - (offset & (VM_PAGE_SIZE - 1));
+
+        if (n > len)
+            n = len;
+        hit |= page_stored(a, offset, n);
+        offset += n;
+        len -= n;
+    }
+    return hit;
+}
+
+bool arena_page_storable(struct arena *a, uint64_t page_offset)
+{
+    uint64_t page = page_offset >> VM_PAGE_SHIFT;
+
+    if (page_offset >= a->capacity)
+        return false;
+    /* A page with code is not made dirty here: each of its stores is notified anyway. */
+    if (__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & (PAGE_CODE | PAGE_WATCH))
+        return false;
+    return !(set_dirty(a, page) & (PAGE_CODE | PAGE_WATCH));
+}
+
+void arena_clear_dirty(struct arena *a, uint8_t flag)
+{
+    uint64_t pages = a->capacity >> VM_PAGE_SHIFT;
+
+    for (uint64_t i = 0; i < pages; i++)
+        if (__atomic_load_n(&a->page_flags[i], __ATOMIC_RELAXED) & flag)
+            __atomic_fetch_and(&a->page_flags[i], (uint8_t) ~(flag & PAGE_DIRTY_ALL),
+                               __ATOMIC_SEQ_CST);
+    drop_store_entries(a, ARENA_NONE);
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Run control. All CPUs take turns on one thread, the CPU thread: machine_start_threads() makes
+ * it, or machine_run_inline() is it for a while.
+ *
+ * A turn: honour requests, deliver input, run timers that are due (icount), give one CPU a slice.
+ * The lock is held but for the slice itself. Everybody else only sets a request and kicks; state
+ * leaves RUN_RUNNING on the CPU thread alone, at the top of a turn, so that a state that is not
+ * RUN_RUNNING means that the CPUs stand still.
+ *
+ * Instruction counting repeats to the bit because a slice ends at the next deadline at the latest,
+ * and because a kick may cut a slice short but does not end a CPU's turn: turns change when the
+ * quantum is used up or the CPU halts. */
+#include "vm/run.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "vm/machine.h"
+#include "vm/vm_internal.h"
+
+#define QUANTUM_ALONE  200000 /* host time, one CPU: bounds how late a request is seen */
+#define QUANTUM_SHARED 20000
+
+/* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
+#define INLINE_WAIT_NS (10 * 1000 * 1000)
+
+static bool is_icount(const struct machine *m)
+{
+    return m->clock.mode == VM_CLOCK_ICOUNT;
+}
+
+/* Who runs CPUs, if anybody does. */
+static bool cpu_thread_exists(const struct machine *m)
+{
+    return m->run.thread_live || m->run.inline_live;
+}
+
+static bool on_cpu_thread(const struct machine *m)
+{
+    return cpu_thread_exists(m) && pthread_equal(pthread_self(), m->run.thread);
+}
+
+static void notify_main(struct machine *m)
+{
+    if (m->run.notify)
+        m->run.notify(m->run.notify_opaque);
+}
+
+/* A timer is now the earliest. On host time the main loop must wake earlier; with instruction
+ * counting the running slice must end earlier. */
+static void timer_rearmed(void *opaque)
+{
+    struct machine *m = opaque;
+    struct vcpu *v = m->run.current;
+    uint64_t left;
+
+    if (!is_icount(m)) {
+        notify_main(m);
+        return;
+    }
+    if (!v || !on_cpu_thread(m)) {
+        machine_kick(m);
+        return;
+    }
+    if (v->budget <= 1)
+        return;
+    /* At least 1: the instruction that is making the access will retire in any case. */
+    left = vm_clock_insns_to_deadline(&m->clock, (uint64_t)v->budget);
+    left = left ? left : 1;
+    if (left == (uint64_t)v->budget)
+        return;
+    v->slice -= (uint64_t)v->budget - left;
+    v->budget = (int64_t)left;
+    atomic_store(&v->exit_req, 1);
+}
+
+void run_init(struct machine *m)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&m->run.wake, &attr);
+    pthread_cond_init(&m->run.changed, &attr);
+    pthread_condattr_destroy(&attr);
+    m->run.state = RUN_PAUSED;
+    m->clock.rearmed = timer_rearmed;
+    m->clock.rearmed_opaque = m;
+}
+
+void run_destroy(struct machine *m)
+{
+    if (m->run.thread_live) {
+        machine_lock(m);
+        machine_request_end(m, STOP_QUIT, 0);
+        machine_unlock(m);
+        machine_join(m);
+    }
+    pthread_cond_destroy(&m->run.wake);
+    pthread_cond_destroy(&m->run.changed);
+}
+
+/* ---- changes of state ---- */
+
+static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
+{
+    struct run_control *r = &m->run;
+
+    if (state == RUN_RUNNING)
+        vm_clock_start(&m->clock);
+    else
+        vm_clock_stop(&m->clock);
+    r->state = state;
+    r->reason = why;
+    r->stop_wanted = false;
+    if (state == RUN_ENDED)
+        r->end_wanted = r->reset_wanted = false;
+    pthread_cond_broadcast(&r->changed);
+    pthread_cond_broadcast(&r->wake);
+    notify_main(m);
+}
+
+static void reset_machine(struct machine *m)
+{
+    struct run_control *r = &m->run;
+
+    r->reset_wanted = false;
+    if (r->no_reboot) {
+        enter_state(m, RUN_ENDED, STOP_RESET);
+        return;
+    }
+    if (r->before_reset)
+        r->before_reset(r->reset_opaque);
+    devices_reset(m);
+    for (unsigned i = 0; i < m->ncpus; i++)
+        m->cpus[i]->ops->reset(m->cpus[i]);
+    r->next_cpu = 0;
+    r->quantum_left = 0;
+    if (r->after_reset)
+        r->after_reset(r->reset_opaque);
+    r->resets++;
+    notify_main(m);
+}
+
+static bool requests_pending(const struct machine *m)
+{
+    return m->run.end_wanted || m->run.reset_wanted || m->run.stop_wanted;
+}
+
+/* Does what was requested; true if that was anything. */
+static bool honour_requests(struct machine *m)
+{
+    struct run_control *r = &m->run;
+
+    if (!requests_pending(m))
+        return false;
+    if (r->end_wanted)
+        enter_state(m, RUN_ENDED, r->end_why);
+    if (r->reset_wanted)
+        reset_machine(m);
+    if (r->stop_wanted)
+        enter_state(m, RUN_PAUSED, r->stop_why);
+    return true;
+}
+
+void machine_cont(struct machine *m)
+{
+    if (m->run.state == RUN_ENDED)
+        return;
+    m->run.stop_wanted = false;
+    if (m->run.state == RUN_PAUSED)
+        enter_state(m, RUN_RUNNING, STOP_NONE);
+}
+
+void machine_stop(struct machine *m, enum stop_reason why)
+{
+    struct run_control *r = &m->run;
+
+    if (r->state != RUN_RUNNING)
+        return;
+    if (!cpu_thread_exists(m)) {
+        enter_state(m, RUN_PAUSED, why);
+        return;
+    }
+    if (!r->stop_wanted)
+        r->stop_why = why;
+    r->stop_wanted = true;
+    machine_kick(m);
+    if (on_cpu_thread(m))
+        return;
+    while (r->state == RUN_RUNNING && r->stop_wanted)
+        pthread_cond_wait(&r->changed, &m->lock);
+}
+
+void machine_request_reset(struct machine *m)
+{
+    if (m->run.state == RUN_ENDED)
+        return;
+    m->run.reset_wanted = true;
+    machine_kick(m);
+}
+
+void machine_request_end(struct machine *m, enum stop_reason why, uint32_t exit_value)
+{
+    struct run_control *r = &m->run;
+
+    if (r->state == RUN_ENDED)
+        return;
+    if (!r->end_wanted) { /* the first request is the one that is told */
+        r->end_wanted = true;
+        r->end_why = why;
+        r->exit_value = exit_value;
+    }
+    if (!cpu_thread_exists(m)) {
+        enter_state(m, RUN_ENDED, r->end_why);
+        return;
+    }
+    machine_kick(m);
+    if (on_cpu_thread(m))
+        return;
+    while (r->state != RUN_ENDED)
+        pthread_cond_wait(&r->changed, &m->lock);
+}
+
+void machine_kick(struct machine *m)
+{
+    for (unsigned i = 0; i < m->ncpus; i++)
+        atomic_store(&m->cpus[i]->exit_req, 1);
+    pthread_cond_broadcast(&m->run.wake);
+}
+
+const char *stop_reason_name(enum stop_reason r)
+{
+    static const char *const names[] = {
+        [STOP_NONE] = "none",
+        [STOP_USER] = "user",
+        [STOP_POWEROFF] = "poweroff",
+        [STOP_RESET] = "reset",
+        [STOP_TRIPLE_FAULT] = "triple-fault",
+        [STOP_DEBUG_EXIT] = "debug-exit",
+        [STOP_TIMEOUT] = "timeout",
+        [STOP_UNTIL] = "until",
+        [STOP_QUIT] = "quit",
+        [STOP_BREAKPOINT] = "breakpoint",
+    };
+
+    return (unsigned)r < sizeof(names) / sizeof(names[0]) ? names[r] : "unknown";
+}
+
+/* ---- turns ---- */
+
+static uint64_t quantum(const struct machine *m)
+{
+    return m->ncpus == 1 && !is_icount(m) ? QUANTUM_ALONE : QUANTUM_SHARED;
+}
+
+static void start_turn(struct machine *m, unsigned cpu)
+{
+    m->run.next_cpu = cpu;
+    m->run.quantum_left = quantum(m);
+}
+
+static bool runnable(const struct vcpu *v)
+{
+    return !v->halted || v->ops->has_work(v);
+}
+
+/* The CPU whose turn it is, or the next one that can run; NULL if all are halted. */
+static struct vcpu *pick_cpu(struct machine *m)
+{
+    struct run_control *r = &m->run;
+
+    /* Both may come from a saved state. */
+    if (r->next_cpu >= m->ncpus || !r->quantum_left || r->quantum_left > quantum(m))
+        start_turn(m, r->next_cpu < m->ncpus ? r->next_cpu : 0);
+    for (unsigned i = 0; i < m->ncpus; i++) {
+        unsigned n = (r->next_cpu + i) % m->ncpus;
+
+        if (!runnable(m->cpus[n]))
+            continue;
+        if (i)
+            start_turn(m, n);
+        return m->cpus[n];
+    }
+    return NULL;
+}
+
+static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
+{
+    switch (why) {
+    case VCPU_EXIT_HALT:
+        v->halted = true;
+        break;
+    case VCPU_EXIT_SHUTDOWN:
+        if (m->run.no_reboot)
+            machine_request_end(m, STOP_TRIPLE_FAULT, 0);
+        else
+            m->run.reset_wanted = true;
+        break;
+    case VCPU_EXIT_DEBUG:
+        machine_stop(m, STOP_BREAKPOINT);
+        break;
+    case VCPU_EXIT_SLICE:
+    case VCPU_EXIT_REQUEST:
+        break;
+    }
+}
+
+static uint64_t slice_budget(const struct machine *m, uint64_t limit)
+{
+    uint64_t budget = m->run.quantum_left < limit ? m->run.quantum_left : limit;
+
+    if (is_icount(m))
+        budget = vm_clock_insns_to_deadline(&m->clock, budget);
+    /* A timer that keeps arming itself in the past must not keep the guest from running. */
+    return budget ? budget : 1;
+}
+
+static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
+{
+    struct run_control *r = &m->run;
+    enum vcpu_exit why;
+    uint64_t used;
+
+    /* Requests come with a kick; one whose kick is cleared here is seen right after. */
+    atomic_store(&v->exit_req, 0);
+    if (requests_pending(m) || input_pending(m))
+        return;
+    vcpu_begin_slice(v, slice_budget(m, limit));
+    r->current = v;
+    machine_unlock(m);
+    why = v->ops->run(v, v->slice);
+    machine_lock(m);
+    r->current = NULL;
+    used = v->slice - (uint64_t)v->budget;
+    if (used >= r->quantum_left)
+        start_turn(m, (v->index + 1) % m->ncpus);
+    else
+        r->quantum_left -= used;
+    handle_exit(m, v, why);
+}
+
+/* All CPUs are halted. With instruction counting time jumps to the next timer. */
+static bool skip_halt(struct machine *m)
+{
+    if (!is_icount(m) || !vm_clock_skip_to_deadline(&m->clock))
+        return false;
+    /* An idle guest takes many such turns in a row: let others at the lock. */
+    machine_unlock(m);
+    sched_yield();
+    machine_lock(m);
+    return true;
+}
+
+/* One turn of at most `limit` instructions. False: nothing to do until somebody kicks. */
+static bool take_turn(struct machine *m, uint64_t limit)
+{
+    struct vcpu *v;
+
+    if (honour_requests(m))
+        return true;
+    input_deliver(m);
+    if (is_icount(m) || m->run.inline_live)
+        vm_clock_run_timers(&m->clock);
+    if (requests_pending(m))
+        return true;
+    v = pick_cpu(m);
+    if (!v)
+        return skip_halt(m) || input_pending(m) || requests_pending(m);
+    run_slice(m, v, limit);
+    return true;
+}
+
+static void *cpu_thread(void *opaque)
+{
+    struct machine *m = opaque;
+
+    machine_lock(m);
+    while (m->run.state != RUN_ENDED) {
+        bool busy = m->run.state == RUN_RUNNING ? take_turn(m, UINT64_MAX) : honour_requests(m);
+
+        if (!busy)
+            pthread_cond_wait(&m->run.wake, &m->lock);
+    }
+    machine_unlock(m);
+    return NULL;
+}
+
+bool machine_start_threads(struct machine *m)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all, old;
+
+    /* Signals are the main loop's, except those that a fault of our own raises: blocked, they
+     * would end the process without the handlers that put the terminal back. */
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&all, faults[i]);
+    machine_lock(m);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    m->run.thread_live = pthread_create(&m->run.thread, NULL, cpu_thread, m) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    machine_unlock(m);
+    return m->run.thread_live;
+}
+
+void machine_join(struct machine *m)
+{
+    if (!m->run.thread_live)
+        return;
+    pthread_join(m->run.thread, NULL);
+    machine_lock(m);
+    m->run.thread_live = false;
+    machine_unlock(m);
+}
+
+/* ---- the main loop's share ---- */
+
+int64_t machine_poll(struct machine *m)
+{
+    int64_t wait = -1;
+
+    machine_lock(m);
+    if (m->run.state == RUN_ENDED) {
+        /* nothing more */
+    } else if (is_icount(m)) {
+        /* Both belong to the CPU thread, which may have missed the kick of input_push(). */
+        if (input_pending(m))
+            machine_kick(m);
+    } else {
+        input_deliver(m);
+        if (m->run.state == RUN_RUNNING) {
+            vm_clock_run_timers(&m->clock);
+            wait = vm_clock_host_wait(&m->clock);
+        }
+    }
+    machine_unlock(m);
+    return wait;
+}
+
+/* ---- without threads ---- */
+
+/* Waits for the next timer on host time; false if there is none. */
+static bool inline_wait(struct machine *m)
+{
+    int64_t ns = vm_clock_host_wait(&m->clock);
+    struct timespec pause;
+
+    if (is_icount(m) || ns < 0)
+        return false;
+    pause = (struct timespec){.tv_nsec = ns < INLINE_WAIT_NS ? (long)ns : INLINE_WAIT_NS};
+    machine_unlock(m);
+    nanosleep(&pause, NULL);
+    machine_lock(m);
+    return true;
+}
+
+static void run_inline(struct machine *m, uint64_t insns)
+{
+    uint64_t last = machine_retired(m), now;
+
+    while (m->run.state == RUN_RUNNING && insns) {
+        if (!take_turn(m, insns) && !inline_wait(m))
+            break;
+        now = machine_retired(m);
+        /* A turn without an instruction counts as one: a guest that is halted for good while a
+         * timer ticks comes to an end, too. */
+        insns -= now != last ? now - last : 1;
+        last = now;
+    }
+    honour_requests(m); /* of the last instruction */
+}
+
+enum stop_reason machine_run_inline(struct machine *m, uint64_t insns)
+{
+    enum stop_reason why;
+
+    machine_lock(m);
+    if (m->run.state != RUN_ENDED && !m->run.thread_live) {
+        m->run.thread = pthread_self();
+        m->run.inline_live = true;
+        machine_cont(m);
+        run_inline(m, insns);
+        if (m->run.state == RUN_RUNNING)
+            enter_state(m, RUN_PAUSED, STOP_NONE);
+        m->run.inline_live = false;
+    }
+    why = m->run.reason;
+    machine_unlock(m);
+    return why;
+}
