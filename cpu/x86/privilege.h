@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CPU_X86_PRIVILEGE_H
+#define CALQUE_CPU_X86_PRIVILEGE_H
+
+#include "cpu/x86/cpu.h"
+#include "cpu/x86/flags.h"
+
+/* Small things that system instructions share. */
+
+/* EFLAGS bits that IRET and POPF at this privilege may change (SDM vol. 2, POPF, IRET). VM is never
+ * among them; RF only IRET takes. */
+static inline uint32_t eflags_writable(const struct cpu *cpu, unsigned size)
+{
+    uint32_t mask =
+        EFLAGS_ARITH | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | EFLAGS_RF | EFLAGS_AC | EFLAGS_ID;
+
+    if (cpu->cpl == 0)
+        mask |= EFLAGS_IOPL | EFLAGS_VIF | EFLAGS_VIP;
+    if (cpu->cpl <= cpu_iopl(cpu))
+        mask |= EFLAGS_IF;
+    return size == 2 ? mask & 0xffff : mask;
+}
+static inline void eflags_merge(struct cpu *cpu, uint32_t image, uint32_t mask)
+{
+    cpu_set_eflags(cpu, (cpu_eflags(cpu) & ~mask) | (image & mask));
+}
+
+/* An instruction of CPL 0 met another level. Real mode is CPL 0, virtual-8086 mode 3. */
+static inline bool not_supervisor(const struct cpu *cpu)
+{
+    return cpu->cpl != 0;
+}
+
+/* "Not implemented", logged a bounded number of times: a guest may not fill the disk. */
+#define UNIMP_LINES 256
+#define log_unimp(cpu, ...)                                                                        \
+    do {                                                                                           \
+        if ((cpu)->unimp_logged < UNIMP_LINES && log_on(&(cpu)->v.m->log, LOG_UNIMP)) {            \
+            (cpu)->unimp_logged++;                                                                 \
+            log_line(&(cpu)->v.m->log, LOG_UNIMP, __VA_ARGS__);                                    \
+        }                                                                                          \
+    } while (0)
+
+/* May this privilege level access the ports [port, port + size)? 0 or OP_FAULT (#GP(0)); looks at
+ * IOPL and the I/O permission bitmap (SDM vol. 1 19.5). For IN, OUT, INS, OUTS. */
+int io_check(struct cpu *cpu, uint16_t port, unsigned size);
+
+/* MSRs. False: #GP. CPL is the caller's business. */
+bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);
+bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value);
+/* Reset values of the MSR fields of struct cpu. For cpu_reset(). */
+void msr_reset(struct cpu *cpu);
+/* The time stamp counter: virtual time at tsc_hz, plus the base. */
+uint64_t cpu_tsc(const struct cpu *cpu);
+/* Virtual time at which the counter reads `tsc`, never early. */
+uint64_t cpu_tsc_to_time(const struct cpu *cpu, uint64_t tsc);
+
+#define TSC_HZ        2500000000ull
+#define APIC_TIMER_HZ 1000000000ull /* also the "crystal" of CPUID leaf 15H: 1 tick is 1 ns */
+
+#endif
