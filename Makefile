@@ -70,10 +70,6 @@ ALL_LIBS     := $(LIB_LIBS) -lm $(LIBS)
 # ---- sources ----
 SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c translator/*.c translator/*/*.c \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
-# Drop these two lines and the file when the processor is in.
-ifneq ($(shell grep -ls '^struct cpu \*cpu_new' $(filter-out cpu/x86/placeholder.c,$(wildcard cpu/x86/*.c)) /dev/null),)
-SRCS := $(filter-out cpu/x86/placeholder.c,$(SRCS))
-endif
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIBCALQUE := $(B)/libcalque.a
 LIB_OBJS  := $(filter-out $(B)/main.o,$(OBJS))

@@ -216,7 +216,8 @@ static bool build_machine(struct app *app, struct error *err)
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
-    app->pc.m.log = app->log;
+    app->pc.m.log = app->log; /* moved: the machine closes it */
+    log_init(&app->log);
     app->pc.m.run.notify = notify;
     app->pc.m.run.notify_opaque = &app->poller;
     if (s->icount)

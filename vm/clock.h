@@ -12,7 +12,7 @@
  * Nothing outside vm/clock.c asks the host what time it is.
  * All functions are called with the machine lock held, except vm_clock_now(). */
 
-#define NS_PER_SEC 1000000000ull
+#define NS_PER_SEC    1000000000ull
 #define VM_TIME_NEVER UINT64_MAX
 
 struct vm_clock;
@@ -32,11 +32,11 @@ enum vm_clock_mode { VM_CLOCK_HOST, VM_CLOCK_ICOUNT };
 struct vm_clock {
     enum vm_clock_mode mode;
     bool running;
-    unsigned icount_shift; /* ns per instruction = 1 << shift */
-    bool icount_auto;      /* shift adapts so that virtual time keeps up with host time */
-    uint64_t offset;       /* host mode: virtual = host monotonic + offset while running */
-    uint64_t stopped_at;   /* virtual time while not running */
-    uint64_t skipped;      /* icount mode: ns skipped by halts (and by changes of shift) */
+    unsigned icount_shift;          /* ns per instruction = 1 << shift */
+    bool icount_auto;               /* shift adapts so that virtual time keeps up with host time */
+    uint64_t offset;                /* host mode: virtual = host monotonic + offset while running */
+    uint64_t stopped_at;            /* virtual time while not running */
+    uint64_t skipped;               /* icount mode: ns skipped by halts (and by changes of shift) */
     uint64_t auto_count, auto_host; /* icount auto: sample of the last adjustment */
     uint64_t (*retired)(void *opaque); /* icount mode: instructions retired, exact at any access */
     void *retired_opaque;

@@ -11,8 +11,8 @@ struct machine;
 struct device;
 
 struct device_class {
-    const char *type;  /* "mc146818rtc" */
-    unsigned version;  /* of the field list */
+    const char *type; /* "mc146818rtc" */
+    unsigned version; /* of the field list */
     const struct state_field *fields;
     void (*reset)(struct device *); /* power-on values; also at system reset */
     void (*pre_save)(struct device *);

@@ -19,8 +19,8 @@
  * what they derived from the map. */
 
 #define VM_PAGE_SHIFT 12
-#define VM_PAGE_SIZE (1u << VM_PAGE_SHIFT)
-#define ARENA_NONE UINT64_MAX
+#define VM_PAGE_SIZE  (1u << VM_PAGE_SHIFT)
+#define ARENA_NONE    UINT64_MAX
 
 struct log;
 struct error;
@@ -110,12 +110,12 @@ struct code_listener {
 };
 
 struct arena {
-    int fd;          /* memfd */
-    uint8_t *host;   /* the whole arena, shared mapping */
-    uint64_t size;   /* bytes in use; a multiple of the page size */
+    int fd;        /* memfd */
+    uint8_t *host; /* the whole arena, shared mapping */
+    uint64_t size; /* bytes in use; a multiple of the page size */
     uint64_t capacity;
-    uint8_t *page_flags;  /* one per page */
-    uint64_t *code_map;   /* one bit per 64 bytes of each page */
+    uint8_t *page_flags; /* one per page */
+    uint64_t *code_map;  /* one bit per 64 bytes of each page */
     struct code_listener *listeners;
 };
 

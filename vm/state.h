@@ -37,17 +37,17 @@ struct state_field {
     {                                                                                              \
         .name = #f, .kind = (k), .offset = offsetof(type, f), .count = (n), .max = (mx)            \
     }
-#define STATE_U8(type, f) STATE_FIELD_(STATE_U8, type, f, 1, 0)
-#define STATE_U16(type, f) STATE_FIELD_(STATE_U16, type, f, 1, 0)
-#define STATE_U32(type, f) STATE_FIELD_(STATE_U32, type, f, 1, 0)
-#define STATE_U64(type, f) STATE_FIELD_(STATE_U64, type, f, 1, 0)
-#define STATE_BOOL(type, f) STATE_FIELD_(STATE_BOOL, type, f, 1, 0)
-#define STATE_U8_MAX(type, f, max) STATE_FIELD_(STATE_U8, type, f, 1, max)
-#define STATE_U16_MAX(type, f, max) STATE_FIELD_(STATE_U16, type, f, 1, max)
-#define STATE_U32_MAX(type, f, max) STATE_FIELD_(STATE_U32, type, f, 1, max)
+#define STATE_U8(type, f)             STATE_FIELD_(STATE_U8, type, f, 1, 0)
+#define STATE_U16(type, f)            STATE_FIELD_(STATE_U16, type, f, 1, 0)
+#define STATE_U32(type, f)            STATE_FIELD_(STATE_U32, type, f, 1, 0)
+#define STATE_U64(type, f)            STATE_FIELD_(STATE_U64, type, f, 1, 0)
+#define STATE_BOOL(type, f)           STATE_FIELD_(STATE_BOOL, type, f, 1, 0)
+#define STATE_U8_MAX(type, f, max)    STATE_FIELD_(STATE_U8, type, f, 1, max)
+#define STATE_U16_MAX(type, f, max)   STATE_FIELD_(STATE_U16, type, f, 1, max)
+#define STATE_U32_MAX(type, f, max)   STATE_FIELD_(STATE_U32, type, f, 1, max)
 #define STATE_ARRAY(kind, type, f, n) STATE_FIELD_(kind, type, f, n, 0)
-#define STATE_BYTES(type, f) STATE_FIELD_(STATE_BYTES, type, f, sizeof(((type *)0)->f), 0)
-#define STATE_TIMER(type, f) STATE_FIELD_(STATE_TIMER, type, f, 1, 0)
+#define STATE_BYTES(type, f)          STATE_FIELD_(STATE_BYTES, type, f, sizeof(((type *)0)->f), 0)
+#define STATE_TIMER(type, f)          STATE_FIELD_(STATE_TIMER, type, f, 1, 0)
 #define STATE_STRUCTS(type, f, n, elem, subfields)                                                 \
     {                                                                                              \
         .name = #f, .kind = STATE_STRUCT, .offset = offsetof(type, f), .count = (n),               \

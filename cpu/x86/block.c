@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The cache of decoded blocks.
  *
- * Blocks live in a pool of segments that are filled and evicted in FIFO order. A direct-mapped
- * hash finds them; a list per page finds those to retire when the page is written. Before bytes
+ * Blocks live in a pool of segments that are filled and evicted in FIFO order. A hash finds
+ * them; a list per page finds those to retire when the page is written. Before bytes
  * are decoded their granules are marked in the arena, which withdraws store permission, so that
  * every later store to them reports here (block_cache_code_written). A retired block's memory
  * stays readable until its segment is reused, which happens only while none is running. */
@@ -14,7 +14,7 @@
 #include "cpu/x86/ops.h"
 
 #define HASH_BITS    16
-#define NUM_SEGMENTS 8
+#define NUM_SEGMENTS 16
 #define SEGMENT_SIZE (2u << 20)
 
 struct block_cache {
@@ -61,20 +61,36 @@ void block_cache_free(struct cpu *cpu)
     cpu->blocks = NULL;
 }
 
-static void unlink_from_page(struct block_cache *c, struct block *b)
-{
-    struct block **p = &c->page_list[b->arena >> VM_PAGE_SHIFT];
-    while (*p && *p != b)
-        p = &(*p)->next_in_page;
-    if (*p)
-        *p = b->next_in_page;
-}
-
-static void unhash(struct block_cache *c, const struct block *b)
+static void link_block(struct block_cache *c, struct block *b)
 {
     struct block **h = &c->hash[hash_of(b->arena, b->mode)];
-    if (*h == b)
-        *h = NULL;
+    struct block **page = &c->page_list[b->arena >> VM_PAGE_SHIFT];
+    b->next_in_hash = *h;
+    *h = b;
+    b->next_in_page = *page;
+    b->link_in_page = page;
+    if (b->next_in_page)
+        b->next_in_page->link_in_page = &b->next_in_page;
+    *page = b;
+}
+
+/* Takes a block out of hash and page list; its bytes stay. Once retired this does nothing. */
+static void retire(struct cpu *cpu, struct block *b)
+{
+    struct block_cache *c = cpu->blocks;
+    uint64_t page = b->arena >> VM_PAGE_SHIFT;
+    if (!b->link_in_page)
+        return;
+    struct block **h = &c->hash[hash_of(b->arena, b->mode)];
+    while (*h != b)
+        h = &(*h)->next_in_hash;
+    *h = b->next_in_hash;
+    *b->link_in_page = b->next_in_page;
+    if (b->next_in_page)
+        b->next_in_page->link_in_page = b->link_in_page;
+    b->link_in_page = NULL;
+    if (!c->page_list[page])
+        arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
 }
 
 /* Forgets the blocks of the segment that is about to be filled again. */
@@ -84,11 +100,7 @@ static void evict_segment(struct cpu *cpu, unsigned segment)
     uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
     for (uint32_t at = 0; at < c->used[segment];) {
         struct block *b = (struct block *)(base + at);
-        uint64_t page = b->arena >> VM_PAGE_SHIFT;
-        unhash(c, b);
-        unlink_from_page(c, b);
-        if (!c->page_list[page])
-            arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
+        retire(cpu, b);
         at += (uint32_t)block_bytes(b->ninsn);
     }
     c->used[segment] = 0;
@@ -119,22 +131,15 @@ void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t l
     uint64_t first = arena_offset >> VM_PAGE_SHIFT;
     uint64_t last = (arena_offset + len - 1) >> VM_PAGE_SHIFT;
     for (uint64_t page = first; page <= last; page++) {
-        struct block **p = &c->page_list[page];
-        if (!*p)
-            continue;
-        while (*p) {
-            struct block *b = *p;
-            if (b->arena >= arena_offset + len || b->arena + b->nbytes <= arena_offset) {
-                p = &b->next_in_page;
+        struct block *next;
+        for (struct block *b = c->page_list[page]; b; b = next) {
+            next = b->next_in_page;
+            if (b->arena >= arena_offset + len || b->arena + b->nbytes <= arena_offset)
                 continue;
-            }
-            *p = b->next_in_page;
-            unhash(c, b);
-            if (cpu->settled >= b->insns && cpu->settled <= b->insns + b->ninsn && cpu->insn)
+            retire(cpu, b);
+            if (cpu->insn && cpu->settled >= b->insns && cpu->settled <= b->insns + b->ninsn)
                 cpu_leave_block(cpu);
         }
-        if (!c->page_list[page])
-            arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
     }
 }
 
@@ -145,10 +150,23 @@ static void replace(struct insn *i, unsigned op)
     i->flags |= INSN_ENDS;
 }
 
+/* A CPU without BMI1 or LZCNT ignores the F3 of TZCNT and LZCNT and runs BSF and BSR; kernels rely
+ * on it (SDM vol. 2B, TZCNT). */
+static void older_meaning(const struct cpu *cpu, struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+    if (op == &operations[OPN_tzcnt] && !model_has(&cpu->model, F_bmi1))
+        i->op = (uint16_t)(i->op - op->first_op + operations[OPN_bsf].first_op);
+    if (op == &operations[OPN_lzcnt] && !model_has(&cpu->model, F_abm))
+        i->op = (uint16_t)(i->op - op->first_op + operations[OPN_bsr].first_op);
+}
+
 /* Turns a pure decoding into what this CPU executes: features it lacks raise #UD, and addresses
  * that need no segmentation are marked. */
 static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
 {
+    if (result == DECODE_OK)
+        older_meaning(cpu, i);
     if (result == DECODE_INVALID)
         replace(i, OP_unimplemented_x);
     else if (result == DECODE_TOO_LONG)
@@ -233,10 +251,7 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena)
     *b = (struct block){
         .arena = arena, .mode = cpu->code_mode, .ninsn = (uint16_t)n, .nbytes = (uint16_t)at};
     memcpy(b->insns, list, n * sizeof(*list));
-    struct block **page = &cpu->blocks->page_list[arena >> VM_PAGE_SHIFT];
-    b->next_in_page = *page;
-    *page = b;
-    cpu->blocks->hash[hash_of(arena, b->mode)] = b;
+    link_block(cpu->blocks, b);
     log_block(cpu, b, a->host + arena);
     return b;
 }
@@ -271,7 +286,9 @@ const struct block *block_find(struct cpu *cpu)
         return make_scratch(cpu, lin);
     uint64_t arena = page + (lin & (VM_PAGE_SIZE - 1));
     struct block *b = c->hash[hash_of(arena, cpu->code_mode)];
-    if (likely(b && b->arena == arena && b->mode == cpu->code_mode))
+    while (b && (b->arena != arena || b->mode != cpu->code_mode))
+        b = b->next_in_hash;
+    if (likely(b))
         return b;
     b = make_block(cpu, arena);
     return b ? b : make_scratch(cpu, lin);

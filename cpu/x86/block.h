@@ -10,10 +10,11 @@
 #define BLOCK_MAX 64
 
 struct block {
-    uint64_t arena;  /* offset of the first byte */
-    uint32_t mode;   /* enum code_mode */
+    uint64_t arena; /* offset of the first byte */
+    uint32_t mode;  /* enum code_mode */
     uint16_t ninsn, nbytes;
-    struct block *next_in_page;
+    struct block *next_in_hash;
+    struct block *next_in_page, **link_in_page; /* link: what points here; NULL once retired */
     struct insn insns[];
 };
 

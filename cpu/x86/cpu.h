@@ -20,23 +20,23 @@
  * Arithmetic flags are kept lazily inside the interpreter as (cc_res, cc_aux), see flags.h; the
  * other bits of EFLAGS are in `eflags`. cpu_eflags() is the architectural image. */
 
-#define EFLAGS_CF   (1u << 0)
-#define EFLAGS_PF   (1u << 2)
-#define EFLAGS_AF   (1u << 4)
-#define EFLAGS_ZF   (1u << 6)
-#define EFLAGS_SF   (1u << 7)
-#define EFLAGS_TF   (1u << 8)
-#define EFLAGS_IF   (1u << 9)
-#define EFLAGS_DF   (1u << 10)
-#define EFLAGS_OF   (1u << 11)
-#define EFLAGS_IOPL (3u << 12)
-#define EFLAGS_NT   (1u << 14)
-#define EFLAGS_RF   (1u << 16)
-#define EFLAGS_VM   (1u << 17)
-#define EFLAGS_AC   (1u << 18)
-#define EFLAGS_VIF  (1u << 19)
-#define EFLAGS_VIP  (1u << 20)
-#define EFLAGS_ID   (1u << 21)
+#define EFLAGS_CF    (1u << 0)
+#define EFLAGS_PF    (1u << 2)
+#define EFLAGS_AF    (1u << 4)
+#define EFLAGS_ZF    (1u << 6)
+#define EFLAGS_SF    (1u << 7)
+#define EFLAGS_TF    (1u << 8)
+#define EFLAGS_IF    (1u << 9)
+#define EFLAGS_DF    (1u << 10)
+#define EFLAGS_OF    (1u << 11)
+#define EFLAGS_IOPL  (3u << 12)
+#define EFLAGS_NT    (1u << 14)
+#define EFLAGS_RF    (1u << 16)
+#define EFLAGS_VM    (1u << 17)
+#define EFLAGS_AC    (1u << 18)
+#define EFLAGS_VIF   (1u << 19)
+#define EFLAGS_VIP   (1u << 20)
+#define EFLAGS_ID    (1u << 21)
 #define EFLAGS_ARITH (EFLAGS_CF | EFLAGS_PF | EFLAGS_AF | EFLAGS_ZF | EFLAGS_SF | EFLAGS_OF)
 #define EFLAGS_FIXED 2u
 
@@ -76,9 +76,24 @@
 #define EFER_NXE (1u << 11)
 
 enum exception_vector {
-    EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
-    EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
-    EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
+    EXC_DE = 0,
+    EXC_DB = 1,
+    EXC_NMI = 2,
+    EXC_BP = 3,
+    EXC_OF = 4,
+    EXC_BR = 5,
+    EXC_UD = 6,
+    EXC_NM = 7,
+    EXC_DF = 8,
+    EXC_TS = 10,
+    EXC_NP = 11,
+    EXC_SS = 12,
+    EXC_GP = 13,
+    EXC_PF = 14,
+    EXC_MF = 16,
+    EXC_AC = 17,
+    EXC_MC = 18,
+    EXC_XM = 19,
 };
 
 /* Segment register with its hidden part. attr: descriptor access byte in bits 0-7 (type, S, DPL,
@@ -89,13 +104,13 @@ struct segment {
     uint16_t sel;
     uint16_t attr;
 };
-#define SEG_ATTR_TYPE 0x00f
-#define SEG_ATTR_S    0x010
+#define SEG_ATTR_TYPE   0x00f
+#define SEG_ATTR_S      0x010
 #define SEG_ATTR_DPL(a) (((a) >> 5) & 3)
-#define SEG_ATTR_P    0x080
-#define SEG_ATTR_L    0x200
-#define SEG_ATTR_DB   0x400
-#define SEG_ATTR_G    0x800
+#define SEG_ATTR_P      0x080
+#define SEG_ATTR_L      0x200
+#define SEG_ATTR_DB     0x400
+#define SEG_ATTR_G      0x800
 
 struct table_register {
     uint64_t base;
@@ -107,8 +122,8 @@ struct pending_exception {
     uint8_t vector;
     bool has_error;
     uint32_t error;
-    uint64_t cr2;    /* with EXC_PF */
-    uint64_t dr6;    /* with EXC_DB: bits to set */
+    uint64_t cr2; /* with EXC_PF */
+    uint64_t dr6; /* with EXC_DB: bits to set */
 };
 
 /* What an operation says to whoever called it. */
@@ -132,6 +147,14 @@ enum tlb_class { TLB_USER, TLB_KERNEL, TLB_KERNEL_AC, NUM_TLB_CLASSES };
 
 #define ITLB_SIZE 256
 
+/* Which entries were filled since the last flush: table << TLB_BITS | slot. n beyond the size
+ * means that not all are listed. */
+#define TLB_LOG_SIZE 256
+struct tlb_log {
+    unsigned n;
+    uint16_t filled[TLB_LOG_SIZE];
+};
+
 struct block_cache;
 
 struct x87_reg {
@@ -144,18 +167,19 @@ struct cpu {
     uint64_t r[NUM_REGS];
     int64_t cc_res;
     uint32_t cc_aux;
-    uint32_t eflags; /* without EFLAGS_ARITH */
+    uint32_t eflags;       /* without EFLAGS_ARITH */
+    uint32_t eflags_image; /* the whole, in saved state only */
 
     /* Derived from the mode; cpu_mode_changed() recomputes. */
     struct tlb_entry *tlb_load, *tlb_store; /* tables for data accesses at this CPL */
-    uint64_t ea_base[NUM_SEGS]; /* segment bases as they count in this mode */
-    uint8_t flat;      /* bit per segment: accesses need no limit, type or presence check */
+    uint64_t ea_base[NUM_SEGS];             /* segment bases as they count in this mode */
+    uint8_t flat; /* bit per segment: accesses need no limit, type or presence check */
     uint8_t cpl;
-    uint8_t code_mode; /* enum code_mode */
+    uint8_t code_mode;  /* enum code_mode */
     uint8_t stack_size; /* log2 bytes: 1, 2, 3 */
-    bool long_mode;    /* EFER.LMA */
-    bool real_or_v86;  /* real mode, or EFLAGS.VM */
-    uint32_t mode_key; /* what decoded blocks depend on */
+    bool long_mode;     /* EFER.LMA */
+    bool real_or_v86;   /* real mode, or EFLAGS.VM */
+    uint32_t mode_key;  /* what decoded blocks depend on */
 
     struct segment seg[6], ldtr, tr;
     struct table_register gdtr, idtr;
@@ -166,13 +190,13 @@ struct cpu {
     uint64_t a20_mask; /* ~0, or with bit 20 clear */
 
     struct pending_exception exc;
-    bool shadow;       /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
-    bool shadow_ss;    /* it was MOV SS or POP SS: #DB is held back too */
+    bool shadow;    /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
+    bool shadow_ss; /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
-    bool intr_level;   /* level of the INTR/LINT0 input from the PIC */
+    bool intr_level; /* level of the INTR/LINT0 input from the PIC */
     bool init_pending;
     struct intack_source intack;
-    bool map_stale; /* atomic: memory map changed, flush TLBs before running on */
+    bool map_stale;   /* atomic: memory map changed, flush TLBs before running on */
     bool store_stale; /* atomic: drop store entries */
 
     /* MSRs */
@@ -185,7 +209,7 @@ struct cpu {
     uint64_t tsc_hz;
 
     /* x87, MMX, SSE, AVX */
-    struct x87_reg fpr[8]; /* physical registers R0-R7; MMX register n is fpr[n].mant */
+    struct x87_reg fpr[8];  /* physical registers R0-R7; MMX register n is fpr[n].mant */
     uint16_t fcw, fsw, fop; /* TOP is in fsw */
     uint8_t ftw;            /* abridged tag: bit set = register not empty */
     uint16_t fcs, fds;
@@ -209,6 +233,8 @@ struct cpu {
     } rmw;
 
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
+    struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
+    struct tlb_log tlb_filled, tlb_filled_global;
     bool large_pages_filled; /* a TLB entry came from a large page: INVLPG flushes all */
     /* Instruction fetch: the page being executed. */
     uint64_t fetch_page;  /* linear page address, impossible value when none */
@@ -245,8 +271,8 @@ void cpu_reset(struct cpu *cpu);
 struct irq_line cpu_intr_line(struct cpu *cpu);
 
 /* ---- flags ---- */
-uint32_t cpu_eflags(const struct cpu *cpu);             /* architectural image */
-void cpu_set_eflags(struct cpu *cpu, uint32_t value);   /* all bits; does not look at modes */
+uint32_t cpu_eflags(const struct cpu *cpu);           /* architectural image */
+void cpu_set_eflags(struct cpu *cpu, uint32_t value); /* all bits; does not look at modes */
 
 /* ---- mode ---- */
 

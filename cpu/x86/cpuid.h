@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 /* CPU models and features. One list (cpuid_features.def) names every feature Calque knows, its
- * CPUID leaf, register and bit; what a model enables is both what CPUID reports and what decodes. */
+ * CPUID leaf, register and bit; what a model enables is both what CPUID reports and what decodes.
+ */
 
 struct cpu;
 struct error;

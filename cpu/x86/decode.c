@@ -71,16 +71,32 @@ static uint8_t take_prefixes(struct decoder *d)
         }
         bool null_in_64 = d->mode == CODE64;
         switch (b) {
-        case 0x26: case 0x2e: case 0x36: case 0x3e:
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
             if (!null_in_64)
                 d->seg = b >> 3 & 3;
             break;
-        case 0x64: d->seg = SEG_FS; break;
-        case 0x65: d->seg = SEG_GS; break;
-        case 0x66: d->p66 = true; break;
-        case 0x67: d->p67 = true; break;
-        case 0xf0: d->lock = true; break;
-        case 0xf2: case 0xf3: d->rep = b; break;
+        case 0x64:
+            d->seg = SEG_FS;
+            break;
+        case 0x65:
+            d->seg = SEG_GS;
+            break;
+        case 0x66:
+            d->p66 = true;
+            break;
+        case 0x67:
+            d->p67 = true;
+            break;
+        case 0xf0:
+            d->lock = true;
+            break;
+        case 0xf2:
+        case 0xf3:
+            d->rep = b;
+            break;
         default:
             return b;
         }
@@ -193,12 +209,18 @@ static void take_modrm(struct decoder *d, struct insn *i)
 static bool prefix_matches(const struct decoder *d, uint32_t match)
 {
     switch (match & M_PFX_MASK) {
-    case M_NP: return !d->p66 && !d->rep;
-    case M_66: return d->p66 && !d->rep;
-    case M_F3: return d->rep == 0xf3;
-    case M_F2: return d->rep == 0xf2;
-    case M_NFX: return !d->rep;
-    default: return true;
+    case M_NP:
+        return !d->p66 && !d->rep;
+    case M_66:
+        return d->p66 && !d->rep;
+    case M_F3:
+        return d->rep == 0xf3;
+    case M_F2:
+        return d->rep == 0xf2;
+    case M_NFX:
+        return !d->rep;
+    default:
+        return true;
     }
 }
 
@@ -228,8 +250,8 @@ static bool row_matches(const struct decoder *d, uint32_t m)
 static const struct encoding *find_row(const struct decoder *d, const struct encoding *first)
 {
     const struct encoding *end = encodings + num_encodings;
-    for (const struct encoding *e = first;
-         e < end && e->map == d->map && e->opcode == d->opcode; e++)
+    for (const struct encoding *e = first; e < end && e->map == d->map && e->opcode == d->opcode;
+         e++)
         if (row_matches(d, e->match))
             return e;
     return NULL;
@@ -261,13 +283,20 @@ static void adjust_osize(struct decoder *d, uint16_t props)
 static unsigned width_bytes(const struct decoder *d, unsigned width)
 {
     switch (width) {
-    case W_b: return 1;
-    case W_w: return 2;
-    case W_d: return 4;
-    case W_q: return d->mode == CODE64 ? 8 : 4;
-    case W_z: return d->osize == 2 ? 2 : 4;
-    case W_y: return d->osize == 8 ? 8 : 4;
-    default: return d->osize;
+    case W_b:
+        return 1;
+    case W_w:
+        return 2;
+    case W_d:
+        return 4;
+    case W_q:
+        return d->mode == CODE64 ? 8 : 4;
+    case W_z:
+        return d->osize == 2 ? 2 : 4;
+    case W_y:
+        return d->osize == 8 ? 8 : 4;
+    default:
+        return d->osize;
     }
 }
 
@@ -288,38 +317,55 @@ static uint8_t gpr(const struct decoder *d, unsigned n, unsigned width)
 enum operand_place { PLACE_NONE, PLACE_REG, PLACE_MEM, PLACE_IMM, PLACE_CL };
 
 /* Resolves one operand; registers go to *r. */
-static enum operand_place take_operand(struct decoder *d, struct insn *i, unsigned opnd,
-                                       uint8_t *r)
+static enum operand_place take_operand(struct decoder *d, struct insn *i, unsigned opnd, uint8_t *r)
 {
     unsigned width = opnd & 15;
     switch (opnd >> 4) {
-    case AM_E: case AM_R: case AM_M:
+    case AM_E:
+    case AM_R:
+    case AM_M:
         if (d->mod != 3)
             return PLACE_MEM;
         *r = gpr(d, d->rm, width);
         return PLACE_REG;
-    case AM_W: case AM_U:
+    case AM_W:
+    case AM_U:
         if (d->mod != 3)
             return PLACE_MEM;
         *r = d->rm;
         return PLACE_REG;
-    case AM_Q: case AM_N:
+    case AM_Q:
+    case AM_N:
         if (d->mod != 3)
             return PLACE_MEM;
         *r = d->rm & 7;
         return PLACE_REG;
-    case AM_STI: *r = d->rm & 7; return PLACE_REG;
-    case AM_G: *r = gpr(d, d->reg, width); return PLACE_REG;
-    case AM_V: case AM_C: case AM_D: *r = d->reg; return PLACE_REG;
-    case AM_S: case AM_P: *r = d->reg & 7; return PLACE_REG;
-    case AM_Z: *r = gpr(d, (d->opcode & 7u) | (d->rex & 1u) << 3, width); return PLACE_REG;
+    case AM_STI:
+        *r = d->rm & 7;
+        return PLACE_REG;
+    case AM_G:
+        *r = gpr(d, d->reg, width);
+        return PLACE_REG;
+    case AM_V:
+    case AM_C:
+    case AM_D:
+        *r = d->reg;
+        return PLACE_REG;
+    case AM_S:
+    case AM_P:
+        *r = d->reg & 7;
+        return PLACE_REG;
+    case AM_Z:
+        *r = gpr(d, (d->opcode & 7u) | (d->rex & 1u) << 3, width);
+        return PLACE_REG;
     case AM_I:
         if (width == W_z)
             i->imm = (uint64_t)take_signed(d, d->osize == 2 ? 2 : 4);
         else
             i->imm = (uint64_t)take_signed(d, width_bytes(d, width));
         return PLACE_IMM;
-    case AM_IS: case AM_J:
+    case AM_IS:
+    case AM_J:
         i->imm = (uint64_t)take_signed(d, width == W_z ? (d->osize == 2 ? 2 : 4) : 1);
         return PLACE_IMM;
     case AM_A:
@@ -341,7 +387,8 @@ static enum operand_place take_operand(struct decoder *d, struct insn *i, unsign
         else
             i->disp = (int32_t)take(d, d->asize);
         return PLACE_MEM;
-    default: return PLACE_NONE;
+    default:
+        return PLACE_NONE;
     }
 }
 
@@ -390,7 +437,8 @@ static void place_registers(struct decoder *d, const struct encoding *e, const s
     (void)d;
 }
 
-/* Operand size in the insn: the first operand decides where it is narrower than the prefixes say. */
+/* Operand size in the insn: the first operand decides where it is narrower than the prefixes say.
+ */
 static unsigned operand_size(const struct decoder *d, const struct encoding *e,
                              const struct operation_info *op)
 {
@@ -456,17 +504,22 @@ static void select_form(const struct operation_info *op, const struct operands *
 static void special_operands(const struct decoder *d, const struct encoding *e, struct insn *i)
 {
     switch (e->operation) {
-    case OPN_push_seg: case OPN_pop_seg:
+    case OPN_push_seg:
+    case OPN_pop_seg:
         i->reg = d->map == MAP_0F ? (d->opcode & 8 ? SEG_GS : SEG_FS) : d->opcode >> 3 & 3;
         break;
-    case OPN_in: case OPN_out:
+    case OPN_in:
+    case OPN_out:
         i->vreg = d->opcode < 0xe8; /* port number is an immediate */
         i->imm &= 0xff;
         break;
-    case OPN_ret: case OPN_retf:
+    case OPN_ret:
+    case OPN_retf:
         i->imm &= 0xffff;
         break;
-    case OPN_int: case OPN_aam: case OPN_aad:
+    case OPN_int:
+    case OPN_aam:
+    case OPN_aad:
         i->imm &= 0xff;
         break;
     default:

@@ -24,23 +24,26 @@ int mem_probe_store_slow(struct cpu *cpu, uint64_t lin, unsigned size);
 void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size);
 void mem_rmw_commit(struct cpu *cpu);
 
-/* Implicit supervisor accesses (descriptor tables, TSS, IDT, interrupt stacks): as CPL 0, never
- * checked by SMAP. size 1, 2, 4, 8. */
+/* Implicit supervisor accesses (descriptor tables, TSS, IDT, interrupt stacks): as CPL 0;
+ * EFLAGS.AC does not lift SMAP for them (SDM vol. 3A 4.6.1). size 1, 2, 4, 8. */
 int sys_load(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t *out);
 int sys_store(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t value);
 int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size);
 
 /* Instruction fetch: arena offset of the page that holds linear address lin, ARENA_NONE when the
- * code is not in memory (device region; then fetch bytes with mem_fetch_byte). Returns 0 or OP_FAULT. */
+ * code is not in memory (device region; then fetch bytes with mem_fetch_byte). Returns 0 or
+ * OP_FAULT. */
 int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset);
-/* Slow fetch of n bytes that may cross a page or come from a device. *got: bytes before a fault;
- * returns OP_FAULT only if not even the first byte could be fetched... the caller decides. */
+/* Slow fetch of n bytes that may cross a page or come from a device. *got: bytes before a fault on
+ * the second page; OP_FAULT if not even the first byte could be fetched. */
 int mem_fetch_bytes(struct cpu *cpu, uint64_t lin, uint8_t *buf, unsigned n, unsigned *got);
 
 /* Translation for debuggers: no A/D bits, no faults. ARENA-independent physical address, or
  * UINT64_MAX. */
 uint64_t mmu_debug_translate(struct cpu *cpu, uint64_t lin);
 
+/* A new CPU's TLB: empty. */
+void tlb_init(struct cpu *cpu);
 void tlb_flush_all(struct cpu *cpu);
 /* Drops non-global translations (MOV CR3). */
 void tlb_flush_nonglobal(struct cpu *cpu);
@@ -109,7 +112,7 @@ static inline void *tlb_hit(const struct tlb_entry *table, uint64_t lin, unsigne
         st_le##bits(p, v);                                                                         \
         return 0;                                                                                  \
     }                                                                                              \
-    /* the instruction's memory operand */                                                        \
+    /* the instruction's memory operand */                                                         \
     static inline int mem_load##bits(struct cpu *cpu, const struct insn *i, uint##bits##_t *out)   \
     {                                                                                              \
         uint64_t lin;                                                                              \
@@ -124,7 +127,7 @@ static inline void *tlb_hit(const struct tlb_entry *table, uint64_t lin, unsigne
             return OP_FAULT;                                                                       \
         return lin_store##bits(cpu, lin, v);                                                       \
     }                                                                                              \
-    /* seg:off */                                                                                 \
+    /* seg:off */                                                                                  \
     static inline int seg_load##bits(struct cpu *cpu, unsigned seg, uint64_t off,                  \
                                      uint##bits##_t *out)                                          \
     {                                                                                              \
@@ -196,7 +199,8 @@ static inline uint8_t *reg8(struct cpu *cpu, unsigned byte_offset)
 {
     return (uint8_t *)cpu->r + byte_offset;
 }
-static inline void set_reg(struct cpu *cpu, unsigned n, unsigned size, uint64_t v) /* size 2, 4, 8 */
+static inline void set_reg(struct cpu *cpu, unsigned n, unsigned size,
+                           uint64_t v) /* size 2, 4, 8 */
 {
     if (size == 2)
         cpu->r[n] = (cpu->r[n] & ~0xffffull) | (uint16_t)v;

@@ -6,10 +6,10 @@
 
 /* Register operands by width, as the forms name them: RD32(i->reg), WR8(i->reg, v). A 32-bit write
  * clears the upper half (SDM vol. 1 3.4.1.1). Used by the operand templates of ops_*.c. */
-#define RD8(n)  (*reg8(cpu, (n)))
-#define RD16(n) ((uint16_t)cpu->r[n])
-#define RD32(n) ((uint32_t)cpu->r[n])
-#define RD64(n) (cpu->r[n])
+#define RD8(n)     (*reg8(cpu, (n)))
+#define RD16(n)    ((uint16_t)cpu->r[n])
+#define RD32(n)    ((uint32_t)cpu->r[n])
+#define RD64(n)    (cpu->r[n])
 #define WR8(n, v)  (*reg8(cpu, (n)) = (uint8_t)(v))
 #define WR16(n, v) st_le16(&cpu->r[n], (uint16_t)(v))
 #define WR32(n, v) (cpu->r[n] = (uint32_t)(v))
@@ -19,8 +19,8 @@
 #define SINT(s) JOIN(JOIN(int, s), _t)
 
 /* X(name, size) for the sizes of a class. */
-#define EACH_SIZE(X, n)    X(n, 8) X(n, 16) X(n, 32) X(n, 64)
-#define EACH_WIDE(X, n)    X(n, 16) X(n, 32) X(n, 64)
+#define EACH_SIZE(X, n) X(n, 8) X(n, 16) X(n, 32) X(n, 64)
+#define EACH_WIDE(X, n) X(n, 16) X(n, 32) X(n, 64)
 
 /* Functions of a class ALU operation that changes its first operand.
  * Body: static inline T name##size(struct cpu *, T a, T b). */

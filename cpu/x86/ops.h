@@ -11,8 +11,7 @@
  * change of a register, flag or memory. */
 typedef int op_fn(struct cpu *cpu, const struct insn *i);
 
-#define OP_DECLARE(n, f, s)                                                                        \
-    int op_##n##_##f##s(struct cpu *cpu, const struct insn *i) __attribute__((weak));
+#define OP_DECLARE(n, f, s)                              int op_##n##_##f##s(struct cpu *cpu, const struct insn *i);
 #define OPERATION(name, class, rd, wr, un, props, cpuid) FORMS_##class(OP_DECLARE, name)
 #define ENC(...)
 #include "cpu/x86/insns_all.def"

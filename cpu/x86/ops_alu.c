@@ -9,9 +9,9 @@
         flags_set_logic(cpu, (SINT(s))r);                                                          \
         return r;                                                                                  \
     }
-#define LOGIC_AND(n, s)  LOGIC(n, s, a & b)
-#define LOGIC_OR(n, s)   LOGIC(n, s, a | b)
-#define LOGIC_XOR(n, s)  LOGIC(n, s, a ^ b)
+#define LOGIC_AND(n, s) LOGIC(n, s, a &b)
+#define LOGIC_OR(n, s)  LOGIC(n, s, a | b)
+#define LOGIC_XOR(n, s) LOGIC(n, s, a ^ b)
 EACH_SIZE(LOGIC_AND, and)
 EACH_SIZE(LOGIC_AND, test)
 EACH_SIZE(LOGIC_OR, or)
@@ -71,11 +71,11 @@ EACH_SIZE(DEFINE_NEG, neg)
         (void)cpu;                                                                                 \
         return (UINT(s)) ~a;                                                                       \
     }
-EACH_SIZE(DEFINE_NOT, not)
+EACH_SIZE(DEFINE_NOT, not )
 EACH_SIZE(UNARY_FORMS, inc)
 EACH_SIZE(UNARY_FORMS, dec)
 EACH_SIZE(UNARY_FORMS, neg)
-EACH_SIZE(UNARY_FORMS, not)
+EACH_SIZE(UNARY_FORMS, not )
 
 #define MOV_FORMS(n, s)                                                                            \
     int op_mov_rr##s(struct cpu *cpu, const struct insn *i)                                        \

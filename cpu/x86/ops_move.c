@@ -48,8 +48,8 @@ EACH_CONDITION(SET_CC, )
 /* The source is read, and may fault, whatever the condition; a 32-bit destination is
  * zero-extended even if not moved (SDM vol. 2A, CMOVcc). */
 #define CMOV_CC_SIZE(cc, s)                                                                        \
-    static inline UINT(s) cmov##cc##s(struct cpu *cpu, const struct insn *i, UINT(s) old,          \
-                                      UINT(s) v)                                                   \
+    static inline UINT(s)                                                                          \
+        cmov##cc##s(struct cpu *cpu, const struct insn *i, UINT(s) old, UINT(s) v)                 \
     {                                                                                              \
         (void)i;                                                                                   \
         return cond_##cc(cpu) ? v : old;                                                           \
@@ -62,8 +62,9 @@ EACH_CONDITION(CMOV_CC, )
 
 static uint64_t swap_bytes(uint64_t v, unsigned size)
 {
-    return size == 2 ? __builtin_bswap16((uint16_t)v)
-                     : size == 4 ? __builtin_bswap32((uint32_t)v) : __builtin_bswap64(v);
+    return size == 2   ? __builtin_bswap16((uint16_t)v)
+           : size == 4 ? __builtin_bswap32((uint32_t)v)
+                       : __builtin_bswap64(v);
 }
 
 int op_movbe_load_x(struct cpu *cpu, const struct insn *i)
@@ -141,9 +142,15 @@ int op_xlat_x(struct cpu *cpu, const struct insn *i)
 int op_cbw_x(struct cpu *cpu, const struct insn *i)
 {
     switch (insn_osize(i)) {
-    case 2: WR16(R_RAX, (int8_t)RD8(0)); break;
-    case 4: WR32(R_RAX, (int16_t)RD16(R_RAX)); break;
-    default: WR64(R_RAX, (int64_t)(int32_t)RD32(R_RAX)); break;
+    case 2:
+        WR16(R_RAX, (int8_t)RD8(0));
+        break;
+    case 4:
+        WR32(R_RAX, (int16_t)RD16(R_RAX));
+        break;
+    default:
+        WR64(R_RAX, (int64_t)(int32_t)RD32(R_RAX));
+        break;
     }
     return OP_OK;
 }
@@ -151,9 +158,15 @@ int op_cbw_x(struct cpu *cpu, const struct insn *i)
 int op_cwd_x(struct cpu *cpu, const struct insn *i)
 {
     switch (insn_osize(i)) {
-    case 2: WR16(R_RDX, (int16_t)RD16(R_RAX) >> 15); break;
-    case 4: WR32(R_RDX, (int32_t)RD32(R_RAX) >> 31); break;
-    default: WR64(R_RDX, (int64_t)RD64(R_RAX) >> 63); break;
+    case 2:
+        WR16(R_RDX, (int16_t)RD16(R_RAX) >> 15);
+        break;
+    case 4:
+        WR32(R_RDX, (int32_t)RD32(R_RAX) >> 31);
+        break;
+    default:
+        WR64(R_RDX, (int64_t)RD64(R_RAX) >> 63);
+        break;
     }
     return OP_OK;
 }

@@ -246,15 +246,15 @@ static uint16_t arpl(struct cpu *cpu, uint16_t dst, uint16_t src)
     return lower ? (uint16_t)((dst & ~3u) | (src & 3u)) : dst;
 }
 
-int op_arpl_rr16(struct cpu *cpu, const struct insn *i)
+int op_arpl_r(struct cpu *cpu, const struct insn *i)
 {
     if (cpu->real_or_v86)
         return raise_ud(cpu);
-    set_reg(cpu, i->reg, 2, arpl(cpu, (uint16_t)cpu->r[i->reg], (uint16_t)cpu->r[i->rm]));
+    set_reg(cpu, i->rm, 2, arpl(cpu, (uint16_t)cpu->r[i->rm], (uint16_t)cpu->r[i->reg]));
     return OP_OK;
 }
 
-int op_arpl_mr16(struct cpu *cpu, const struct insn *i)
+int op_arpl_m(struct cpu *cpu, const struct insn *i)
 {
     if (cpu->real_or_v86)
         return raise_ud(cpu);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Shifts, rotates, double shifts, bit tests and scans. The count is masked to 5 bits (6 with a
- * 64-bit operand); a masked count of 0 changes nothing, flags included (SDM vol. 2B, SAL/SAR...). */
+ * 64-bit operand); a masked count of 0 changes nothing, flags included (SDM vol. 2B, SAL/SAR...).
+ */
 #include "cpu/x86/operand.h"
 
 #define COUNT_MASK(s) ((s) == 64 ? 63u : 31u)
@@ -73,8 +74,8 @@ static inline void set_rotate_flags(struct cpu *cpu, bool cf, bool of)
         if (k == 0)                                                                                \
             return a;                                                                              \
         UINT(s) cf = flag_cf(cpu);                                                                 \
-        UINT(s) r = (UINT(s))((k < s ? a << k : 0) | cf << (k - 1) |                               \
-                              (k > 1 ? a >> (s + 1 - k) : 0));                                     \
+        UINT(s)                                                                                    \
+        r = (UINT(s))((k < s ? a << k : 0) | cf << (k - 1) | (k > 1 ? a >> (s + 1 - k) : 0));      \
         bool out = a >> (s - k) & 1;                                                               \
         set_rotate_flags(cpu, out, out ^ (r >> (s - 1)));                                          \
         return r;                                                                                  \
@@ -86,8 +87,8 @@ static inline void set_rotate_flags(struct cpu *cpu, bool cf, bool of)
         if (k == 0)                                                                                \
             return a;                                                                              \
         UINT(s) cf = flag_cf(cpu);                                                                 \
-        UINT(s) r = (UINT(s))((k < s ? a >> k : 0) | cf << (s - k) |                               \
-                              (k > 1 ? a << (s + 1 - k) : 0));                                     \
+        UINT(s)                                                                                    \
+        r = (UINT(s))((k < s ? a >> k : 0) | cf << (s - k) | (k > 1 ? a << (s + 1 - k) : 0));      \
         bool out = a >> (k - 1) & 1;                                                               \
         set_rotate_flags(cpu, out, (r >> (s - 1) ^ r >> (s - 2)) & 1);                             \
         return r;                                                                                  \
@@ -100,7 +101,7 @@ EACH_SIZE(RCR, rcr)
 #define SHIFT_REG(n, s, form, amount)                                                              \
     int op_##n##_r##form##s(struct cpu *cpu, const struct insn *i)                                 \
     {                                                                                              \
-        unsigned count = (amount) & COUNT_MASK(s);                                                 \
+        unsigned count = (amount)&COUNT_MASK(s);                                                   \
         UINT(s) a = RD##s(i->reg);                                                                 \
         WR##s(i->reg, count ? n##s(cpu, a, count) : a);                                            \
         return OP_OK;                                                                              \
@@ -108,7 +109,7 @@ EACH_SIZE(RCR, rcr)
 #define SHIFT_MEM(n, s, form, amount)                                                              \
     int op_##n##_m##form##s(struct cpu *cpu, const struct insn *i)                                 \
     {                                                                                              \
-        unsigned count = (amount) & COUNT_MASK(s);                                                 \
+        unsigned count = (amount)&COUNT_MASK(s);                                                   \
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
@@ -168,14 +169,14 @@ EACH_WIDE(DOUBLE_SHIFT, )
 #define DOUBLE_SHIFT_FORMS(n, s, suffix, amount)                                                   \
     int op_##n##suffix##_rr##s(struct cpu *cpu, const struct insn *i)                              \
     {                                                                                              \
-        unsigned count = (amount) & COUNT_MASK(s);                                                 \
+        unsigned count = (amount)&COUNT_MASK(s);                                                   \
         UINT(s) a = RD##s(i->reg);                                                                 \
         WR##s(i->reg, count ? n##s(cpu, a, RD##s(i->rm), count) : a);                              \
         return OP_OK;                                                                              \
     }                                                                                              \
     int op_##n##suffix##_mr##s(struct cpu *cpu, const struct insn *i)                              \
     {                                                                                              \
-        unsigned count = (amount) & COUNT_MASK(s);                                                 \
+        unsigned count = (amount)&COUNT_MASK(s);                                                   \
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
@@ -196,7 +197,7 @@ EACH_WIDE(DOUBLE_SHIFT_BOTH, shrd)
     static inline UINT(s) n##s(struct cpu *cpu, UINT(s) a, unsigned bit)                           \
     {                                                                                              \
         UINT(s) m = (UINT(s))((UINT(s))1 << bit);                                                  \
-        flag_set_cf(cpu, a & m);                                                                   \
+        flag_set_cf(cpu, a &m);                                                                    \
         return (UINT(s))(expr);                                                                    \
     }
 #define BIT_BT(n, s)  BIT_BODY(n, s, a)
@@ -227,7 +228,7 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
     }                                                                                              \
     int op_##n##_ri##s(struct cpu *cpu, const struct insn *i)                                      \
     {                                                                                              \
-        WR##s(i->reg, n##s(cpu, RD##s(i->reg), i->imm & (s - 1)));                                 \
+        WR##s(i->reg, n##s(cpu, RD##s(i->reg), i->imm &(s - 1)));                                  \
         return OP_OK;                                                                              \
     }
 #define BIT_MEM_FORMS(n, s)                                                                        \
@@ -240,7 +241,7 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
         void *p = tlb_hit(cpu->tlb_store, lin, s / 8);                                             \
         if (!p && !(p = mem_rmw_slow(cpu, lin, s / 8)))                                            \
             return OP_FAULT;                                                                       \
-        st_le##s(p, n##s(cpu, ld_le##s(p), bit & (s - 1)));                                        \
+        st_le##s(p, n##s(cpu, ld_le##s(p), bit &(s - 1)));                                         \
         mem_rmw_end(cpu, p);                                                                       \
         return OP_OK;                                                                              \
     }                                                                                              \
@@ -249,7 +250,7 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        st_le##s(p, n##s(cpu, ld_le##s(p), i->imm & (s - 1)));                                     \
+        st_le##s(p, n##s(cpu, ld_le##s(p), i->imm &(s - 1)));                                      \
         mem_rmw_end(cpu, p);                                                                       \
         return OP_OK;                                                                              \
     }
@@ -261,7 +262,7 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
         UINT(s) a;                                                                                 \
         if (bit_string(cpu, i, bit, s, ACCESS_LOAD, &lin) || lin_load##s(cpu, lin, &a))            \
             return OP_FAULT;                                                                       \
-        bt##s(cpu, a, bit & (s - 1));                                                              \
+        bt##s(cpu, a, bit &(s - 1));                                                               \
         return OP_OK;                                                                              \
     }                                                                                              \
     int op_bt_mi##s(struct cpu *cpu, const struct insn *i)                                         \
@@ -269,7 +270,7 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
         UINT(s) a;                                                                                 \
         if (mem_load##s(cpu, i, &a))                                                               \
             return OP_FAULT;                                                                       \
-        bt##s(cpu, a, i->imm & (s - 1));                                                           \
+        bt##s(cpu, a, i->imm &(s - 1));                                                            \
         return OP_OK;                                                                              \
     }                                                                                              \
     int op_bt_rr##s(struct cpu *cpu, const struct insn *i)                                         \
@@ -279,7 +280,7 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
     }                                                                                              \
     int op_bt_ri##s(struct cpu *cpu, const struct insn *i)                                         \
     {                                                                                              \
-        bt##s(cpu, RD##s(i->reg), i->imm & (s - 1));                                               \
+        bt##s(cpu, RD##s(i->reg), i->imm &(s - 1));                                                \
         return OP_OK;                                                                              \
     }
 EACH_WIDE(BT_MEM_FORMS, bt)

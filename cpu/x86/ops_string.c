@@ -8,8 +8,8 @@
 
 struct string_op {
     unsigned size;
-    uint64_t mask;   /* of the address size */
-    int64_t step;    /* +size or -size */
+    uint64_t mask; /* of the address size */
+    int64_t step;  /* +size or -size */
     bool rep;
 };
 

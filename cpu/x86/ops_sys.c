@@ -2,6 +2,7 @@
 /* System instructions: control and debug registers, descriptor tables, flags, ports, MSRs
  * (SDM vol. 2; vol. 3A chapter 2). */
 #include "cpu/x86/ops.h"
+#include "cpu/x86/io.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
 
@@ -588,6 +589,7 @@ int op_rdtsc_x(struct cpu *cpu, const struct insn *i)
     (void)i;
     if (tsc_forbidden(cpu))
         return raise_gp(cpu, 0);
+    cpu_settle(cpu);
     set_edx_eax(cpu, cpu_tsc(cpu));
     return OP_OK;
 }
@@ -597,6 +599,7 @@ int op_rdtscp_x(struct cpu *cpu, const struct insn *i)
     (void)i;
     if (tsc_forbidden(cpu))
         return raise_gp(cpu, 0);
+    cpu_settle(cpu);
     set_edx_eax(cpu, cpu_tsc(cpu));
     cpu->r[R_RCX] = (uint32_t)cpu->tsc_aux;
     return OP_OK;
@@ -632,6 +635,7 @@ int op_rdmsr_x(struct cpu *cpu, const struct insn *i)
     uint64_t v;
 
     (void)i;
+    cpu_settle(cpu);
     if (not_supervisor(cpu) || !msr_read(cpu, (uint32_t)cpu->r[R_RCX], &v))
         return raise_gp(cpu, 0);
     set_edx_eax(cpu, v);
@@ -642,6 +646,7 @@ int op_wrmsr_x(struct cpu *cpu, const struct insn *i)
 {
     uint64_t v = (uint32_t)cpu->r[R_RAX] | cpu->r[R_RDX] << 32;
 
+    cpu_settle(cpu);
     if (not_supervisor(cpu) || !msr_write(cpu, (uint32_t)cpu->r[R_RCX], v))
         return raise_gp(cpu, 0);
     return leave_mode(cpu, i);
@@ -800,16 +805,36 @@ static uint16_t port_of(const struct cpu *cpu, const struct insn *i)
     return i->vreg ? (uint8_t)i->imm : (uint16_t)cpu->r[R_RDX];
 }
 
-static int port_in(struct cpu *cpu, const struct insn *i, unsigned size)
+uint32_t io_read(struct cpu *cpu, uint16_t port, unsigned size)
 {
     struct machine *m = cpu->v.m;
+
+    cpu_settle(cpu);
+    machine_lock(m);
+    uint32_t v = (uint32_t)address_space_read(&m->io, port, size);
+    machine_unlock(m);
+    cpu_after_device(cpu);
+    return v;
+}
+
+void io_write(struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
+{
+    struct machine *m = cpu->v.m;
+
+    cpu_settle(cpu);
+    machine_lock(m);
+    address_space_write(&m->io, port, value, size);
+    machine_unlock(m);
+    cpu_after_device(cpu);
+}
+
+static int port_in(struct cpu *cpu, const struct insn *i, unsigned size)
+{
     uint16_t port = port_of(cpu, i);
 
     if (io_check(cpu, port, size))
         return OP_FAULT;
-    machine_lock(m);
-    uint64_t v = address_space_read(&m->io, port, size);
-    machine_unlock(m);
+    uint32_t v = io_read(cpu, port, size);
     if (size == 1)
         *reg8(cpu, R_RAX * 8) = (uint8_t)v;
     else
@@ -819,18 +844,14 @@ static int port_in(struct cpu *cpu, const struct insn *i, unsigned size)
 
 static int port_out(struct cpu *cpu, const struct insn *i, unsigned size)
 {
-    struct machine *m = cpu->v.m;
     uint16_t port = port_of(cpu, i);
 
     if (io_check(cpu, port, size))
         return OP_FAULT;
-    machine_lock(m);
-    address_space_write(&m->io, port, cpu->r[R_RAX] & (~0ull >> (64 - 8 * size)), size);
-    machine_unlock(m);
+    io_write(cpu, port, size, (uint32_t)(cpu->r[R_RAX] & (~0ull >> (64 - 8 * size))));
     return OP_OK;
 }
 
-/* There is no 64-bit port access: the decoder gives 32 for REX.W too. */
 #define PORT_OPS(bits, bytes)                                                                      \
     int op_in_##bits(struct cpu *cpu, const struct insn *i)                                        \
     {                                                                                              \
@@ -843,7 +864,6 @@ static int port_out(struct cpu *cpu, const struct insn *i, unsigned size)
 PORT_OPS(8, 1)
 PORT_OPS(16, 2)
 PORT_OPS(32, 4)
-PORT_OPS(64, 4)
 #undef PORT_OPS
 
 /* ---- the rest ---- */

@@ -41,10 +41,6 @@ static inline bool not_supervisor(const struct cpu *cpu)
         }                                                                                          \
     } while (0)
 
-/* May this privilege level access the ports [port, port + size)? 0 or OP_FAULT (#GP(0)); looks at
- * IOPL and the I/O permission bitmap (SDM vol. 1 19.5). For IN, OUT, INS, OUTS. */
-int io_check(struct cpu *cpu, uint16_t port, unsigned size);
-
 /* MSRs. False: #GP. CPL is the caller's business. */
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value);

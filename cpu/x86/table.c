@@ -6,8 +6,7 @@
 #define ENC(...)
 /* FIRST_OP_name: the enum value of an operation's first form. */
 #define OPERATION(name_, class_, rd, wr, un, props_, cpuid_)                                       \
-    FIRST_OP_##name_,                                                                              \
-        AFTER_OP_##name_ = FIRST_OP_##name_ + (0 FORMS_##class_(OP_COUNT, name_)) - 1,
+    FIRST_OP_##name_, AFTER_OP_##name_ = FIRST_OP_##name_ + (0 FORMS_##class_(OP_COUNT, name_)) - 1,
 enum {
 #include "cpu/x86/insns_all.def"
 };
@@ -27,7 +26,7 @@ const struct operation_info operations[NUM_OPERATIONS] = {
 #undef OPERATION
 #undef OP_COUNT
 
-#define OP_OPERATION(n, f, s) OPN_##n,
+#define OP_OPERATION(n, f, s)                            OPN_##n,
 #define OPERATION(name, class, rd, wr, un, props, cpuid) FORMS_##class(OP_OPERATION, name)
 static const uint16_t operation_of[NUM_OPS] = {
 #include "cpu/x86/insns_all.def"
@@ -35,7 +34,7 @@ static const uint16_t operation_of[NUM_OPS] = {
 #undef OPERATION
 #undef OP_OPERATION
 
-#define OP_NAME(n, f, s) #n "_" #f #s,
+#define OP_NAME(n, f, s)                                 #n "_" #f #s,
 #define OPERATION(name, class, rd, wr, un, props, cpuid) FORMS_##class(OP_NAME, name)
 static const char *const op_names[NUM_OPS] = {
 #include "cpu/x86/insns_all.def"
@@ -43,7 +42,7 @@ static const char *const op_names[NUM_OPS] = {
 #undef OPERATION
 #undef OP_NAME
 
-#define OP_HANDLER(n, f, s) op_##n##_##f##s,
+#define OP_HANDLER(n, f, s)                              op_##n##_##f##s,
 #define OPERATION(name, class, rd, wr, un, props, cpuid) FORMS_##class(OP_HANDLER, name)
 op_fn *const op_handlers[NUM_OPS] = {
 #include "cpu/x86/insns_all.def"

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A processor's life: creation, reset, what follows from its mode, its saved state, the stack. */
+#include "cpu/x86/cpu.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "cpu/x86/flags.h"
+#include "cpu/x86/mem.h"
+#include "cpu/x86/privilege.h"
+#include "cpu/x86/segment.h"
+
+/* ---- flags ---- */
+
+uint32_t cpu_eflags(const struct cpu *cpu)
+{
+    return (cpu->eflags & ~EFLAGS_ARITH) | flags_image(cpu) | EFLAGS_FIXED;
+}
+
+void cpu_set_eflags(struct cpu *cpu, uint32_t value)
+{
+    cpu->eflags = value & ~EFLAGS_ARITH;
+    flags_set_image(cpu, value);
+}
+
+/* ---- what follows from the mode ---- */
+
+/* A legacy data segment that needs no checks: base 0, 4 GiB, present, writable, not expand-down. */
+static bool is_flat_data(const struct segment *s)
+{
+    const uint16_t care = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE | SEG_TYPE_EC | SEG_TYPE_RW;
+    return s->limit == 0xffffffff && (s->attr & care) == (SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_RW);
+}
+
+static void derive_segments(struct cpu *cpu)
+{
+    bool code64 = cpu->code_mode == CODE64;
+    cpu->flat = 1u << SEG_NONE;
+    for (unsigned n = 0; n < 6; n++) {
+        bool based = !code64 || n == SEG_FS || n == SEG_GS;
+        cpu->ea_base[n] = based ? cpu->seg[n].base : 0;
+        if (code64 || is_flat_data(&cpu->seg[n]))
+            cpu->flat |= (uint8_t)(1u << n);
+    }
+    cpu->ea_base[SEG_NONE] = 0;
+}
+
+void cpu_mode_changed(struct cpu *cpu)
+{
+    uint16_t cs = cpu->seg[SEG_CS].attr;
+    cpu->long_mode = cpu->efer & EFER_LMA;
+    cpu->real_or_v86 = !cpu_protected(cpu) || cpu_v86(cpu);
+    cpu->code_mode = cpu->long_mode && cs & SEG_ATTR_L ? CODE64
+                     : cs & SEG_ATTR_DB                ? CODE32
+                                                       : CODE16;
+    cpu->stack_size = cpu->code_mode == CODE64 ? 3 : cpu->seg[SEG_SS].attr & SEG_ATTR_DB ? 2 : 1;
+    unsigned class = cpu->cpl == 3                                    ? TLB_USER
+                     : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
+                                                                      : TLB_KERNEL;
+    /* with alignment checks on, nothing may take the fast path */
+    bool checked = cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC;
+    cpu->tlb_load = checked ? cpu->tlb_none : cpu->tlb[0][class];
+    cpu->tlb_store = checked ? cpu->tlb_none : cpu->tlb[1][class];
+    derive_segments(cpu);
+    cpu->mode_key = cpu->code_mode | (uint32_t)cpu->cpl << 2 | (uint32_t)cpu->flat << 4;
+}
+
+/* ---- stack ---- */
+
+static uint64_t stack_mask(const struct cpu *cpu)
+{
+    return ~0ull >> (64 - (8u << cpu->stack_size));
+}
+
+uint64_t stack_pointer(const struct cpu *cpu)
+{
+    return cpu->r[R_RSP] & stack_mask(cpu);
+}
+
+void set_stack_pointer(struct cpu *cpu, uint64_t sp)
+{
+    set_reg(cpu, R_RSP, 1u << cpu->stack_size, sp);
+}
+
+/* Implicit stack references that are not canonical raise #SS(0) (SDM vol. 1 3.3.7.1). */
+static int stack_canonical(struct cpu *cpu, uint64_t lin)
+{
+    bool ok = cpu->code_mode != CODE64 || is_canonical(lin);
+    return ok ? 0 : raise_error(cpu, EXC_SS, 0);
+}
+
+static int stack_load(struct cpu *cpu, uint64_t off, unsigned size, uint64_t *v)
+{
+    uint64_t lin;
+    *v = 0;
+    if (seg_linear(cpu, SEG_SS, off, size, ACCESS_LOAD, &lin))
+        return OP_FAULT;
+    const void *p = tlb_hit(cpu->tlb_load, lin, size);
+    if (likely(p)) {
+        *v = size == 8 ? ld_le64(p) : size == 4 ? ld_le32(p) : ld_le16(p);
+        return 0;
+    }
+    return stack_canonical(cpu, lin) ? OP_FAULT : mem_load_slow(cpu, lin, size, v);
+}
+
+int push(struct cpu *cpu, unsigned size, uint64_t v)
+{
+    uint64_t lin, sp = (cpu->r[R_RSP] - size) & stack_mask(cpu);
+    if (seg_linear(cpu, SEG_SS, sp, size, ACCESS_STORE, &lin))
+        return OP_FAULT;
+    void *p = tlb_hit(cpu->tlb_store, lin, size);
+    if (likely(p)) {
+        if (size == 8)
+            st_le64(p, v);
+        else if (size == 4)
+            st_le32(p, (uint32_t)v);
+        else
+            st_le16(p, (uint16_t)v);
+    } else if (stack_canonical(cpu, lin) || mem_store_slow(cpu, lin, size, &v)) {
+        return OP_FAULT;
+    }
+    set_stack_pointer(cpu, sp);
+    return 0;
+}
+
+int pop(struct cpu *cpu, unsigned size, uint64_t *v)
+{
+    uint64_t sp = stack_pointer(cpu);
+    if (stack_load(cpu, sp, size, v))
+        return OP_FAULT;
+    set_stack_pointer(cpu, sp + size);
+    return 0;
+}
+
+int stack_peek(struct cpu *cpu, unsigned skip, unsigned size, uint64_t *v)
+{
+    return stack_load(cpu, (stack_pointer(cpu) + skip) & stack_mask(cpu), size, v);
+}
+
+/* ---- reset (SDM vol. 3A table 10-1) ---- */
+
+static void reset_fpu(struct cpu *cpu)
+{
+    memset(cpu->fpr, 0, sizeof(cpu->fpr));
+    memset(cpu->xmm, 0, sizeof(cpu->xmm));
+    cpu->fcw = 0x40;
+    cpu->fsw = 0;
+    cpu->ftw = 0xff; /* tag word 5555h: all zero, none empty */
+    cpu->fop = cpu->fcs = cpu->fds = 0;
+    cpu->fip = cpu->fdp = 0;
+    cpu->mxcsr = 0x1f80;
+}
+
+static void reset_segments(struct cpu *cpu)
+{
+    for (unsigned n = 0; n < 6; n++)
+        cpu->seg[n] = (struct segment){.limit = 0xffff,
+                                       .attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_RW | SEG_TYPE_A};
+    cpu->seg[SEG_CS].sel = 0xf000;
+    cpu->seg[SEG_CS].base = 0xffff0000;
+    cpu->seg[SEG_CS].attr |= SEG_TYPE_CODE;
+    cpu->ldtr = (struct segment){.limit = 0xffff, .attr = SEG_ATTR_P | SYS_LDT};
+    cpu->tr = (struct segment){.limit = 0xffff, .attr = SEG_ATTR_P | SYS_TSS_BUSY};
+    cpu->gdtr = cpu->idtr = (struct table_register){.limit = 0xffff};
+}
+
+void cpu_reset(struct cpu *cpu)
+{
+    memset(cpu->r, 0, sizeof(cpu->r));
+    cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
+    cpu->r[REG_RIP] = 0xfff0;
+    cpu_set_eflags(cpu, EFLAGS_FIXED);
+    reset_segments(cpu);
+    cpu->cpl = 0;
+    cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
+    cpu->cr2 = cpu->cr3 = cpu->efer = 0;
+    cpu->cr4 = 0;
+    cpu->xcr0 = 1;
+    memset(cpu->dr, 0, sizeof(cpu->dr));
+    cpu->dr[6] = 0xffff0ff0;
+    cpu->dr[7] = 0x400;
+    cpu->exc = (struct pending_exception){0};
+    cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
+    cpu->init_pending = false;
+    cpu->v.halted = false;
+    cpu->insn = NULL;
+    reset_fpu(cpu);
+    msr_reset(cpu);
+    apic_reset(cpu);
+    cpu_mode_changed(cpu);
+    tlb_flush_all(cpu);
+}
+
+/* ---- vcpu ---- */
+
+static void vcpu_reset(struct vcpu *v)
+{
+    cpu_reset(cpu_of(v));
+}
+
+static bool has_work(const struct vcpu *v)
+{
+    return cpu_interrupt_ready((const struct cpu *)v);
+}
+
+static void map_changed(struct vcpu *v)
+{
+    __atomic_store_n(&cpu_of(v)->map_stale, true, __ATOMIC_RELEASE);
+    vcpu_kick(v);
+}
+
+static void destroy(struct vcpu *v)
+{
+    struct cpu *cpu = cpu_of(v);
+    block_cache_free(cpu);
+    free(cpu);
+}
+
+static void code_written(void *opaque, uint64_t arena_offset, uint64_t len)
+{
+    block_cache_code_written(opaque, arena_offset, len);
+}
+
+/* One page: this CPU is decoding it. All: a dirty log was cleared, perhaps by another thread; the
+ * CPU drops its entries before it runs on. */
+static void drop_store_entries(void *opaque, uint64_t arena_page)
+{
+    struct cpu *cpu = opaque;
+    if (arena_page != ARENA_NONE) {
+        tlb_drop_stores(cpu, arena_page);
+    } else {
+        __atomic_store_n(&cpu->store_stale, true, __ATOMIC_RELEASE);
+        vcpu_kick(&cpu->v);
+    }
+}
+
+static void set_intr(void *owner, unsigned n, bool level)
+{
+    struct cpu *cpu = owner;
+    (void)n;
+    cpu->intr_level = level;
+    if (level)
+        vcpu_kick(&cpu->v);
+}
+
+struct irq_line cpu_intr_line(struct cpu *cpu)
+{
+    return (struct irq_line){.set = set_intr, .owner = cpu};
+}
+
+/* ---- saved state ---- */
+
+static const struct state_field segment_fields[] = {
+    STATE_U64(struct segment, base),
+    STATE_U32(struct segment, limit),
+    STATE_U16(struct segment, sel),
+    STATE_U16(struct segment, attr),
+    STATE_FIELDS_END,
+};
+static const struct state_field table_fields[] = {
+    STATE_U64(struct table_register, base),
+    STATE_U16(struct table_register, limit),
+    STATE_FIELDS_END,
+};
+static const struct state_field x87_fields[] = {
+    STATE_U64(struct x87_reg, mant),
+    STATE_U16(struct x87_reg, sexp),
+    STATE_FIELDS_END,
+};
+static const struct state_field vector_fields[] = {
+    STATE_ARRAY(STATE_U64, union vector, q, 4),
+    STATE_FIELDS_END,
+};
+
+#define C struct cpu
+static const struct state_field cpu_fields[] = {
+    STATE_ARRAY(STATE_U64, C, r, 17),
+    STATE_U32(C, eflags_image),
+    STATE_BOOL(C, v.halted),
+    STATE_U8_MAX(C, cpl, 3),
+    STATE_STRUCTS(C, seg, 6, struct segment, segment_fields),
+    STATE_STRUCTS(C, ldtr, 1, struct segment, segment_fields),
+    STATE_STRUCTS(C, tr, 1, struct segment, segment_fields),
+    STATE_STRUCTS(C, gdtr, 1, struct table_register, table_fields),
+    STATE_STRUCTS(C, idtr, 1, struct table_register, table_fields),
+    STATE_U32(C, cr0),
+    STATE_U64(C, cr2),
+    STATE_U64(C, cr3),
+    STATE_U32(C, cr4),
+    STATE_U64(C, efer),
+    STATE_U64(C, xcr0),
+    STATE_ARRAY(STATE_U64, C, pdpte, 4),
+    STATE_ARRAY(STATE_U64, C, dr, 8),
+    STATE_U64(C, a20_mask),
+    STATE_BOOL(C, shadow),
+    STATE_BOOL(C, shadow_ss),
+    STATE_BOOL(C, nmi_blocked),
+    STATE_BOOL(C, nmi_pending),
+    STATE_BOOL(C, intr_level),
+    STATE_BOOL(C, init_pending),
+    STATE_U64(C, star),
+    STATE_U64(C, lstar),
+    STATE_U64(C, cstar),
+    STATE_U64(C, fmask),
+    STATE_U64(C, kernel_gs_base),
+    STATE_U64(C, tsc_aux),
+    STATE_U64(C, sysenter_cs),
+    STATE_U64(C, sysenter_esp),
+    STATE_U64(C, sysenter_eip),
+    STATE_U64(C, pat),
+    STATE_U64(C, misc_enable),
+    STATE_U64(C, tsc_adjust),
+    STATE_U64(C, tsc_base),
+    STATE_U64(C, mtrr_def_type),
+    STATE_ARRAY(STATE_U64, C, mtrr_fixed, 11),
+    STATE_ARRAY(STATE_U64, C, mtrr_var, 16),
+    STATE_U64(C, mcg_status),
+    STATE_U64(C, mcg_ctl),
+    STATE_U64(C, ucode_rev),
+    STATE_U64(C, debugctl),
+    STATE_U64(C, spec_ctrl),
+    STATE_STRUCTS(C, fpr, 8, struct x87_reg, x87_fields),
+    STATE_U16(C, fcw),
+    STATE_U16(C, fsw),
+    STATE_U16(C, fop),
+    STATE_U8(C, ftw),
+    STATE_U16(C, fcs),
+    STATE_U16(C, fds),
+    STATE_U64(C, fip),
+    STATE_U64(C, fdp),
+    STATE_U32(C, mxcsr),
+    STATE_STRUCTS(C, xmm, 16, union vector, vector_fields),
+    STATE_STRUCTS(C, apic, 1, struct local_apic, apic_fields),
+    STATE_FIELDS_END,
+};
+#undef C
+
+static void pre_save(struct vcpu *v)
+{
+    struct cpu *cpu = cpu_of(v);
+    cpu->eflags_image = cpu_eflags(cpu);
+}
+
+/* A loaded state must be one a processor can be in, as far as this code relies on it. */
+static bool post_load(struct vcpu *v, struct error *err)
+{
+    struct cpu *cpu = cpu_of(v);
+    bool lma = cpu->efer & EFER_LMA;
+    if (lma && !(cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
+        return error_set(err, "cpu%u: long mode without PAE paging", v->index);
+    cpu_set_eflags(cpu, cpu->eflags_image);
+    cpu->insn = NULL;
+    cpu_mode_changed(cpu);
+    tlb_flush_all(cpu);
+    block_cache_flush(cpu);
+    return true;
+}
+
+static const struct vcpu_ops ops = {
+    .run = interp_run,
+    .reset = vcpu_reset,
+    .has_work = has_work,
+    .map_changed = map_changed,
+    .destroy = destroy,
+    .fields = cpu_fields,
+    .fields_version = 1,
+    .pre_save = pre_save,
+    .post_load = post_load,
+};
+
+/* ---- creation ---- */
+
+struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned apic_id,
+                    struct error *err)
+{
+    struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) / 64 * 64);
+    if (!cpu) {
+        error_set(err, "out of memory for a CPU");
+        return NULL;
+    }
+    memset(cpu, 0, sizeof(*cpu));
+    cpu->v.m = m;
+    cpu->v.ops = &ops;
+    cpu->v.index = apic_id;
+    cpu->model = *model;
+    cpu->tsc_hz = TSC_HZ;
+    cpu->a20_mask = ~0ull;
+    if (!block_cache_init(cpu)) {
+        error_set(err, "out of memory for decoded code");
+        destroy(&cpu->v);
+        return NULL;
+    }
+    apic_init(cpu);
+    tlb_init(cpu);
+    cpu->listeners.code = (struct code_listener){
+        .code_written = code_written, .drop_store_entries = drop_store_entries, .opaque = cpu};
+    cpu->listeners.code.next = m->arena.listeners;
+    m->arena.listeners = &cpu->listeners.code;
+    cpu_reset(cpu);
+    return cpu;
+}
+
+/* ---- for people ---- */
+
+struct printer {
+    void (*line)(void *opaque, const char *text);
+    void *opaque;
+};
+
+__attribute__((format(printf, 2, 3))) static void print(const struct printer *p, const char *fmt,
+                                                        ...)
+{
+    char text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    p->line(p->opaque, text);
+}
+
+static unsigned long long reg(const struct cpu *cpu, unsigned n)
+{
+    return cpu->r[n];
+}
+
+static void print_segment(const struct printer *p, const char *name, const struct segment *s)
+{
+    print(p, "%-3s=%04x %016llx %08x %04x", name, s->sel, (unsigned long long)s->base, s->limit,
+          s->attr);
+}
+
+void cpu_print_registers(const struct cpu *cpu, void (*line)(void *opaque, const char *text),
+                         void *opaque)
+{
+    static const char names[16][4] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                      "R8 ", "R9 ", "R10", "R11", "R12", "R13", "R14", "R15"};
+    static const char segments[6][3] = {"ES", "CS", "SS", "DS", "FS", "GS"};
+    struct printer p = {line, opaque};
+    for (unsigned n = 0; n < 16; n += 4)
+        print(&p, "%s=%016llx %s=%016llx %s=%016llx %s=%016llx", names[n], reg(cpu, n),
+              names[n + 1], reg(cpu, n + 1), names[n + 2], reg(cpu, n + 2), names[n + 3],
+              reg(cpu, n + 3));
+    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u", reg(cpu, REG_RIP), cpu_eflags(cpu), cpu->cpl,
+          cpu->v.halted);
+    for (unsigned n = 0; n < 6; n++)
+        print_segment(&p, segments[n], &cpu->seg[n]);
+    print_segment(&p, "LDT", &cpu->ldtr);
+    print_segment(&p, "TR", &cpu->tr);
+    print(&p, "GDT=     %016llx %04x", (unsigned long long)cpu->gdtr.base, cpu->gdtr.limit);
+    print(&p, "IDT=     %016llx %04x", (unsigned long long)cpu->idtr.base, cpu->idtr.limit);
+    print(&p, "CR0=%08x CR2=%016llx CR3=%016llx CR4=%08x", cpu->cr0, (unsigned long long)cpu->cr2,
+          (unsigned long long)cpu->cr3, cpu->cr4);
+    print(&p, "EFER=%016llx DR6=%08llx DR7=%08llx", (unsigned long long)cpu->efer,
+          (unsigned long long)cpu->dr[6], (unsigned long long)cpu->dr[7]);
+    for (unsigned n = 0; n < 8; n++)
+        print(&p, "FPR%u=%04x %016llx", n, cpu->fpr[n].sexp, (unsigned long long)cpu->fpr[n].mant);
+    print(&p, "FCW=%04x FSW=%04x FTW=%02x MXCSR=%08x", cpu->fcw, cpu->fsw, cpu->ftw, cpu->mxcsr);
+    for (unsigned n = 0; n < 16; n += 2)
+        print(&p, "XMM%02u=%016llx%016llx XMM%02u=%016llx%016llx", n,
+              (unsigned long long)cpu->xmm[n].q[1], (unsigned long long)cpu->xmm[n].q[0], n + 1,
+              (unsigned long long)cpu->xmm[n + 1].q[1], (unsigned long long)cpu->xmm[n + 1].q[0]);
+}

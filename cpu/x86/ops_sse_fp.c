@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SSE and SSE2 arithmetic, compares and conversions (SDM vol. 1 11.5: exceptions). */
+#include "cpu/x86/sse_host.h"
+#include "cpu/x86/x87.h"
+
+#define MXCSR_FZ 0x8000u
+
+/* Which result lanes can be tiny: see sse_end(). */
+enum tiny { T_NO, T_PS, T_PD, T_SS, T_SD };
+
+/* The MXCSR to compute under. Flush-to-zero counts only while underflow is masked. */
+static inline uint32_t sse_csr(const struct cpu *cpu)
+{
+    uint32_t c = (cpu->mxcsr & ~FSW_EXC) | FSW_EXC << 7;
+    return cpu->mxcsr & FSW_UE << 7 ? c : c & ~MXCSR_FZ;
+}
+static bool any_tiny(const union v128 *d, enum tiny t)
+{
+    unsigned n32 = t == T_PS ? 4 : t == T_SS, n64 = t == T_PD ? 2 : t == T_SD;
+    for (unsigned k = 0; k < n32; k++) {
+        if (!(d->d[k] & 0x7f800000) && d->d[k] << 1)
+            return true;
+    }
+    for (unsigned k = 0; k < n64; k++) {
+        if (!(d->q[k] & 0x7ff0000000000000) && d->q[k] << 1)
+            return true;
+    }
+    return false;
+}
+/* Merges flags; raises #XM when one is unmasked. d: the result, to find exact tiny ones, which
+ * signal only when underflow is unmasked. */
+static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny t)
+{
+    uint32_t enabled = ~(cpu->mxcsr >> 7) & FSW_EXC, flags = csr & FSW_EXC;
+    if (unlikely(!SSE_HOST))
+        return raise_ud(cpu);
+    if (unlikely(enabled & FSW_UE) && any_tiny(d, t))
+        flags |= FSW_UE;
+    if (unlikely(flags & enabled & (FSW_IE | FSW_DE | FSW_ZE))) /* before computation */
+        flags &= FSW_IE | FSW_DE | FSW_ZE;
+    cpu->mxcsr |= flags;
+    if (likely(!(flags & enabled)))
+        return OP_OK;
+    return raise_exception(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
+}
+
+#define FP(name, text, size, lanes)                                                                \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s, d;                                                                           \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
+            return OP_FAULT;                                                                       \
+        d = vec_get(cpu, i->reg);                                                                  \
+        SSE_HOST_OP(text, csr, d, s);                                                              \
+        if (unlikely(sse_end(cpu, csr, &d, lanes)))                                                \
+            return OP_FAULT;                                                                       \
+        vec_set(cpu, i->reg, &d);                                                                  \
+        return OP_OK;                                                                              \
+    }
+#define FP4(name)                                                                                  \
+    FP(name##ps, #name "ps", 16, T_PS)                                                             \
+    FP(name##pd, #name "pd", 16, T_PD)                                                             \
+    FP(name##ss, #name "ss", 4, T_SS) FP(name##sd, #name "sd", 8, T_SD)
+#define FP4_EXACT(name)                                                                            \
+    FP(name##ps, #name "ps", 16, T_NO)                                                             \
+    FP(name##pd, #name "pd", 16, T_NO)                                                             \
+    FP(name##ss, #name "ss", 4, T_NO) FP(name##sd, #name "sd", 8, T_NO)
+FP4(add)
+FP4(sub)
+FP4(mul)
+FP4(div)
+FP4_EXACT(sqrt)
+FP4_EXACT(min)
+FP4_EXACT(max)
+FP(rcpps, "rcpps", 16, T_NO)
+FP(rcpss, "rcpss", 4, T_NO)
+FP(rsqrtps, "rsqrtps", 16, T_NO)
+FP(rsqrtss, "rsqrtss", 4, T_NO)
+FP(cvtps2pd, "cvtps2pd", 8, T_NO)
+FP(cvtpd2ps, "cvtpd2ps", 16, T_PS)
+FP(cvtss2sd, "cvtss2sd", 4, T_NO)
+FP(cvtsd2ss, "cvtsd2ss", 8, T_SS)
+FP(cvtdq2ps, "cvtdq2ps", 16, T_NO)
+FP(cvtps2dq, "cvtps2dq", 16, T_NO)
+FP(cvttps2dq, "cvttps2dq", 16, T_NO)
+FP(cvtdq2pd, "cvtdq2pd", 8, T_NO)
+FP(cvtpd2dq, "cvtpd2dq", 16, T_NO)
+FP(cvttpd2dq, "cvttpd2dq", 16, T_NO)
+
+/* CMPccPS and the like: the predicate is imm8[2:0]. */
+#define CMP_CASE(n, pred, sfx)                                                                     \
+    case n:                                                                                        \
+        SSE_HOST_OP("cmp" pred sfx, csr, d, s);                                                    \
+        break;
+#define CMP(name, sfx, size)                                                                       \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s, d;                                                                           \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
+            return OP_FAULT;                                                                       \
+        d = vec_get(cpu, i->reg);                                                                  \
+        switch (i->imm & 7) {                                                                      \
+            CMP_CASE(0, "eq", sfx)                                                                 \
+            CMP_CASE(1, "lt", sfx)                                                                 \
+            CMP_CASE(2, "le", sfx)                                                                 \
+            CMP_CASE(3, "unord", sfx)                                                              \
+            CMP_CASE(4, "neq", sfx)                                                                \
+            CMP_CASE(5, "nlt", sfx)                                                                \
+            CMP_CASE(6, "nle", sfx)                                                                \
+            CMP_CASE(7, "ord", sfx)                                                                \
+        }                                                                                          \
+        if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
+            return OP_FAULT;                                                                       \
+        vec_set(cpu, i->reg, &d);                                                                  \
+        return OP_OK;                                                                              \
+    }
+CMP(cmpps, "ps", 16)
+CMP(cmppd, "pd", 16)
+CMP(cmpss, "ss", 4)
+CMP(cmpsd, "sd", 8)
+
+/* COMIS: ZF, PF, CF from three compares' masks; the flags of the instruction itself come from it.
+ */
+#define COMIS(name, sfx, size, lane)                                                               \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s, d, eq, lt, un;                                                               \
+        uint32_t csr = sse_csr(cpu), quiet = csr;                                                  \
+        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
+            return OP_FAULT;                                                                       \
+        d = eq = lt = un = vec_get(cpu, i->reg);                                                   \
+        SSE_HOST_OP(#name, csr, d, s);                                                             \
+        SSE_HOST_OP("cmpeq" sfx, quiet, eq, s);                                                    \
+        SSE_HOST_OP("cmplt" sfx, quiet, lt, s);                                                    \
+        SSE_HOST_OP("cmpunord" sfx, quiet, un, s);                                                 \
+        if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
+            return OP_FAULT;                                                                       \
+        uint32_t f = un.lane[0] ? EFLAGS_ZF | EFLAGS_PF | EFLAGS_CF                                \
+                                : (eq.lane[0] ? EFLAGS_ZF : 0) | (lt.lane[0] ? EFLAGS_CF : 0);     \
+        flags_set_image(cpu, f);                                                                   \
+        return OP_OK;                                                                              \
+    }
+COMIS(comiss, "ss", 4, d)
+COMIS(ucomiss, "ss", 4, d)
+COMIS(comisd, "sd", 8, q)
+COMIS(ucomisd, "sd", 8, q)
+
+#if SSE_HOST
+/* To and from general registers. The 64-bit forms exist on 64-bit hosts. */
+#define TO_GPR(name, size)                                                                         \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s;                                                                              \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        uint64_t v;                                                                                \
+        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
+            return OP_FAULT;                                                                       \
+        if (insn_osize(i) == 8)                                                                    \
+            __asm__ volatile("ldmxcsr %0\n\t" #name " %2, %1\n\tstmxcsr %0\n\tldmxcsr %3"          \
+                             : "+m"(csr), "=&r"(v)                                                 \
+                             : "m"(s), "m"((const uint32_t){0x1f80}));                             \
+        else                                                                                       \
+            __asm__ volatile("ldmxcsr %0\n\t" #name " %2, %k1\n\tstmxcsr %0\n\tldmxcsr %3"         \
+                             : "+m"(csr), "=&r"(v)                                                 \
+                             : "m"(s), "m"((const uint32_t){0x1f80}));                             \
+        if (unlikely(sse_end(cpu, csr, &s, T_NO)))                                                 \
+            return OP_FAULT;                                                                       \
+        cpu->r[i->reg] = insn_osize(i) == 8 ? v : (uint32_t)v;                                     \
+        return OP_OK;                                                                              \
+    }
+TO_GPR(cvtss2si, 4)
+TO_GPR(cvttss2si, 4)
+TO_GPR(cvtsd2si, 8)
+TO_GPR(cvttsd2si, 8)
+
+#define FROM_GPR(name)                                                                             \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s = {0}, d;                                                                     \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        bool wide = insn_osize(i) == 8;                                                            \
+        if (unlikely(sse_check(cpu)))                                                              \
+            return OP_FAULT;                                                                       \
+        if (!(i->flags & INSN_MEM))                                                                \
+            s.q[0] = cpu->r[i->rm];                                                                \
+        else if (unlikely(mem_load_bytes(cpu, i, wide ? 8 : 4, &s)))                               \
+            return OP_FAULT;                                                                       \
+        d = vec_get(cpu, i->reg);                                                                  \
+        if (wide)                                                                                  \
+            SSE_HOST_OP(#name "q", csr, d, s);                                                     \
+        else                                                                                       \
+            SSE_HOST_OP(#name "l", csr, d, s);                                                     \
+        if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
+            return OP_FAULT;                                                                       \
+        vec_set(cpu, i->reg, &d);                                                                  \
+        return OP_OK;                                                                              \
+    }
+FROM_GPR(cvtsi2ss)
+FROM_GPR(cvtsi2sd)
+#endif
+
+/* Between XMM and MMX: the XMM conversion on the two low lanes. */
+#define TO_MMX(name, text, size)                                                                   \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s, d = {0};                                                                     \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        if (unlikely(sse_check(cpu) || mmx_check(cpu) || vec_source(cpu, i, size, &s)))            \
+            return OP_FAULT;                                                                       \
+        if (size == 8)                                                                             \
+            s.q[1] = 0;                                                                            \
+        SSE_HOST_OP(text, csr, d, s);                                                              \
+        if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
+            return OP_FAULT;                                                                       \
+        mmx_set(cpu, i->reg, d.q[0]);                                                              \
+        return OP_OK;                                                                              \
+    }
+TO_MMX(cvtps2pi, "cvtps2dq", 8)
+TO_MMX(cvttps2pi, "cvttps2dq", 8)
+TO_MMX(cvtpd2pi, "cvtpd2dq", 16)
+TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
+#define FROM_MMX(name, text, keep_high)                                                            \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s, d, old;                                                                      \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        if (unlikely(sse_check(cpu) || mmx_check(cpu) || mmx_source(cpu, i, &s)))                  \
+            return OP_FAULT;                                                                       \
+        d = old = vec_get(cpu, i->reg);                                                            \
+        SSE_HOST_OP(text, csr, d, s);                                                              \
+        if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
+            return OP_FAULT;                                                                       \
+        if (keep_high)                                                                             \
+            d.q[1] = old.q[1];                                                                     \
+        vec_set(cpu, i->reg, &d);                                                                  \
+        mmx_enter(cpu);                                                                            \
+        return OP_OK;                                                                              \
+    }
+FROM_MMX(cvtpi2ps, "cvtdq2ps", true)
+FROM_MMX(cvtpi2pd, "cvtdq2pd", false)
