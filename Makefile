@@ -80,10 +80,6 @@ DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
 TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/unit/*.c tests/devices/*.c)))
 TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
 DIFF_SRCS   := $(sort $(wildcard tests/diff/*.c))
-# Drop these lines and the file when paging is in.
-ifneq ($(wildcard cpu/x86/mmu.c),)
-DIFF_SRCS   := $(filter-out tests/diff/standin.c,$(DIFF_SRCS))
-endif
 
 .PHONY: all run test test-fast test-long tests guests deps lint format format-check install \
         clean help fuzz FORCE
