@@ -127,24 +127,10 @@ tests/diff/host: $(B)/tests/diff/host FORCE
 $(B)/tests/diff/host: $(DIFF_SRCS:%.c=$(B)/%.o) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
-# ---- guest programs: freestanding multiboot images, tests/guest/NAME.{S,c} -> NAME.elf ----
-# A name that ends in 64 is compiled with -m64 (its owner switches to long mode itself). Rules for
-# programs of more than one file belong here too.
-GUEST_CC     ?= $(if $(filter x86_64,$(shell uname -m)),gcc,x86_64-linux-gnu-gcc)
-GUEST_FLAGS  := -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -mno-red-zone \
-                -fno-asynchronous-unwind-tables -O2 -g -Wall -Wextra -Itests/guest
-GUEST_LINK    = -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
-                $(if $(wildcard tests/guest/link.ld),-Wl$(comma)-T$(comma)tests/guest/link.ld,-Wl$(comma)-Ttext=0x100000)
-guest_bits    = $(if $(filter %64,$*),-m64,-m32)
-GUESTS := $(patsubst %.S,$(B)/%.elf,$(wildcard tests/guest/*.S)) \
-          $(patsubst %.c,$(B)/%.elf,$(wildcard tests/guest/*.c))
-$(B)/tests/guest/%.elf: tests/guest/%.S $(wildcard tests/guest/*.h tests/guest/*.inc tests/guest/link.ld)
-	@mkdir -p $(@D)
-	$(call say,GUEST,$<) $(GUEST_CC) $(guest_bits) $(GUEST_FLAGS) $(GUEST_LINK) -o $@ $<
-$(B)/tests/guest/%.elf: tests/guest/%.c $(wildcard tests/guest/*.h tests/guest/*.inc tests/guest/link.ld)
-	@mkdir -p $(@D)
-	$(call say,GUEST,$<) $(GUEST_CC) $(guest_bits) $(GUEST_FLAGS) $(GUEST_LINK) -o $@ $<
-guests: $(GUESTS)
+# ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
+BUILD := $(B)
+include tests/guest/guest.mk
+guests: guest-tests
 
 tests: all guests $(TESTS)
 

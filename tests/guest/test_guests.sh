@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every bare-metal program on the interpreter, as TAP.
+here=$(dirname "$0")
+n=0 bad=0
+for image in "$BUILD"/guest/*.elf; do
+    name=$(basename "$image" .elf)
+    n=$((n + 1))
+    if out=$("$here/run" "$name"); then
+        echo "ok $n - $name"
+    else
+        echo "not ok $n - $name"
+        bad=1
+    fi
+    printf '%s\n' "$out" | sed 's/^/# /'
+done
+exit $bad
