@@ -67,6 +67,10 @@ bool guest_init(struct guest *g, const struct diff_shared *s, struct error *err)
     struct cpu_model model;
     if (!machine_init(&g->m, RAM_SIZE, 0, err) || !cpu_model_parse(&model, "max", err))
         return false;
+    machine_lock(&g->m);
+    region_init_memory(&g->ram, "ram", RAM_SIZE, 0, 0);
+    region_add(&g->m.mem, &g->ram, 0, 0);
+    machine_unlock(&g->m);
     g->cpu = cpu_new(&g->m, &model, 0, err);
     if (!g->cpu)
         return false;

@@ -9,6 +9,7 @@
 /* The interpreter's side: a machine of one processor, 4 MiB of RAM and page tables. */
 struct guest {
     struct machine m;
+    struct region ram;
     struct cpu *cpu;
 };
 
