@@ -52,9 +52,9 @@ struct diff_patch {
 };
 
 struct diff_insn {
-    uint16_t row;    /* in encodings[] */
-    uint16_t op;     /* opcode id */
-    uint8_t prefix;  /* PFX_* */
+    uint16_t row;   /* in encodings[] */
+    uint16_t op;    /* opcode id */
+    uint8_t prefix; /* PFX_* */
     uint8_t off, len;
 };
 
@@ -63,7 +63,7 @@ enum { PFX_66 = 1, PFX_67 = 2, PFX_SEG = 4, PFX_LOCK = 8, PFX_F3 = 16, PFX_F2 = 
 struct diff_case {
     uint64_t number;
     struct diff_state in;
-    uint64_t slot;    /* linear address of the slot */
+    uint64_t slot; /* linear address of the slot */
     uint8_t code[DIFF_SLOT];
     uint8_t code_off; /* of the first instruction in the slot */
     uint8_t ninsns;

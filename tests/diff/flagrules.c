@@ -21,13 +21,14 @@ static bool among(const struct operation_info *o, unsigned first, unsigned last)
     return n >= first && n <= last;
 }
 
-/* The shift count: CL, or the immediate (1 for D0 and D1), masked (SDM vol. 2B, SAL/SAR/SHL/SHR). */
+/* The shift count: CL, or the immediate (1 for D0 and D1), masked (SDM vol. 2B, SAL/SAR/SHL/SHR).
+ */
 static unsigned shift_count(const struct cpu *cpu, const struct operation_info *o,
                             const struct insn *i)
 {
-    bool by_cl = o->class == CLASS_SHIFT ? (i->op - o->first_op) >= 8
-                                         : among(o, OPN_shldc, OPN_shldc) ||
-                                               among(o, OPN_shrdc, OPN_shrdc);
+    bool by_cl = o->class == CLASS_SHIFT
+                     ? (i->op - o->first_op) >= 8
+                     : among(o, OPN_shldc, OPN_shldc) || among(o, OPN_shrdc, OPN_shrdc);
     uint64_t n = by_cl ? cpu->r[R_RCX] : i->imm;
     return n & (insn_osize(i) == 8 ? 63 : 31);
 }

@@ -73,7 +73,7 @@ static const struct {
 };
 
 /* Why a row is not tried; NULL if it is. */
-static const char *row_reason(const struct encoding *e)
+static const char *row_reason(const struct encoding *e, const struct cpu_model *model)
 {
     const struct operation_info *o = &operations[e->operation];
     if (e->match & M_N64)
@@ -90,6 +90,8 @@ static const char *row_reason(const struct encoding *e)
         return "port I/O or IOPL-sensitive";
     if (!host_has_feature(o->cpuid))
         return "the host's processor does not have it";
+    if (o->cpuid != F_NONE && !model_has(model, o->cpuid))
+        return "Calque does not offer the feature yet";
     for (size_t k = 0; k < sizeof(excluded) / sizeof(excluded[0]); k++)
         if (excluded[k].operation == e->operation)
             return excluded[k].reason;
@@ -98,6 +100,9 @@ static const char *row_reason(const struct encoding *e)
 
 bool gen_init(struct gen *g, uint64_t seed, const char *only)
 {
+    struct cpu_model model;
+    if (!cpu_model_parse(&model, "max", NULL))
+        return false;
     g->seed = seed;
     g->nrows = 0;
     g->rows = calloc(num_encodings, sizeof(*g->rows));
@@ -106,7 +111,7 @@ bool gen_init(struct gen *g, uint64_t seed, const char *only)
         return false;
     for (unsigned k = 0; k < num_encodings; k++) {
         const char *name = operations[encodings[k].operation].name;
-        g->reason[k] = row_reason(&encodings[k]);
+        g->reason[k] = row_reason(&encodings[k], &model);
         if (!g->reason[k] && only && strcmp(only, name))
             g->reason[k] = "not asked for (--only)";
         if (!g->reason[k])
@@ -127,10 +132,31 @@ void gen_free(struct gen *g)
 static uint64_t interesting(struct rng *r)
 {
     static const uint64_t values[] = {
-        0,          1,          2,          0x7f,       0x80,       0xff,       0x7fff,
-        0x8000,     0xffff,     0x7fffffff, 0x80000000, 0xffffffff, INT64_MAX,  (uint64_t)INT64_MIN,
-        UINT64_MAX, 0x100,      0x10000,    1ull << 32, 0x1f,       0x20,       0x3f,
-        0x40,       0x0f,       0x99,       0x5555555555555555ull,
+        0,
+        1,
+        2,
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        INT64_MAX,
+        (uint64_t)INT64_MIN,
+        UINT64_MAX,
+        0x100,
+        0x10000,
+        1ull << 32,
+        0x1f,
+        0x20,
+        0x3f,
+        0x40,
+        0x0f,
+        0x99,
+        0x5555555555555555ull,
     };
     uint64_t v = values[below(r, sizeof(values) / sizeof(values[0]))];
     switch (below(r, 4)) {
@@ -304,8 +330,8 @@ static void random_state(struct rng *r, struct diff_state *s)
 {
     for (unsigned k = 0; k < 16; k++)
         s->gpr[k] = one_in(r, 6) ? data_address(r) : any_value(r);
-    s->gpr[R_RSP] = one_in(r, 4) ? data_address(r)
-                                 : DIFF_DATA + 1024 + (below(r, DIFF_RW - 2048) & ~7u);
+    s->gpr[R_RSP] =
+        one_in(r, 4) ? data_address(r) : DIFF_DATA + 1024 + (below(r, DIFF_RW - 2048) & ~7u);
     s->gpr[R_RBP] = one_in(r, 2) ? data_address(r) : s->gpr[R_RBP];
     s->rflags = 0x202 | (rng_next(r) & 0x8d5) | (one_in(r, 4) ? 0x400 : 0);
     random_fx(r, s->fx);
@@ -519,8 +545,8 @@ static void build(struct builder *b, struct rng *r, const struct encoding *e)
 struct assembly {
     struct diff_case *c;
     struct rng *r;
-    unsigned at;     /* offset of the instruction in the slot */
-    uint64_t sled;   /* an address behind the code */
+    unsigned at;   /* offset of the instruction in the slot */
+    uint64_t sled; /* an address behind the code */
     bool last;
 };
 

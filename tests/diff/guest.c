@@ -18,11 +18,11 @@ enum {
     PHYS_DATA = 0x200000,
     RAM_SIZE = 4 << 20,
 };
-#define PTE_P 1u
-#define PTE_W 2u
-#define PTE_U 4u
+#define PTE_P        1u
+#define PTE_W        2u
+#define PTE_U        4u
 #define PTE_ACCESSED (0x60u)
-#define MAX_STEPS 40000
+#define MAX_STEPS    40000
 
 /* In RAM, physical addresses are arena offsets. */
 static void put64(struct guest *g, uint64_t phys, uint64_t value)
@@ -155,8 +155,7 @@ static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_
     uint64_t off = g->cpu->r[REG_RIP] - c->slot;
     uint32_t un, written;
     struct insn i;
-    if (off >= DIFF_SLOT ||
-        decode(c->code + off, DIFF_SLOT - off, CODE64, &i) != DECODE_OK)
+    if (off >= DIFF_SLOT || decode(c->code + off, DIFF_SLOT - off, CODE64, &i) != DECODE_OK)
         return true;
     bool defined = flag_rules(g->cpu, &i, &un, &written);
     *undefined = (*undefined & ~written) | un;

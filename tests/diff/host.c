@@ -12,7 +12,7 @@
 #include "tests/diff/gen.h"
 #include "tests/diff/guest.h"
 
-#define MAX_FORMS 24
+#define MAX_FORMS    24
 #define NUM_PREFIXES 7
 
 /* Cases per row, form and size, prefix. */
@@ -49,8 +49,9 @@ static int usage(FILE *out)
 static bool parse_options(struct run *r, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seed", 1, NULL, 's'},       {"cases", 1, NULL, 'c'}, {"from", 1, NULL, 'f'},
-        {"only", 1, NULL, 'o'},       {"verbose", 0, NULL, 'v'}, {"table", 0, NULL, 't'},
+        {"seed", 1, NULL, 's'},       {"cases", 1, NULL, 'c'},
+        {"from", 1, NULL, 'f'},       {"only", 1, NULL, 'o'},
+        {"verbose", 0, NULL, 'v'},    {"table", 0, NULL, 't'},
         {"keep-going", 1, NULL, 'k'}, {0},
     };
     int o;
