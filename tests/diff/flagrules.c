@@ -39,6 +39,11 @@ bool flag_rules(const struct cpu *cpu, const struct insn *i, uint32_t *undefined
     unsigned width = 8 * insn_osize(i);
     *undefined = eflags_of(o->fl_undef);
     *written = eflags_of(o->fl_write);
+    if (o->props & P_REP && i->flags & (INSN_REP | INSN_REPNE) &&
+        !(cpu->r[R_RCX] & (~0ull >> (64 - 8 * insn_asize(i))))) {
+        *undefined = *written = 0; /* no iteration */
+        return true;
+    }
     if (o->class != CLASS_SHIFT && o->class != CLASS_DSHIFT)
         return true;
     unsigned count = shift_count(cpu, o, i);

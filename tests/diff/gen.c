@@ -669,7 +669,8 @@ static void suit(struct assembly *a, const struct builder *b, const struct insn 
     }
     if (name == OPN_xlat && !one_in(r, 16))
         gpr[R_RBX] = data_address(r) - segment_base(i);
-    else if ((i->flags & INSN_MEM) && b->imm_at && has_modrm(e) && !one_in(r, 20))
+    else if ((i->flags & INSN_MEM) && b->imm_at && has_modrm(e) &&
+             (b->rip_relative || !one_in(r, 20)))
         mem = aim(a, b, i, data_address(r));
     if ((name == OPN_bt || name == OPN_bts || name == OPN_btr || name == OPN_btc) &&
         (i->flags & INSN_MEM) && method_of(e->opnd[1]) == AM_G && i->reg != i->base &&

@@ -21,6 +21,7 @@ enum {
 #define PTE_P        1u
 #define PTE_W        2u
 #define PTE_U        4u
+#define PTE_NX       (1ull << 63)
 #define PTE_ACCESSED (0x60u)
 #define MAX_STEPS    40000
 
@@ -30,7 +31,7 @@ static void put64(struct guest *g, uint64_t phys, uint64_t value)
     st_le64(g->m.arena.host + phys, value);
 }
 
-static void map(struct guest *g, uint64_t lin, uint64_t phys, uint64_t len, unsigned flags)
+static void map(struct guest *g, uint64_t lin, uint64_t phys, uint64_t len, uint64_t flags)
 {
     for (uint64_t at = 0; at < len; at += 4096)
         put64(g, PHYS_PT + ((lin + at) >> 12 & 511) * 8,
@@ -78,8 +79,8 @@ bool guest_init(struct guest *g, const struct diff_shared *s, struct error *err)
     put64(g, PHYS_PDPT, PHYS_PD | PTE_P | PTE_W | PTE_U);
     put64(g, PHYS_PD + (DIFF_CODE >> 21 & 511) * 8, PHYS_PT | PTE_P | PTE_W | PTE_U);
     map(g, DIFF_CODE, PHYS_CODE, DIFF_CODE_SIZE, 0);
-    map(g, DIFF_DATA, PHYS_DATA, DIFF_RW, PTE_W);
-    map(g, DIFF_DATA + DIFF_RW, PHYS_DATA + DIFF_RW, DIFF_RO, 0);
+    map(g, DIFF_DATA, PHYS_DATA, DIFF_RW, PTE_W | PTE_NX);
+    map(g, DIFF_DATA + DIFF_RW, PHYS_DATA + DIFF_RW, DIFF_RO, PTE_NX);
     memcpy(g->m.arena.host + PHYS_DATA + DIFF_RW, s->readonly, DIFF_RO);
     memset(g->m.arena.host + PHYS_CODE, 0xcc, DIFF_CODE_SIZE);
     enter_user_mode(g->cpu);
