@@ -227,6 +227,8 @@ TO_MMX(cvtps2pi, "cvtps2dq", 8)
 TO_MMX(cvttps2pi, "cvttps2dq", 8)
 TO_MMX(cvtpd2pi, "cvtpd2dq", 16)
 TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
+/* A memory source does not touch the x87 state (SDM vol. 2A, CVTPI2PD; AMD's processors do the same
+ * for CVTPI2PS, where the SDM does not say so). */
 #define FROM_MMX(name, text, keep_high)                                                            \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
@@ -241,7 +243,8 @@ TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
         if (keep_high)                                                                             \
             d.q[1] = old.q[1];                                                                     \
         vec_set(cpu, i->reg, &d);                                                                  \
-        mmx_enter(cpu);                                                                            \
+        if (!(i->flags & INSN_MEM))                                                                \
+            mmx_enter(cpu);                                                                        \
         return OP_OK;                                                                              \
     }
 FROM_MMX(cvtpi2ps, "cvtdq2ps", true)

@@ -100,6 +100,7 @@ static int unary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_
     f.st[0] = *x87_st(cpu, 0);
     if (x87_empty(cpu, 0)) {
         done = x87_underflow(cpu, 0);
+        cpu->fsw &= (uint16_t)~(cc & FSW_C2); /* FSIN, FCOS: the operand is not out of range */
         f.st[0] = x87_indefinite();
     } else {
         fn(&f);
@@ -121,6 +122,14 @@ UNARY(fsin, FSW_C1 | FSW_C2)
 UNARY(fcos, FSW_C1 | FSW_C2)
 
 /* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state. */
+static int probe_store(struct cpu *cpu, const struct insn *i, unsigned size)
+{
+    uint64_t lin;
+    if (insn_linear(cpu, i, size, ACCESS_STORE, &lin))
+        return OP_FAULT;
+    return lin_probe_store(cpu, lin, size);
+}
+
 static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size, bool pop)
 {
     struct x87_frame f = {.cw = cpu->fcw};
@@ -134,7 +143,9 @@ static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigne
         memcpy(f.mem, &f.st[0], 10);
     if (under)
         f.sw = FSW_SF | FSW_IE;
-    if (!(f.sw & ~cpu->fcw & STOP_MEM) && mem_store_bytes(cpu, i, size, f.mem))
+    /* Memory faults come first, even if an unmasked exception keeps the result back. */
+    if (f.sw & ~cpu->fcw & STOP_MEM ? probe_store(cpu, i, size)
+                                    : mem_store_bytes(cpu, i, size, f.mem))
         return OP_FAULT;
     x87_note(cpu, i);
     if (x87_signal(cpu, f.sw, FSW_C1, STOP_MEM) && pop)
