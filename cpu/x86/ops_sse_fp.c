@@ -227,14 +227,14 @@ TO_MMX(cvtps2pi, "cvtps2dq", 8)
 TO_MMX(cvttps2pi, "cvttps2dq", 8)
 TO_MMX(cvtpd2pi, "cvtpd2dq", 16)
 TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
-/* A memory source does not touch the x87 state (SDM vol. 2A, CVTPI2PD; AMD's processors do the same
- * for CVTPI2PS, where the SDM does not say so). */
+/* A memory operand leaves the x87 state alone. */
 #define FROM_MMX(name, text, keep_high)                                                            \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d, old;                                                                      \
         uint32_t csr = sse_csr(cpu);                                                               \
-        if (unlikely(sse_check(cpu) || mmx_check(cpu) || mmx_source(cpu, i, &s)))                  \
+        bool mmx = !(i->flags & INSN_MEM);                                                         \
+        if (unlikely(sse_check(cpu) || (mmx && mmx_check(cpu)) || mmx_source(cpu, i, &s)))         \
             return OP_FAULT;                                                                       \
         d = old = vec_get(cpu, i->reg);                                                            \
         SSE_HOST_OP(text, csr, d, s);                                                              \
@@ -243,7 +243,7 @@ TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
         if (keep_high)                                                                             \
             d.q[1] = old.q[1];                                                                     \
         vec_set(cpu, i->reg, &d);                                                                  \
-        if (!(i->flags & INSN_MEM))                                                                \
+        if (mmx)                                                                                   \
             mmx_enter(cpu);                                                                        \
         return OP_OK;                                                                              \
     }

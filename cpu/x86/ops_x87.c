@@ -47,7 +47,7 @@ ARITH(fsubr)
 ARITH(fdiv)
 ARITH(fdivr)
 
-/* Loads: fn turns mem into st[0]. */
+/* Loads: fn turns mem into st[0]. A denormal is pushed even when it signals. */
 static int load(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size)
 {
     struct x87_frame f = {.cw = cpu->fcw};
@@ -56,14 +56,14 @@ static int load(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned
     bool done;
     x87_note(cpu, i);
     if (!x87_empty(cpu, 7)) {
-        done = x87_signal(cpu, FSW_SF | FSW_C1, FSW_C1, STOP_REG);
+        done = x87_signal(cpu, FSW_SF | FSW_C1, FSW_C1, FSW_IE);
         f.st[0] = x87_indefinite();
     } else if (fn) {
         fn(&f);
-        done = x87_signal(cpu, f.sw, FSW_C1, STOP_REG);
+        done = x87_signal(cpu, f.sw, FSW_C1, FSW_IE);
     } else {
         memcpy(&f.st[0], f.mem, 10);
-        done = x87_signal(cpu, 0, FSW_C1, STOP_REG);
+        done = x87_signal(cpu, 0, FSW_C1, FSW_IE);
     }
     if (done)
         x87_push(cpu, f.st[0]);
@@ -99,8 +99,7 @@ static int unary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_
     x87_note(cpu, i);
     f.st[0] = *x87_st(cpu, 0);
     if (x87_empty(cpu, 0)) {
-        done = x87_underflow(cpu, 0);
-        cpu->fsw &= (uint16_t)~(cc & FSW_C2); /* FSIN, FCOS: the operand is not out of range */
+        done = x87_underflow(cpu, cc & FSW_C2);
         f.st[0] = x87_indefinite();
     } else {
         fn(&f);
@@ -121,20 +120,14 @@ UNARY(f2xm1, FSW_C1)
 UNARY(fsin, FSW_C1 | FSW_C2)
 UNARY(fcos, FSW_C1 | FSW_C2)
 
-/* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state. */
-static int probe_store(struct cpu *cpu, const struct insn *i, unsigned size)
-{
-    uint64_t lin;
-    if (insn_linear(cpu, i, size, ACCESS_STORE, &lin))
-        return OP_FAULT;
-    return lin_probe_store(cpu, lin, size);
-}
-
+/* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state: the address
+ * is checked even when an unmasked exception forbids the store. */
 static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size, bool pop)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     bool under = x87_empty(cpu, 0);
-    if (x87_start(cpu))
+    uint64_t lin;
+    if (x87_start(cpu) || insn_linear(cpu, i, size, ACCESS_STORE, &lin))
         return OP_FAULT;
     f.st[0] = under ? x87_indefinite() : *x87_st(cpu, 0);
     if (fn)
@@ -143,8 +136,7 @@ static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigne
         memcpy(f.mem, &f.st[0], 10);
     if (under)
         f.sw = FSW_SF | FSW_IE;
-    /* Memory faults come first, even if an unmasked exception keeps the result back. */
-    if (f.sw & ~cpu->fcw & STOP_MEM ? probe_store(cpu, i, size)
+    if (f.sw & ~cpu->fcw & STOP_MEM ? lin_probe_store(cpu, lin, size)
                                     : mem_store_bytes(cpu, i, size, f.mem))
         return OP_FAULT;
     x87_note(cpu, i);

@@ -52,6 +52,8 @@ static int binary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16
         f.st[0] = *x87_st(cpu, 0);
         f.st[1] = *x87_st(cpu, 1);
         fn(&f);
+        if (f.sw & (FSW_IE | (FSW_DE & ~cpu->fcw)) || (f.st[0].sexp & 0x7fff) == 0x7fff)
+            cc &= FSW_C1 | FSW_C2; /* no quotient to report */
         done = x87_signal(cpu, f.sw, cc, STOP_REG);
     }
     if (done) {

@@ -5,7 +5,8 @@
 #define UNORDERED (FSW_C3 | FSW_C2 | FSW_C0)
 
 /* Compares ST0 with ST(src), or with memory when size is not 0; sets C3, C2, C0, or with `flags`
- * ZF, PF, CF. Then pops. */
+ * ZF, PF, CF. Then pops. The outcome is written even when an unmasked exception forbids the pops
+ * (the SDM says otherwise of EFLAGS; processors do it). */
 struct comparison {
     x87_host_fn *fn;
     uint8_t size, pops;
@@ -23,11 +24,12 @@ static int compare(struct cpu *cpu, const struct insn *i, struct comparison c, u
         f.sw = FSW_SF | UNORDERED;
     else
         c.fn(&f);
-    if (!x87_signal(cpu, f.sw, c.flags ? FSW_C1 : FSW_CC, STOP_REG))
-        return OP_OK;
     if (c.flags)
         flags_set_image(cpu, (f.sw & FSW_C3 ? EFLAGS_ZF : 0) | (f.sw & FSW_C2 ? EFLAGS_PF : 0) |
                                  (f.sw & FSW_C0 ? EFLAGS_CF : 0));
+    uint16_t cc = !c.flags ? FSW_CC : f.sw & FSW_SF ? FSW_C1 : 0;
+    if (!x87_signal(cpu, f.sw & (cc | FSW_EXC | FSW_SF), cc, STOP_REG))
+        return OP_OK;
     for (unsigned n = 0; n < c.pops; n++)
         x87_pop(cpu);
     return OP_OK;

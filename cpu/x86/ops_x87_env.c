@@ -94,11 +94,27 @@ static void get_env(struct cpu *cpu, const uint8_t *env, unsigned w)
 }
 
 /* ---- the instructions ---- */
+
+/* Where the image of `size` bytes is. Its first field and its last byte are touched before anything
+ * else, as processors do: that decides CR2. */
+static int env_linear(struct cpu *cpu, const struct insn *i, unsigned size, enum mem_access acc,
+                      uint64_t *lin)
+{
+    uint32_t field;
+    uint8_t last;
+    if (unlikely(insn_linear(cpu, i, size, acc, lin)))
+        return OP_FAULT;
+    if (acc == ACCESS_STORE)
+        return lin_probe_store(cpu, *lin, 4) || lin_probe_store(cpu, *lin + size - 1, 1) ? OP_FAULT
+                                                                                         : 0;
+    return lin_load32(cpu, *lin, &field) || lin_load8(cpu, *lin + size - 1, &last) ? OP_FAULT : 0;
+}
 int op_fnstenv_x(struct cpu *cpu, const struct insn *i)
 {
     uint8_t env[28];
     unsigned w = field_size(i);
-    if (unlikely(x87_check_nowait(cpu)))
+    uint64_t lin;
+    if (unlikely(x87_check_nowait(cpu) || env_linear(cpu, i, 7 * w, ACCESS_STORE, &lin)))
         return OP_FAULT;
     put_env(cpu, env, w);
     if (unlikely(mem_store_bytes(cpu, i, 7 * w, env)))
@@ -111,7 +127,9 @@ int op_fldenv_x(struct cpu *cpu, const struct insn *i)
 {
     uint8_t env[28];
     unsigned w = field_size(i);
-    if (unlikely(x87_check(cpu) || mem_load_bytes(cpu, i, 7 * w, env)))
+    uint64_t lin;
+    if (unlikely(x87_check(cpu) || env_linear(cpu, i, 7 * w, ACCESS_LOAD, &lin) ||
+                 mem_load_bytes(cpu, i, 7 * w, env)))
         return OP_FAULT;
     get_env(cpu, env, w);
     return OP_OK;
@@ -122,7 +140,7 @@ int op_fnsave_x(struct cpu *cpu, const struct insn *i)
     uint8_t a[108];
     unsigned w = field_size(i), half = (7 * w + 80) / 2;
     uint64_t lin;
-    if (unlikely(x87_check_nowait(cpu) || insn_linear(cpu, i, 2 * half, ACCESS_STORE, &lin) ||
+    if (unlikely(x87_check_nowait(cpu) || env_linear(cpu, i, 2 * half, ACCESS_STORE, &lin) ||
                  lin_probe_store(cpu, lin, half) || lin_probe_store(cpu, lin + half, half)))
         return OP_FAULT;
     put_env(cpu, a, w);
@@ -138,7 +156,7 @@ int op_frstor_x(struct cpu *cpu, const struct insn *i)
     uint8_t a[108];
     unsigned w = field_size(i), half = (7 * w + 80) / 2;
     uint64_t lin;
-    if (unlikely(x87_check(cpu) || insn_linear(cpu, i, 2 * half, ACCESS_LOAD, &lin) ||
+    if (unlikely(x87_check(cpu) || env_linear(cpu, i, 2 * half, ACCESS_LOAD, &lin) ||
                  mem_load_slow(cpu, lin, half, a) ||
                  mem_load_slow(cpu, lin + half, half, a + half)))
         return OP_FAULT;

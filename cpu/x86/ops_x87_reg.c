@@ -43,12 +43,25 @@ int op_fstp_x(struct cpu *cpu, const struct insn *i)
 {
     return store_register(cpu, i, true);
 }
+/* D9 D8+i, undocumented: FSTP without the stack check. */
+int op_fstpnce_x(struct cpu *cpu, const struct insn *i)
+{
+    if (!x87_empty(cpu, 0))
+        return op_fstp_x(cpu, i);
+    if (x87_start(cpu))
+        return OP_FAULT;
+    x87_note(cpu, i);
+    x87_signal(cpu, 0, FSW_C1, 0);
+    x87_pop(cpu);
+    return OP_OK;
+}
 int op_ffree_x(struct cpu *cpu, const struct insn *i)
 {
     if (x87_start(cpu))
         return OP_FAULT;
     x87_note(cpu, i);
     x87_free(cpu, i->rm & 7);
+    cpu->fsw &= (uint16_t)~FSW_C1;
     return OP_OK;
 }
 int op_ffreep_x(struct cpu *cpu, const struct insn *i)
@@ -120,7 +133,6 @@ static int cmov(struct cpu *cpu, const struct insn *i, bool cond)
             x87_set_st(cpu, 0, x87_indefinite());
         return OP_OK;
     }
-    x87_signal(cpu, 0, FSW_C1, 0);
     if (cond)
         x87_set_st(cpu, 0, v);
     return OP_OK;
