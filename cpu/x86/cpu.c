@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "cpu/x86/debugreg.h"
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
@@ -59,8 +60,9 @@ void cpu_mode_changed(struct cpu *cpu)
     unsigned class = cpu->cpl == 3                                    ? TLB_USER
                      : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
                                                                       : TLB_KERNEL;
-    /* with alignment checks on, nothing may take the fast path */
-    bool checked = cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC;
+    debug_derive(cpu);
+    /* with alignment checks or data breakpoints on, nothing may take the fast path */
+    bool checked = cpu->bp_data || (cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC);
     cpu->tlb_load = checked ? cpu->tlb_none : cpu->tlb[0][class];
     cpu->tlb_store = checked ? cpu->tlb_none : cpu->tlb[1][class];
     derive_segments(cpu);
@@ -182,6 +184,8 @@ void cpu_reset(struct cpu *cpu)
     cpu->dr[6] = 0xffff0ff0;
     cpu->dr[7] = 0x400;
     cpu->exc = (struct pending_exception){0};
+    cpu->exc_pending = false;
+    cpu->bp_hits = 0;
     cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
     cpu->init_pending = false;
     cpu->v.halted = false;

@@ -3,6 +3,7 @@
  * (SDM vol. 3A chapters 6 and 7.7). A delivery changes nothing until its last access that can
  * fault has succeeded. */
 #include "cpu/x86/flags.h"
+#include "cpu/x86/debugreg.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
@@ -345,8 +346,10 @@ static void apply_side_effects(struct cpu *cpu, const struct pending_exception *
 {
     if (e->vector == EXC_PF)
         cpu->cr2 = e->cr2;
-    if (e->vector == EXC_DB)
+    if (e->vector == EXC_DB) { /* the handler may use the debug registers (SDM vol. 3B 18.2.4) */
         cpu->dr[6] |= e->dr6;
+        cpu->dr[7] &= ~(uint64_t)DR7_GD;
+    }
 }
 
 static enum int_kind kind_of(const struct pending_exception *e)
