@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* System instructions: control and debug registers, descriptor tables, flags, ports, MSRs
  * (SDM vol. 2; vol. 3A chapter 2). */
-#include "cpu/x86/ops.h"
 #include "cpu/x86/debugreg.h"
 #include "cpu/x86/io.h"
+#include "cpu/x86/ops.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
 
@@ -91,6 +91,15 @@ static int set_cr0(struct cpu *cpu, const struct insn *i, uint64_t v)
     return OP_LEAVE;
 }
 
+int cr3_load_legacy(struct cpu *cpu, uint32_t v)
+{
+    if (pae_tables(cpu->cr0, cpu->cr4, cpu->efer) && load_pdptes(cpu, v))
+        return OP_FAULT;
+    cpu->cr3 = v;
+    tlb_flush_nonglobal(cpu);
+    return 0;
+}
+
 static int set_cr3(struct cpu *cpu, const struct insn *i, uint64_t v)
 {
     if (cpu->long_mode) {
@@ -100,9 +109,7 @@ static int set_cr3(struct cpu *cpu, const struct insn *i, uint64_t v)
         if (v >> cpu->model.phys_bits)
             return raise_gp(cpu, 0);
     } else {
-        v = (uint32_t)v;
-        if (pae_tables(cpu->cr0, cpu->cr4, cpu->efer) && load_pdptes(cpu, v))
-            return OP_FAULT;
+        return cr3_load_legacy(cpu, (uint32_t)v) ? OP_FAULT : leave_mode(cpu, i);
     }
     cpu->cr3 = v;
     tlb_flush_nonglobal(cpu);
