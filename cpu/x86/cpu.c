@@ -278,6 +278,15 @@ static const struct state_field vector_fields[] = {
     STATE_FIELDS_END,
 };
 
+static const struct state_field exception_fields[] = {
+    STATE_U8(struct pending_exception, vector),
+    STATE_BOOL(struct pending_exception, has_error),
+    STATE_U32(struct pending_exception, error),
+    STATE_U64(struct pending_exception, cr2),
+    STATE_U64(struct pending_exception, dr6),
+    STATE_FIELDS_END,
+};
+
 #define C struct cpu
 static const struct state_field cpu_fields[] = {
     STATE_ARRAY(STATE_U64, C, r, 17),
@@ -298,6 +307,9 @@ static const struct state_field cpu_fields[] = {
     STATE_ARRAY(STATE_U64, C, pdpte, 4),
     STATE_ARRAY(STATE_U64, C, dr, 8),
     STATE_U64(C, a20_mask),
+    STATE_STRUCTS(C, exc, 1, struct pending_exception, exception_fields),
+    STATE_BOOL(C, exc_pending),
+    STATE_U8_MAX(C, bp_hits, 15),
     STATE_BOOL(C, shadow),
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Control transfers that change CS: far JMP, CALL and RET, INT, IRET, SYSCALL and SYSENTER
  * (SDM vol. 2; vol. 3A 5.8, 6.12, 20). Task switches are in task.c. */
+#include "cpu/x86/debugreg.h"
 #include "cpu/x86/ops.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
@@ -543,7 +544,11 @@ int op_int3_x(struct cpu *cpu, const struct insn *i)
 
 int op_int1_x(struct cpu *cpu, const struct insn *i)
 {
-    return software_interrupt(cpu, i, EXC_DB, INT1);
+    int result = software_interrupt(cpu, i, EXC_DB, INT1);
+
+    if (result != OP_FAULT)
+        cpu->dr[7] &= ~(uint64_t)DR7_GD; /* as every #DB does (SDM vol. 3B 18.2.4) */
+    return result;
 }
 
 int op_into_x(struct cpu *cpu, const struct insn *i)
