@@ -7,6 +7,7 @@
  * path tests no attributes. */
 #include "cpu/x86/mem.h"
 
+#include "cpu/x86/debugreg.h"
 #include "vm/machine.h"
 
 #define PTE_P  (1ull << 0)
@@ -568,6 +569,8 @@ int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
     if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
         return OP_FAULT;
     span_read(cpu, &s, out, size);
+    if (unlikely(cpu->bp_data))
+        debug_note_data(cpu, cut_linear(cpu, lin, &a), size, false);
     return 0;
 }
 
@@ -578,6 +581,8 @@ int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
     if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
+    if (unlikely(cpu->bp_data))
+        debug_note_data(cpu, cut_linear(cpu, lin, &a), size, true);
     return 0;
 }
 
