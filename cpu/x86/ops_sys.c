@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* System instructions: control and debug registers, descriptor tables, flags, ports, MSRs
  * (SDM vol. 2; vol. 3A chapter 2). */
-#include "cpu/x86/ops.h"
 #include "cpu/x86/io.h"
+#include "cpu/x86/ops.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
 

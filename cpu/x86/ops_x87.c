@@ -100,7 +100,7 @@ static int unary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_
     f.st[0] = *x87_st(cpu, 0);
     if (x87_empty(cpu, 0)) {
         done = x87_underflow(cpu, 0);
-        cpu->fsw &= (uint16_t)~(cc & FSW_C2); /* FSIN, FCOS: the operand is not out of range */
+        cpu->fsw &= (uint16_t) ~(cc & FSW_C2); /* FSIN, FCOS: the operand is not out of range */
         f.st[0] = x87_indefinite();
     } else {
         fn(&f);
