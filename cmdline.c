@@ -354,7 +354,9 @@ static bool parse_device(struct settings *s, const char *value, struct error *er
         return false;
     }
     const char *driver = option_get(&l, "driver");
-    if (!check_value(devices, "-device", driver ? driver : "", err)) {
+    if (!driver)
+        driver = "";
+    if (!check_value(devices, "-device", driver, err)) {
         option_list_free(&l);
         return false;
     }

@@ -247,8 +247,7 @@ static bool app_open(struct app *app, struct error *err)
 {
     return open_log(app, err) && cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
-           signals_init(&app->signals, &app->poller, on_signal, app, err) &&
-           start_terminal(app) &&
+           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started"));
 }
 

@@ -32,7 +32,8 @@ static bool read_all(struct boot_image *image, FILE *f, size_t max, struct error
 
 bool boot_image_read(struct boot_image *image, const char *path, size_t max, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would block */
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would block */
     FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
     bool ok;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* mutate SEED: copies standard input with hostile changes to its first kilobyte: header fields become
- * extreme numbers, bits flip, and now and then the end is missing. The same seed, the same changes. */
+/* mutate SEED: copies standard input with hostile changes to its first kilobyte: header fields
+ * become extreme numbers, bits flip, and now and then the end is missing. The same seed, the same
+ * changes. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,10 +37,10 @@ static size_t pick_place(uint64_t *state, const uint8_t *file, size_t size)
 
 static void mutate(uint64_t *state, uint8_t *file, size_t size)
 {
-    static const uint64_t extremes[] = {
-        0,          1,          0x7f,       0x80,        0xff,       0xffff,
-        0x7fffffff, 0x80000000, 0xffffffff, 0xfffff000u, 0x100000,   0x1000,
-        UINT64_MAX, INT64_MAX,  1ull << 63, 1ull << 32,  0x40000000, 0xfff00000u};
+    static const uint64_t extremes[] = {0,          1,          0x7f,       0x80,       0xff,
+                                        0xffff,     0x7fffffff, 0x80000000, 0xffffffff, 0xfffff000u,
+                                        0x100000,   0x1000,     UINT64_MAX, INT64_MAX,  1ull << 63,
+                                        1ull << 32, 0x40000000, 0xfff00000u};
     size_t at = pick_place(state, file, size);
     size_t width = (size_t)1 << random_below(state, 4);
     uint64_t value = extremes[random_below(state, sizeof(extremes) / sizeof(extremes[0]))];
