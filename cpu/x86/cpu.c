@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "cpu/x86/debugreg.h"
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
@@ -59,8 +60,9 @@ void cpu_mode_changed(struct cpu *cpu)
     unsigned class = cpu->cpl == 3                                    ? TLB_USER
                      : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
                                                                       : TLB_KERNEL;
-    /* with alignment checks on, nothing may take the fast path */
-    bool checked = cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC;
+    debug_derive(cpu);
+    /* with alignment checks or data breakpoints on, nothing may take the fast path */
+    bool checked = cpu->bp_data || (cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC);
     cpu->tlb_load = checked ? cpu->tlb_none : cpu->tlb[0][class];
     cpu->tlb_store = checked ? cpu->tlb_none : cpu->tlb[1][class];
     derive_segments(cpu);
@@ -182,6 +184,8 @@ void cpu_reset(struct cpu *cpu)
     cpu->dr[6] = 0xffff0ff0;
     cpu->dr[7] = 0x400;
     cpu->exc = (struct pending_exception){0};
+    cpu->exc_pending = false;
+    cpu->bp_hits = 0;
     cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
     cpu->init_pending = false;
     cpu->v.halted = false;
@@ -274,6 +278,15 @@ static const struct state_field vector_fields[] = {
     STATE_FIELDS_END,
 };
 
+static const struct state_field exception_fields[] = {
+    STATE_U8(struct pending_exception, vector),
+    STATE_BOOL(struct pending_exception, has_error),
+    STATE_U32(struct pending_exception, error),
+    STATE_U64(struct pending_exception, cr2),
+    STATE_U64(struct pending_exception, dr6),
+    STATE_FIELDS_END,
+};
+
 #define C struct cpu
 static const struct state_field cpu_fields[] = {
     STATE_ARRAY(STATE_U64, C, r, 17),
@@ -294,6 +307,9 @@ static const struct state_field cpu_fields[] = {
     STATE_ARRAY(STATE_U64, C, pdpte, 4),
     STATE_ARRAY(STATE_U64, C, dr, 8),
     STATE_U64(C, a20_mask),
+    STATE_STRUCTS(C, exc, 1, struct pending_exception, exception_fields),
+    STATE_BOOL(C, exc_pending),
+    STATE_U8_MAX(C, bp_hits, 15),
     STATE_BOOL(C, shadow),
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),

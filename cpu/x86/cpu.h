@@ -75,6 +75,9 @@
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
 
+#define MTRR_DEF_ENABLE (1u << 11)
+#define MTRR_WRITE_BACK 6u
+
 enum exception_vector {
     EXC_DE = 0,
     EXC_DB = 1,
@@ -175,11 +178,12 @@ struct cpu {
     uint64_t ea_base[NUM_SEGS];             /* segment bases as they count in this mode */
     uint8_t flat; /* bit per segment: accesses need no limit, type or presence check */
     uint8_t cpl;
-    uint8_t code_mode;  /* enum code_mode */
-    uint8_t stack_size; /* log2 bytes: 1, 2, 3 */
-    bool long_mode;     /* EFER.LMA */
-    bool real_or_v86;   /* real mode, or EFLAGS.VM */
-    uint32_t mode_key;  /* what decoded blocks depend on */
+    uint8_t code_mode;                       /* enum code_mode */
+    uint8_t stack_size;                      /* log2 bytes: 1, 2, 3 */
+    uint8_t bp_code, bp_data, bp_io, bp_any; /* breakpoints that DR7 enables, bit per register */
+    bool long_mode;                          /* EFER.LMA */
+    bool real_or_v86;                        /* real mode, or EFLAGS.VM */
+    uint32_t mode_key;                       /* what decoded blocks depend on */
 
     struct segment seg[6], ldtr, tr;
     struct table_register gdtr, idtr;
@@ -190,8 +194,10 @@ struct cpu {
     uint64_t a20_mask; /* ~0, or with bit 20 clear */
 
     struct pending_exception exc;
-    bool shadow;    /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
-    bool shadow_ss; /* it was MOV SS or POP SS: #DB is held back too */
+    bool exc_pending; /* exc is to be delivered before the next instruction: a task switch */
+    uint8_t bp_hits;  /* data and I/O breakpoints hit, #DB not raised yet */
+    bool shadow;      /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
+    bool shadow_ss;   /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
     bool intr_level; /* level of the INTR/LINT0 input from the PIC */
     bool init_pending;
@@ -311,9 +317,19 @@ static inline bool is_canonical(uint64_t a)
 
 /* ---- exceptions (exception.c) ---- */
 
+void exception_note(struct cpu *cpu, unsigned vector);
+void exception_note_error(struct cpu *cpu, unsigned vector, uint32_t error_code);
 /* Note an exception; return OP_FAULT for `return raise_...(cpu, ...)`. */
-int raise_exception(struct cpu *cpu, unsigned vector);
-int raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code);
+static inline int raise_exception(struct cpu *cpu, unsigned vector)
+{
+    exception_note(cpu, vector);
+    return OP_FAULT;
+}
+static inline int raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
+{
+    exception_note_error(cpu, vector, error_code);
+    return OP_FAULT;
+}
 static inline int raise_ud(struct cpu *cpu)
 {
     return raise_exception(cpu, EXC_UD);

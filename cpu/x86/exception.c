@@ -2,22 +2,22 @@
 /* Exceptions and interrupts: raising, delivery through IVT and IDT, double and triple faults
  * (SDM vol. 3A chapters 6 and 7.7). A delivery changes nothing until its last access that can
  * fault has succeeded. */
+#include "cpu/x86/debugreg.h"
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/task.h"
 
-int raise_exception(struct cpu *cpu, unsigned vector)
+void exception_note(struct cpu *cpu, unsigned vector)
 {
     cpu->exc = (struct pending_exception){.vector = (uint8_t)vector};
-    return OP_FAULT;
 }
 
-int raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
+void exception_note_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
 {
     cpu->exc = (struct pending_exception){
         .vector = (uint8_t)vector, .has_error = true, .error = error_code};
-    return OP_FAULT;
 }
 
 /* EXT: the fault happened while delivering something from outside the program (SDM 6.13). */
@@ -266,11 +266,9 @@ static int deliver_protected(struct cpu *cpu, unsigned vector, enum int_kind kin
     struct new_stack ns = {0};
     if (load_gate(cpu, vector, kind, &g))
         return OP_FAULT;
-    if (g.type == SYS_TASK_GATE) {
-        log_unimp(cpu, "interrupt %02x through a task gate: task switching is not implemented",
-                  vector);
-        return idt_error(cpu, EXC_GP, vector, kind);
-    }
+    if (g.type == SYS_TASK_GATE)
+        return task_interrupt(cpu, g.selector, saved_eflags(cpu, vector, kind), ext_bit(kind),
+                              has_error, error);
     if (load_target(cpu, &g, kind, &cs_desc, &cpl))
         return OP_FAULT;
     if (cpu->long_mode ? choose_stack64(cpu, &g, cpl, &f, &ns)
@@ -345,8 +343,10 @@ static void apply_side_effects(struct cpu *cpu, const struct pending_exception *
 {
     if (e->vector == EXC_PF)
         cpu->cr2 = e->cr2;
-    if (e->vector == EXC_DB)
+    if (e->vector == EXC_DB) { /* the handler may use the debug registers (SDM vol. 3B 18.2.4) */
         cpu->dr[6] |= e->dr6;
+        cpu->dr[7] &= ~(uint64_t)DR7_GD;
+    }
 }
 
 static enum int_kind kind_of(const struct pending_exception *e)

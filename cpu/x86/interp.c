@@ -7,6 +7,7 @@
 #include "cpu/x86/ops.h"
 
 #include "cpu/x86/block.h"
+#include "cpu/x86/debugreg.h"
 
 static inline bool exit_requested(const struct cpu *cpu)
 {
@@ -87,18 +88,58 @@ static bool steps_as_one(unsigned op)
     return op != OP_int_x && op != OP_int3_x && op != OP_into_x && op != OP_int1_x;
 }
 
-/* One instruction, with interrupts held back by STI or MOV SS, or TF set. */
+static int raise_debug(struct cpu *cpu, uint64_t dr6)
+{
+    raise_exception(cpu, EXC_DB);
+    cpu->exc.dr6 = dr6;
+    return OP_FAULT;
+}
+
+/* Runs one instruction. RF lasts until it completes, unless it loads a new one (SDM vol. 3B
+ * 18.3.1.1). */
+static int run_without_rf(struct cpu *cpu)
+{
+    uint32_t rf = cpu->eflags & EFLAGS_RF;
+    cpu->eflags &= ~EFLAGS_RF;
+    int r = run_one(cpu, true);
+    if (r == OP_FAULT || r == OP_AGAIN)
+        cpu->eflags |= rf;
+    return r;
+}
+
+/* One instruction that something special goes with: interrupts held back by STI or MOV SS, TF, RF,
+ * breakpoints. */
 static int run_single(struct cpu *cpu)
 {
-    bool trap = cpu->eflags & EFLAGS_TF;
+    bool step = cpu->eflags & EFLAGS_TF, after_mov_ss = cpu->shadow_ss;
     cpu->shadow = cpu->shadow_ss = false;
-    int r = run_one(cpu, true);
-    if (r != OP_FAULT && trap && !cpu->shadow_ss && steps_as_one(cpu->insn->op)) {
-        raise_exception(cpu, EXC_DB);
-        cpu->exc.dr6 = 1u << 14; /* BS */
+    if (unlikely(cpu->bp_code) && !after_mov_ss && !(cpu->eflags & EFLAGS_RF)) {
+        unsigned hits = debug_code_hits(cpu);
+        if (hits)
+            return raise_debug(cpu, hits);
+    }
+    int r = run_without_rf(cpu);
+    if (r == OP_FAULT) {
+        cpu->bp_hits = 0; /* it is executed again */
+        return r;
+    }
+    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu->insn->op) ? DR6_BS : 0);
+    if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
+        cpu->bp_hits = 0;
+        return raise_debug(cpu, dr6);
+    }
+    return r == OP_HALT ? r : OP_LEAVE;
+}
+
+/* The exception that a task switch left behind, one special instruction, or blocks. */
+static int run_next(struct cpu *cpu)
+{
+    if (unlikely(cpu->exc_pending)) {
+        cpu->exc_pending = false;
         return OP_FAULT;
     }
-    return r == OP_FAULT || r == OP_HALT ? r : OP_LEAVE;
+    bool single = cpu->shadow || cpu->bp_any || cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
+    return single ? run_single(cpu) : run_blocks(cpu);
 }
 
 static bool deliver(struct cpu *cpu)
@@ -121,7 +162,7 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
     (void)budget; /* v->budget */
     for (;;) {
         refresh(cpu);
-        if (!cpu->shadow && cpu_interrupt_ready(cpu)) {
+        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu)) {
             v->halted = false;
             if (!cpu_take_interrupts(cpu))
                 return VCPU_EXIT_SHUTDOWN;
@@ -130,7 +171,7 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
             return VCPU_EXIT_HALT;
         if (v->budget <= 0 || exit_requested(cpu))
             return VCPU_EXIT_SLICE;
-        int r = cpu->shadow || cpu->eflags & EFLAGS_TF ? run_single(cpu) : run_blocks(cpu);
+        int r = run_next(cpu);
         if (r == OP_FAULT) {
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;
@@ -145,7 +186,11 @@ int interp_step(struct cpu *cpu, struct pending_exception *fault)
 {
     refresh(cpu);
     cpu->shadow = cpu->shadow_ss = false;
-    int r = run_one(cpu, true);
+    int r = OP_FAULT;
+    if (cpu->exc_pending)
+        cpu->exc_pending = false;
+    else
+        r = run_one(cpu, true);
     if (r != OP_FAULT)
         return 0;
     *fault = cpu->exc;

@@ -7,6 +7,7 @@
  * path tests no attributes. */
 #include "cpu/x86/mem.h"
 
+#include "cpu/x86/debugreg.h"
 #include "vm/machine.h"
 
 #define PTE_P  (1ull << 0)
@@ -379,7 +380,7 @@ static bool is_apic_page(const struct cpu *cpu, uint64_t phys)
 
 static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, struct place *p)
 {
-    struct translation t;
+    struct translation t = {0};
     if (translate(cpu, lin, a, &t))
         return OP_FAULT;
     p->phys = t.phys;
@@ -568,6 +569,8 @@ int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
     if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
         return OP_FAULT;
     span_read(cpu, &s, out, size);
+    if (unlikely(cpu->bp_data))
+        debug_note_data(cpu, cut_linear(cpu, lin, &a), size, false);
     return 0;
 }
 
@@ -578,6 +581,8 @@ int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
     if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
+    if (unlikely(cpu->bp_data))
+        debug_note_data(cpu, cut_linear(cpu, lin, &a), size, true);
     return 0;
 }
 
@@ -648,7 +653,7 @@ int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size)
 int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset)
 {
     struct access a = {.fetch = true, .user = cpu->cpl == 3};
-    struct translation t;
+    struct translation t = {0};
     if (translate(cpu, lin, &a, &t))
         return OP_FAULT;
     cpu->large_pages_filled |= t.large;

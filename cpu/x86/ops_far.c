@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Control transfers that change CS: far JMP, CALL and RET, INT, IRET, SYSCALL and SYSENTER
- * (SDM vol. 2; vol. 3A 5.8, 6.12, 20). Task switches are not implemented: #GP, logged. */
+ * (SDM vol. 2; vol. 3A 5.8, 6.12, 20). Task switches are in task.c. */
+#include "cpu/x86/debugreg.h"
 #include "cpu/x86/ops.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/task.h"
 
 /* Everything that an instruction can change before it knows that it will not fault. */
 struct saved {
@@ -29,12 +31,6 @@ static int arrive(struct cpu *cpu, uint64_t rip)
     cpu->r[REG_RIP] = rip;
     cpu_mode_changed(cpu);
     return OP_LEAVE;
-}
-
-static int refuse_task_switch(struct cpu *cpu, uint16_t sel, const char *by)
-{
-    log_unimp(cpu, "task switch by %s, selector %04x: not implemented", by, sel);
-    return raise_gp(cpu, sel & ~3u);
 }
 
 /* Is off a possible RIP in the segment that desc describes? */
@@ -277,7 +273,7 @@ static int far_transfer(struct cpu *cpu, const struct insn *i, uint16_t sel, uin
             return through_call_gate(cpu, i, sel, desc, call);
         bool task = type == SYS_TASK_GATE || type == SYS_TSS || type == SYS_TSS16;
         if (task && !cpu->long_mode)
-            return refuse_task_switch(cpu, sel, call ? "CALL" : "JMP");
+            return task_transfer(cpu, sel, desc, call, insn_next_rip(cpu, i));
         return raise_gp(cpu, sel & ~3u);
     }
     unsigned dpl = desc_dpl(desc);
@@ -522,7 +518,7 @@ int op_iret_x(struct cpu *cpu, const struct insn *i)
     if (cpu->eflags & EFLAGS_NT) {
         if (cpu->long_mode)
             return raise_gp(cpu, 0);
-        return refuse_task_switch(cpu, cpu->tr.sel, "IRET with NT set");
+        return iret_done(cpu, task_return(cpu, insn_next_rip(cpu, i)));
     }
     return iret_done(cpu, iret_protected(cpu, i));
 }
@@ -548,7 +544,11 @@ int op_int3_x(struct cpu *cpu, const struct insn *i)
 
 int op_int1_x(struct cpu *cpu, const struct insn *i)
 {
-    return software_interrupt(cpu, i, EXC_DB, INT1);
+    int result = software_interrupt(cpu, i, EXC_DB, INT1);
+
+    if (result != OP_FAULT)
+        cpu->dr[7] &= ~(uint64_t)DR7_GD; /* as every #DB does (SDM vol. 3B 18.2.4) */
+    return result;
 }
 
 int op_into_x(struct cpu *cpu, const struct insn *i)

@@ -41,8 +41,9 @@ static inline int repeat(struct cpu *cpu, const struct insn *i, const struct str
     if (!s->rep)
         return one(cpu, i, s);
     int64_t left = cpu_budget_left(cpu);
-    /* TF traps after each iteration */
-    uint64_t max = left > 1 && !(cpu->eflags & EFLAGS_TF) ? (uint64_t)left : 1, done = 0, count;
+    /* TF and breakpoints trap after each iteration */
+    bool whole = !(cpu->eflags & EFLAGS_TF) && !cpu->bp_any;
+    uint64_t max = left > 1 && whole ? (uint64_t)left : 1, done = 0, count;
     bool go_on = true;
     int result = OP_OK;
     while ((count = cpu->r[R_RCX] & s->mask) != 0 && go_on && done < max) {

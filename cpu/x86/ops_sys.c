@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* System instructions: control and debug registers, descriptor tables, flags, ports, MSRs
  * (SDM vol. 2; vol. 3A chapter 2). */
-#include "cpu/x86/ops.h"
+#include "cpu/x86/debugreg.h"
 #include "cpu/x86/io.h"
+#include "cpu/x86/ops.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
 
@@ -90,6 +91,15 @@ static int set_cr0(struct cpu *cpu, const struct insn *i, uint64_t v)
     return OP_LEAVE;
 }
 
+int cr3_load_legacy(struct cpu *cpu, uint32_t v)
+{
+    if (pae_tables(cpu->cr0, cpu->cr4, cpu->efer) && load_pdptes(cpu, v))
+        return OP_FAULT;
+    cpu->cr3 = v;
+    tlb_flush_nonglobal(cpu);
+    return 0;
+}
+
 static int set_cr3(struct cpu *cpu, const struct insn *i, uint64_t v)
 {
     if (cpu->long_mode) {
@@ -99,9 +109,7 @@ static int set_cr3(struct cpu *cpu, const struct insn *i, uint64_t v)
         if (v >> cpu->model.phys_bits)
             return raise_gp(cpu, 0);
     } else {
-        v = (uint32_t)v;
-        if (pae_tables(cpu->cr0, cpu->cr4, cpu->efer) && load_pdptes(cpu, v))
-            return OP_FAULT;
+        return cr3_load_legacy(cpu, (uint32_t)v) ? OP_FAULT : leave_mode(cpu, i);
     }
     cpu->cr3 = v;
     tlb_flush_nonglobal(cpu);
@@ -271,12 +279,6 @@ int op_smsw_m(struct cpu *cpu, const struct insn *i)
 
 /* ---- debug registers (SDM vol. 3B 17.2) ---- */
 
-#define DR6_FIXED   0xffff0ff0u
-#define DR6_BD      (1u << 13)
-#define DR7_FIXED   0x400u
-#define DR7_ENABLES 0xffu
-#define DR7_GD      (1u << 13)
-
 /* DR4 and DR5 are DR6 and DR7 unless CR4.DE. Raises; *n is the register. */
 static int dr_access(struct cpu *cpu, const struct insn *i, unsigned *n)
 {
@@ -315,13 +317,10 @@ int op_mov_to_dr_x(struct cpu *cpu, const struct insn *i)
         return raise_gp(cpu, 0);
     if (n == 6)
         v = (v & 0xe00f) | DR6_FIXED;
-    if (n == 7) {
+    if (n == 7)
         v = (v & 0xffff2bff) | DR7_FIXED;
-        if (v & DR7_ENABLES)
-            log_unimp(cpu, "debug registers: breakpoints do not trigger (DR7 %08x)", (unsigned)v);
-    }
     cpu->dr[n] = v;
-    return leave(cpu, i);
+    return leave_mode(cpu, i); /* which breakpoints are enabled */
 }
 
 /* ---- descriptor tables ---- */
@@ -813,6 +812,8 @@ uint32_t io_read(struct cpu *cpu, uint16_t port, unsigned size)
     machine_lock(m);
     uint32_t v = (uint32_t)address_space_read(&m->io, port, size);
     machine_unlock(m);
+    if (unlikely(cpu->bp_io))
+        debug_note_port(cpu, port, size);
     cpu_after_device(cpu);
     return v;
 }
@@ -825,6 +826,8 @@ void io_write(struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
     machine_lock(m);
     address_space_write(&m->io, port, value, size);
     machine_unlock(m);
+    if (unlikely(cpu->bp_io))
+        debug_note_port(cpu, port, size);
     cpu_after_device(cpu);
 }
 

@@ -41,6 +41,10 @@ static inline bool not_supervisor(const struct cpu *cpu)
         }                                                                                          \
     } while (0)
 
+/* CR3 outside long mode, with the PDPTEs if PAE paging uses them (bad ones: #GP). 0, or OP_FAULT
+ * with nothing changed. */
+int cr3_load_legacy(struct cpu *cpu, uint32_t value);
+
 /* MSRs. False: #GP. CPL is the caller's business. */
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value);

@@ -22,6 +22,37 @@ static void divide(void)
 #endif
 }
 
+static void debug_hit(struct frame *f)
+{
+    f->flags |= 0x10000;
+}
+
+/* A handler that sets RF returns to the instruction, which runs; the next time it is hit again. */
+static void debug_resume(void)
+{
+    unsigned before = exc.count, runs = 0;
+
+    handlers[DB] = debug_hit;
+    __asm__ volatile("mov $3, %%ecx\n\tmov" W " $1f, %%" R "ax\n\tmov %%" R "ax, %%dr0\n"
+                     "1:\tinc %0\n\tloop 1b"
+                     : "+r"(runs)::R "ax", R "cx", "memory");
+    handlers[DB] = 0;
+    check("#DB: RF lets the instruction run", runs, 3);
+    check("#DB: RF is for one instruction", exc.count - before, 3);
+}
+
+/* REP traps after the iteration that hits. */
+static void debug_string(void)
+{
+    word count = 4, to = (word)cells;
+
+    write_dr7(0xd0702);
+    TRY("rep stosl", : "+c"(count), "+D"(to) : "a"(0) : "memory");
+    check("#DB: REP STOS stops after the iteration", (unsigned)exc.vector, DB);
+    check("#DB: REP STOS is at its start", exc.f.ip, try_begin);
+    check("#DB: REP STOS has counted", exc.f.cx, 2);
+}
+
 static void debug(void)
 {
     /* TF: the trap comes after the instruction that follows POPF. */
@@ -53,6 +84,23 @@ static void debug(void)
     check_fault("#DB: instruction breakpoint is a fault", DB, 0);
     check("#DB: instruction breakpoint sets DR6.B0", exc.dr6 & 0xe00f, 1);
     check("#DB: instruction breakpoint leaves RF", exc.f.flags >> 16 & 1, 0); /* 17.3.1.1 */
+    write_dr7(0x702);
+    debug_resume();
+    write_dr0((word)&cells[1]);
+    write_dr7(0xf0702); /* DR0, global, read or write, 4 bytes */
+    TRY("movl %0, %%eax", ::"m"(cells[1]) : "eax", "memory");
+    check_trap("#DB: access breakpoint is hit by a read", DB);
+    debug_string();
+    write_dr7(0x400);
+    write_cr4(read_cr4() | 8);
+    write_dr0(0x80);
+    write_dr7(0x20702); /* DR0, global, I/O, 1 byte */
+    TRY("outb %%al, $0x80", ::"a"(0) : "memory");
+    check_trap("#DB: I/O breakpoint is a trap", DB);
+    check("#DB: I/O breakpoint sets DR6.B0", exc.dr6 & 0xe00f, 1);
+    TRY("outb %%al, $0x81", ::"a"(0) : "memory");
+    check_fault("#DB: I/O breakpoint is not hit by another port", NONE, 0);
+    write_cr4(read_cr4() & ~8ul);
     write_dr7(0x2700); /* GD */
     TRY("mov %%dr0, %%" R "ax", ::: R "ax", "memory");
     check_fault("#DB: general detect", DB, 0);
