@@ -16,7 +16,7 @@ report() {
 ends() {
     local name=$1 want=$2 pattern=$3 typed=$4 status
     shift 4
-    printf '%s' "$typed" | timeout 30 "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err"
+    printf '%s' "$typed" | timeout -k 5 30 "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err"
     status=$?
     # shellcheck disable=SC2053 # a pattern
     if [ $status = "$want" ] && [[ $(cat "$scratch/err") == $pattern ]]; then
@@ -44,7 +44,7 @@ ends "isa-debug-exit before --until's text gives its status" 33 '' '.' --until N
 ends "--until sees -serial null" 0 '' '' --until ready -serial null --timeout 20
 ends "--until sees a file" 0 '' '' --until ready -serial "file:$scratch/log" --timeout 20
 # A dead reader of the output must not end nor hang the guest.
-printf 'abc.' | timeout 30 "${guest[@]}" -serial stdio 2>"$scratch/err" | true
+printf 'abc.' | timeout -k 5 30 "${guest[@]}" -serial stdio 2>"$scratch/err" | true
 report $([ "${PIPESTATUS[1]}" = 33 ]; echo $?) "output without a reader"
 
 # ---- a hundred at once ----
@@ -53,7 +53,7 @@ before=$(ls /dev/shm 2>/dev/null)
 for ((i = 0; i < 100; i++)); do
     (
         cd "$scratch/many" || exit 1
-        printf 'go.' | TMPDIR=$scratch/tmp timeout 120 "$OLDPWD/${guest[0]}" -kernel "$OLDPWD/${guest[2]}" "${guest[@]:3}" \
+        printf 'go.' | TMPDIR=$scratch/tmp timeout -k 5 120 "$OLDPWD/${guest[0]}" -kernel "$OLDPWD/${guest[2]}" "${guest[@]:3}" \
             -serial stdio -serial "unix:$scratch/many/s$i,server,nowait" -m 64 >"$scratch/out.$i" 2>&1
         echo $? >"$scratch/status.$i"
     ) &
