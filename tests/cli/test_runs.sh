@@ -14,9 +14,13 @@ report() {
 
 # ends NAME STATUS PATTERN TYPED [OPTION...]: standard error is PATTERN (empty: nothing).
 ends() {
-    local name=$1 want=$2 pattern=$3 typed=$4 status
+    local name=$1 want=$2 pattern=$3 typed=$4 status part
     shift 4
-    printf '%s' "$typed" | timeout -k 5 30 "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err"
+    # What is typed before a reset is lost in it: a space is a pause.
+    for part in $typed; do
+        printf '%s' "$part"
+        sleep 0.3
+    done | timeout -k 5 30 "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err"
     status=$?
     # shellcheck disable=SC2053 # a pattern
     if [ $status = "$want" ] && [[ $(cat "$scratch/err") == $pattern ]]; then
@@ -32,9 +36,9 @@ ends "isa-debug-exit gives the status" 33 '' '.'
 ends "power-off is 0" 0 '' ':'
 ends "a reset with -no-reboot is 0" 0 '' ';' -no-reboot
 ends "-action reboot=shutdown too" 0 '' ';' -action reboot=shutdown
-ends "a reset goes on without it" 33 '' ';.'
+ends "a reset goes on without it" 33 '' '; .'
 ends "a triple fault is 122" 122 'calque: triple fault' ',' -no-reboot
-ends "a triple fault resets without -no-reboot" 33 '' ',.'
+ends "a triple fault resets without -no-reboot" 33 '' ', .'
 ends "--timeout is 124" 124 'calque: --timeout: time is up' '' --timeout 0.3
 ends "--timeout that is long enough does nothing" 33 '' '.' --timeout 20
 ends "--until is 0" 0 '' 'enough' --until ENOUGH --timeout 20
