@@ -199,10 +199,23 @@ void cpu_reset(struct cpu *cpu)
 
 /* ---- vcpu ---- */
 
+static void log_register_line(void *opaque, const char *text)
+{
+    log_line(opaque, LOG_CPU_RESET, "%s", text);
+}
+
+/* A reset of the machine; the state before it is what people look for in the log. */
 static void vcpu_reset(struct vcpu *v)
 {
-    cpu_reset(cpu_of(v));
+    struct cpu *cpu = cpu_of(v);
+    struct log *log = &v->m->log;
+    if (log_on(log, LOG_CPU_RESET)) {
+        log_line(log, LOG_CPU_RESET, "CPU %u is reset; its state was", v->index);
+        cpu_print_registers(cpu, log_register_line, log);
+    }
+    cpu_reset(cpu);
 }
+
 
 static bool has_work(const struct vcpu *v)
 {
