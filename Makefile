@@ -27,7 +27,8 @@ VARIANT := $(subst $(space),-,$(strip $(subst /,-,$(notdir $(CC)) $(CROSS:%-=%))
 B       := build/$(VARIANT)
 
 ifneq ($(CROSS),)
-export PKG_CONFIG_LIBDIR ?= /usr/lib/$(CROSS:%-=%)/pkgconfig:/usr/share/pkgconfig
+# Only the target's libraries; make before 4.4 exports nothing to its own $(shell).
+PKG_CONFIG := PKG_CONFIG_LIBDIR=$(or $(PKG_CONFIG_LIBDIR),/usr/lib/$(CROSS:%-=%)/pkgconfig) $(PKG_CONFIG)
 ifneq ($(findstring clang,$(CC)),)
 TARGET_FLAG := --target=$(CROSS:%-=%)
 endif
@@ -54,6 +55,10 @@ ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))
 endif
 ENABLED := $(filter-out $(WITHOUT),$(OPTIONAL))
+ifneq ($(CROSS),)
+# A cross build takes what there is for the target.
+ENABLED := $(foreach o,$(ENABLED),$(if $(shell $(PKG_CONFIG) --exists $(PKG_$(o)) && echo yes),$(o)))
+endif
 PKGS    := $(foreach o,$(ENABLED),$(PKG_$(o)))
 ifneq ($(PKGS),)
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
@@ -81,7 +86,7 @@ TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/
 TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
 DIFF_SRCS   := $(sort $(wildcard tests/diff/*.c))
 
-.PHONY: all run test test-fast test-long tests guests deps lint format format-check install \
+.PHONY: all run test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
         clean help fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -132,7 +137,16 @@ BUILD := $(B)
 include tests/guest/guest.mk
 guests: guest-tests
 
-tests: all guests $(TESTS)
+# ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
+TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))
+$(B)/tests/tools/%: $(B)/tests/tools/%.o
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $<
+$(B)/tests/tools/%.elf: tests/tools/%.S
+	@mkdir -p $(@D)
+	$(call say,GUEST,$<) $(GUEST_CC) -m32 -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack \
+	    -Wl,-Ttext=0x100000,--no-warn-rwx-segments -o $@ $<
+
+tests: all guests $(TESTS) $(TOOLS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory
@@ -149,6 +163,14 @@ test-long:
 	+$(SUBMAKE) tests
 	BUILD=$(B) LONG=1 tests/run unit devices cli guest diff boot
 
+# Unit and device tests of a cross build, under the target's emulator of QEMU.
+CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
+test-cross:
+	[ -n '$(CROSS)' ] || { echo "make: test-cross: CROSS=aarch64-linux-gnu- is expected" >&2; exit 1; }
+	tests/deps cross
+	+$(SUBMAKE) $(TESTS)
+	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices
+
 fuzz:
 	echo "make: fuzz: there are no fuzz targets yet (tests/fuzz is empty)" >&2; exit 1
 
@@ -164,15 +186,25 @@ run:
 	    -nographic -no-reboot
 
 # ---- style ----
+LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS)
 C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h devices/*.h devices/*/*.h host/*.h \
             host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
-lint: $(B)/config.h
-	tests/deps lint
-	clang-tidy --quiet $(SRCS) -- $(ALL_CPPFLAGS) -std=gnu11 2>&1 | grep -v 'warnings generated' || true; \
-	clang-tidy --quiet --warnings-as-errors='*' $(SRCS) -- $(ALL_CPPFLAGS) -std=gnu11 >/dev/null 2>&1
-	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr --error-exitcode=1 \
-	    --suppress=missingInclude --suppress=missingIncludeSystem -j$(JOBS) -I. -I$(B) -D_GNU_SOURCE \
-	    -D__x86_64__ $(SRCS)
+# One stamp a file, after its object, which knows the headers: what did not change is not looked at again.
+lint:
+	tests/deps build test lint
+	+$(SUBMAKE) lint-files
+lint-files: $(LINTED:%.c=$(B)/lint/%.ok) $(B)/lint/cppcheck
+$(B)/lint/%.ok: %.c $(B)/%.o .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<) clang-tidy --quiet --warnings-as-errors='*' $< -- $(ALL_CPPFLAGS) -std=gnu11 2>$@.err || \
+	    { cat $@.err >&2; exit 1; }
+	touch $@
+$(B)/lint/cppcheck: $(LINTED:%.c=$(B)/%.o)
+	@mkdir -p $(@D)/cache
+	$(call say,LINT,cppcheck) cppcheck --quiet --std=c11 --language=c --enable=warning,portability \
+	    --inline-suppr --error-exitcode=1 --suppress=missingInclude --suppress=missingIncludeSystem --suppress=shiftTooManyBitsSigned \
+	    --cppcheck-build-dir=$(@D)/cache -j$(JOBS) -I. -I$(B) -D_GNU_SOURCE -D__x86_64__ $(SRCS)
+	touch $@
 format:
 	clang-format -i $(C_FILES)
 format-check:
@@ -193,6 +225,7 @@ help:
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
 	 'make test-long           the same with many more cases' \
+	 'make test-cross          unit and device tests of a CROSS build under QEMU' \
 	 'make deps                install the Debian packages that are missing' \
 	 'make lint, format-check, format' \
 	 'make install DESTDIR= PREFIX=$(PREFIX)' \

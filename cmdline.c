@@ -354,7 +354,9 @@ static bool parse_device(struct settings *s, const char *value, struct error *er
         return false;
     }
     const char *driver = option_get(&l, "driver");
-    if (!check_value(devices, "-device", driver ? driver : "", err)) {
+    if (!driver)
+        driver = "";
+    if (!check_value(devices, "-device", driver, err)) {
         option_list_free(&l);
         return false;
     }
@@ -529,7 +531,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
         }
         if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
             return CMDLINE_DONE;
-        if (!apply(s, row->id, value, err))
+        if (!apply(s, row->id, value ? value : "", err))
             return CMDLINE_BAD;
     }
     set_defaults(s);

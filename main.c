@@ -209,6 +209,9 @@ static bool build_machine(struct app *app, struct error *err)
     c->initrd = s->initrd;
     c->append = s->append;
     c->no_reboot = s->no_reboot;
+    c->icount = s->icount;
+    c->icount_shift = (unsigned)s->icount_shift;
+    c->icount_auto = s->icount_auto;
     c->debug_exit_port = s->debug_exit ? (uint16_t)s->debug_exit_iobase : 0;
     c->debug_exit_size = (unsigned)s->debug_exit_iosize;
     c->create_cpus = pc_cpus_create;
@@ -220,8 +223,6 @@ static bool build_machine(struct app *app, struct error *err)
     log_init(&app->log);
     app->pc.m.run.notify = notify;
     app->pc.m.run.notify_opaque = &app->poller;
-    if (s->icount)
-        machine_use_icount(&app->pc.m, (unsigned)s->icount_shift, s->icount_auto);
     return pc_power_on(&app->pc, err);
 }
 
@@ -235,11 +236,18 @@ static bool open_log(struct app *app, struct error *err)
     return !s->log_categories || log_parse_mask(&app->log, s->log_categories, err);
 }
 
+/* Signals are ours by now: none can end the process and leave the terminal raw. */
+static bool start_terminal(struct app *app)
+{
+    chardevs_start(app->chardevs);
+    return true;
+}
+
 static bool app_open(struct app *app, struct error *err)
 {
     return open_log(app, err) && cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
-           signals_init(&app->signals, &app->poller, on_signal, app, err) &&
+           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started"));
 }
 

@@ -5,26 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct error *err, const char *fmt, ...)
+void error_write(struct error *err, const char *fmt, ...)
 {
     va_list ap;
 
     if (!err)
-        return 0;
+        return;
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);
-    return 0;
 }
 
-int error_prefix(struct error *err, const char *fmt, ...)
+void error_write_prefix(struct error *err, const char *fmt, ...)
 {
     char text[2 * sizeof(err->text) + 3];
     va_list ap;
     size_t n;
 
     if (!err)
-        return 0;
+        return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(err->text), fmt, ap);
     va_end(ap);
@@ -33,5 +32,4 @@ int error_prefix(struct error *err, const char *fmt, ...)
     /* Too long: the end of the old text is lost, the prefix stays. */
     text[sizeof(err->text) - 1] = '\0';
     memcpy(err->text, text, strlen(text) + 1);
-    return 0;
 }

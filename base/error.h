@@ -9,11 +9,19 @@ struct error {
     char text[512];
 };
 
-/* Fills *err with printf-style text and returns false, so that `return error_set(err, ...)` works.
- * err may be NULL. */
-__attribute__((format(printf, 2, 3))) int error_set(struct error *err, const char *fmt, ...);
+static inline int error_false(void)
+{
+    return 0;
+}
 
-/* Puts "prefix: " before the text that is already there; returns false. */
-__attribute__((format(printf, 2, 3))) int error_prefix(struct error *err, const char *fmt, ...);
+/* Fills *err with printf-style text; its value is false, so that `return error_set(err, ...)` works
+ * and compilers know what it returns. err may be NULL. */
+#define error_set(err, ...) (error_write(err, __VA_ARGS__), error_false())
+/* Puts "prefix: " before the text that is already there; false too. */
+#define error_prefix(err, ...) (error_write_prefix(err, __VA_ARGS__), error_false())
+
+__attribute__((format(printf, 2, 3))) void error_write(struct error *err, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void error_write_prefix(struct error *err, const char *fmt,
+                                                              ...);
 
 #endif

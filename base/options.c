@@ -211,7 +211,7 @@ unsigned option_print_help(const struct option_row *table, const char *topic, FI
     for (; table->name; table++) {
         char left[80];
 
-        if (!table->group || (topic && strcmp(topic, table->group)))
+        if (!table->group || (topic && strcmp(topic, table->group) != 0))
             continue;
         snprintf(left, sizeof(left), "-%s %s", table->name, table->arg ? table->arg : "");
         if (strlen(left) > 26)
@@ -228,7 +228,7 @@ void option_each_topic(const struct option_row *table, void (*fn)(void *, const 
     const char *last = "";
 
     for (; table->name; table++) {
-        if (table->group && strcmp(table->group, last))
+        if (table->group && strcmp(table->group, last) != 0)
             fn(p, table->group);
         if (table->group)
             last = table->group;

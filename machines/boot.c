@@ -3,6 +3,7 @@
 #include "machines/boot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +32,14 @@ static bool read_all(struct boot_image *image, FILE *f, size_t max, struct error
 
 bool boot_image_read(struct boot_image *image, const char *path, size_t max, struct error *err)
 {
-    FILE *f = fopen(path, "rb");
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would block */
+    FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
     bool ok;
 
     *image = (struct boot_image){.name = path};
     if (!f)
-        return error_set(err, "%s: cannot be opened: %s", path, strerror(errno));
+        return error_set(err, "%.200s: cannot be opened: %s", path, strerror(errno));
     ok = read_all(image, f, max, err);
     fclose(f);
     if (!ok)

@@ -324,7 +324,7 @@ bool multiboot_load(const struct multiboot_request *rq, const struct boot_memory
                     struct boot_state *state, struct error *err)
 {
     struct loaded l = {.end = HIGH_BASE};
-    uint32_t starts[MULTIBOOT_MAX_MODULES];
+    uint32_t starts[MULTIBOOT_MAX_MODULES] = {0};
     struct info info = {0};
 
     if (rq->nmodules > MULTIBOOT_MAX_MODULES)

@@ -351,6 +351,8 @@ bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
     if (!check_config(config, err) ||
         !machine_init(&pc->m, config->ram_size, bios_room + config->extra_memory, err))
         return false;
+    if (config->icount) /* before the chips: the clock chip asks what date it is */
+        machine_use_icount(&pc->m, config->icount_shift, config->icount_auto);
     pc->low_ram = config->ram_size < PC_LOW_RAM_MAX ? config->ram_size : PC_LOW_RAM_MAX;
     pc->high_ram = config->ram_size - pc->low_ram;
     if (build(pc, err))

@@ -57,6 +57,8 @@ struct pc_config {
     uint16_t debug_exit_port; /* 0: none; 0xf4 or 0x501 */
     unsigned debug_exit_size;
     bool no_reboot;
+    bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
+    unsigned icount_shift;
     bool vga; /* a display adapter will be added: text mode is announced to the guest */
     uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
     /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a

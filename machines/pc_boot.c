@@ -4,6 +4,7 @@
  * nothing here knows their insides. */
 #include "machines/pc_boot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,9 +71,7 @@ static bool make_multiboot_cmdline(struct pc *pc, struct error *err)
     pc->multiboot_cmdline = malloc(size);
     if (!pc->multiboot_cmdline)
         return error_set(err, "-append: out of memory");
-    strcpy(pc->multiboot_cmdline, pc->config->kernel);
-    if (*append)
-        strcat(strcat(pc->multiboot_cmdline, " "), append);
+    snprintf(pc->multiboot_cmdline, size, "%s%s%s", pc->config->kernel, *append ? " " : "", append);
     return true;
 }
 

@@ -68,6 +68,13 @@ static void set_registers(struct cpu *cpu, const struct boot_state *b)
     cpu_set_eflags(cpu, EFLAGS_FIXED);
 }
 
+/* What a BIOS leaves in the bootstrap processor; memory is write-back by default. */
+static void set_firmware_state(struct cpu *cpu)
+{
+    apic_virtual_wire(cpu);
+    cpu->mtrr_def_type = MTRR_DEF_ENABLE | MTRR_WRITE_BACK;
+}
+
 static void set_boot_state(void *opaque, const struct boot_state *b)
 {
     struct pc_cpus *cpus = opaque;
@@ -80,6 +87,7 @@ static void set_boot_state(void *opaque, const struct boot_state *b)
         set_segments(cpu, b);
         cpu->gdtr = (struct table_register){.base = b->gdt_base, .limit = b->gdt_limit};
         cpu->cr0 |= CR0_PE;
+        set_firmware_state(cpu);
     }
     if (b->mode == BOOT_LONG64) {
         cpu->cr3 = b->cr3;

@@ -118,8 +118,13 @@ static uint64_t retired_of(void *opaque)
     return machine_retired(opaque);
 }
 
+/* 2000-01-01 00:00:00 UTC: a run that repeats to the bit cannot begin today. */
+#define REPEATABLE_WALL_BASE (946684800 * NS_PER_SEC)
+
 void machine_use_icount(struct machine *m, unsigned shift, bool adapt)
 {
+    if (!adapt)
+        m->wall_base = REPEATABLE_WALL_BASE;
     vm_clock_use_icount(&m->clock, shift, adapt, retired_of, m);
 }
 

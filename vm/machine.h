@@ -48,7 +48,8 @@ struct machine {
 bool machine_init(struct machine *m, uint64_t ram_size, uint64_t extra, struct error *err);
 void machine_destroy(struct machine *m);
 bool machine_add_cpu(struct machine *m, struct vcpu *v);
-/* -icount: time is instructions retired by all CPUs. Before the machine runs. */
+/* -icount: time is instructions retired by all CPUs. Before the machine runs. Unless the rate
+ * adapts to the host the wall clock begins at a fixed date, so that runs repeat. */
 void machine_use_icount(struct machine *m, unsigned shift, bool adapt);
 /* Instructions retired by all CPUs together. */
 uint64_t machine_retired(const struct machine *m);

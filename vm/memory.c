@@ -396,7 +396,7 @@ static uint64_t device_read(const struct region *r, uint64_t offset, unsigned si
 
     if (size >= min && !(offset & (min - 1))) {
         for (unsigned i = 0; i < size; i += unit)
-            value |= unit_read(r, offset + i, unit) << 8 * i;
+            value |= unit_read(r, offset + i, unit) << 8 * (i & 7);
         return value;
     }
     for (uint64_t u = offset & ~(uint64_t)(min - 1); u < offset + size; u += min) {

@@ -147,6 +147,15 @@ int apic_acknowledge(struct cpu *cpu)
     return v;
 }
 
+void apic_virtual_wire(struct cpu *cpu)
+{
+    struct local_apic *a = &cpu->apic;
+
+    a->svr |= SVR_ENABLE;
+    a->lvt[LVT_LINT0] = DELIVER_EXTINT << 8;
+    a->lvt[LVT_LINT1] = DELIVER_NMI << 8;
+}
+
 /* A disabled APIC leaves the INTR pin wired straight through (11.4.3). */
 bool apic_accepts_extint(const struct cpu *cpu)
 {

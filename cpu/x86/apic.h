@@ -45,6 +45,9 @@ bool apic_wrmsr(struct cpu *cpu, uint32_t msr, uint64_t value);
 
 void apic_init(struct cpu *cpu);
 void apic_reset(struct cpu *cpu);
+/* Virtual wire mode, as firmware leaves it: LINT0 takes the PIC's INTR, LINT1 is NMI
+ * (MultiProcessor Specification 3.6.2.2). */
+void apic_virtual_wire(struct cpu *cpu);
 /* An interrupt message for any CPU of the machine: from IOAPICs, MSIs and ICRs. */
 struct msi_sink apic_msi_sink(struct machine *m);
 /* Highest-priority vector that may be delivered now, or -1. */

@@ -75,6 +75,9 @@
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
 
+#define MTRR_DEF_ENABLE (1u << 11)
+#define MTRR_WRITE_BACK 6u
+
 enum exception_vector {
     EXC_DE = 0,
     EXC_DB = 1,
@@ -314,9 +317,19 @@ static inline bool is_canonical(uint64_t a)
 
 /* ---- exceptions (exception.c) ---- */
 
+void exception_note(struct cpu *cpu, unsigned vector);
+void exception_note_error(struct cpu *cpu, unsigned vector, uint32_t error_code);
 /* Note an exception; return OP_FAULT for `return raise_...(cpu, ...)`. */
-int raise_exception(struct cpu *cpu, unsigned vector);
-int raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code);
+static inline int raise_exception(struct cpu *cpu, unsigned vector)
+{
+    exception_note(cpu, vector);
+    return OP_FAULT;
+}
+static inline int raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
+{
+    exception_note_error(cpu, vector, error_code);
+    return OP_FAULT;
+}
 static inline int raise_ud(struct cpu *cpu)
 {
     return raise_exception(cpu, EXC_UD);

@@ -108,7 +108,7 @@ static bool apply_feature(struct cpu_model *m, const char *word, struct error *e
         return error_set(err, "-cpu: '%s': expected +feature or -feature", word);
     suggest_begin(&s, word + 1);
     for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
-        if (strcmp(features[f].text, word + 1)) {
+        if (strcmp(features[f].text, word + 1) != 0) {
             suggest_offer(&s, features[f].text);
             continue;
         }

@@ -198,6 +198,9 @@ static void take_modrm(struct decoder *d, struct insn *i)
     d->mod = b >> 6;
     d->reg = (uint8_t)((b >> 3 & 7) | (d->rex & 4) << 1);
     d->rm = (uint8_t)((b & 7) | (d->rex & 1) << 3);
+    /* MOV to and from control and debug registers ignores mod (SDM vol. 2B, MOV) */
+    if (d->map == MAP_0F && (d->opcode & 0xfc) == 0x20)
+        d->mod = 3;
     if (d->mod == 3 || d->short_of_bytes)
         return;
     if (d->asize == 2)
@@ -247,12 +250,25 @@ static bool row_matches(const struct decoder *d, uint32_t m)
     return !(m & M_NREXB && d->rex & 1);
 }
 
+/* M means memory, R U N mean a register: the letter is a condition too. */
+static bool operands_match(const struct decoder *d, const struct encoding *e)
+{
+    for (unsigned k = 0; k < 4 && e->opnd[k]; k++) {
+        unsigned method = e->opnd[k] >> 4;
+        if (method == AM_M && d->mod == 3)
+            return false;
+        if ((method == AM_R || method == AM_U || method == AM_N) && d->mod != 3)
+            return false;
+    }
+    return true;
+}
+
 static const struct encoding *find_row(const struct decoder *d, const struct encoding *first)
 {
     const struct encoding *end = encodings + num_encodings;
     for (const struct encoding *e = first; e < end && e->map == d->map && e->opcode == d->opcode;
          e++)
-        if (row_matches(d, e->match))
+        if (row_matches(d, e->match) && operands_match(d, e))
             return e;
     return NULL;
 }

@@ -9,17 +9,15 @@
 #include "cpu/x86/segment.h"
 #include "cpu/x86/task.h"
 
-int raise_exception(struct cpu *cpu, unsigned vector)
+void exception_note(struct cpu *cpu, unsigned vector)
 {
     cpu->exc = (struct pending_exception){.vector = (uint8_t)vector};
-    return OP_FAULT;
 }
 
-int raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
+void exception_note_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
 {
     cpu->exc = (struct pending_exception){
         .vector = (uint8_t)vector, .has_error = true, .error = error_code};
-    return OP_FAULT;
 }
 
 /* EXT: the fault happened while delivering something from outside the program (SDM 6.13). */

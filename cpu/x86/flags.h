@@ -61,7 +61,7 @@ static inline uint64_t carries_sub(uint64_t a, uint64_t b, uint64_t r)
 static inline void flag_set_cf(struct cpu *c, bool cf)
 {
     bool of = flag_of(c);
-    c->cc_aux = (c->cc_aux & 0x3fffffff) | (uint32_t)cf << AUX_CF | (uint32_t)(cf ^ of) << AUX_PO;
+    c->cc_aux = (c->cc_aux & 0x3fffffff) | (cf ? 1u << AUX_CF : 0) | (cf != of ? 1u << AUX_PO : 0);
 }
 static inline void flag_set_of(struct cpu *c, bool of)
 {

@@ -380,7 +380,7 @@ static bool is_apic_page(const struct cpu *cpu, uint64_t phys)
 
 static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, struct place *p)
 {
-    struct translation t;
+    struct translation t = {0};
     if (translate(cpu, lin, a, &t))
         return OP_FAULT;
     p->phys = t.phys;
@@ -653,7 +653,7 @@ int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size)
 int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset)
 {
     struct access a = {.fetch = true, .user = cpu->cpl == 3};
-    struct translation t;
+    struct translation t = {0};
     if (translate(cpu, lin, &a, &t))
         return OP_FAULT;
     cpu->large_pages_filled |= t.large;

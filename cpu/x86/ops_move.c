@@ -253,6 +253,16 @@ int op_leave_x(struct cpu *cpu, const struct insn *i)
 }
 
 /* ENTER size, level (SDM vol. 2A). The registers change after the last access. */
+/* Linear address of a stack reference of ENTER; not canonical: #SS(0) (SDM vol. 1 3.3.7.1). */
+static int enter_linear(struct cpu *cpu, uint64_t off, unsigned size, enum mem_access acc,
+                        uint64_t *lin)
+{
+    if (seg_linear(cpu, SEG_SS, off, size, acc, lin))
+        return OP_FAULT;
+    bool ok = cpu->code_mode != CODE64 || is_canonical(*lin);
+    return ok ? 0 : raise_error(cpu, EXC_SS, 0);
+}
+
 int op_enter_x(struct cpu *cpu, const struct insn *i)
 {
     unsigned size = insn_osize(i), level = i->imm >> 16 & 31;
@@ -264,7 +274,7 @@ int op_enter_x(struct cpu *cpu, const struct insn *i)
     for (unsigned n = 1; n < level; n++) {
         uint64_t lin;
         v = 0;
-        if (seg_linear(cpu, SEG_SS, (bp - n * size) & stack_mask, size, ACCESS_LOAD, &lin) ||
+        if (enter_linear(cpu, (bp - n * size) & stack_mask, size, ACCESS_LOAD, &lin) ||
             mem_load_slow(cpu, lin, size, &v) || push(cpu, size, v))
             goto fault;
     }
@@ -273,7 +283,7 @@ int op_enter_x(struct cpu *cpu, const struct insn *i)
     set_stack_pointer(cpu, stack_pointer(cpu) - (i->imm & 0xffff));
     /* the new top must be writable (SDM: checked before BP is written) */
     uint64_t lin;
-    if (seg_linear(cpu, SEG_SS, stack_pointer(cpu), size, ACCESS_STORE, &lin) ||
+    if (enter_linear(cpu, stack_pointer(cpu), size, ACCESS_STORE, &lin) ||
         lin_probe_store(cpu, lin, size))
         goto fault;
     set_reg(cpu, R_RBP, size, size == 8 || cpu->stack_size > 1 ? frame : read_reg(cpu, R_RBP, 2));

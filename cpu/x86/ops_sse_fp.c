@@ -73,6 +73,12 @@ FP4(div)
 FP4_EXACT(sqrt)
 FP4_EXACT(min)
 FP4_EXACT(max)
+FP(haddps, "haddps", 16, T_PS)
+FP(haddpd, "haddpd", 16, T_PD)
+FP(hsubps, "hsubps", 16, T_PS)
+FP(hsubpd, "hsubpd", 16, T_PD)
+FP(addsubps, "addsubps", 16, T_PS)
+FP(addsubpd, "addsubpd", 16, T_PD)
 FP(rcpps, "rcpps", 16, T_NO)
 FP(rcpss, "rcpss", 4, T_NO)
 FP(rsqrtps, "rsqrtps", 16, T_NO)
@@ -221,12 +227,14 @@ TO_MMX(cvtps2pi, "cvtps2dq", 8)
 TO_MMX(cvttps2pi, "cvttps2dq", 8)
 TO_MMX(cvtpd2pi, "cvtpd2dq", 16)
 TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
+/* A memory operand leaves the x87 state alone. */
 #define FROM_MMX(name, text, keep_high)                                                            \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d, old;                                                                      \
         uint32_t csr = sse_csr(cpu);                                                               \
-        if (unlikely(sse_check(cpu) || mmx_check(cpu) || mmx_source(cpu, i, &s)))                  \
+        bool mmx = !(i->flags & INSN_MEM);                                                         \
+        if (unlikely(sse_check(cpu) || (mmx && mmx_check(cpu)) || mmx_source(cpu, i, &s)))         \
             return OP_FAULT;                                                                       \
         d = old = vec_get(cpu, i->reg);                                                            \
         SSE_HOST_OP(text, csr, d, s);                                                              \
@@ -235,7 +243,8 @@ TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
         if (keep_high)                                                                             \
             d.q[1] = old.q[1];                                                                     \
         vec_set(cpu, i->reg, &d);                                                                  \
-        mmx_enter(cpu);                                                                            \
+        if (mmx)                                                                                   \
+            mmx_enter(cpu);                                                                        \
         return OP_OK;                                                                              \
     }
 FROM_MMX(cvtpi2ps, "cvtdq2ps", true)

@@ -204,7 +204,10 @@ int op_emms_x(struct cpu *cpu, const struct insn *i)
     (void)i;
     if (unlikely(mmx_check(cpu)))
         return OP_FAULT;
+    x87_set_top(cpu, 0);
     cpu->ftw = 0;
+    cpu->fsw &=
+        (uint16_t) ~(7u << 11); /* TOP is 0 too (SDM vol. 3A 13.2, effects on the x87 state) */
     return OP_OK;
 }
 

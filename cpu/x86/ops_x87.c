@@ -1,39 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* x87 data instructions (SDM vol. 1 8.3). */
-#include "cpu/x86/x87_host.h"
-
-/* Merges what an instruction signalled. True: it may write its result (unmasked faults that are
- * found before the result, `stops`, forbid it). */
-static bool x87_signal(struct cpu *cpu, uint16_t sw, uint16_t cc, uint16_t stops)
-{
-    if (sw & FSW_SF)
-        sw |= FSW_IE;
-    cpu->fsw = (uint16_t)((cpu->fsw & ~cc) | (sw & (FSW_EXC | FSW_SF | cc)));
-    x87_update_summary(cpu);
-    return !(sw & ~cpu->fcw & stops);
-}
-#define STOP_REG (FSW_IE | FSW_DE | FSW_ZE)
-#define STOP_MEM (FSW_IE | FSW_DE | FSW_OE | FSW_UE)
-
-/* Last-instruction pointers (SDM vol. 1 8.1.8). */
-static void x87_note(struct cpu *cpu, const struct insn *i)
-{
-    cpu->fip = insn_rip(cpu, i);
-    cpu->fcs = cpu->seg[SEG_CS].sel;
-    if (i->flags & INSN_MEM) {
-        cpu->fdp = insn_ea(cpu, i);
-        cpu->fds = i->seg < SEG_NONE ? cpu->seg[i->seg].sel : 0;
-    }
-}
-static int x87_start(struct cpu *cpu)
-{
-    return unlikely(x87_check(cpu)) ? OP_FAULT : !X87_HOST ? raise_ud(cpu) : 0;
-}
-/* Stack underflow: C1 = 0. True: masked, the result is the indefinite. */
-static bool x87_underflow(struct cpu *cpu, uint16_t cc)
-{
-    return x87_signal(cpu, FSW_SF, cc | FSW_C1, STOP_REG);
-}
+#include "cpu/x86/x87_op.h"
 
 /* ST(dst) = ST(dst) fn ST(src). */
 static int arith(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned dst, unsigned src,
@@ -80,7 +47,7 @@ ARITH(fsubr)
 ARITH(fdiv)
 ARITH(fdivr)
 
-/* Loads: fn turns mem into st[0]. */
+/* Loads: fn turns mem into st[0]. A denormal is pushed even when it signals. */
 static int load(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size)
 {
     struct x87_frame f = {.cw = cpu->fcw};
@@ -89,14 +56,14 @@ static int load(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned
     bool done;
     x87_note(cpu, i);
     if (!x87_empty(cpu, 7)) {
-        done = x87_signal(cpu, FSW_SF | FSW_C1, FSW_C1, STOP_REG);
+        done = x87_signal(cpu, FSW_SF | FSW_C1, FSW_C1, FSW_IE);
         f.st[0] = x87_indefinite();
     } else if (fn) {
         fn(&f);
-        done = x87_signal(cpu, f.sw, FSW_C1, STOP_REG);
+        done = x87_signal(cpu, f.sw, FSW_C1, FSW_IE);
     } else {
         memcpy(&f.st[0], f.mem, 10);
-        done = x87_signal(cpu, 0, FSW_C1, STOP_REG);
+        done = x87_signal(cpu, 0, FSW_C1, FSW_IE);
     }
     if (done)
         x87_push(cpu, f.st[0]);
@@ -132,7 +99,7 @@ static int unary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_
     x87_note(cpu, i);
     f.st[0] = *x87_st(cpu, 0);
     if (x87_empty(cpu, 0)) {
-        done = x87_underflow(cpu, 0);
+        done = x87_underflow(cpu, cc & FSW_C2);
         f.st[0] = x87_indefinite();
     } else {
         fn(&f);
@@ -153,12 +120,14 @@ UNARY(f2xm1, FSW_C1)
 UNARY(fsin, FSW_C1 | FSW_C2)
 UNARY(fcos, FSW_C1 | FSW_C2)
 
-/* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state. */
+/* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state: the address
+ * is checked even when an unmasked exception forbids the store. */
 static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size, bool pop)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     bool under = x87_empty(cpu, 0);
-    if (x87_start(cpu))
+    uint64_t lin;
+    if (x87_start(cpu) || insn_linear(cpu, i, size, ACCESS_STORE, &lin))
         return OP_FAULT;
     f.st[0] = under ? x87_indefinite() : *x87_st(cpu, 0);
     if (fn)
@@ -167,7 +136,8 @@ static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigne
         memcpy(f.mem, &f.st[0], 10);
     if (under)
         f.sw = FSW_SF | FSW_IE;
-    if (!(f.sw & ~cpu->fcw & STOP_MEM) && mem_store_bytes(cpu, i, size, f.mem))
+    if (f.sw & ~cpu->fcw & STOP_MEM ? lin_probe_store(cpu, lin, size)
+                                    : mem_store_bytes(cpu, i, size, f.mem))
         return OP_FAULT;
     x87_note(cpu, i);
     if (x87_signal(cpu, f.sw, FSW_C1, STOP_MEM) && pop)
@@ -190,6 +160,19 @@ STORE(fistp_m16, x87_host_fist_m16, 2, true)
 STORE(fistp_m32, x87_host_fist_m32, 4, true)
 STORE(fistp_m64, x87_host_fist_m64, 8, true)
 STORE(fbstp, x87_host_fbst, 10, true)
+/* FISTTP: FISTP with the rounding control at "truncate". */
+#define TRUNCATE(size)                                                                             \
+    static void host_fisttp_##size(struct x87_frame *f)                                            \
+    {                                                                                              \
+        f->cw |= FCW_TRUNCATE;                                                                     \
+        x87_host_fist_##size(f);                                                                   \
+    }
+TRUNCATE(m16)
+TRUNCATE(m32)
+TRUNCATE(m64)
+STORE(fisttp_m16, host_fisttp_m16, 2, true)
+STORE(fisttp_m32, host_fisttp_m32, 4, true)
+STORE(fisttp_m64, host_fisttp_m64, 8, true)
 
 int op_fxch_x(struct cpu *cpu, const struct insn *i)
 {

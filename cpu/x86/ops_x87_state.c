@@ -84,7 +84,8 @@ static int fx_begin(struct cpu *cpu, const struct insn *i, enum mem_access acc, 
         return raise_exception(cpu, EXC_NM);
     if (unlikely(insn_linear(cpu, i, 512, acc, lin)))
         return OP_FAULT;
-    return *lin & 15 ? raise_gp(cpu, 0) : 0;
+    /* An address that is not canonical comes before one that is not aligned: #SS with SS. */
+    return *lin & 15 && is_canonical(*lin) ? raise_gp(cpu, 0) : 0;
 }
 static unsigned fx_xmm_count(const struct cpu *cpu)
 {

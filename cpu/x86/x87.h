@@ -25,6 +25,8 @@
 #define FSW_B   0x8000
 #define FSW_CC  (FSW_C0 | FSW_C1 | FSW_C2 | FSW_C3)
 
+#define FCW_TRUNCATE 0x0c00 /* rounding control: toward zero */
+
 /* ---- the register stack ---- */
 
 static inline unsigned x87_top(const struct cpu *cpu)

@@ -93,6 +93,18 @@ X87_HOST_ARITH(fsub)
 X87_HOST_ARITH(fsubr)
 X87_HOST_ARITH(fdiv)
 X87_HOST_ARITH(fdivr)
+/* ... or the integer in mem. */
+#define X87_HOST_ARITH_INT(name)                                                                   \
+    X87_HOST_OP(name##_m16, 1, #name "s %[mem]", X87_OUT1)                                         \
+    X87_HOST_OP(name##_m32, 1, #name "l %[mem]", X87_OUT1)
+X87_HOST_ARITH_INT(fiadd)
+X87_HOST_ARITH_INT(fimul)
+X87_HOST_ARITH_INT(fisub)
+X87_HOST_ARITH_INT(fisubr)
+X87_HOST_ARITH_INT(fidiv)
+X87_HOST_ARITH_INT(fidivr)
+X87_HOST_OP(ficom_m16, 1, "ficoms %[mem]", X87_DROP1)
+X87_HOST_OP(ficom_m32, 1, "ficoml %[mem]", X87_DROP1)
 X87_HOST_OP(fcom, 2, "fcom %%st(1)", X87_DROP2)
 X87_HOST_OP(fucom, 2, "fucom %%st(1)", X87_DROP2)
 X87_HOST_OP(fcom_m32, 1, "fcoms %[mem]", X87_DROP1)

@@ -87,7 +87,7 @@ void ioapic_eoi(struct ioapic *a, uint8_t vector)
 
 static uint32_t register_read(struct ioapic *a)
 {
-    unsigned n = (a->ioregsel - IOREDTBL) / 2u;
+    unsigned n = ((unsigned)a->ioregsel - IOREDTBL) / 2;
 
     switch (a->ioregsel) {
     case IOAPICID:
@@ -119,7 +119,7 @@ static void write_entry(struct ioapic *a, unsigned n, bool high, uint32_t value)
 
 static void register_write(struct ioapic *a, uint32_t value)
 {
-    unsigned n = (a->ioregsel - IOREDTBL) / 2u;
+    unsigned n = ((unsigned)a->ioregsel - IOREDTBL) / 2;
 
     if (a->ioregsel == IOAPICID)
         a->ioapicid = value >> 24 & 0x0f;

@@ -224,7 +224,7 @@ bool fw_cfg_add_file(struct fw_cfg *s, const char *name, const void *data, uint3
             return false;
     if (!fw_cfg_add(s, (uint16_t)(FW_CFG_FILE_FIRST + s->nfiles), data, size))
         return false;
-    strcpy(s->names[s->nfiles++], name);
+    memcpy(s->names[s->nfiles++], name, strlen(name) + 1);
     return rebuild_directory(s);
 }
 

@@ -22,6 +22,9 @@ struct escape_actions {
 };
 
 struct chardevs *chardevs_new(struct poller *p, struct escape_actions escapes);
+/* From here on the terminal, if it is used, is in raw mode. Before, keys still make signals:
+ * opening may have to wait for somebody, and that can be given up. */
+void chardevs_start(struct chardevs *s);
 /* Closes everything; sockets leave no file behind. s may be NULL. */
 void chardevs_free(struct chardevs *s);
 

@@ -59,6 +59,7 @@ struct chardevs {
     struct escape_actions escapes;
     struct chardev *list;
     struct chardev *stdio;
+    bool keys_are_signals; /* on stdio's terminal */
 };
 
 /* chardev.c, for the openers */

@@ -300,6 +300,12 @@ struct chardevs *chardevs_new(struct poller *p, struct escape_actions escapes)
     return s;
 }
 
+void chardevs_start(struct chardevs *s)
+{
+    if (s->stdio)
+        terminal_raw(STDIN_FILENO, s->keys_are_signals);
+}
+
 static void chardev_close(struct chardev *c)
 {
     if (c->in_watched)

@@ -75,7 +75,7 @@ static bool open_stdio(struct chardev *c, const struct option_list *l, struct er
     c->out_fd = private_stdout();
     c->patience_ms = PATIENT_MS;
     c->interactive = c->lossy = isatty(STDIN_FILENO);
-    terminal_raw(STDIN_FILENO, signals);
+    c->set->keys_are_signals = signals;
     chardev_start_input(c, STDIN_FILENO);
     return true;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -81,12 +82,17 @@ static bool tcp_address(struct address *a, const char *host, const char *port, b
 
 /* ---- opening ---- */
 
-/* A socket file that nobody listens on any more is left over from a crash. */
+/* A socket file that nobody listens on any more is left over from a crash. Connecting to a file of
+ * another kind fails alike: that one is somebody's. */
 static void remove_stale(const struct address *a)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)&a->addr;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat st;
+    int fd;
 
+    if (lstat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
     if (connect(fd, (const struct sockaddr *)&a->addr, a->len) < 0 && errno == ECONNREFUSED)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Bare-metal test programs: `make guest-tests` builds $(BUILD)/guest/NAME.elf, tests/guest/run runs
-# them. They are 32- and 64-bit code for an x86 processor, built freestanding; on an amd64 host the
-# only thing needed besides gcc and binutils is the package gcc-multilib (for -m32). On another
-# host give the compiler's prefix: GUEST_CROSS=x86_64-linux-gnu-.
+# them. They are 32- and 64-bit code for an x86 processor, built freestanding; on an amd64 host
+# gcc and binutils are all that is needed (-m32 too: no library is linked). On another host give the compiler's prefix: GUEST_CROSS=x86_64-linux-gnu-.
 #
 # Programs in GUEST_32 become NAME-32.elf, those in GUEST_64 NAME-64.elf. A 64-bit image enters in
 # 32-bit mode like any multiboot image: its ELF container is 32-bit (objcopy), its code is not.

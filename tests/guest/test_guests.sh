@@ -6,7 +6,11 @@ n=0 bad=0
 for image in "$BUILD"/guest/*.elf; do
     name=$(basename "$image" .elf)
     n=$((n + 1))
-    if out=$("$here/run" "$name"); then
+    case $name in
+    timers-*) set -- -icount shift=3 ;; # clocks against each other: not on a busy host's time
+    *) set -- ;;
+    esac
+    if out=$("$here/run" "$name" "$@"); then
         echo "ok $n - $name"
     else
         echo "not ok $n - $name"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The decoder and its table. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "base/bits.h"
 #include "cpu/x86/ops.h"
@@ -59,6 +60,8 @@ static const struct example examples[] = {
      0x800001234},
     {"pause", CODE64, BYTES(0xf3, 0x90), OP_pause_x, 0, REG_ZERO, 0, 0},
     {"xchg r8, rax", CODE64, BYTES(0x49, 0x90), OP_xchg_rr64, R_R8, R_RAX, 0, 0},
+    {"mov cr0, rdx; mod 0", CODE64, BYTES(0x0f, 0x22, 0x02), OP_mov_to_cr_x, 0, R_RDX,
+     0, 0},
     {"popcnt eax, ecx", CODE64, BYTES(0xf3, 0x0f, 0xb8, 0xc1), OP_popcnt_rr32, R_RAX, R_RCX, 0, 0},
 };
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CPU_X86_X87_OP_H
+#define CALQUE_CPU_X86_X87_OP_H
+
+#include "cpu/x86/x87_host.h"
+
+/* How every x87 data instruction begins and ends. */
+
+/* Merges what an instruction signalled. True: it may write its result (unmasked faults that are
+ * found before the result, `stops`, forbid it). */
+static inline bool x87_signal(struct cpu *cpu, uint16_t sw, uint16_t cc, uint16_t stops)
+{
+    if (sw & FSW_SF)
+        sw |= FSW_IE;
+    cpu->fsw = (uint16_t)((cpu->fsw & ~cc) | (sw & (FSW_EXC | FSW_SF | cc)));
+    x87_update_summary(cpu);
+    return !(sw & ~cpu->fcw & stops);
+}
+#define STOP_REG (FSW_IE | FSW_DE | FSW_ZE)
+#define STOP_MEM (FSW_IE | FSW_DE | FSW_OE | FSW_UE)
+
+/* Last-instruction pointers (SDM vol. 1 8.1.8). */
+static inline void x87_note(struct cpu *cpu, const struct insn *i)
+{
+    cpu->fip = insn_rip(cpu, i);
+    cpu->fcs = cpu->seg[SEG_CS].sel;
+    if (i->flags & INSN_MEM) {
+        cpu->fdp = insn_ea(cpu, i);
+        cpu->fds = i->seg < SEG_NONE ? cpu->seg[i->seg].sel : 0;
+    }
+}
+static inline int x87_start(struct cpu *cpu)
+{
+    return unlikely(x87_check(cpu)) ? OP_FAULT : !X87_HOST ? raise_ud(cpu) : 0;
+}
+/* Stack underflow: C1 = 0. True: masked, the result is the indefinite. */
+static inline bool x87_underflow(struct cpu *cpu, uint16_t cc)
+{
+    return x87_signal(cpu, FSW_SF, cc | FSW_C1, STOP_REG);
+}
+
+#endif

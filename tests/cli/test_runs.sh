@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Unattended runs: how each of them ends, and a hundred at once that leave nothing behind.
+n=0
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+guest=("$CALQUE" -kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,iobase=0xf4,iosize=1")
+
+# report STATUS NAME
+report() {
+    n=$((n + 1))
+    [ "$1" = 0 ] && echo "ok $n - $2" || echo "not ok $n - $2"
+}
+
+# ends NAME STATUS PATTERN TYPED [OPTION...]: standard error is PATTERN (empty: nothing).
+ends() {
+    local name=$1 want=$2 pattern=$3 typed=$4 status
+    shift 4
+    printf '%s' "$typed" | timeout 30 "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err"
+    status=$?
+    # shellcheck disable=SC2053 # a pattern
+    if [ $status = "$want" ] && [[ $(cat "$scratch/err") == $pattern ]]; then
+        report 0 "$name"
+    else
+        echo "status $status"
+        cat "$scratch/out" "$scratch/err"
+        report 1 "$name"
+    fi
+}
+
+ends "isa-debug-exit gives the status" 33 '' '.'
+ends "power-off is 0" 0 '' ':'
+ends "a reset with -no-reboot is 0" 0 '' ';' -no-reboot
+ends "-action reboot=shutdown too" 0 '' ';' -action reboot=shutdown
+ends "a reset goes on without it" 33 '' ';.'
+ends "a triple fault is 122" 122 'calque: triple fault' ',' -no-reboot
+ends "a triple fault resets without -no-reboot" 33 '' ',.'
+ends "--timeout is 124" 124 'calque: --timeout: time is up' '' --timeout 0.3
+ends "--timeout that is long enough does nothing" 33 '' '.' --timeout 20
+ends "--until is 0" 0 '' 'enough' --until ENOUGH --timeout 20
+ends "--until finds a text after a false start" 0 '' 'aaab' --until AAB --timeout 20
+ends "--until missed is 120" 120 'calque: the machine ended (*) before "NO" was seen' ':' --until NO
+ends "isa-debug-exit before --until's text gives its status" 33 '' '.' --until NO
+ends "--until sees -serial null" 0 '' '' --until ready -serial null --timeout 20
+ends "--until sees a file" 0 '' '' --until ready -serial "file:$scratch/log" --timeout 20
+# A dead reader of the output must not end nor hang the guest.
+printf 'abc.' | timeout 30 "${guest[@]}" -serial stdio 2>"$scratch/err" | true
+report $([ "${PIPESTATUS[1]}" = 33 ]; echo $?) "output without a reader"
+
+# ---- a hundred at once ----
+mkdir "$scratch/tmp" "$scratch/many"
+before=$(ls /dev/shm 2>/dev/null)
+for ((i = 0; i < 100; i++)); do
+    (
+        cd "$scratch/many" || exit 1
+        printf 'go.' | TMPDIR=$scratch/tmp timeout 120 "$OLDPWD/${guest[0]}" -kernel "$OLDPWD/${guest[2]}" "${guest[@]:3}" \
+            -serial stdio -serial "unix:$scratch/many/s$i,server,nowait" -m 64 >"$scratch/out.$i" 2>&1
+        echo $? >"$scratch/status.$i"
+    ) &
+done
+wait
+good=0
+for ((i = 0; i < 100; i++)); do
+    [ "$(cat "$scratch/status.$i")" = 33 ] && grep -q GO "$scratch/out.$i" && good=$((good + 1))
+done
+echo "$good of 100"
+report $([ $good = 100 ]; echo $?) "100 runs at once end alike"
+left=$(ls -A "$scratch/tmp" "$scratch/many" | grep -v ':$')
+[ "$before" = "$(ls /dev/shm 2>/dev/null)" ] || left="$left shm"
+for exe in /proc/[0-9]*/exe; do
+    [ "$(readlink "$exe" 2>/dev/null)" != "$(readlink -f "$CALQUE")" ] ||
+        ! tr '\0' ' ' <"${exe%exe}cmdline" | grep -qF "$scratch" || left="$left ${exe%/exe}"
+done
+echo "left: $left"
+report $([ -z "${left//[$' \n']/}" ]; echo $?) "they leave nothing behind"
+echo "1..$n"

@@ -1,0 +1,755 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Makes random cases from the rows of the instruction table. */
+#include "tests/diff/gen.h"
+
+#include <cpuid.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/x86/cpuid.h"
+
+uint64_t rng_next(struct rng *r)
+{
+    uint64_t z = r->s += 0x9e3779b97f4a7c15ull;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+static unsigned below(struct rng *r, unsigned n)
+{
+    return (unsigned)((rng_next(r) >> 32) * n >> 32);
+}
+
+static bool one_in(struct rng *r, unsigned n)
+{
+    return below(r, n) == 0;
+}
+
+/* ---- which rows ---- */
+
+enum { EAX_, EBX_, ECX_, EDX_ };
+#define EAX EAX_
+#define EBX EBX_
+#define ECX ECX_
+#define EDX EDX_
+
+bool host_has_feature(unsigned feature)
+{
+#define FEATURE(name, leaf, subleaf, reg, bit, text) [F_##name] = {leaf, subleaf, reg, bit},
+    static const struct {
+        uint32_t leaf, subleaf;
+        uint8_t reg, bit;
+    } where[NUM_FEATURES] = {
+#include "cpu/x86/cpuid_features.def"
+    };
+#undef FEATURE
+    uint32_t out[4];
+    if (feature == F_NONE)
+        return true;
+    if (!__get_cpuid_count(where[feature].leaf, where[feature].subleaf, &out[0], &out[1], &out[2],
+                           &out[3]))
+        return false;
+    return out[where[feature].reg] >> where[feature].bit & 1;
+}
+
+/* Operations that are not compared, and why. */
+static const struct {
+    uint16_t operation;
+    const char *reason;
+} excluded[] = {
+    {OPN_pop_seg, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_mov_to_seg, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_lss, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_lfs, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_lgs, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_verr, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_verw, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_lar, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_lsl, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_jmp_far_ind, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_call_far_ind, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_retf, "selectors depend on the host kernel's descriptor tables"},
+};
+
+/* Why a row is not tried; NULL if it is. */
+static const char *row_reason(const struct encoding *e, const struct cpu_model *model)
+{
+    const struct operation_info *o = &operations[e->operation];
+    if (e->match & M_N64)
+        return "not in 64-bit mode";
+    if (e->match & M_A16)
+        return "16-bit addresses are not in 64-bit mode";
+    if (e->map >= MAP_V0F)
+        return "VEX encodings are not generated yet";
+    if (o->props & P_PRIV)
+        return "privileged";
+    if (o->props & P_NOTEST)
+        return "its result or effect belongs to the host's system (P_NOTEST)";
+    if (o->props & P_IO)
+        return "port I/O or IOPL-sensitive";
+    if (!host_has_feature(o->cpuid))
+        return "the host's processor does not have it";
+    if (o->cpuid != F_NONE && !model_has(model, o->cpuid))
+        return "Calque does not offer the feature yet";
+    for (size_t k = 0; k < sizeof(excluded) / sizeof(excluded[0]); k++)
+        if (excluded[k].operation == e->operation)
+            return excluded[k].reason;
+    return NULL;
+}
+
+bool gen_init(struct gen *g, uint64_t seed, const char *only)
+{
+    struct cpu_model model;
+    if (!cpu_model_parse(&model, "max", NULL))
+        return false;
+    g->seed = seed;
+    g->nrows = 0;
+    g->rows = calloc(num_encodings, sizeof(*g->rows));
+    g->reason = calloc(num_encodings, sizeof(*g->reason));
+    if (!g->rows || !g->reason)
+        return false;
+    for (unsigned k = 0; k < num_encodings; k++) {
+        const char *name = operations[encodings[k].operation].name;
+        g->reason[k] = row_reason(&encodings[k], &model);
+        if (!g->reason[k] && only && strcmp(only, name))
+            g->reason[k] = "not asked for (--only)";
+        if (!g->reason[k])
+            g->rows[g->nrows++] = k;
+    }
+    return true;
+}
+
+void gen_free(struct gen *g)
+{
+    free(g->rows);
+    free(g->reason);
+}
+
+/* ---- values ---- */
+
+/* A number likely to meet a border of something. */
+static uint64_t interesting(struct rng *r)
+{
+    static const uint64_t values[] = {
+        0,
+        1,
+        2,
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        INT64_MAX,
+        (uint64_t)INT64_MIN,
+        UINT64_MAX,
+        0x100,
+        0x10000,
+        1ull << 32,
+        0x1f,
+        0x20,
+        0x3f,
+        0x40,
+        0x0f,
+        0x99,
+        0x5555555555555555ull,
+    };
+    uint64_t v = values[below(r, sizeof(values) / sizeof(values[0]))];
+    switch (below(r, 4)) {
+    case 0:
+        return -v;
+    case 1:
+        return v + below(r, 5) - 2;
+    default:
+        return v;
+    }
+}
+
+static uint64_t any_value(struct rng *r)
+{
+    switch (below(r, 8)) {
+    case 0:
+    case 1:
+        return interesting(r);
+    case 2:
+        return (uint32_t)rng_next(r);
+    case 3:
+        return (uint64_t)(int64_t)(int8_t)rng_next(r);
+    case 4:
+        return rng_next(r) >> below(r, 64);
+    default:
+        return rng_next(r);
+    }
+}
+
+/* An address in or near the data area. */
+static uint64_t data_address(struct rng *r)
+{
+    const uint64_t end = DIFF_DATA + DIFF_RW, ro_end = end + DIFF_RO;
+    unsigned k = below(r, 64);
+    if (k < 26)
+        return DIFF_DATA + 512 + (below(r, DIFF_RW - 1024) & ~15u);
+    if (k < 46)
+        return DIFF_DATA + 512 + below(r, DIFF_RW - 1024);
+    if (k < 52)
+        return DIFF_DATA + 4096 - 16 + below(r, 24); /* between two good pages */
+    if (k < 55)
+        return end - 16 + below(r, 24); /* the second page is read-only */
+    if (k < 58)
+        return end + below(r, DIFF_RO);
+    if (k < 60)
+        return ro_end - 16 + below(r, 24); /* the second page is missing */
+    if (k < 62)
+        return DIFF_DATA - 16 + below(r, 24); /* the first page is missing */
+    return DIFF_DATA - 64 - below(r, 2000);
+}
+
+/* A floating-point number of 4, 8 or 10 bytes, often a special one. */
+static void put_float(struct rng *r, uint8_t *p, unsigned size)
+{
+    uint64_t m = one_in(r, 3) ? rng_next(r) & rng_next(r) << 40 : rng_next(r);
+    bool sign = one_in(r, 2);
+    unsigned kind = below(r, 16), ebits = size == 4 ? 8 : size == 8 ? 11 : 15;
+    unsigned emax = (1u << ebits) - 1, exp;
+    switch (kind) {
+    case 0: /* zero */
+        m = exp = 0;
+        break;
+    case 1: /* denormal */
+        exp = 0;
+        break;
+    case 2: /* infinity */
+        exp = emax, m = 0;
+        break;
+    case 3: /* NaN */
+        exp = emax;
+        break;
+    case 4: /* an integer */
+        exp = emax / 2 + below(r, 20), m &= ~0ull << 44;
+        break;
+    case 5:
+        exp = below(r, emax);
+        break;
+    default:
+        exp = emax / 2 - 35 + below(r, 70);
+        break;
+    }
+    if (size == 4) {
+        st_le32(p, (uint32_t)sign << 31 | exp << 23 | (uint32_t)(m >> 41));
+    } else if (size == 8) {
+        st_le64(p, (uint64_t)sign << 63 | (uint64_t)exp << 52 | m >> 12);
+    } else {
+        /* The integer bit is explicit; now and then an unsupported encoding. */
+        uint64_t j = exp ? 1ull << 63 : 0;
+        st_le64(p, one_in(r, 24) ? rng_next(r) : j | (kind == 0 ? 0 : m >> 1));
+        st_le16(p + 8, (uint16_t)(sign << 15 | exp));
+    }
+}
+
+static void fill_pool(struct rng *r, uint8_t *p, unsigned len, unsigned flavour)
+{
+    for (unsigned k = 0; k < len; k += 8) {
+        switch (flavour % 8) {
+        case 0:
+        case 1:
+            st_le64(p + k, any_value(r));
+            break;
+        case 2:
+            put_float(r, p + k, 4);
+            put_float(r, p + k + 4, 4);
+            break;
+        case 3:
+            put_float(r, p + k, 8);
+            break;
+        case 4: /* 80-bit numbers, 16 bytes apart */
+            if (k & 8) {
+                st_le64(p + k, 0);
+                put_float(r, p + k - 8, 10);
+            }
+            break;
+        case 5:
+            st_le64(p + k, rng_next(r) & 0x0101010101010101ull);
+            break;
+        case 6: /* packed decimal now and then */
+            for (unsigned j = 0; j < 8; j++)
+                p[k + j] = (uint8_t)(below(r, 10) << 4 | below(r, 10));
+            break;
+        default:
+            st_le64(p + k, rng_next(r));
+            break;
+        }
+    }
+}
+
+void gen_pools(const struct gen *g, struct diff_shared *s)
+{
+    struct rng r = {g->seed ^ 0x706f6f6c73ull};
+    for (unsigned k = 0; k < DIFF_POOLS; k++)
+        fill_pool(&r, s->pools[k], DIFF_RW, k);
+    for (unsigned k = 0; k < DIFF_RO; k += 512)
+        fill_pool(&r, s->readonly + k, 512, k / 512);
+}
+
+/* FXSAVE image: control words, x87 and XMM registers (SDM vol. 1 10.5.1). */
+static void random_fx(struct rng *r, uint8_t *fx)
+{
+    uint16_t fcw = 0x037f, fsw = (uint16_t)(below(r, 8) << 11);
+    uint32_t mxcsr = 0x1f80;
+    uint8_t ftw = one_in(r, 3) ? 0xff : one_in(r, 2) ? 0 : (uint8_t)rng_next(r);
+    memset(fx, 0, 512);
+    if (one_in(r, 2))
+        fcw = (uint16_t)((rng_next(r) & 0x0f00) | 0x7f);
+    if (one_in(r, 8))
+        fcw &= (uint16_t)(0xffc0 | rng_next(r));
+    if (one_in(r, 2))
+        fsw |= rng_next(r) & 0x4700;
+    if (one_in(r, 4))
+        mxcsr = (uint32_t)(rng_next(r) & 0xffff) | 0x1f80;
+    if (one_in(r, 16))
+        mxcsr = (uint32_t)(rng_next(r) & 0xffff);
+    st_le16(fx, fcw);
+    st_le16(fx + 2, fsw);
+    fx[4] = ftw;
+    st_le32(fx + 24, mxcsr);
+    for (unsigned k = 0; k < 8; k++) {
+        put_float(r, fx + 32 + 16 * k, 10);
+        if (one_in(r, 6)) { /* an MMX value */
+            st_le64(fx + 32 + 16 * k, any_value(r));
+            st_le16(fx + 40 + 16 * k, 0xffff);
+        }
+    }
+    for (unsigned k = 0; k < 16; k++)
+        fill_pool(r, fx + 160 + 16 * k, 16, below(r, 8));
+}
+
+static void random_state(struct rng *r, struct diff_state *s)
+{
+    for (unsigned k = 0; k < 16; k++)
+        s->gpr[k] = one_in(r, 6) ? data_address(r) : any_value(r);
+    s->gpr[R_RSP] =
+        one_in(r, 4) ? data_address(r) : DIFF_DATA + 1024 + (below(r, DIFF_RW - 2048) & ~7u);
+    s->gpr[R_RBP] = one_in(r, 2) ? data_address(r) : s->gpr[R_RBP];
+    s->rflags = 0x202 | (rng_next(r) & 0x8d5) | (one_in(r, 4) ? 0x400 : 0);
+    random_fx(r, s->fx);
+}
+
+/* ---- bytes ---- */
+
+struct builder {
+    uint8_t b[32];
+    unsigned n;
+    unsigned disp_at, disp_size; /* where the displacement is; size 0: none */
+    unsigned imm_at;
+    bool rip_relative, has_modrm;
+    unsigned osize, asize;
+    uint8_t prefix;
+};
+
+static unsigned method_of(unsigned operand)
+{
+    return operand >> 4;
+}
+
+static bool has_modrm(const struct encoding *e)
+{
+    if (e->match & (M_MODR | M_MODM | M_REG_ | M_RM_ | M_MODRM))
+        return true;
+    for (unsigned k = 0; k < 4; k++) {
+        switch (method_of(e->opnd[k])) {
+        case AM_E:
+        case AM_G:
+        case AM_M:
+        case AM_R:
+        case AM_S:
+        case AM_C:
+        case AM_D:
+        case AM_V:
+        case AM_W:
+        case AM_U:
+        case AM_P:
+        case AM_Q:
+        case AM_N:
+        case AM_STI:
+            return true;
+        default:
+            break;
+        }
+    }
+    return false;
+}
+
+static void put(struct builder *b, unsigned byte)
+{
+    b->b[b->n++] = (uint8_t)byte;
+}
+
+static void put_value(struct builder *b, uint64_t v, unsigned size)
+{
+    for (unsigned k = 0; k < size; k++)
+        put(b, (uint8_t)(v >> 8 * k));
+}
+
+/* Legacy prefixes in random order. */
+static void put_prefixes(struct builder *b, struct rng *r, const struct encoding *e)
+{
+    const struct operation_info *o = &operations[e->operation];
+    static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x64, 0x65};
+    unsigned pfx = e->match & M_PFX_MASK, want = 0;
+    uint8_t list[8];
+    unsigned n = 0;
+    if (pfx == M_66 || (e->match & M_O16))
+        want |= PFX_66;
+    /* AMD takes 66 with a near branch as a 16-bit branch, Intel ignores it (SDM vol. 2A, JMP; APM
+     * vol. 3, JMP near): not compared. */
+    else if (pfx != M_NP && !(o->props & P_F64) && !(e->match & (M_O32 | M_O64)) && one_in(r, 4))
+        want |= PFX_66;
+    if (pfx == M_F3)
+        want |= PFX_F3;
+    if (pfx == M_F2)
+        want |= PFX_F2;
+    if (o->props & P_REP)
+        want |= one_in(r, 2) ? 0 : one_in(r, 2) ? PFX_F3 : PFX_F2;
+    if (!(e->match & M_A64) && ((e->match & M_A32) || one_in(r, 10)))
+        want |= PFX_67;
+    if (one_in(r, 10))
+        want |= PFX_SEG;
+    if ((o->props & P_LOCK) && one_in(r, 5))
+        want |= PFX_LOCK;
+    if (want & PFX_66)
+        list[n++] = 0x66;
+    if (want & PFX_67)
+        list[n++] = 0x67;
+    if (want & PFX_LOCK)
+        list[n++] = 0xf0;
+    if (want & PFX_SEG)
+        list[n++] = segments[below(r, sizeof(segments))];
+    if (want & PFX_F3)
+        list[n++] = 0xf3;
+    if (want & PFX_F2)
+        list[n++] = 0xf2;
+    for (unsigned k = n; k > 1; k--) {
+        unsigned j = below(r, k);
+        uint8_t t = list[j];
+        list[j] = list[k - 1];
+        list[k - 1] = t;
+    }
+    for (unsigned k = 0; k < n; k++)
+        put(b, list[k]);
+    b->prefix = (uint8_t)want;
+}
+
+static void put_rex(struct builder *b, struct rng *r, const struct encoding *e)
+{
+    unsigned rex = 0;
+    if (one_in(r, 2))
+        rex = 0x40 | (unsigned)(rng_next(r) & 15);
+    if (e->match & M_W1 || e->match & M_O64)
+        rex |= 0x48;
+    if ((e->match & (M_W0 | M_O32 | M_O16)))
+        rex &= ~8u;
+    if (e->match & M_NREXB)
+        rex &= ~1u;
+    if (rex) {
+        put(b, rex);
+        b->prefix |= PFX_REX;
+    }
+    b->osize = rex & 8 ? 8 : b->prefix & PFX_66 ? 2 : 4;
+    b->asize = b->prefix & PFX_67 ? 4 : 8;
+}
+
+static void put_modrm(struct builder *b, struct rng *r, const struct encoding *e)
+{
+    bool memory = one_in(r, 2), reg_only = e->match & M_MODR, mem_only = e->match & M_MODM;
+    unsigned mod, reg = below(r, 8), rm = below(r, 8);
+    for (unsigned k = 0; k < 4; k++) {
+        unsigned am = method_of(e->opnd[k]);
+        reg_only |= am == AM_R || am == AM_U || am == AM_N || am == AM_STI;
+        mem_only |= am == AM_M;
+    }
+    memory = mem_only || (memory && !reg_only);
+    if (e->match & M_REG_)
+        reg = e->match >> 8 & 7;
+    if (e->match & M_RM_)
+        rm = e->match >> 12 & 7;
+    mod = memory ? below(r, 3) : 3;
+    put(b, mod << 6 | reg << 3 | rm);
+    if (!memory)
+        return;
+    unsigned base = rm;
+    if (rm == 4) {
+        unsigned sib = (unsigned)(rng_next(r) & 0xff);
+        put(b, sib);
+        base = sib & 7;
+    }
+    b->rip_relative = mod == 0 && rm == 5;
+    b->disp_size = mod == 1 ? 1 : mod == 2 || (mod == 0 && base == 5) ? 4 : 0;
+    b->disp_at = b->n;
+    put_value(b, b->disp_size == 4 && one_in(r, 2) ? rng_next(r) & 0xffff : rng_next(r),
+              b->disp_size);
+}
+
+static unsigned imm_size(const struct builder *b, unsigned operand, bool d64)
+{
+    unsigned w = operand & 15;
+    switch (method_of(operand)) {
+    case AM_I:
+    case AM_IS:
+    case AM_J:
+        if (method_of(operand) == AM_J && w == W_z)
+            return 4;
+        if (w == W_b)
+            return 1;
+        if (w == W_w)
+            return 2;
+        if (w == W_v && !d64)
+            return b->osize;
+        return b->osize == 2 ? 2 : 4;
+    case AM_O:
+        return b->asize;
+    case AM_L:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* Writes one row's bytes at b. */
+static void build(struct builder *b, struct rng *r, const struct encoding *e)
+{
+    const struct operation_info *o = &operations[e->operation];
+    *b = (struct builder){0};
+    put_prefixes(b, r, e);
+    put_rex(b, r, e);
+    if (e->map != MAP_1)
+        put(b, 0x0f);
+    if (e->map == MAP_0F38)
+        put(b, 0x38);
+    if (e->map == MAP_0F3A)
+        put(b, 0x3a);
+    put(b, e->opcode);
+    if (has_modrm(e))
+        put_modrm(b, r, e);
+    b->imm_at = b->n;
+    for (unsigned k = 0; k < 4; k++) {
+        unsigned size = imm_size(b, e->opnd[k], o->props & P_D64);
+        put_value(b, any_value(r), size);
+    }
+}
+
+/* ---- registers and memory that suit the instruction ---- */
+
+struct assembly {
+    struct diff_case *c;
+    struct rng *r;
+    unsigned at;   /* offset of the instruction in the slot */
+    uint64_t sled; /* an address behind the code */
+    bool last;
+};
+
+static void add_patch(struct diff_case *c, uint64_t addr, uint64_t value, unsigned len)
+{
+    uint64_t off = addr - DIFF_DATA;
+    if (off > DIFF_RW - len || c->npatches == 4)
+        return;
+    struct diff_patch *p = &c->patches[c->npatches++];
+    p->off = (uint16_t)off;
+    p->len = (uint16_t)len;
+    st_le64(p->bytes, value);
+}
+
+static uint64_t segment_base(const struct insn *i)
+{
+    return !(i->flags & INSN_MEM) ? 0
+           : i->seg == SEG_FS     ? DIFF_FSBASE
+           : i->seg == SEG_GS     ? DIFF_GSBASE
+                                  : 0;
+}
+
+/* Solves base + (index << scale) + disp = want for the registers, or patches the displacement.
+ * Returns the address that came out. */
+static uint64_t aim(struct assembly *a, const struct builder *b, const struct insn *i,
+                    uint64_t target)
+{
+    struct diff_case *c = a->c;
+    uint64_t *gpr = c->in.gpr, want = target - segment_base(i);
+    uint8_t *disp = c->code + a->at + b->disp_at;
+    if (i->base == REG_RIP) {
+        st_le32(disp, (uint32_t)(want - (c->slot + a->at + i->len)));
+        return target;
+    }
+    uint64_t d = b->disp_size == 4   ? (uint64_t)(int32_t)ld_le32(disp)
+                 : b->disp_size == 1 ? (uint64_t)(int8_t)*disp
+                                     : 0;
+    if (i->base == REG_ZERO && i->index == REG_ZERO) {
+        if (b->disp_size == 4)
+            st_le32(disp, (uint32_t)want);
+        return target;
+    }
+    if (i->base == REG_ZERO) {
+        gpr[i->index] = (want - d) >> i->scale;
+        return target - ((want - d) & ((1u << i->scale) - 1));
+    }
+    if (i->index == REG_ZERO) {
+        gpr[i->base] = want - d;
+        return target;
+    }
+    if (i->base == i->index) {
+        gpr[i->base] = (want - d) / (1 + (1u << i->scale));
+        return target - (want - d) % (1 + (1u << i->scale));
+    }
+    if (!one_in(a->r, 3))
+        gpr[i->index] = (uint64_t)(int64_t)(int16_t)rng_next(a->r);
+    gpr[i->base] = want - d - (gpr[i->index] << i->scale);
+    return target;
+}
+
+/* An address behind the code, filled with INT3. */
+static uint64_t sled_address(struct assembly *a, unsigned len)
+{
+    unsigned end = a->at + len;
+    return a->c->slot + end + below(a->r, DIFF_SLOT - 2 - end);
+}
+
+static void suit_branch(struct assembly *a, const struct builder *b, const struct insn *i,
+                        const struct encoding *e, uint64_t mem)
+{
+    struct diff_case *c = a->c;
+    uint64_t target = sled_address(a, i->len);
+    unsigned am = method_of(e->opnd[0]);
+    if (am == AM_J) {
+        uint64_t rel = target - (c->slot + a->at + i->len);
+        if (i->len - b->imm_at == 1)
+            c->code[a->at + b->imm_at] = (uint8_t)(rel & 0x7f);
+        else
+            st_le32(c->code + a->at + b->imm_at, (uint32_t)rel);
+    } else if (e->operation == OPN_ret) {
+        add_patch(c, c->in.gpr[R_RSP], target, 8);
+    } else if (e->operation == OPN_jmp_ind || e->operation == OPN_call_ind) {
+        if (i->flags & INSN_MEM)
+            add_patch(c, mem, target, 8);
+        else
+            c->in.gpr[i->reg & 15] = target;
+    }
+}
+
+/* Makes RSI, RDI and RCX sensible for the string instructions. */
+static void suit_string(struct assembly *a)
+{
+    struct rng *r = a->r;
+    uint64_t *gpr = a->c->in.gpr;
+    if (!one_in(r, 16))
+        gpr[R_RSI] = data_address(r);
+    if (!one_in(r, 16))
+        gpr[R_RDI] = data_address(r);
+    if (!one_in(r, 32))
+        gpr[R_RCX] = below(r, one_in(r, 8) ? 3000 : 20);
+}
+
+/* Adjusts registers, memory and displacements so that most cases do something. */
+static void suit(struct assembly *a, const struct builder *b, const struct insn *i,
+                 const struct encoding *e)
+{
+    const struct operation_info *o = &operations[e->operation];
+    uint64_t *gpr = a->c->in.gpr, mem = 0;
+    struct rng *r = a->r;
+    unsigned name = e->operation;
+    if (o->props & P_REP)
+        suit_string(a);
+    if (method_of(e->opnd[0]) == AM_O || method_of(e->opnd[1]) == AM_O) {
+        if (!one_in(r, 16)) {
+            uint64_t want = data_address(r) - segment_base(i);
+            for (unsigned k = 0; k < b->asize; k++)
+                a->c->code[a->at + b->imm_at + k] = (uint8_t)(want >> 8 * k);
+        }
+        return;
+    }
+    if (name == OPN_xlat && !one_in(r, 16))
+        gpr[R_RBX] = data_address(r) - segment_base(i);
+    else if ((i->flags & INSN_MEM) && b->imm_at && has_modrm(e) &&
+             (b->rip_relative || !one_in(r, 20)))
+        mem = aim(a, b, i, data_address(r));
+    if ((name == OPN_bt || name == OPN_bts || name == OPN_btr || name == OPN_btc) &&
+        (i->flags & INSN_MEM) && method_of(e->opnd[1]) == AM_G && i->reg != i->base &&
+        i->reg != i->index && !one_in(r, 8))
+        gpr[i->reg & 15] = (uint64_t)(int64_t)((int)below(r, 8192) - 4096);
+    if ((name == OPN_div || name == OPN_idiv) && one_in(r, 2)) {
+        gpr[R_RDX] = name == OPN_idiv && one_in(r, 2) ? ~0ull : 0;
+        if (one_in(r, 2))
+            gpr[R_RAX] = (uint64_t)(int64_t)(int8_t)rng_next(r);
+    }
+    if ((name == OPN_cmpxchg || name == OPN_cmpxchg8b || name == OPN_cmpxchg16b) && mem &&
+        one_in(r, 2)) { /* let it succeed */
+        add_patch(a->c, mem, gpr[R_RAX], name == OPN_cmpxchg8b ? 4 : 8);
+        add_patch(a->c, mem + (name == OPN_cmpxchg8b ? 4 : 8), gpr[R_RDX],
+                  name == OPN_cmpxchg8b ? 4 : 8);
+    }
+    if (name == OPN_loop || name == OPN_loope || name == OPN_loopne || name == OPN_jcxz)
+        gpr[R_RCX] = one_in(r, 2) ? below(r, 3) : interesting(r);
+    suit_branch(a, b, i, e, mem);
+}
+
+/* Tries to put a random encoding of a row at a->at. */
+static bool add_insn(struct assembly *a, unsigned row, uint8_t *tainted)
+{
+    const struct encoding *e = &encodings[row], *found;
+    const struct operation_info *o = &operations[e->operation];
+    struct diff_case *c = a->c;
+    struct builder b;
+    struct insn i;
+    /* Undefined flags must not flow into results. */
+    if (o->fl_read & *tainted)
+        return false;
+    for (unsigned attempt = 0; attempt < 32; attempt++) {
+        build(&b, a->r, e);
+        if (b.n > 15 || a->at + b.n > DIFF_SLOT - 8)
+            continue;
+        if (decode_row(b.b, b.n, CODE64, &i, &found) != DECODE_OK || found != e || i.len != b.n)
+            continue;
+        memcpy(c->code + a->at, b.b, b.n);
+        suit(a, &b, &i, e);
+        struct diff_insn *di = &c->insns[c->ninsns++];
+        *di = (struct diff_insn){.row = (uint16_t)row, .op = i.op, .prefix = b.prefix};
+        di->off = (uint8_t)a->at;
+        di->len = (uint8_t)b.n;
+        a->at += b.n;
+        *tainted = (uint8_t)((*tainted & ~o->fl_write) | o->fl_undef);
+        return true;
+    }
+    return false;
+}
+
+bool gen_case(const struct gen *g, uint64_t number, struct diff_case *c)
+{
+    struct rng r = {g->seed * 0xd1342543de82ef95ull + number * 0x2545f4914f6cdd1dull};
+    rng_next(&r);
+    unsigned row = g->rows[number % g->nrows], len = one_in(&r, 3) ? 2 + below(&r, 3) : 1;
+    uint8_t tainted = 0;
+    memset(c, 0, offsetof(struct diff_case, insns));
+    c->npatches = 0;
+    c->number = number;
+    c->slot = DIFF_CODE + number % DIFF_SLOTS * DIFF_SLOT;
+    c->pool = (uint16_t)below(&r, DIFF_POOLS);
+    random_state(&r, &c->in);
+    memset(c->code, 0xcc, sizeof(c->code));
+    c->code_off = (uint8_t)below(&r, 8);
+    struct assembly a = {.c = c, .r = &r, .at = c->code_off};
+    c->in.rip = c->slot + c->code_off;
+    for (unsigned k = 1; k < len; k++) {
+        unsigned other = g->rows[below(&r, g->nrows)];
+        if (!(operations[encodings[other].operation].props & P_ENDS))
+            add_insn(&a, other, &tainted);
+    }
+    if (!add_insn(&a, row, &tainted)) {
+        /* The row itself reads a flag that is undefined by then: it goes alone. */
+        tainted = 0;
+        memset(c->code, 0xcc, sizeof(c->code));
+        c->ninsns = c->npatches = 0;
+        a.at = c->code_off;
+        return add_insn(&a, row, &tainted);
+    }
+    return true;
+}

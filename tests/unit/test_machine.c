@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Whole machines running a guest program: they repeat to the bit, and a saved machine goes on in
+ * another process's place exactly as the one it was saved from. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "machines/pc_cpus.h"
+
+struct box {
+    struct pc pc;
+    struct pc_cpus cpus;
+    struct pc_config config;
+    char kernel[512];
+};
+
+static struct box *box_new(const char *program)
+{
+    struct box *b = calloc(1, sizeof(*b));
+    struct error err = {{0}};
+    const char *build = getenv("BUILD");
+    assert_non_null(b);
+    snprintf(b->kernel, sizeof(b->kernel), "%s/guest/%s.elf", build ? build : "build/gcc", program);
+    b->config = (struct pc_config){.ram_size = 16 << 20,
+                                   .ncpus = 1,
+                                   .kernel = b->kernel,
+                                   .debugcon = {{.port = 0xe9}},
+                                   .debug_exit_port = 0xf4,
+                                   .debug_exit_size = 4,
+                                   .no_reboot = true,
+                                   .icount = true,
+                                   .icount_shift = 3,
+                                   .create_cpus = pc_cpus_create,
+                                   .create_cpus_opaque = &b->cpus};
+    assert_true(cpu_model_parse(&b->cpus.model, "max", &err));
+    if (!pc_init(&b->pc, &b->config, &err))
+        fail_msg("%s", err.text);
+    assert_true(pc_power_on(&b->pc, &err));
+    return b;
+}
+
+static void box_free(struct box *b)
+{
+    pc_destroy(&b->pc);
+    free(b);
+}
+
+static void run(struct box *b, uint64_t insns)
+{
+    machine_lock(&b->pc.m);
+    machine_cont(&b->pc.m);
+    machine_unlock(&b->pc.m);
+    machine_run_inline(&b->pc.m, insns);
+}
+
+static struct machine_digest digest(struct box *b)
+{
+    machine_lock(&b->pc.m);
+    struct machine_digest d = machine_digest(&b->pc.m);
+    machine_unlock(&b->pc.m);
+    return d;
+}
+
+static void print_line(void *opaque, const char *text)
+{
+    fprintf(opaque, "  %s\n", text);
+}
+
+/* Shows both sides of the first device that differs. */
+static void show_device(struct box *a, struct box *b)
+{
+    struct device *x = a->pc.m.devices, *y = b->pc.m.devices;
+    for (; x && y; x = x->next, y = y->next) {
+        if (state_digest_fields(x->class->fields, x, 0) ==
+            state_digest_fields(y->class->fields, y, 0))
+            continue;
+        fprintf(stderr, "%s:\n", x->id);
+        state_print_fields(x->class->fields, x, print_line, stderr);
+        state_print_fields(y->class->fields, y, print_line, stderr);
+        return;
+    }
+}
+
+static void show_cpus(struct box *a, struct box *b)
+{
+    cpu_print_registers(a->cpus.boot, print_line, stderr);
+    cpu_print_registers(b->cpus.boot, print_line, stderr);
+}
+
+static void assert_equal_boxes(struct box *a, struct box *b, unsigned step)
+{
+    struct machine_digest x = digest(a), y = digest(b);
+    if (x.cpus != y.cpus) {
+        show_cpus(a, b);
+        fail_msg("step %u: the CPUs differ", step);
+    }
+    if (x.devices != y.devices) {
+        show_device(a, b);
+        fail_msg("step %u: the devices differ", step);
+    }
+    if (x.memory != y.memory)
+        fail_msg("step %u: memory differs", step);
+}
+
+static const char *const programs[] = {"irq-32", "timers-64", "paging-64", "modes-32"};
+
+static void test_two_runs_are_equal(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < ARRAY_SIZE(programs); p++) {
+        struct box *a = box_new(programs[p]), *b = box_new(programs[p]);
+        for (unsigned step = 0; step < 20; step++) {
+            run(a, 20011);
+            run(b, 20011);
+            assert_equal_boxes(a, b, step);
+        }
+        box_free(a);
+        box_free(b);
+    }
+}
+
+/* Where a slice ends must not show. */
+static void test_slices_do_not_show(void **state)
+{
+    (void)state;
+    struct box *a = box_new("irq-64"), *b = box_new("irq-64");
+    run(a, 100000);
+    for (unsigned n = 0; n < 1000; n++)
+        run(b, 100);
+    assert_equal_boxes(a, b, 0);
+    box_free(a);
+    box_free(b);
+}
+
+static void test_saved_machine_goes_on(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < ARRAY_SIZE(programs); p++) {
+        struct box *a = box_new(programs[p]), *b = box_new(programs[p]);
+        for (unsigned step = 0; step < 8; step++) {
+            struct state_stream s = {0};
+            struct error err = {{0}};
+            run(a, 30011);
+            if (a->pc.m.run.state == RUN_ENDED)
+                break;
+            machine_lock(&a->pc.m);
+            assert_true(machine_save(&a->pc.m, &s));
+            machine_unlock(&a->pc.m);
+            machine_lock(&b->pc.m);
+            address_space_write_block(&b->pc.m.mem, 0, a->pc.m.arena.host, 16 << 20);
+            memcpy(b->pc.m.arena.host, a->pc.m.arena.host, 16 << 20);
+            if (!machine_load(&b->pc.m, &s, &err))
+                fail_msg("step %u: %s", step, err.text);
+            machine_unlock(&b->pc.m);
+            state_stream_free(&s);
+            assert_equal_boxes(a, b, step);
+            run(b, 7001);
+            run(a, 7001);
+            assert_equal_boxes(a, b, 100 + step);
+        }
+        box_free(a);
+        box_free(b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_runs_are_equal),
+        cmocka_unit_test(test_slices_do_not_show),
+        cmocka_unit_test(test_saved_machine_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
