@@ -370,6 +370,8 @@ static void pre_save(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
     cpu->eflags_image = cpu_eflags(cpu);
+    if (!cpu->exc_pending) /* one that was delivered is not state */
+        cpu->exc = (struct pending_exception){0};
 }
 
 /* A loaded state must be one a processor can be in, as far as this code relies on it. */
