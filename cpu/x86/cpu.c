@@ -172,7 +172,7 @@ void cpu_reset(struct cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
     cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
-    cpu->r[REG_RIP] = 0xfff0;
+    cpu->r[R_RIP] = 0xfff0;
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     reset_segments(cpu);
     cpu->cpl = 0;
@@ -473,7 +473,7 @@ void cpu_print_registers(const struct cpu *cpu, void (*line)(void *opaque, const
         print(&p, "%s=%016llx %s=%016llx %s=%016llx %s=%016llx", names[n], reg(cpu, n),
               names[n + 1], reg(cpu, n + 1), names[n + 2], reg(cpu, n + 2), names[n + 3],
               reg(cpu, n + 3));
-    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u", reg(cpu, REG_RIP), cpu_eflags(cpu), cpu->cpl,
+    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u", reg(cpu, R_RIP), cpu_eflags(cpu), cpu->cpl,
           cpu->v.halted);
     for (unsigned n = 0; n < 6; n++)
         print_segment(&p, segments[n], &cpu->seg[n]);

@@ -33,6 +33,9 @@ ends() {
 }
 
 ends "isa-debug-exit gives the status" 33 '' '.'
+"$CALQUE" -kernel "$BUILD/guest/strings-32.elf" -display none -d int -D "$scratch/log" -no-reboot \
+    -device isa-debug-exit,iobase=0xf4,iosize=4 --timeout 20 >"$scratch/out" 2>&1
+report $([ $? = 1 ]; echo $?) "isa-debug-exit's status 1 with -d"
 ends "power-off is 0" 0 '' ':'
 ends "a reset with -no-reboot is 0" 0 '' ';' -no-reboot
 ends "-action reboot=shutdown too" 0 '' ';' -action reboot=shutdown
