@@ -76,7 +76,7 @@ static void keep_outcome(struct diff_outcome *o, const ucontext_t *uc)
     const greg_t *g = uc->uc_mcontext.gregs;
     for (unsigned k = 0; k < 16; k++)
         o->out.gpr[k] = (uint64_t)g[greg_of[k]];
-    o->out.rip = (uint64_t)g[R_RIP];
+    o->out.rip = (uint64_t)g[REG_RIP];
     o->out.rflags = (uint64_t)g[REG_EFL];
     o->vector = (uint8_t)g[REG_TRAPNO];
     o->error = (uint32_t)g[REG_ERR];
@@ -96,7 +96,7 @@ static void load_case(const struct diff_case *c, ucontext_t *uc)
     diff_fill_memory((uint8_t *)DIFF_DATA, SHARED, c);
     for (unsigned k = 0; k < 16; k++)
         g[greg_of[k]] = (greg_t)c->in.gpr[k];
-    g[R_RIP] = (greg_t)c->in.rip;
+    g[REG_RIP] = (greg_t)c->in.rip;
     g[REG_EFL] = (greg_t)c->in.rflags;
     uint8_t *fp = (uint8_t *)uc->uc_mcontext.fpregs;
     /* Bytes 464-511 are the kernel's own description of the frame. */
