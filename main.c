@@ -367,12 +367,12 @@ static int run(struct app *app)
     if (app_open(app, &err)) {
         main_loop(app);
         status = exit_status(app);
+    } else if (!err.text[0]) {
+        status = EXIT_OK; /* -d help */
     }
     app_close(app);
     if (err.text[0])
         fprintf(stderr, "calque: %s\n", err.text);
-    else if (status == EXIT_ERROR && app->settings.log_categories)
-        status = EXIT_OK; /* -d help */
     return status;
 }
 

@@ -64,7 +64,7 @@ static void set_registers(struct cpu *cpu, const struct boot_state *b)
 
     for (unsigned i = 0; i < 8; i++)
         cpu->r[i] = values[i];
-    cpu->r[REG_RIP] = b->rip;
+    cpu->r[R_RIP] = b->rip;
     cpu_set_eflags(cpu, EFLAGS_FIXED);
 }
 

@@ -183,7 +183,7 @@ static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
  * the instruction must start its own block, or is refused). */
 static bool fold_rip(struct insn *i)
 {
-    if (!(i->flags & INSN_MEM) || i->base != REG_RIP)
+    if (!(i->flags & INSN_MEM) || i->base != R_RIP)
         return true;
     return !__builtin_add_overflow(i->disp, (int32_t)(i->off + i->len), &i->disp);
 }
@@ -191,7 +191,7 @@ static bool fold_rip(struct insn *i)
 static void log_block(struct cpu *cpu, const struct block *b, const uint8_t *bytes)
 {
     if (log_on(&cpu->v.m->log, LOG_IN_ASM))
-        disas_log(&cpu->v.m->log, LOG_IN_ASM, cpu->r[REG_RIP], bytes, b->nbytes, cpu->code_mode);
+        disas_log(&cpu->v.m->log, LOG_IN_ASM, cpu->r[R_RIP], bytes, b->nbytes, cpu->code_mode);
 }
 
 /* One instruction that crosses the page end, or comes from a device: decoded each time. */
@@ -277,7 +277,7 @@ static int fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena)
 const struct block *block_find(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
-    uint64_t rip = cpu->r[REG_RIP], page;
+    uint64_t rip = cpu->r[R_RIP], page;
     uint64_t lin = cpu->code_mode == CODE64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
     cpu->insn = NULL; /* nothing is running: a fault is the fetch's */
     if (unlikely(fetch_page(cpu, lin, &page)))

@@ -172,7 +172,7 @@ void cpu_reset(struct cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
     cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
-    cpu->r[REG_RIP] = 0xfff0;
+    cpu->r[R_RIP] = 0xfff0;
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     reset_segments(cpu);
     cpu->cpl = 0;
@@ -199,10 +199,23 @@ void cpu_reset(struct cpu *cpu)
 
 /* ---- vcpu ---- */
 
+static void log_register_line(void *opaque, const char *text)
+{
+    log_line(opaque, LOG_CPU_RESET, "%s", text);
+}
+
+/* A reset of the machine; the state before it is what people look for in the log. */
 static void vcpu_reset(struct vcpu *v)
 {
-    cpu_reset(cpu_of(v));
+    struct cpu *cpu = cpu_of(v);
+    struct log *log = &v->m->log;
+    if (log_on(log, LOG_CPU_RESET)) {
+        log_line(log, LOG_CPU_RESET, "CPU %u is reset; its state was", v->index);
+        cpu_print_registers(cpu, log_register_line, log);
+    }
+    cpu_reset(cpu);
 }
+
 
 static bool has_work(const struct vcpu *v)
 {
@@ -357,6 +370,8 @@ static void pre_save(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
     cpu->eflags_image = cpu_eflags(cpu);
+    if (!cpu->exc_pending) /* one that was delivered is not state */
+        cpu->exc = (struct pending_exception){0};
 }
 
 /* A loaded state must be one a processor can be in, as far as this code relies on it. */
@@ -458,7 +473,7 @@ void cpu_print_registers(const struct cpu *cpu, void (*line)(void *opaque, const
         print(&p, "%s=%016llx %s=%016llx %s=%016llx %s=%016llx", names[n], reg(cpu, n),
               names[n + 1], reg(cpu, n + 1), names[n + 2], reg(cpu, n + 2), names[n + 3],
               reg(cpu, n + 3));
-    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u", reg(cpu, REG_RIP), cpu_eflags(cpu), cpu->cpl,
+    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u", reg(cpu, R_RIP), cpu_eflags(cpu), cpu->cpl,
           cpu->v.halted);
     for (unsigned n = 0; n < 6; n++)
         print_segment(&p, segments[n], &cpu->seg[n]);

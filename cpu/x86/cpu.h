@@ -14,8 +14,8 @@
 
 /* Architectural state of one processor and what its engines share.
  *
- * While a block runs, r[REG_RIP] is the linear-free address (RIP) of the block's first byte and an
- * instruction's own RIP is r[REG_RIP] + off. Outside, r[REG_RIP] is the architectural RIP.
+ * While a block runs, r[R_RIP] is the linear-free address (RIP) of the block's first byte and an
+ * instruction's own RIP is r[R_RIP] + off. Outside, r[R_RIP] is the architectural RIP.
  *
  * Arithmetic flags are kept lazily inside the interpreter as (cc_res, cc_aux), see flags.h; the
  * other bits of EFLAGS are in `eflags`. cpu_eflags() is the architectural image. */
@@ -132,8 +132,8 @@ struct pending_exception {
 /* What an operation says to whoever called it. */
 enum op_result {
     OP_OK = 0,
-    OP_BRANCH, /* r[REG_RIP] is the target; mode unchanged */
-    OP_LEAVE,  /* done, r[REG_RIP] is the next instruction; look at mode and interrupts again */
+    OP_BRANCH, /* r[R_RIP] is the target; mode unchanged */
+    OP_LEAVE,  /* done, r[R_RIP] is the next instruction; look at mode and interrupts again */
     OP_FAULT,  /* not done; cpu->exc is to be delivered at this instruction */
     OP_AGAIN,  /* REP: an iteration is done, registers are updated, RIP stays */
     OP_HALT,   /* as OP_LEAVE, and wait for an interrupt */
@@ -304,11 +304,11 @@ static inline uint64_t cpu_ip_mask(const struct cpu *cpu)
 }
 static inline uint64_t insn_rip(const struct cpu *cpu, const struct insn *i)
 {
-    return (cpu->r[REG_RIP] + i->off) & cpu_ip_mask(cpu);
+    return (cpu->r[R_RIP] + i->off) & cpu_ip_mask(cpu);
 }
 static inline uint64_t insn_next_rip(const struct cpu *cpu, const struct insn *i)
 {
-    return (cpu->r[REG_RIP] + i->off + i->len) & cpu_ip_mask(cpu);
+    return (cpu->r[R_RIP] + i->off + i->len) & cpu_ip_mask(cpu);
 }
 static inline bool is_canonical(uint64_t a)
 {
@@ -338,10 +338,10 @@ static inline int raise_gp(struct cpu *cpu, uint32_t error_code)
 {
     return raise_error(cpu, EXC_GP, error_code);
 }
-/* Delivers cpu->exc with r[REG_RIP] as the saved RIP; escalates to #DF. False: triple fault. */
+/* Delivers cpu->exc with r[R_RIP] as the saved RIP; escalates to #DF. False: triple fault. */
 bool exception_deliver(struct cpu *cpu);
 enum int_kind { INT_EXTERNAL, INT_SOFTWARE, INT3_INTO, INT1, INT_EXCEPTION };
-/* One delivery through IVT or IDT (SDM vol. 3A 6.12, 6.14). Saves r[REG_RIP]. Returns OP_LEAVE, or
+/* One delivery through IVT or IDT (SDM vol. 3A 6.12, 6.14). Saves r[R_RIP]. Returns OP_LEAVE, or
  * OP_FAULT with cpu->exc set and state unchanged. */
 int interrupt_deliver(struct cpu *cpu, unsigned vector, enum int_kind kind, bool has_error,
                       uint32_t error);

@@ -36,7 +36,7 @@ void debug_derive(struct cpu *cpu)
 
 unsigned debug_code_hits(const struct cpu *cpu)
 {
-    uint64_t rip = cpu->r[REG_RIP];
+    uint64_t rip = cpu->r[R_RIP];
     uint64_t lin = cpu->code_mode == CODE64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
     unsigned hits = 0;
 

@@ -18,7 +18,7 @@
 
 /* Computes cpu->bp_* from DR7 and CR4.DE. For cpu_mode_changed(). */
 void debug_derive(struct cpu *cpu);
-/* DR6 bits of the instruction breakpoints at the linear address of r[REG_RIP]. */
+/* DR6 bits of the instruction breakpoints at the linear address of r[R_RIP]. */
 unsigned debug_code_hits(const struct cpu *cpu);
 /* Notes which data breakpoints a data access hits. */
 void debug_note_data(struct cpu *cpu, uint64_t lin, unsigned size, bool write);

@@ -149,13 +149,13 @@ static void take_address16(struct decoder *d, struct insn *i)
 {
     static const uint8_t base[8] = {R_RBX, R_RBX, R_RBP, R_RBP, R_RSI, R_RDI, R_RBP, R_RBX};
     static const uint8_t index[8] = {R_RSI,    R_RDI,    R_RSI,    R_RDI,
-                                     REG_ZERO, REG_ZERO, REG_ZERO, REG_ZERO};
+                                     R_ZERO, R_ZERO, R_ZERO, R_ZERO};
     unsigned rm = d->rm & 7;
     i->base = base[rm];
     i->index = index[rm];
     i->seg = i->base == R_RBP ? SEG_SS : SEG_DS;
     if (d->mod == 0 && rm == 6) {
-        i->base = REG_ZERO;
+        i->base = R_ZERO;
         i->seg = SEG_DS;
         i->disp = (int32_t)take_signed(d, 2);
     } else if (d->mod == 1) {
@@ -175,7 +175,7 @@ static void take_address(struct decoder *d, struct insn *i)
         uint8_t sib = (uint8_t)take(d, 1);
         uint8_t index = (uint8_t)((sib >> 3 & 7) | (d->rex & 2) << 2);
         i->scale = sib >> 6;
-        i->index = index == R_RSP ? REG_ZERO : index;
+        i->index = index == R_RSP ? R_ZERO : index;
         i->base = (uint8_t)((sib & 7) | (d->rex & 1) << 3);
         no_base = (sib & 7) == 5 && d->mod == 0;
     } else if (rm == 5 && d->mod == 0) {
@@ -183,7 +183,7 @@ static void take_address(struct decoder *d, struct insn *i)
     }
     i->seg = !no_base && (i->base == R_RSP || i->base == R_RBP) ? SEG_SS : SEG_DS;
     if (no_base) {
-        i->base = d->mode == CODE64 && rm == 5 ? REG_RIP : REG_ZERO;
+        i->base = d->mode == CODE64 && rm == 5 ? R_RIP : R_ZERO;
         i->disp = (int32_t)take_signed(d, 4);
     } else if (d->mod == 1) {
         i->disp = (int32_t)take_signed(d, 1);
@@ -396,7 +396,7 @@ static enum operand_place take_operand(struct decoder *d, struct insn *i, unsign
         *r = 0;
         return opnd == O_CL ? PLACE_CL : PLACE_REG;
     case AM_O:
-        i->base = i->index = REG_ZERO;
+        i->base = i->index = R_ZERO;
         i->seg = SEG_DS;
         if (d->asize == 8)
             i->imm = take(d, 8);
@@ -586,7 +586,7 @@ enum decode_result decode_row(const uint8_t *bytes, size_t n, enum code_mode mod
 {
     struct decoder d = {.bytes = bytes, .n = n < MAX_LEN ? n : MAX_LEN, .mode = mode, .seg = -1};
     enum decode_result result = DECODE_INVALID;
-    *i = (struct insn){.seg = SEG_DS, .base = REG_ZERO, .index = REG_ZERO};
+    *i = (struct insn){.seg = SEG_DS, .base = R_ZERO, .index = R_ZERO};
     *row = NULL;
     take_opcode(&d);
     set_sizes(&d);
@@ -601,7 +601,7 @@ enum decode_result decode_row(const uint8_t *bytes, size_t n, enum code_mode mod
     if (!e || !(e = find_row(&d, e)))
         return DECODE_INVALID;
     if (d.has_modrm && d.mod == 3)
-        i->base = REG_ZERO;
+        i->base = R_ZERO;
     result = finish(&d, e, i);
     if (result == DECODE_MORE)
         return n >= MAX_LEN ? DECODE_TOO_LONG : DECODE_MORE;

@@ -102,13 +102,13 @@ static int deliver_real(struct cpu *cpu, unsigned vector)
         return OP_FAULT;
     frame_push(&f, cpu_eflags(cpu));
     frame_push(&f, cpu->seg[SEG_CS].sel);
-    frame_push(&f, cpu->r[REG_RIP]);
+    frame_push(&f, cpu->r[R_RIP]);
     if (frame_fits(cpu, &cpu->seg[SEG_SS], &f, 0) || frame_write(cpu, &f))
         return OP_FAULT;
     cpu->r[R_RSP] = frame_sp(&f, f.n);
     cpu->eflags &= ~(EFLAGS_IF | EFLAGS_TF | EFLAGS_AC | EFLAGS_RF);
     segment_set_real(&cpu->seg[SEG_CS], (uint16_t)(entry >> 16));
-    cpu->r[REG_RIP] = entry & 0xffff;
+    cpu->r[R_RIP] = entry & 0xffff;
     cpu_mode_changed(cpu);
     return OP_LEAVE;
 }
@@ -251,7 +251,7 @@ static void push_old_state(struct cpu *cpu, struct frame *f, const struct new_st
     }
     frame_push(f, eflags);
     frame_push(f, cpu->seg[SEG_CS].sel);
-    frame_push(f, cpu->r[REG_RIP]);
+    frame_push(f, cpu->r[R_RIP]);
     if (has_error)
         frame_push(f, error);
 }
@@ -302,7 +302,7 @@ static int deliver_protected(struct cpu *cpu, unsigned vector, enum int_kind kin
     if (!cpu->long_mode)
         cpu->r[R_RSP] = (uint32_t)cpu->r[R_RSP];
     code_segment_load(cpu, (uint16_t)((g.selector & 0xfffc) | cpl), cs_desc, cpl);
-    cpu->r[REG_RIP] = g.offset;
+    cpu->r[R_RIP] = g.offset;
     cpu_mode_changed(cpu);
     return OP_LEAVE;
 }
@@ -315,7 +315,7 @@ int interrupt_deliver(struct cpu *cpu, unsigned vector, enum int_kind kind, bool
              kind == INT_EXTERNAL ? "external"
              : is_software(kind)  ? "software"
                                   : "exception",
-             error, cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[REG_RIP], cpu->cpl,
+             error, cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[R_RIP], cpu->cpl,
              (unsigned long long)cpu->r[R_RSP], (unsigned long long)cpu->cr2);
     const struct insn *insn = cpu->insn;
     cpu->insn = NULL; /* what faults now is the delivery */
@@ -367,7 +367,7 @@ bool exception_deliver(struct cpu *cpu)
         if (e.vector == EXC_DF) {
             apply_side_effects(cpu, &second);
             log_line(&cpu->v.m->log, LOG_INT | LOG_CPU_RESET, "triple fault at %04x:%016llx",
-                     cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[REG_RIP]);
+                     cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[R_RIP]);
             return false;
         }
         if (makes_double_fault(e.vector, second.vector)) {

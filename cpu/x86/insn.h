@@ -37,8 +37,8 @@ enum {
     R_R13,
     R_R14,
     R_R15,
-    REG_RIP = 16,  /* base of RIP-relative operands: start of the running block */
-    REG_ZERO = 17, /* always 0: absent base or index */
+    R_RIP = 16,  /* base of RIP-relative operands: start of the running block */
+    R_ZERO = 17, /* always 0: absent base or index */
     NUM_REGS = 18,
 };
 

@@ -18,7 +18,7 @@ static inline bool exit_requested(const struct cpu *cpu)
  * if not even one does. 64-bit code has no limit. */
 static unsigned within_code_limit(struct cpu *cpu, const struct block *b, unsigned n)
 {
-    uint64_t rip = cpu->r[REG_RIP], limit = cpu->seg[SEG_CS].limit;
+    uint64_t rip = cpu->r[R_RIP], limit = cpu->seg[SEG_CS].limit;
     if (cpu->code_mode == CODE64 || rip + b->nbytes - 1 <= limit)
         return n;
     unsigned fit = 0;
@@ -29,7 +29,7 @@ static unsigned within_code_limit(struct cpu *cpu, const struct block *b, unsign
     return fit;
 }
 
-/* Runs the first `limit` instructions of a block. r[REG_RIP] is architectural again afterwards. */
+/* Runs the first `limit` instructions of a block. r[R_RIP] is architectural again afterwards. */
 static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
 {
     const struct insn *i = b->insns;
@@ -49,10 +49,10 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     } else if (r == OP_OK) {
         cpu->v.budget -= i - cpu->settled;
         unsigned done = i == b->insns + b->ninsn ? b->nbytes : i->off;
-        cpu->r[REG_RIP] = (cpu->r[REG_RIP] + done) & cpu_ip_mask(cpu);
+        cpu->r[R_RIP] = (cpu->r[R_RIP] + done) & cpu_ip_mask(cpu);
     } else if (r == OP_FAULT || r == OP_AGAIN) {
         cpu->v.budget -= i + (r == OP_AGAIN) - cpu->settled;
-        cpu->r[REG_RIP] = insn_rip(cpu, i);
+        cpu->r[R_RIP] = insn_rip(cpu, i);
     } else {
         cpu->v.budget -= i + 1 - cpu->settled;
     }

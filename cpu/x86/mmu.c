@@ -111,7 +111,7 @@ static int page_fault(struct cpu *cpu, uint64_t lin, const struct access *a, uin
     code |= a->fetch && (nx || cpu->cr4 & CR4_SMEP) ? PF_FETCH : 0;
     if (!a->quiet)
         log_line(&cpu->v.m->log, LOG_MMU, "page fault: linear %016llx error %02x rip %016llx",
-                 (unsigned long long)lin, code, (unsigned long long)cpu->r[REG_RIP]);
+                 (unsigned long long)lin, code, (unsigned long long)cpu->r[R_RIP]);
     raise_error(cpu, EXC_PF, code);
     cpu->exc.cr2 = lin;
     return OP_FAULT;

@@ -20,13 +20,13 @@ static inline int branch(struct cpu *cpu, const struct insn *i, uint64_t target)
     target = cut(target, insn_osize(i));
     if (unlikely(!target_ok(cpu, target)))
         return raise_gp(cpu, 0);
-    cpu->r[REG_RIP] = target;
+    cpu->r[R_RIP] = target;
     return OP_BRANCH;
 }
 
 static inline int branch_relative(struct cpu *cpu, const struct insn *i)
 {
-    return branch(cpu, i, cpu->r[REG_RIP] + i->off + i->len + i->imm);
+    return branch(cpu, i, cpu->r[R_RIP] + i->off + i->len + i->imm);
 }
 
 #define JUMP_CC(n, cc)                                                                             \
@@ -49,7 +49,7 @@ static int call_target(struct cpu *cpu, const struct insn *i, uint64_t target)
         return raise_gp(cpu, 0);
     if (push(cpu, insn_osize(i), next))
         return OP_FAULT;
-    cpu->r[REG_RIP] = target;
+    cpu->r[R_RIP] = target;
     return OP_BRANCH;
 }
 
@@ -90,7 +90,7 @@ int op_ret_x(struct cpu *cpu, const struct insn *i)
     if (unlikely(!target_ok(cpu, target)))
         return raise_gp(cpu, 0);
     set_stack_pointer(cpu, stack_pointer(cpu) + insn_osize(i) + i->imm);
-    cpu->r[REG_RIP] = target;
+    cpu->r[R_RIP] = target;
     return OP_BRANCH;
 }
 

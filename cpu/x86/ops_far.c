@@ -16,7 +16,7 @@ struct saved {
 
 static struct saved save(const struct cpu *cpu)
 {
-    return (struct saved){cpu->seg[SEG_CS], cpu->seg[SEG_SS], cpu->r[REG_RIP], cpu->r[R_RSP],
+    return (struct saved){cpu->seg[SEG_CS], cpu->seg[SEG_SS], cpu->r[R_RIP], cpu->r[R_RSP],
                           cpu->cpl};
 }
 
@@ -28,7 +28,7 @@ static uint64_t size_mask(unsigned size)
 /* The transfer is done. */
 static int arrive(struct cpu *cpu, uint64_t rip)
 {
-    cpu->r[REG_RIP] = rip;
+    cpu->r[R_RIP] = rip;
     cpu_mode_changed(cpu);
     return OP_LEAVE;
 }
@@ -530,10 +530,10 @@ static int software_interrupt(struct cpu *cpu, const struct insn *i, unsigned ve
 {
     struct saved before = save(cpu);
 
-    cpu->r[REG_RIP] = insn_next_rip(cpu, i);
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
     int result = interrupt_deliver(cpu, vector, kind, false, 0);
     if (result == OP_FAULT)
-        cpu->r[REG_RIP] = before.rip;
+        cpu->r[R_RIP] = before.rip;
     return result;
 }
 
@@ -554,7 +554,7 @@ int op_int1_x(struct cpu *cpu, const struct insn *i)
 int op_into_x(struct cpu *cpu, const struct insn *i)
 {
     if (!flag_of(cpu)) {
-        cpu->r[REG_RIP] = insn_next_rip(cpu, i);
+        cpu->r[R_RIP] = insn_next_rip(cpu, i);
         return OP_BRANCH;
     }
     return software_interrupt(cpu, i, EXC_OF, INT3_INTO);

@@ -7,7 +7,7 @@
 /* After a load of SS, interrupts and debug traps wait for one instruction (SDM vol. 3A 6.8.3). */
 static int loaded(struct cpu *cpu, const struct insn *i, unsigned seg)
 {
-    cpu->r[REG_RIP] = insn_next_rip(cpu, i);
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
     if (seg == SEG_SS)
         cpu->shadow = cpu->shadow_ss = true;
     return OP_LEAVE;
@@ -87,7 +87,7 @@ static int load_far_pointer(struct cpu *cpu, const struct insn *i, unsigned seg)
         return OP_FAULT;
     uint64_t next = insn_next_rip(cpu, i);
     set_reg(cpu, i->reg, size, off);
-    cpu->r[REG_RIP] = next;
+    cpu->r[R_RIP] = next;
     return OP_LEAVE;
 }
 

@@ -10,14 +10,14 @@
 /* The instruction changed what blocks depend on. */
 static int leave(struct cpu *cpu, const struct insn *i)
 {
-    cpu->r[REG_RIP] = insn_next_rip(cpu, i);
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
     return OP_LEAVE;
 }
 
 /* As leave(), with the mode derived anew. The next RIP is cut to the old mode's size. */
 static int leave_mode(struct cpu *cpu, const struct insn *i)
 {
-    cpu->r[REG_RIP] = insn_next_rip(cpu, i);
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
     cpu_mode_changed(cpu);
     return OP_LEAVE;
 }
@@ -80,7 +80,7 @@ static int set_cr0(struct cpu *cpu, const struct insn *i, uint64_t v)
     if (pae_tables(next, cpu->cr4, efer) && changed & (CR0_PG | CR0_CD | CR0_NW) &&
         load_pdptes(cpu, cpu->cr3))
         return OP_FAULT;
-    cpu->r[REG_RIP] = insn_next_rip(cpu, i);
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
     cpu->cr0 = next;
     cpu->efer = efer;
     if (changed & CR0_PE)
@@ -875,7 +875,7 @@ int op_hlt_x(struct cpu *cpu, const struct insn *i)
 {
     if (not_supervisor(cpu))
         return raise_gp(cpu, 0);
-    cpu->r[REG_RIP] = insn_next_rip(cpu, i);
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
     return OP_HALT;
 }
 

@@ -234,7 +234,7 @@ static int load_segments(struct cpu *cpu, const struct task_state *t)
  * stacks. */
 static void load_registers(struct cpu *cpu, const struct task_state *t)
 {
-    cpu->r[REG_RIP] = t->eip;
+    cpu->r[R_RIP] = t->eip;
     cpu_set_eflags(cpu, (t->flags & 0x3f7fd7) | EFLAGS_FIXED);
     for (unsigned n = 0; n < 8; n++)
         cpu->r[n] = t->reg[n];
@@ -337,7 +337,7 @@ int task_interrupt(struct cpu *cpu, uint16_t sel, uint32_t eflags, uint32_t ext,
                    uint32_t error)
 {
     struct switching s = {
-        .cause = BY_INT, .sel = sel, .eip = (uint32_t)cpu->r[REG_RIP], .flags = eflags, .ext = ext};
+        .cause = BY_INT, .sel = sel, .eip = (uint32_t)cpu->r[R_RIP], .flags = eflags, .ext = ext};
 
     return find_tss(cpu, &s, EXC_GP) ? OP_FAULT : switch_task(cpu, &s, has_error, error);
 }

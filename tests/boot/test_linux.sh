@@ -33,7 +33,7 @@ guest=("$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -nographic -no-rebo
 
 # run OUTPUT MIB COMMANDS: a guest that runs the commands; the status is Calque's.
 run() {
-    timeout 120 "${guest[@]}" -m "$2" -append "console=ttyS0 calque.run=\"$3\"" >"$1" 2>&1 </dev/null
+    timeout -k 5 120 "${guest[@]}" -m "$2" -append "console=ttyS0 calque.run=\"$3\"" >"$1" 2>&1 </dev/null
 }
 
 # The kernel's own complaints would be in its log.

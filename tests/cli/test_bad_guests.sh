@@ -24,7 +24,7 @@ one_line() { [ "$(wc -l <"$1")" = 1 ] && grep -q '^calque: ' "$1"; }
 refused() {
     local name=$1 pattern=$2 status
     shift 2
-    timeout 20 "$CALQUE" -nographic --timeout 5 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+    timeout -k 5 20 "$CALQUE" -nographic --timeout 5 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
     status=$?
     if [ $status = 1 ] && one_line "$scratch/err" && grep -q -- "$pattern" "$scratch/err"; then
         report 0 "$name"
@@ -43,7 +43,7 @@ hostile() {
     args=("${@/FILE/$scratch/mutant}")
     for ((seed = 1; seed <= mutations; seed++)); do
         "$mutate" "$seed" <"$seed_file" >"$scratch/mutant" || { bad=1; break; }
-        timeout 20 "$CALQUE" -nographic -no-reboot -m 64 --timeout 0.05 "${args[@]}" \
+        timeout -k 5 20 "$CALQUE" -nographic -no-reboot -m 64 --timeout 0.05 "${args[@]}" \
             >"$scratch/out" 2>"$scratch/err" </dev/null
         status=$?
         case $status in
@@ -94,7 +94,7 @@ if cached && kernel=$(tests/fetch kernel 2>/dev/null); then
     refused "a command line that is too long" "-append" -m 512 -kernel "$kernel" -append "$long"
     refused "less memory than the kernel needs" "try a larger -m" -m 16 -kernel "$kernel"
     hostile "mutated kernel headers" "$kernel" -m 128 -kernel FILE
-    timeout 120 "$CALQUE" -m 256 -nographic -no-reboot -kernel "$kernel" -initrd "$scratch/random" \
+    timeout -k 5 120 "$CALQUE" -m 256 -nographic -no-reboot -kernel "$kernel" -initrd "$scratch/random" \
         -append 'console=ttyS0 panic=-1' --timeout 110 >"$scratch/out" 2>"$scratch/err" </dev/null
     status=$?
     report $([ $status = 0 ] && grep -q 'Kernel panic' "$scratch/out"; echo $?) "a random initrd is the kernel's to refuse"

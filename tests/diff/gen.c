@@ -577,23 +577,23 @@ static uint64_t aim(struct assembly *a, const struct builder *b, const struct in
     struct diff_case *c = a->c;
     uint64_t *gpr = c->in.gpr, want = target - segment_base(i);
     uint8_t *disp = c->code + a->at + b->disp_at;
-    if (i->base == REG_RIP) {
+    if (i->base == R_RIP) {
         st_le32(disp, (uint32_t)(want - (c->slot + a->at + i->len)));
         return target;
     }
     uint64_t d = b->disp_size == 4   ? (uint64_t)(int32_t)ld_le32(disp)
                  : b->disp_size == 1 ? (uint64_t)(int8_t)*disp
                                      : 0;
-    if (i->base == REG_ZERO && i->index == REG_ZERO) {
+    if (i->base == R_ZERO && i->index == R_ZERO) {
         if (b->disp_size == 4)
             st_le32(disp, (uint32_t)want);
         return target;
     }
-    if (i->base == REG_ZERO) {
+    if (i->base == R_ZERO) {
         gpr[i->index] = (want - d) >> i->scale;
         return target - ((want - d) & ((1u << i->scale) - 1));
     }
-    if (i->index == REG_ZERO) {
+    if (i->index == R_ZERO) {
         gpr[i->base] = want - d;
         return target;
     }

@@ -138,8 +138,8 @@ static void load_state(struct guest *g, const struct diff_shared *s, const struc
     arena_store_notify(&g->m.arena, code, DIFF_SLOT);
     diff_fill_memory(g->m.arena.host + PHYS_DATA, s, c);
     memcpy(cpu->r, c->in.gpr, sizeof(c->in.gpr));
-    cpu->r[REG_RIP] = c->in.rip;
-    cpu->r[REG_ZERO] = 0;
+    cpu->r[R_RIP] = c->in.rip;
+    cpu->r[R_ZERO] = 0;
     cpu_set_eflags(cpu, (uint32_t)c->in.rflags);
     load_fx(cpu, c->in.fx);
 }
@@ -153,7 +153,7 @@ static bool at_end(const struct diff_case *c, uint64_t rip)
 /* The instruction at RIP before it runs: flags it makes undefined. False: its result is. */
 static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_t *undefined)
 {
-    uint64_t off = g->cpu->r[REG_RIP] - c->slot;
+    uint64_t off = g->cpu->r[R_RIP] - c->slot;
     uint32_t un, written;
     struct insn i;
     if (off >= DIFF_SLOT || decode(c->code + off, DIFF_SLOT - off, CODE64, &i) != DECODE_OK)
@@ -174,12 +174,12 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
     o->lost = true;
     for (unsigned k = 0; k < MAX_STEPS && o->lost; k++) {
         uint32_t before = *undefined;
-        if (at_end(c, cpu->r[REG_RIP])) {
+        if (at_end(c, cpu->r[R_RIP])) {
             o->lost = false;
             break;
         }
-        if (cpu->r[REG_RIP] - c->slot >= DIFF_SLOT &&
-            cpu->r[REG_RIP] - DIFF_CODE < DIFF_CODE_SIZE) {
+        if (cpu->r[R_RIP] - c->slot >= DIFF_SLOT &&
+            cpu->r[R_RIP] - DIFF_CODE < DIFF_CODE_SIZE) {
             /* In another case's slot, whose bytes change as batches come and go. */
             defined = false;
             o->lost = false;
@@ -193,7 +193,7 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
         }
     }
     memcpy(o->out.gpr, cpu->r, sizeof(o->out.gpr));
-    o->out.rip = cpu->r[REG_RIP];
+    o->out.rip = cpu->r[R_RIP];
     o->out.rflags = cpu_eflags(cpu);
     save_fx(cpu, o->out.fx);
     o->vector = fault.vector;
