@@ -5,8 +5,10 @@
 
 #define MXCSR_FZ 0x8000u
 
-/* Which result lanes can be tiny: see sse_end(). */
-enum tiny { T_NO, T_PS, T_PD, T_SS, T_SD };
+#define MXCSR_DAZ 0x0040u
+
+/* Which result lanes can be tiny: see sse_end(). T_PD_PS, T_SD_SS: made from doubles. */
+enum tiny { T_NO, T_PS, T_PD, T_SS, T_SD, T_PD_PS, T_SD_SS };
 
 /* The MXCSR to compute under. Flush-to-zero counts only while underflow is masked. */
 static inline uint32_t sse_csr(const struct cpu *cpu)
@@ -16,7 +18,8 @@ static inline uint32_t sse_csr(const struct cpu *cpu)
 }
 static bool any_tiny(const union v128 *d, enum tiny t)
 {
-    unsigned n32 = t == T_PS ? 4 : t == T_SS, n64 = t == T_PD ? 2 : t == T_SD;
+    unsigned n32 = t == T_PS || t == T_PD_PS ? 4 : t == T_SS || t == T_SD_SS;
+    unsigned n64 = t == T_PD ? 2 : t == T_SD;
     for (unsigned k = 0; k < n32; k++) {
         if (!(d->d[k] & 0x7f800000) && d->d[k] << 1)
             return true;
@@ -26,6 +29,38 @@ static bool any_tiny(const union v128 *d, enum tiny t)
             return true;
     }
     return false;
+}
+/* The lanes with their exponents at 1.0; zeros, infinities and NaNs as they are. */
+static union v128 same_scale(union v128 v, enum tiny t, bool daz)
+{
+    bool wide = t == T_PD || t == T_SD || t == T_PD_PS || t == T_SD_SS;
+    for (unsigned k = 0; k < (wide ? 2 : 4); k++) {
+        unsigned bits = wide ? 52 : 23, all = wide ? 0x7ff : 0xff;
+        uint64_t x = wide ? v.q[k] : v.d[k], frac = x & ((1ull << bits) - 1);
+        unsigned e = x >> bits & all;
+        if (e == all || (!e && (!frac || daz)))
+            continue;
+        while (!e && !(frac >> bits))
+            frac <<= 1;
+        x = (frac & ((1ull << bits) - 1)) | (uint64_t)(all >> 1) << bits;
+        if (wide)
+            v.q[k] = x;
+        else
+            v.d[k] = (uint32_t)x;
+    }
+    return v;
+}
+/* With underflow unmasked, a tiny result is inexact only if it would be with an exponent range
+ * without bounds (SDM vol. 1 4.9.1.5): then the instruction has to be asked again, with operands
+ * of the same scale. Sums that are tiny are exact: this is about products, quotients, roundings. */
+static inline bool sse_ask_again(const struct cpu *cpu, uint32_t csr, enum tiny t)
+{
+    return unlikely(t != T_NO && !(cpu->mxcsr & FSW_UE << 7)) &&
+           (csr & (FSW_UE | FSW_PE)) == (FSW_UE | FSW_PE);
+}
+static inline uint32_t sse_inexact(uint32_t csr, uint32_t again)
+{
+    return csr & FSW_OE || again & FSW_PE ? csr : csr & ~(uint32_t)FSW_PE;
 }
 /* Merges flags; raises #XM when one is unmasked. d: the result, to find exact tiny ones, which
  * signal only when underflow is unmasked. */
@@ -53,6 +88,14 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny
             return OP_FAULT;                                                                       \
         d = vec_get(cpu, i->reg);                                                                  \
         SSE_HOST_OP(text, csr, d, s);                                                              \
+        if (sse_ask_again(cpu, csr, lanes)) {                                                      \
+            bool daz = cpu->mxcsr & MXCSR_DAZ;                                                     \
+            union v128 s2 = same_scale(s, lanes, daz);                                             \
+            union v128 d2 = same_scale(vec_get(cpu, i->reg), lanes, daz);                          \
+            uint32_t again = sse_csr(cpu);                                                         \
+            SSE_HOST_OP(text, again, d2, s2);                                                      \
+            csr = sse_inexact(csr, again);                                                         \
+        }                                                                                          \
         if (unlikely(sse_end(cpu, csr, &d, lanes)))                                                \
             return OP_FAULT;                                                                       \
         vec_set(cpu, i->reg, &d);                                                                  \
@@ -84,9 +127,9 @@ FP(rcpss, "rcpss", 4, T_NO)
 FP(rsqrtps, "rsqrtps", 16, T_NO)
 FP(rsqrtss, "rsqrtss", 4, T_NO)
 FP(cvtps2pd, "cvtps2pd", 8, T_NO)
-FP(cvtpd2ps, "cvtpd2ps", 16, T_PS)
+FP(cvtpd2ps, "cvtpd2ps", 16, T_PD_PS)
 FP(cvtss2sd, "cvtss2sd", 4, T_NO)
-FP(cvtsd2ss, "cvtsd2ss", 8, T_SS)
+FP(cvtsd2ss, "cvtsd2ss", 8, T_SD_SS)
 FP(cvtdq2ps, "cvtdq2ps", 16, T_NO)
 FP(cvtps2dq, "cvtps2dq", 16, T_NO)
 FP(cvttps2dq, "cvttps2dq", 16, T_NO)
