@@ -178,8 +178,7 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
             o->lost = false;
             break;
         }
-        if (cpu->r[R_RIP] - c->slot >= DIFF_SLOT &&
-            cpu->r[R_RIP] - DIFF_CODE < DIFF_CODE_SIZE) {
+        if (cpu->r[R_RIP] - c->slot >= DIFF_SLOT && cpu->r[R_RIP] - DIFF_CODE < DIFF_CODE_SIZE) {
             /* In another case's slot, whose bytes change as batches come and go. */
             defined = false;
             o->lost = false;
