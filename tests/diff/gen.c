@@ -417,7 +417,7 @@ static void put_prefixes(struct builder *b, struct rng *r, const struct encoding
         want |= PFX_67;
     if (one_in(r, 10))
         want |= PFX_SEG;
-    if ((o->props & P_LOCK) && one_in(r, 5))
+    if (one_in(r, o->props & P_LOCK ? 5 : 250)) /* seldom where it is invalid: #UD */
         want |= PFX_LOCK;
     if (want & PFX_66)
         list[n++] = 0x66;
