@@ -4,8 +4,13 @@
  * #MF and #XM are in fpu.c. */
 #include "lib/rt.h"
 
-enum { FREE = GDT_FREE * 8, DATA_NP = FREE, DATA_DPL3CODE = FREE + 8, GATE = FREE + 16,
-       RING1 = FREE + 32 };
+enum {
+    FREE = GDT_FREE * 8,
+    DATA_NP = FREE,
+    DATA_DPL3CODE = FREE + 8,
+    GATE = FREE + 16,
+    RING1 = FREE + 32
+};
 static uint32_t cells[8] __attribute__((aligned(16)));
 
 static void divide(void)
@@ -164,8 +169,8 @@ static void undefined(void)
     TRY(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66, 0x90", ::
             : "memory");
     check_fault("15-byte instruction", NONE, 0);
-    TRY(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66, 0x90",
-        ::: "memory");
+    TRY(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66, 0x90", ::
+            : "memory");
     check_fault("#GP: 16-byte instruction", GP, 0);
 }
 
@@ -333,7 +338,9 @@ static void user_note(void)
 
 static void user_privilege(void)
 {
-#define UTRY(text) TRY(text, ::: R "ax", "memory"); user_note()
+#define UTRY(text)                                                                                 \
+    TRY(text, ::: R "ax", "memory");                                                               \
+    user_note()
     UTRY("hlt");
     UTRY("cli");
     UTRY("inb $0x21, %%al");
@@ -366,10 +373,16 @@ static void user_align(void)
 
 static void ring3(void)
 {
-    static const char *const names[] = {
-        "#GP: HLT in ring 3", "#GP: CLI in ring 3", "#GP: IN in ring 3",
-        "#GP: MOV from CR0 in ring 3", "#GP: LIDT in ring 3", "#GP: WBINVD in ring 3",
-        "#GP: INT through a gate of DPL 0", 0, "#GP: CLTS in ring 3", 0};
+    static const char *const names[] = {"#GP: HLT in ring 3",
+                                        "#GP: CLI in ring 3",
+                                        "#GP: IN in ring 3",
+                                        "#GP: MOV from CR0 in ring 3",
+                                        "#GP: LIDT in ring 3",
+                                        "#GP: WBINVD in ring 3",
+                                        "#GP: INT through a gate of DPL 0",
+                                        0,
+                                        "#GP: CLTS in ring 3",
+                                        0};
     user_count = 0;
     run_user(user_privilege);
     for (unsigned i = 0; i < user_count; i++)
@@ -393,7 +406,10 @@ static void ring3(void)
 /* #TS: a call gate to ring 1 whose stack in the TSS is bad. */
 static void user_call_gate(void)
 {
-    static const struct { uint32_t off; uint16_t sel; } __attribute__((packed)) far = {0, GATE | 3};
+    static const struct {
+        uint32_t off;
+        uint16_t sel;
+    } __attribute__((packed)) far = {0, GATE | 3};
     TRY("lcall *%0", ::"m"(far) : "memory");
 }
 

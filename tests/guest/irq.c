@@ -6,7 +6,8 @@
 static volatile unsigned hits[256];
 static volatile word hit_ip;
 static bool by_apic;
-static volatile uint32_t *const lapic = (uint32_t *)0xfee00000, *const ioapic = (uint32_t *)0xfec00000;
+static volatile uint32_t *const lapic = (uint32_t *)0xfee00000, *const ioapic =
+                                                                    (uint32_t *)0xfec00000;
 
 static void handler(struct frame *f)
 {
@@ -56,7 +57,8 @@ static void pic(void)
     check("STI shadow: one instruction long", hit_ip, (word)after_sti);
     /* MOV SS in the shadow of STI extends it by one. */
     wait_pending();
-    __asm__ volatile("mov %%ss, %%eax\n\tsti\n\tmov %%eax, %%ss\n\tnop\nafter_ss:\tnop\n\tcli" ::: "eax", "memory");
+    __asm__ volatile("mov %%ss, %%eax\n\tsti\n\tmov %%eax, %%ss\n\tnop\nafter_ss:\tnop\n\tcli" ::
+                         : "eax", "memory");
     check("MOV SS shadow: taken", hits[0x20], 2);
     (void)after_ss;
     /* HLT: STI; HLT never sleeps through the interrupt. */
@@ -83,7 +85,8 @@ static void pic(void)
 static void mov_ss_step(void)
 {
     TRY("mov %%ss, %%eax\n\tpushf\n\tor" W " $0x100, (%%" R "sp)\n\tpopf\n\tmov %%eax, %%ss\n\tnop",
-        ::: "eax", "memory");
+        ::
+            : "eax", "memory");
     check_trap("MOV SS shadow: single step is held back", DB);
 }
 
@@ -115,14 +118,14 @@ static void apic(void)
     check("CR8 is TPR bits 4-7", lapic[0x80 / 4], 0x70);
     __asm__ volatile("mov %0, %%cr8" ::"r"(0ul));
 #endif
-    lapic[0x3e0 / 4] = 3;         /* divide by 16 */
-    lapic[0x320 / 4] = 0x42;      /* one-shot */
+    lapic[0x3e0 / 4] = 3;    /* divide by 16 */
+    lapic[0x320 / 4] = 0x42; /* one-shot */
     lapic[0x380 / 4] = 10000;
     while (!hits[0x42])
         __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
     check("LAPIC timer: one shot, count stops at 0", lapic[0x390 / 4], 0);
     check("LAPIC timer: one interrupt", hits[0x42], 1);
-    lapic[0x320 / 4] = 0x20043;   /* periodic */
+    lapic[0x320 / 4] = 0x20043; /* periodic */
     lapic[0x380 / 4] = 10000;
     while (hits[0x43] < 5)
         __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");

@@ -9,7 +9,8 @@ extern uint64_t boot_pml4[], boot_pdpt[], boot_pd[];
 
 /* Results of the real-mode code, at 0x600. */
 struct results {
-    uint16_t started, int_ax, int_flags_inside, int_flags_after, wrap, unreal, de_ip, de_seen, cs, divide;
+    uint16_t started, int_ax, int_flags_inside, int_flags_after, wrap, unreal, de_ip, de_seen, cs,
+        divide;
     uint32_t operand32;
 };
 #define RESULTS ((volatile struct results *)0x600)
@@ -21,61 +22,62 @@ volatile uint32_t long_results[6];
 #define long_r8      long_results[4]
 #define compat_value long_results[5]
 
-__asm__(
-    ".text\n"
-    "go_real:\n\tpush %ebx\n\tpush %ebp\n\tpush %esi\n\tpush %edi\n\tmov %esp, saved_esp\n\t"
-    "lidt real_idtr\n\tljmp $0x40, $0x7000\n" /* SEL_CODE16, base 0 */
-    "back32:\n\tmov $0x10, %eax\n\tmov %eax, %ds\n\tmov %eax, %es\n\tmov %eax, %ss\n\t"
-    "mov saved_esp, %esp\n\tpop %edi\n\tpop %esi\n\tpop %ebp\n\tpop %ebx\n\tret\n"
-    /* The rest is copied to 0x7000. */
-    "real_start:\n.code16\n"
-    "\tmov $0x48, %ax\n\tmov %ax, %ds\n\tmov %ax, %es\n\tmov %ax, %ss\n\tmov %ax, %fs\n"
-    "\tmov $0x10, %ax\n\tmov %ax, %gs\n"             /* 4 GiB limit for unreal mode */
-    "\tmov %cr0, %eax\n\tand $0xfe, %al\n\tmov %eax, %cr0\n"
-    "\tljmp $0x700, $(1f - real_start)\n1:"
-    "\txor %ax, %ax\n\tmov %ax, %ds\n\tmov %ax, %es\n\tmov %ax, %ss\n\tmov $0x6000, %sp\n"
-    "\tmovw $1, 0x600\n\tmov %cs, 0x610\n"
-    /* IVT: vector 0x60 and #DE. */
-    "\tmovw $(ivt60 - real_start), 0x180\n\tmovw $0x700, 0x182\n"
-    "\tmovw $(ivt0 - real_start), 0\n\tmovw $0x700, 2\n"
-    "\tsti\n\tstc\n\tmov $0x1111, %ax\n\tint $0x60\n\tmov %ax, 0x602\n"
-    "\tpushf\n\tpopw 0x606\n\tcli\n"
-    /* 16-bit wrap of SP: a push at SP = 2 writes offset 0 of the stack segment. */
-    "\tmov $0x500, %ax\n\tmov %ax, %ss\n\tmov $2, %sp\n\tmov $0x4321, %ax\n\tpush %ax\n"
-    "\tmov %sp, %bx\n\tmov 0x5000, %ax\n\tadd %bx, %ax\n\tmov %ax, 0x608\n"
-    "\txor %ax, %ax\n\tmov %ax, %ss\n\tmov $0x6000, %sp\n"
-    /* Beyond 64 KiB through GS, whose limit is still that of protected mode. */
-    "\tmov $0x100000, %edi\n\taddr32 mov %gs:(%edi), %eax\n\tcmp $0x1badb002, %eax\n"
-    "\tsete %al\n\txor %ah, %ah\n\tmov %ax, 0x60a\n"
-    /* #DE in real mode pushes the IP of the instruction, no error code. */
-    "\txor %cx, %cx\n\tmov $5, %ax\ndivide_here:\tdiv %cl\n"
-    "\tmovw $(divide_here - real_start), 0x612\n"
-    "\tmov $0x12345678, %eax\n\trol $16, %eax\n\tmov %eax, 0x614\n"
-    "\tlgdtl real_gdtr - real_start + 0x7000\n"
-    "\tmov %cr0, %eax\n\tor $1, %al\n\tmov %eax, %cr0\n\tljmpl $0x08, $back32\n"
-    "ivt60:\tadd $1, %ax\n\tpushf\n\tpopw 0x604\n\tiret\n"
-    "ivt0:\tpush %bp\n\tmov %sp, %bp\n\tmov 2(%bp), %ax\n\tmov %ax, 0x60c\n\tincw 0x60e\n"
-    "\taddw $2, 2(%bp)\n\tpop %bp\n\tiret\n"
-    "real_gdtr:\t.word 0x1ff\n\t.long gdt\n"
-    "real_end:\n.code32\n"
-    /* Long mode: the tables are ready; selector 0x60 is 64-bit code. */
-    "go_long:\n\tpush %ebx\n\tpush %ebp\n\tpush %esi\n\tpush %edi\n\tmov %esp, saved_esp\n\t"
-    "mov %cr4, %eax\n\tor $0x20, %eax\n\tmov %eax, %cr4\n\tmov $boot_pml4, %eax\n\tmov %eax, %cr3\n\t"
-    "mov $0xc0000080, %ecx\n\trdmsr\n\tor $0x100, %eax\n\twrmsr\n\t"
-    "mov $long_results, %ebx\n\tmov $2f, %esi\n\tmov %cr0, %eax\n\tor $0x80000000, %eax\n\tmov %eax, %cr0\n\t"
-    /* compatibility mode until the jump */
-    "rdmsr\n\tmov %eax, 8(%ebx)\n\t"
-    "ljmp $0x60, $1f\n.code64\n1:\tmov $0x1122334455667788, %rax\n\tmov %eax, (%rbx)\n\t"
-    "shr $32, %rax\n\tmov %eax, 4(%rbx)\n\tmov %cs, %eax\n\tmov %eax, 12(%rbx)\n\t"
-    "mov $0x99, %r8d\n\tmov %r8d, 16(%rbx)\n\t"
-    /* to compatibility mode: the byte 0x48 is DEC EAX there, REX.W here */
-    "pushq $0x38\n\tpush %rsi\n\trex.W lret\n.code32\n2:\tmov $10, %eax\n\t.byte 0x48, 0x90\n\t"
-    "mov %eax, 20(%ebx)\n\t"
-    /* back to protected mode without paging */
-    "mov %cr0, %eax\n\tand $0x7fffffff, %eax\n\tmov %eax, %cr0\n\t"
-    "mov $0xc0000080, %ecx\n\trdmsr\n\tand $0xfffffeff, %eax\n\twrmsr\n\t"
-    "mov %cr4, %eax\n\tand $0xdf, %al\n\tmov %eax, %cr4\n\tljmp $0x08, $back32\n"
-    ".data\nreal_idtr:\t.word 0x3ff\n\t.long 0\nsaved_esp:\t.long 0\n.text\n");
+__asm__(".text\n"
+        "go_real:\n\tpush %ebx\n\tpush %ebp\n\tpush %esi\n\tpush %edi\n\tmov %esp, saved_esp\n\t"
+        "lidt real_idtr\n\tljmp $0x40, $0x7000\n" /* SEL_CODE16, base 0 */
+        "back32:\n\tmov $0x10, %eax\n\tmov %eax, %ds\n\tmov %eax, %es\n\tmov %eax, %ss\n\t"
+        "mov saved_esp, %esp\n\tpop %edi\n\tpop %esi\n\tpop %ebp\n\tpop %ebx\n\tret\n"
+        /* The rest is copied to 0x7000. */
+        "real_start:\n.code16\n"
+        "\tmov $0x48, %ax\n\tmov %ax, %ds\n\tmov %ax, %es\n\tmov %ax, %ss\n\tmov %ax, %fs\n"
+        "\tmov $0x10, %ax\n\tmov %ax, %gs\n" /* 4 GiB limit for unreal mode */
+        "\tmov %cr0, %eax\n\tand $0xfe, %al\n\tmov %eax, %cr0\n"
+        "\tljmp $0x700, $(1f - real_start)\n1:"
+        "\txor %ax, %ax\n\tmov %ax, %ds\n\tmov %ax, %es\n\tmov %ax, %ss\n\tmov $0x6000, %sp\n"
+        "\tmovw $1, 0x600\n\tmov %cs, 0x610\n"
+        /* IVT: vector 0x60 and #DE. */
+        "\tmovw $(ivt60 - real_start), 0x180\n\tmovw $0x700, 0x182\n"
+        "\tmovw $(ivt0 - real_start), 0\n\tmovw $0x700, 2\n"
+        "\tsti\n\tstc\n\tmov $0x1111, %ax\n\tint $0x60\n\tmov %ax, 0x602\n"
+        "\tpushf\n\tpopw 0x606\n\tcli\n"
+        /* 16-bit wrap of SP: a push at SP = 2 writes offset 0 of the stack segment. */
+        "\tmov $0x500, %ax\n\tmov %ax, %ss\n\tmov $2, %sp\n\tmov $0x4321, %ax\n\tpush %ax\n"
+        "\tmov %sp, %bx\n\tmov 0x5000, %ax\n\tadd %bx, %ax\n\tmov %ax, 0x608\n"
+        "\txor %ax, %ax\n\tmov %ax, %ss\n\tmov $0x6000, %sp\n"
+        /* Beyond 64 KiB through GS, whose limit is still that of protected mode. */
+        "\tmov $0x100000, %edi\n\taddr32 mov %gs:(%edi), %eax\n\tcmp $0x1badb002, %eax\n"
+        "\tsete %al\n\txor %ah, %ah\n\tmov %ax, 0x60a\n"
+        /* #DE in real mode pushes the IP of the instruction, no error code. */
+        "\txor %cx, %cx\n\tmov $5, %ax\ndivide_here:\tdiv %cl\n"
+        "\tmovw $(divide_here - real_start), 0x612\n"
+        "\tmov $0x12345678, %eax\n\trol $16, %eax\n\tmov %eax, 0x614\n"
+        "\tlgdtl real_gdtr - real_start + 0x7000\n"
+        "\tmov %cr0, %eax\n\tor $1, %al\n\tmov %eax, %cr0\n\tljmpl $0x08, $back32\n"
+        "ivt60:\tadd $1, %ax\n\tpushf\n\tpopw 0x604\n\tiret\n"
+        "ivt0:\tpush %bp\n\tmov %sp, %bp\n\tmov 2(%bp), %ax\n\tmov %ax, 0x60c\n\tincw 0x60e\n"
+        "\taddw $2, 2(%bp)\n\tpop %bp\n\tiret\n"
+        "real_gdtr:\t.word 0x1ff\n\t.long gdt\n"
+        "real_end:\n.code32\n"
+        /* Long mode: the tables are ready; selector 0x60 is 64-bit code. */
+        "go_long:\n\tpush %ebx\n\tpush %ebp\n\tpush %esi\n\tpush %edi\n\tmov %esp, saved_esp\n\t"
+        "mov %cr4, %eax\n\tor $0x20, %eax\n\tmov %eax, %cr4\n\tmov $boot_pml4, %eax\n\tmov %eax, "
+        "%cr3\n\t"
+        "mov $0xc0000080, %ecx\n\trdmsr\n\tor $0x100, %eax\n\twrmsr\n\t"
+        "mov $long_results, %ebx\n\tmov $2f, %esi\n\tmov %cr0, %eax\n\tor $0x80000000, %eax\n\tmov "
+        "%eax, %cr0\n\t"
+        /* compatibility mode until the jump */
+        "rdmsr\n\tmov %eax, 8(%ebx)\n\t"
+        "ljmp $0x60, $1f\n.code64\n1:\tmov $0x1122334455667788, %rax\n\tmov %eax, (%rbx)\n\t"
+        "shr $32, %rax\n\tmov %eax, 4(%rbx)\n\tmov %cs, %eax\n\tmov %eax, 12(%rbx)\n\t"
+        "mov $0x99, %r8d\n\tmov %r8d, 16(%rbx)\n\t"
+        /* to compatibility mode: the byte 0x48 is DEC EAX there, REX.W here */
+        "pushq $0x38\n\tpush %rsi\n\trex.W lret\n.code32\n2:\tmov $10, %eax\n\t.byte 0x48, 0x90\n\t"
+        "mov %eax, 20(%ebx)\n\t"
+        /* back to protected mode without paging */
+        "mov %cr0, %eax\n\tand $0x7fffffff, %eax\n\tmov %eax, %cr0\n\t"
+        "mov $0xc0000080, %ecx\n\trdmsr\n\tand $0xfffffeff, %eax\n\twrmsr\n\t"
+        "mov %cr4, %eax\n\tand $0xdf, %al\n\tmov %eax, %cr4\n\tljmp $0x08, $back32\n"
+        ".data\nreal_idtr:\t.word 0x3ff\n\t.long 0\nsaved_esp:\t.long 0\n.text\n");
 
 static void real_mode(const char *turn)
 {

@@ -247,8 +247,8 @@ static void crossing(void)
     do_access();
     check(name_of("crossing into an absent page: error code"), exc.f.error, 2);
     check(name_of("crossing into an absent page: CR2"), exc.cr2, edge);
-    check(name_of("crossing into an absent page: nothing written"),
-          *(uint16_t *)(pages[0] + 4094), 0x2212);
+    check(name_of("crossing into an absent page: nothing written"), *(uint16_t *)(pages[0] + 4094),
+          0x2212);
     map_page(edge, pages[2], 7);
     map_page(BASE, pages[0], 0);
     do_access();

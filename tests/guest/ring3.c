@@ -37,27 +37,30 @@ static void do_syscall(void)
 
 extern char syscall_entry[], sysenter_entry[], syscall_return[];
 word sys_cs, sys_ss, sys_rcx, sys_r11, sys_flags, sys_sp;
-__asm__(".text\nsyscall_entry:\n\t"
-        "mov %rcx, sys_rcx\n\tmov %r11, sys_r11\n\tmov %rsp, sys_sp\n\t"
-        "mov %cs, %rax\n\tmov %rax, sys_cs\n\tmov %ss, %rax\n\tmov %rax, sys_ss\n\t"
-        "mov $trap_stack_top, %rsp\n\tpushf\n\tpop %rax\n\tmov %rax, sys_flags\n\t"
-        "mov sys_sp, %rsp\n\tsysretq\n"
-        "sysenter_entry:\n\t"
-        "mov %rsp, sys_sp\n\tmov %cs, %rax\n\tmov %rax, sys_cs\n\tmov %ss, %rax\n\tmov %rax, sys_ss\n\t"
-        "pushf\n\tpop %rax\n\tmov %rax, sys_flags\n\tsysexitq\n");
+__asm__(
+    ".text\nsyscall_entry:\n\t"
+    "mov %rcx, sys_rcx\n\tmov %r11, sys_r11\n\tmov %rsp, sys_sp\n\t"
+    "mov %cs, %rax\n\tmov %rax, sys_cs\n\tmov %ss, %rax\n\tmov %rax, sys_ss\n\t"
+    "mov $trap_stack_top, %rsp\n\tpushf\n\tpop %rax\n\tmov %rax, sys_flags\n\t"
+    "mov sys_sp, %rsp\n\tsysretq\n"
+    "sysenter_entry:\n\t"
+    "mov %rsp, sys_sp\n\tmov %cs, %rax\n\tmov %rax, sys_cs\n\tmov %ss, %rax\n\tmov %rax, sys_ss\n\t"
+    "pushf\n\tpop %rax\n\tmov %rax, sys_flags\n\tsysexitq\n");
 #else
 extern char sysenter_entry[];
 word sys_cs, sys_ss, sys_flags, sys_sp;
-__asm__(".text\nsysenter_entry:\n\t"
-        "mov %esp, sys_sp\n\tmov %cs, %eax\n\tmov %eax, sys_cs\n\tmov %ss, %eax\n\tmov %eax, sys_ss\n\t"
-        "pushf\n\tpop %eax\n\tmov %eax, sys_flags\n\tsysexit\n");
+__asm__(
+    ".text\nsysenter_entry:\n\t"
+    "mov %esp, sys_sp\n\tmov %cs, %eax\n\tmov %eax, sys_cs\n\tmov %ss, %eax\n\tmov %eax, sys_ss\n\t"
+    "pushf\n\tpop %eax\n\tmov %eax, sys_flags\n\tsysexit\n");
 #endif
 
 static void do_sysenter(void)
 {
     TRY("mov $992f, %%" R "dx\n\tmov %%" R "sp, %%" R "cx\n\tsysenter\n992:\tmov %%cs, %%eax\n\t"
         "mov %%eax, seen_cs\n\tmov %%ss, %%eax\n\tmov %%eax, seen_ss",
-        ::: R "ax", R "cx", R "dx", "memory");
+        ::
+            : R "ax", R "cx", R "dx", "memory");
 }
 
 void guest_main(void)

@@ -3,8 +3,15 @@
  * stacks, call gates, conforming code, LAR/LSL/VERR/VERW/ARPL. */
 #include "lib/rt.h"
 
-enum { A = GDT_FREE * 8, GATE = A + 8, CONF = A + 16, CODE16 = A + 24, STACK16 = A + 32,
-       GATE0 = A + 40, NONCONF = A + 48 };
+enum {
+    A = GDT_FREE * 8,
+    GATE = A + 8,
+    CONF = A + 16,
+    CODE16 = A + 24,
+    STACK16 = A + 32,
+    GATE0 = A + 40,
+    NONCONF = A + 48
+};
 static uint8_t area[0x3000] __attribute__((aligned(4096)));
 static uint32_t base;
 
@@ -15,7 +22,8 @@ static void load(uint32_t limit, unsigned access, unsigned flags)
 }
 
 #define RD(off, suffix, reg) TRY("mov" suffix " %%fs:(%0), %%" reg, ::"r"(off) : "eax", "memory")
-#define WR(off, suffix, reg) TRY("mov" suffix " %%" reg ", %%fs:(%0)", ::"r"(off), "a"(0x55) : "memory")
+#define WR(off, suffix, reg)                                                                       \
+    TRY("mov" suffix " %%" reg ", %%fs:(%0)", ::"r"(off), "a"(0x55) : "memory")
 
 static void limits(void)
 {
@@ -103,7 +111,7 @@ static void queries(void)
 
 /* 16-bit code in a segment based at its own label; returns far to 32-bit code. */
 __asm__(".text\n.code16\ncode16_start:\n\t"
-        "mov $0x1234, %ax\n\tpush %ax\n\tpop %cx\n\t"  /* 16-bit operands and stack */
+        "mov $0x1234, %ax\n\tpush %ax\n\tpop %cx\n\t" /* 16-bit operands and stack */
         "mov $0xffff, %bx\n\tadd $2, %bx\n\t"
         "call 1f\n\tjmp 2f\n1:\tmov %sp, %dx\n\tret\n2:\t"
         "lretl\n.code32");
@@ -111,11 +119,16 @@ extern char code16_start[];
 
 static void sixteen(void)
 {
-    struct { uint32_t off; uint16_t sel; } __attribute__((packed)) far = {0, CODE16};
+    struct {
+        uint32_t off;
+        uint16_t sel;
+    } __attribute__((packed)) far = {0, CODE16};
     uint32_t a = 0xaaaa0000, b = 0xbbbb0000, c = 0xcccc0000, sp;
     gdt[CODE16 / 8] = descriptor((uint32_t)code16_start, 0xffff, 0x9b, 0);
     __asm__ volatile("mov %%esp, %%esi\n\tlcall *%4\n\tmov %%esp, %3\n\tsub %%esi, %3"
-                     : "+a"(a), "+b"(b), "+c"(c), "=&D"(sp) : "m"(far) : "esi", "edx", "memory");
+                     : "+a"(a), "+b"(b), "+c"(c), "=&D"(sp)
+                     : "m"(far)
+                     : "esi", "edx", "memory");
     check("16-bit code: MOV AX keeps the upper half", a, 0xaaaa1234);
     check("16-bit code: ADD wraps", b, 0xbbbb0001);
     check("16-bit code: PUSH and POP of a word", c, 0xcccc1234);
@@ -124,10 +137,13 @@ static void sixteen(void)
     /* A 16-bit stack: only SP moves, and it wraps inside the segment. */
     uint32_t esp;
     gdt[STACK16 / 8] = descriptor((uint32_t)area, 0xffff, 0x93, 0);
-    __asm__ volatile("mov %%esp, %%esi\n\tmov %%ss, %%edi\n\tmov %w1, %%ss\n\tmov $0xabcd0102, %%esp\n\t"
-                     "push $0x11223344\n\tmov %%esp, %0\n\tpop %%ecx\n\t"
-                     "mov %%edi, %%ss\n\tmov %%esi, %%esp"
-                     : "=&a"(esp) : "r"(STACK16) : "esi", "edi", "ecx", "memory");
+    __asm__ volatile(
+        "mov %%esp, %%esi\n\tmov %%ss, %%edi\n\tmov %w1, %%ss\n\tmov $0xabcd0102, %%esp\n\t"
+        "push $0x11223344\n\tmov %%esp, %0\n\tpop %%ecx\n\t"
+        "mov %%edi, %%ss\n\tmov %%esi, %%esp"
+        : "=&a"(esp)
+        : "r"(STACK16)
+        : "esi", "edi", "ecx", "memory");
     check("16-bit stack: the upper half of ESP stays", esp, 0xabcd00fe);
     check("16-bit stack: memory at SP", *(uint32_t *)(area + 0xfe), 0x11223344);
 }
@@ -151,9 +167,11 @@ static uint64_t call_gate(uint16_t sel, uint32_t off, unsigned access, unsigned 
            (uint64_t)access << 40 | (uint64_t)(off >> 16) << 48;
 }
 
-static const struct far { uint32_t off; uint16_t sel; } __attribute__((packed))
-    far_gate = {0xdeadbeef, GATE | 3}, far_gate0 = {0, GATE0 | 3}, far_conf = {(uint32_t)0, CONF | 3},
-    far_nonconf = {0, NONCONF | 3};
+static const struct far {
+    uint32_t off;
+    uint16_t sel;
+} __attribute__((packed)) far_gate = {0xdeadbeef, GATE | 3}, far_gate0 = {0, GATE0 | 3},
+                          far_conf = {(uint32_t)0, CONF | 3}, far_nonconf = {0, NONCONF | 3};
 static volatile int user_result[4];
 static volatile word user_error[4], user_cs, user_sp[2];
 
@@ -161,7 +179,9 @@ static void user_gates(void)
 {
     word before, after;
     TRY("mov %%esp, %0\n\tpush $0x2222\n\tpush $0x1111\n\tlcall *%2\n\tmov %%esp, %1",
-        : "=&S"(before), "=&D"(after) : "m"(far_gate) : "eax", "memory");
+        : "=&S"(before), "=&D"(after)
+        : "m"(far_gate)
+        : "eax", "memory");
     user_result[0] = exc.vector;
     user_sp[0] = before, user_sp[1] = after;
     TRY("lcall *%0", ::"m"(far_gate0) : "eax", "memory");

@@ -26,10 +26,12 @@ static void same_block(void)
 {
     uint32_t v;
     __asm__ volatile("movl $0x2222, 1f + 1\n"
-                     "1:\tmov $0x1111, %%eax" : "=a"(v)::"memory");
+                     "1:\tmov $0x1111, %%eax"
+                     : "=a"(v)::"memory");
     check("store to the next instruction", v, 0x2222);
     __asm__ volatile("movb $0x90, 1f\n\tmovb $0x90, 1f + 1\n\tmov $5, %%eax\n\tjmp 1f\n"
-                     "1:\tjmp 2f\n\tmov $6, %%eax\n2:" : "=a"(v)::"memory");
+                     "1:\tjmp 2f\n\tmov $6, %%eax\n2:"
+                     : "=a"(v)::"memory");
     check("store over a jump in the same block", v, 6);
     __asm__ volatile("xor %%eax, %%eax\n\tmov $3, %%ecx\n"
                      "1:\tadd $1, %%eax\n\taddb $1, 1b + 2\n\tdec %%ecx\n\tjnz 1b"

@@ -40,8 +40,8 @@ static void plain(void)
     check("REP MOVSB across pages: bytes", memcmp(w + 4000, w + 8192 + 90, 200), 0);
     di = WINDOW + 4090, cx = 5, ax = 0x44332211;
     STRING("rep stosl");
-    check("REP STOSD across pages", *(uint32_t *)(w + 4094) == 0x44332211 &&
-                                        *(uint32_t *)(w + 4106) == 0x44332211, 1);
+    check("REP STOSD across pages",
+          *(uint32_t *)(w + 4094) == 0x44332211 && *(uint32_t *)(w + 4106) == 0x44332211, 1);
     check("REP STOSD across pages: destination", di, WINDOW + 4110);
     cx = 0, di = 1, si = 1;
     STRING("rep movsb");
@@ -144,7 +144,8 @@ static void faults(void)
     check("REP STOSD straddling fault: count", exc.f.cx, 4);
     check("REP STOSD straddling fault: destination", exc.f.di, WINDOW + 4096 - 2);
     check("REP STOSD straddling fault: CR2", exc.cr2, WINDOW + 4096);
-    check("REP STOSD straddling fault: nothing of it written", *(uint16_t *)(pages[0] + 4094), before);
+    check("REP STOSD straddling fault: nothing of it written", *(uint16_t *)(pages[0] + 4094),
+          before);
     /* Downwards out of page 2 into the absent page 1. */
     map_window(2, pages[2], 7);
     di = WINDOW + 8192 + 9, cx = 20, ax = 0xee;

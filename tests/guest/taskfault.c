@@ -23,7 +23,7 @@ static void prepare(void *entry)
     memset(other, 0, sizeof other);
     *field(0x20) = (uint32_t)entry;
     *field(0x24) = 2;
-    *field(0x28) = 0x1234;                    /* EAX */
+    *field(0x28) = 0x1234; /* EAX */
     *field(0x38) = (uint32_t)stack + sizeof stack;
     *field(0x48) = SEL_DATA, *field(0x4c) = SEL_CODE, *field(0x50) = SEL_DATA;
     *field(0x54) = SEL_DATA;
@@ -63,7 +63,10 @@ static void debug_trap(void)
  * already. */
 static void new_task_fault(void)
 {
-    static const struct { const char *name; unsigned offset, sel, vector; } rows[] = {
+    static const struct {
+        const char *name;
+        unsigned offset, sel, vector;
+    } rows[] = {
         {"#TS: ES of the new task", 0x48, 0x200, TS},
         {"#TS: DS of the new task is a TSS", 0x54, OTHER, TS},
     };

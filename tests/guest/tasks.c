@@ -24,7 +24,7 @@ static void prepare(void *entry)
     memset(other, 0, sizeof other);
     *field(0x20) = (uint32_t)entry;
     *field(0x24) = 2;
-    *field(0x28) = 0x1234;                    /* EAX */
+    *field(0x28) = 0x1234; /* EAX */
     *field(0x38) = (uint32_t)stack + sizeof stack;
     *field(0x48) = SEL_DATA, *field(0x4c) = SEL_CODE, *field(0x50) = SEL_DATA;
     *field(0x54) = SEL_DATA;

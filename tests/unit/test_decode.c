@@ -50,8 +50,8 @@ static const struct example examples[] = {
     {"lock add [rax], r9", CODE64, BYTES(0xf0, 0x4c, 0x01, 0x08), OP_add_mr64, R_R9, R_RAX, 0, 0},
     {"mov ah, 5", CODE64, BYTES(0xb4, 0x05), OP_mov_ri8, 1, R_ZERO, 0, 5},
     {"mov spl, 5", CODE64, BYTES(0x40, 0xb4, 0x05), OP_mov_ri8, 32, R_ZERO, 0, 5},
-    {"mov r8, imm64", CODE64, BYTES(0x49, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8), OP_mov_ri64, R_R8,
-     R_ZERO, 0, 0x0807060504030201},
+    {"mov r8, imm64", CODE64, BYTES(0x49, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8), OP_mov_ri64, R_R8, R_ZERO,
+     0, 0x0807060504030201},
     {"push -1", CODE64, BYTES(0x6a, 0xff), OP_push_imm_x, 0, R_ZERO, 0, ~0ull},
     {"shl rdx, 1", CODE64, BYTES(0x48, 0xd1, 0xe2), OP_shl_ri64, R_RDX, R_ZERO, 0, 1},
     {"shld [rsi], edx, cl", CODE64, BYTES(0x0f, 0xa5, 0x16), OP_shldc_mr32, R_RDX, R_RSI, 0, 0},
@@ -60,8 +60,7 @@ static const struct example examples[] = {
      0x800001234},
     {"pause", CODE64, BYTES(0xf3, 0x90), OP_pause_x, 0, R_ZERO, 0, 0},
     {"xchg r8, rax", CODE64, BYTES(0x49, 0x90), OP_xchg_rr64, R_R8, R_RAX, 0, 0},
-    {"mov cr0, rdx; mod 0", CODE64, BYTES(0x0f, 0x22, 0x02), OP_mov_to_cr_x, 0, R_RDX,
-     0, 0},
+    {"mov cr0, rdx; mod 0", CODE64, BYTES(0x0f, 0x22, 0x02), OP_mov_to_cr_x, 0, R_RDX, 0, 0},
     {"popcnt eax, ecx", CODE64, BYTES(0xf3, 0x0f, 0xb8, 0xc1), OP_popcnt_rr32, R_RAX, R_RCX, 0, 0},
 };
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,8 +222,10 @@ static void test_real_kernel(void **state)
     struct bench *b = *state;
     const char *path = getenv("CALQUE_TEST_KERNEL");
 
-    if (!path)
+    if (!path) {
+        puts("skip: test_real_kernel: CALQUE_TEST_KERNEL names no kernel (no network, none cached)");
         skip();
+    }
     assert_true(boot_image_read(&b->image, path, RAM, &b->err));
     assert_true(load(b, NULL, "console=ttyS0"));
     boot_image_free(&b->image);

@@ -68,7 +68,7 @@ void print_hex(uint64_t v)
         shift -= 4;
     print("0x");
     for (; shift >= 0; shift -= 4)
-        outb(0xe9, (uint8_t)"0123456789abcdef"[v >> shift & 15]);
+        outb(0xe9, (uint8_t) "0123456789abcdef"[v >> shift & 15]);
 }
 
 void quit(int value)
@@ -102,8 +102,7 @@ void check(const char *name, uint64_t got, uint64_t want)
 /* Shared by the two kinds: a report with what happened behind it. */
 static void check_exception(const char *name, int vector, word error, word ip)
 {
-    bool ok = exc.vector == vector &&
-              (vector == NONE || (exc.f.error == error && exc.f.ip == ip));
+    bool ok = exc.vector == vector && (vector == NONE || (exc.f.error == error && exc.f.ip == ip));
     report(ok, name);
     if (ok)
         return;
@@ -199,7 +198,10 @@ void set_gate(int vector, void *target, unsigned type)
 
 void load_idt(unsigned limit)
 {
-    struct { uint16_t limit; word base; } __attribute__((packed)) r = {(uint16_t)limit, (word)idt};
+    struct {
+        uint16_t limit;
+        word base;
+    } __attribute__((packed)) r = {(uint16_t)limit, (word)idt};
     __asm__ volatile("lidt %0" ::"m"(r));
 }
 

@@ -20,12 +20,21 @@ typedef unsigned long word; /* a register */
 
 /* ---- segments: selectors of the runtime's GDT; gdt[GDT_FREE] and up are the program's ---- */
 enum {
-    SEL_CODE = 0x08, SEL_DATA = 0x10, SEL_UCODE32 = 0x1b, SEL_UDATA = 0x23, SEL_UCODE64 = 0x2b,
-    SEL_CODE32 = 0x38, SEL_CODE16 = 0x40, SEL_DATA16 = 0x48, SEL_TSS = 0x50,
+    SEL_CODE = 0x08,
+    SEL_DATA = 0x10,
+    SEL_UCODE32 = 0x1b,
+    SEL_UDATA = 0x23,
+    SEL_UCODE64 = 0x2b,
+    SEL_CODE32 = 0x38,
+    SEL_CODE16 = 0x40,
+    SEL_DATA16 = 0x48,
+    SEL_TSS = 0x50,
     GDT_FREE = 12,
 };
 extern uint64_t gdt[64];
-struct gate { uint16_t lo, sel, attr, mid; };
+struct gate {
+    uint16_t lo, sel, attr, mid;
+};
 extern uint8_t idt[256 * (sizeof(word) == 8 ? 16 : 8)];
 extern uint8_t tss[0x68 + 1];
 
@@ -50,8 +59,26 @@ struct frame {
 #endif
     word vector, error, ip, cs, flags, sp, ss; /* sp, ss: only with a stack switch in 32 bits */
 };
-enum { NONE = -1, DE = 0, DB, NMI, BP, OF, BR, UD, NM, DF, TS = 10, NP, SS, GP, PF, MF = 16, AC,
-       XM = 19 };
+enum {
+    NONE = -1,
+    DE = 0,
+    DB,
+    NMI,
+    BP,
+    OF,
+    BR,
+    UD,
+    NM,
+    DF,
+    TS = 10,
+    NP,
+    SS,
+    GP,
+    PF,
+    MF = 16,
+    AC,
+    XM = 19
+};
 /* What the last trap looked like. */
 struct exc {
     int vector;
@@ -60,7 +87,7 @@ struct exc {
     struct frame f;
 };
 extern struct exc exc;
-extern word exc_resume, try_begin;       /* set by TRY; 0: an exception is an error */
+extern word exc_resume, try_begin; /* set by TRY; 0: an exception is an error */
 extern void (*handlers[256])(struct frame *);
 
 /* Runs the instructions; an exception in them is recorded in exc and ends them.
@@ -104,15 +131,34 @@ void pic_mask(uint16_t mask);
 void pic_eoi(int irq);
 
 /* ---- one-instruction helpers ---- */
-static inline void outb(uint16_t port, uint8_t v) { __asm__ volatile("outb %0,%1" ::"a"(v), "Nd"(port)); }
-static inline uint8_t inb(uint16_t port) { uint8_t v; __asm__ volatile("inb %1,%0" : "=a"(v) : "Nd"(port)); return v; }
-static inline void outl(uint16_t port, uint32_t v) { __asm__ volatile("outl %0,%1" ::"a"(v), "Nd"(port)); }
+static inline void outb(uint16_t port, uint8_t v)
+{
+    __asm__ volatile("outb %0,%1" ::"a"(v), "Nd"(port));
+}
+static inline uint8_t inb(uint16_t port)
+{
+    uint8_t v;
+    __asm__ volatile("inb %1,%0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline void outl(uint16_t port, uint32_t v)
+{
+    __asm__ volatile("outl %0,%1" ::"a"(v), "Nd"(port));
+}
 #define DEFINE_CR(n)                                                                               \
-    static inline word read_##n(void) { word v; __asm__ volatile("mov %%" #n ",%0" : "=r"(v)); return v; } \
-    static inline void write_##n(word v) { __asm__ volatile("mov %0,%%" #n ::"r"(v) : "memory"); }
-DEFINE_CR(cr0) DEFINE_CR(cr2) DEFINE_CR(cr3) DEFINE_CR(cr4)
-DEFINE_CR(dr0) DEFINE_CR(dr6) DEFINE_CR(dr7)
-static inline uint64_t rdmsr(uint32_t n)
+    static inline word read_##n(void)                                                              \
+    {                                                                                              \
+        word v;                                                                                    \
+        __asm__ volatile("mov %%" #n ",%0" : "=r"(v));                                             \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void write_##n(word v)                                                           \
+    {                                                                                              \
+        __asm__ volatile("mov %0,%%" #n ::"r"(v) : "memory");                                      \
+    }
+DEFINE_CR(cr0)
+DEFINE_CR(cr2) DEFINE_CR(cr3) DEFINE_CR(cr4) DEFINE_CR(dr0) DEFINE_CR(dr6)
+    DEFINE_CR(dr7) static inline uint64_t rdmsr(uint32_t n)
 {
     uint32_t lo, hi;
     __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(n));
@@ -124,7 +170,9 @@ static inline void wrmsr(uint32_t n, uint64_t v)
 }
 static inline void cpuid(uint32_t leaf, uint32_t out[4])
 {
-    __asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(0));
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(0));
 }
 static inline uint64_t rdtsc(void)
 {
@@ -132,8 +180,16 @@ static inline uint64_t rdtsc(void)
     __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
     return lo | (uint64_t)hi << 32;
 }
-static inline void invlpg(void *p) { __asm__ volatile("invlpg (%0)" ::"r"(p) : "memory"); }
-static inline word read_flags(void) { word v; __asm__ volatile("pushf\n\tpop %0" : "=r"(v)); return v; }
+static inline void invlpg(void *p)
+{
+    __asm__ volatile("invlpg (%0)" ::"r"(p) : "memory");
+}
+static inline word read_flags(void)
+{
+    word v;
+    __asm__ volatile("pushf\n\tpop %0" : "=r"(v));
+    return v;
+}
 
 void *memset(void *d, int c, size_t n);
 void *memcpy(void *d, const void *s, size_t n);
