@@ -7,8 +7,9 @@
 
 #define MXCSR_DAZ 0x0040u
 
-/* Which result lanes can be tiny: see sse_end(). T_PD_PS, T_SD_SS: made from doubles. */
-enum tiny { T_NO, T_PS, T_PD, T_SS, T_SD, T_PD_PS, T_SD_SS };
+/* Which result lanes can be tiny: see sse_end(). T_PD_PS, T_SD_SS: made from doubles. Sums are
+ * known by T_SUM. */
+enum tiny { T_NO, T_PS, T_PD, T_SS, T_SD, T_PD_PS, T_SD_SS, T_SUM = 8 };
 
 /* The MXCSR to compute under. Flush-to-zero counts only while underflow is masked. */
 static inline uint32_t sse_csr(const struct cpu *cpu)
@@ -16,8 +17,9 @@ static inline uint32_t sse_csr(const struct cpu *cpu)
     uint32_t c = (cpu->mxcsr & ~FSW_EXC) | FSW_EXC << 7;
     return cpu->mxcsr & FSW_UE << 7 ? c : c & ~MXCSR_FZ;
 }
-static bool any_tiny(const union v128 *d, enum tiny t)
+static bool any_tiny(const union v128 *d, unsigned lanes)
 {
+    unsigned t = lanes & (T_SUM - 1);
     unsigned n32 = t == T_PS || t == T_PD_PS ? 4 : t == T_SS || t == T_SD_SS;
     unsigned n64 = t == T_PD ? 2 : t == T_SD;
     for (unsigned k = 0; k < n32; k++) {
@@ -31,7 +33,7 @@ static bool any_tiny(const union v128 *d, enum tiny t)
     return false;
 }
 /* The lanes with their exponents at 1.0; zeros, infinities and NaNs as they are. */
-static union v128 same_scale(union v128 v, enum tiny t, bool daz)
+static union v128 same_scale(union v128 v, unsigned t, bool daz)
 {
     bool wide = t == T_PD || t == T_SD || t == T_PD_PS || t == T_SD_SS;
     for (unsigned k = 0; k < (wide ? 2 : 4); k++) {
@@ -50,21 +52,25 @@ static union v128 same_scale(union v128 v, enum tiny t, bool daz)
     }
     return v;
 }
-/* With underflow unmasked, a tiny result is inexact only if it would be with an exponent range
- * without bounds (SDM vol. 1 4.9.1.5): then the instruction has to be asked again, with operands
- * of the same scale. Sums that are tiny are exact: this is about products, quotients, roundings. */
-static inline bool sse_ask_again(const struct cpu *cpu, uint32_t csr, enum tiny t)
+/* With overflow or underflow unmasked, a huge or tiny result is inexact only if it would be with an
+ * exponent range without bounds (SDM vol. 1 4.9.1.4, 4.9.1.5): then the instruction has to be asked
+ * again, with operands of the same scale. That is about products, quotients and roundings: tiny
+ * sums are exact, huge ones hardly ever. */
+static inline bool sse_ask_again(const struct cpu *cpu, uint32_t csr, unsigned t)
 {
-    return unlikely(t != T_NO && !(cpu->mxcsr & FSW_UE << 7)) &&
-           (csr & (FSW_UE | FSW_PE)) == (FSW_UE | FSW_PE);
+    uint32_t range = csr & ~(cpu->mxcsr >> 7) & (FSW_OE | FSW_UE);
+    return unlikely(range) && csr & FSW_PE && t != T_NO && !(t & T_SUM);
 }
-static inline uint32_t sse_inexact(uint32_t csr, uint32_t again)
+/* Masked overflow is always inexact. */
+static inline uint32_t sse_inexact(const struct cpu *cpu, uint32_t csr, uint32_t again)
 {
-    return csr & FSW_OE || again & FSW_PE ? csr : csr & ~(uint32_t)FSW_PE;
+    bool overflow = csr & (cpu->mxcsr >> 7) & FSW_OE;
+    bool underflow = csr & (cpu->mxcsr >> 7) & FSW_UE;
+    return overflow || underflow || again & FSW_PE ? csr : csr & ~(uint32_t)FSW_PE;
 }
 /* Merges flags; raises #XM when one is unmasked. d: the result, to find exact tiny ones, which
  * signal only when underflow is unmasked. */
-static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny t)
+static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, unsigned t)
 {
     uint32_t enabled = ~(cpu->mxcsr >> 7) & FSW_EXC, flags = csr & FSW_EXC;
     if (unlikely(!SSE_HOST))
@@ -94,7 +100,7 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny
             union v128 d2 = same_scale(vec_get(cpu, i->reg), lanes, daz);                          \
             uint32_t again = sse_csr(cpu);                                                         \
             SSE_HOST_OP(text, again, d2, s2);                                                      \
-            csr = sse_inexact(csr, again);                                                         \
+            csr = sse_inexact(cpu, csr, again);                                                    \
         }                                                                                          \
         if (unlikely(sse_end(cpu, csr, &d, lanes)))                                                \
             return OP_FAULT;                                                                       \
@@ -105,23 +111,27 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, enum tiny
     FP(name##ps, #name "ps", 16, T_PS)                                                             \
     FP(name##pd, #name "pd", 16, T_PD)                                                             \
     FP(name##ss, #name "ss", 4, T_SS) FP(name##sd, #name "sd", 8, T_SD)
+#define FP4_SUM(name)                                                                              \
+    FP(name##ps, #name "ps", 16, T_PS | T_SUM)                                                     \
+    FP(name##pd, #name "pd", 16, T_PD | T_SUM)                                                     \
+    FP(name##ss, #name "ss", 4, T_SS | T_SUM) FP(name##sd, #name "sd", 8, T_SD | T_SUM)
 #define FP4_EXACT(name)                                                                            \
     FP(name##ps, #name "ps", 16, T_NO)                                                             \
     FP(name##pd, #name "pd", 16, T_NO)                                                             \
     FP(name##ss, #name "ss", 4, T_NO) FP(name##sd, #name "sd", 8, T_NO)
-FP4(add)
-FP4(sub)
+FP4_SUM(add)
+FP4_SUM(sub)
 FP4(mul)
 FP4(div)
 FP4_EXACT(sqrt)
 FP4_EXACT(min)
 FP4_EXACT(max)
-FP(haddps, "haddps", 16, T_PS)
-FP(haddpd, "haddpd", 16, T_PD)
-FP(hsubps, "hsubps", 16, T_PS)
-FP(hsubpd, "hsubpd", 16, T_PD)
-FP(addsubps, "addsubps", 16, T_PS)
-FP(addsubpd, "addsubpd", 16, T_PD)
+FP(haddps, "haddps", 16, T_PS | T_SUM)
+FP(haddpd, "haddpd", 16, T_PD | T_SUM)
+FP(hsubps, "hsubps", 16, T_PS | T_SUM)
+FP(hsubpd, "hsubpd", 16, T_PD | T_SUM)
+FP(addsubps, "addsubps", 16, T_PS | T_SUM)
+FP(addsubpd, "addsubpd", 16, T_PD | T_SUM)
 FP(rcpps, "rcpps", 16, T_NO)
 FP(rcpss, "rcpss", 4, T_NO)
 FP(rsqrtps, "rsqrtps", 16, T_NO)

@@ -85,7 +85,8 @@ static bool order_open(const struct diff_case *c, const struct diff_outcome *hos
         bool wide = o == OPN_fxsave || o == OPN_fxrstor;
         if (host->out.rip != c->slot + c->insns[k].off)
             continue;
-        if (o == OPN_call_ind && host->vector == EXC_PF && guest->vector == EXC_GP)
+        if (o == OPN_call_ind && (host->vector == EXC_PF || host->vector == EXC_SS) &&
+            guest->vector == EXC_GP)
             return true;
         if (o == OPN_cmps || (wide && host->vector == guest->vector))
             return true;

@@ -417,7 +417,7 @@ static void put_prefixes(struct builder *b, struct rng *r, const struct encoding
         want |= PFX_67;
     if (one_in(r, 10))
         want |= PFX_SEG;
-    if ((o->props & P_LOCK) && one_in(r, 5))
+    if (one_in(r, o->props & P_LOCK ? 5 : 250)) /* seldom where it is invalid: #UD */
         want |= PFX_LOCK;
     if (want & PFX_66)
         list[n++] = 0x66;
@@ -607,11 +607,13 @@ static uint64_t aim(struct assembly *a, const struct builder *b, const struct in
     return target;
 }
 
-/* An address behind the code, filled with INT3. */
+/* An address behind the code, filled with INT3. Operands of 16 bytes there stay inside the slot, if
+ * possible: the next one's bytes come and go. */
 static uint64_t sled_address(struct assembly *a, unsigned len)
 {
-    unsigned end = a->at + len;
-    return a->c->slot + end + below(a->r, DIFF_SLOT - 2 - end);
+    unsigned end = a->at + len, off = end + below(a->r, DIFF_SLOT - 2 - end);
+    unsigned last = end > DIFF_SLOT - 16 ? end : DIFF_SLOT - 16;
+    return a->c->slot + (off < last ? off : last);
 }
 
 static void suit_branch(struct assembly *a, const struct builder *b, const struct insn *i,

@@ -150,6 +150,15 @@ static bool at_end(const struct diff_case *c, uint64_t rip)
     return rip - c->slot < DIFF_SLOT && c->code[rip - c->slot] == 0xcc;
 }
 
+/* An operand in another case's slot, whose bytes change as batches come and go. */
+static bool reads_other_slot(const struct cpu *cpu, const struct diff_case *c, const struct insn *i)
+{
+    if (!(i->flags & INSN_MEM))
+        return false;
+    uint64_t lin = insn_ea(cpu, i) + (i->seg < SEG_NONE ? cpu->seg[i->seg].base : 0);
+    return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 16);
+}
+
 /* The instruction at RIP before it runs: flags it makes undefined. False: its result is. */
 static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_t *undefined)
 {
@@ -160,7 +169,7 @@ static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_
         return true;
     bool defined = flag_rules(g->cpu, &i, &un, &written);
     *undefined = (*undefined & ~written) | un;
-    return defined;
+    return defined && !reads_other_slot(g->cpu, c, &i);
 }
 
 bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_case *c,
@@ -178,8 +187,7 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
             o->lost = false;
             break;
         }
-        if (cpu->r[R_RIP] - c->slot >= DIFF_SLOT &&
-            cpu->r[R_RIP] - DIFF_CODE < DIFF_CODE_SIZE) {
+        if (cpu->r[R_RIP] - c->slot >= DIFF_SLOT && cpu->r[R_RIP] - DIFF_CODE < DIFF_CODE_SIZE) {
             /* In another case's slot, whose bytes change as batches come and go. */
             defined = false;
             o->lost = false;
