@@ -258,6 +258,20 @@ TO_GPR(cvttsd2si, 8)
     }
 FROM_GPR(cvtsi2ss)
 FROM_GPR(cvtsi2sd)
+#else
+/* Another host: refused, as all arithmetic of SSE_HOST_OP is. */
+#define NO_HOST(name)                                                                              \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        (void)i;                                                                                   \
+        return raise_ud(cpu);                                                                      \
+    }
+NO_HOST(cvtss2si)
+NO_HOST(cvttss2si)
+NO_HOST(cvtsd2si)
+NO_HOST(cvttsd2si)
+NO_HOST(cvtsi2ss)
+NO_HOST(cvtsi2sd)
 #endif
 
 /* Between XMM and MMX: the XMM conversion on the two low lanes. */
