@@ -32,19 +32,24 @@ static bool any_tiny(const union v128 *d, unsigned lanes)
     }
     return false;
 }
-/* The lanes with their exponents at 1.0; zeros, infinities and NaNs as they are. */
-static union v128 same_scale(union v128 v, unsigned t, bool daz)
+/* The lanes with their exponents at 1.0, or, for sums, a quarter as large; zeros, infinities and
+ * NaNs as they are. */
+static union v128 same_scale(union v128 v, unsigned lanes, bool daz)
 {
+    unsigned t = lanes & (T_SUM - 1);
     bool wide = t == T_PD || t == T_SD || t == T_PD_PS || t == T_SD_SS;
     for (unsigned k = 0; k < (wide ? 2 : 4); k++) {
         unsigned bits = wide ? 52 : 23, all = wide ? 0x7ff : 0xff;
-        uint64_t x = wide ? v.q[k] : v.d[k], frac = x & ((1ull << bits) - 1);
+        uint64_t one = 1ull << bits, x = wide ? v.q[k] : v.d[k], frac = x & (one - 1);
         unsigned e = x >> bits & all;
         if (e == all || (!e && (!frac || daz)))
             continue;
         while (!e && !(frac >> bits))
             frac <<= 1;
-        x = (frac & ((1ull << bits) - 1)) | (uint64_t)(all >> 1) << bits;
+        if (!(lanes & T_SUM))
+            x = (frac & (one - 1)) | (uint64_t)(all >> 1) << bits;
+        else if (e > 2)
+            x -= 2 * one;
         if (wide)
             v.q[k] = x;
         else
@@ -54,12 +59,11 @@ static union v128 same_scale(union v128 v, unsigned t, bool daz)
 }
 /* With overflow or underflow unmasked, a huge or tiny result is inexact only if it would be with an
  * exponent range without bounds (SDM vol. 1 4.9.1.4, 4.9.1.5): then the instruction has to be asked
- * again, with operands of the same scale. That is about products, quotients and roundings: tiny
- * sums are exact, huge ones hardly ever. */
+ * again, with operands of another scale. (Tiny sums are exact.) */
 static inline bool sse_ask_again(const struct cpu *cpu, uint32_t csr, unsigned t)
 {
     uint32_t range = csr & ~(cpu->mxcsr >> 7) & (FSW_OE | FSW_UE);
-    return unlikely(range) && csr & FSW_PE && t != T_NO && !(t & T_SUM);
+    return unlikely(range) && csr & FSW_PE && t != T_NO;
 }
 /* Masked overflow is always inexact. */
 static inline uint32_t sse_inexact(const struct cpu *cpu, uint32_t csr, uint32_t again)

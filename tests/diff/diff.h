@@ -79,6 +79,12 @@ struct diff_outcome {
     bool lost;      /* the case ended the child or never came back */
     uint32_t error;
     uint64_t cr2;
+    /* Where a saved state has fields that are not compared (guest only). */
+    struct {
+        uint64_t lin;
+        unsigned len;
+    } blind[DIFF_INSNS][2];
+    unsigned nsaved;
     uint8_t mem[DIFF_RW];
 };
 

@@ -150,17 +150,42 @@ static bool at_end(const struct diff_case *c, uint64_t rip)
     return rip - c->slot < DIFF_SLOT && c->code[rip - c->slot] == 0xcc;
 }
 
+/* The linear address of i's memory operand. What is relative to RIP still lacks i's length. */
+static uint64_t operand_linear(const struct cpu *cpu, const struct insn *i)
+{
+    struct insn at = *i;
+    if (i->base == R_RIP)
+        at.disp += i->len;
+    return insn_ea(cpu, &at) + (i->seg < SEG_NONE ? cpu->seg[i->seg].base : 0);
+}
+
 /* An operand in another case's slot, whose bytes change as batches come and go. */
 static bool reads_other_slot(const struct cpu *cpu, const struct diff_case *c, const struct insn *i)
 {
     if (!(i->flags & INSN_MEM))
         return false;
-    uint64_t lin = insn_ea(cpu, i) + (i->seg < SEG_NONE ? cpu->seg[i->seg].base : 0);
+    uint64_t lin = operand_linear(cpu, i);
     return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 16);
 }
 
+/* x87 pointers and FOP in an image that is about to be saved; FXSAVE's MXCSR_MASK. */
+static void note_save(const struct cpu *cpu, const struct insn *i, struct diff_outcome *o)
+{
+    size_t op = (size_t)(op_operation(i->op) - operations);
+    if ((op != OPN_fxsave && op != OPN_fnsave && op != OPN_fnstenv) || o->nsaved == DIFF_INSNS)
+        return;
+    uint64_t lin = operand_linear(cpu, i);
+    unsigned field = insn_osize(i) == 2 ? 2 : 4, n = o->nsaved++;
+    bool wide = op == OPN_fxsave;
+    o->blind[n][0].lin = lin + (wide ? 6 : 3 * field);
+    o->blind[n][0].len = wide ? 18 : 4 * field;
+    o->blind[n][1].lin = lin + 28;
+    o->blind[n][1].len = wide ? 4 : 0;
+}
+
 /* The instruction at RIP before it runs: flags it makes undefined. False: its result is. */
-static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_t *undefined)
+static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_t *undefined,
+                       struct diff_outcome *o)
 {
     uint64_t off = g->cpu->r[R_RIP] - c->slot;
     uint32_t un, written;
@@ -169,6 +194,7 @@ static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_
         return true;
     bool defined = flag_rules(g->cpu, &i, &un, &written);
     *undefined = (*undefined & ~written) | un;
+    note_save(g->cpu, &i, o);
     return defined && !reads_other_slot(g->cpu, c, &i);
 }
 
@@ -180,6 +206,7 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
     bool defined = true;
     load_state(g, s, c);
     *undefined = 0;
+    o->nsaved = 0;
     o->lost = true;
     for (unsigned k = 0; k < MAX_STEPS && o->lost; k++) {
         uint32_t before = *undefined;
@@ -193,7 +220,7 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
             o->lost = false;
             break;
         }
-        defined &= note_flags(g, c, undefined);
+        defined &= note_flags(g, c, undefined, o);
         cpu->v.budget = 1 << 20;
         if (interp_step(cpu, &fault)) {
             *undefined = before;
