@@ -5,11 +5,11 @@
 #include "cpu/x86/flags.h"
 
 /* The sixteen conditions, in the order of their encoding (SDM vol. 1 appendix B). */
+/* clang-format off */
 #define EACH_CONDITION(X, n)                                                                       \
-    X(n, o)                                                                                        \
-    X(n, no)                                                                                       \
-    X(n, b) X(n, nb) X(n, z) X(n, nz) X(n, be) X(n, nbe) X(n, s) X(n, ns) X(n, p) X(n, np) X(n, l) \
-        X(n, nl) X(n, le) X(n, nle)
+    X(n, o) X(n, no) X(n, b) X(n, nb) X(n, z) X(n, nz) X(n, be) X(n, nbe)                          \
+    X(n, s) X(n, ns) X(n, p) X(n, np) X(n, l) X(n, nl) X(n, le) X(n, nle)
+/* clang-format on */
 
 #define DEFINE_CONDITION(cc, expr)                                                                 \
     static inline bool cond_##cc(const struct cpu *c)                                              \

@@ -216,7 +216,6 @@ static void vcpu_reset(struct vcpu *v)
     cpu_reset(cpu);
 }
 
-
 static bool has_work(const struct vcpu *v)
 {
     return cpu_interrupt_ready((const struct cpu *)v);
@@ -292,12 +291,9 @@ static const struct state_field vector_fields[] = {
 };
 
 static const struct state_field exception_fields[] = {
-    STATE_U8(struct pending_exception, vector),
-    STATE_BOOL(struct pending_exception, has_error),
-    STATE_U32(struct pending_exception, error),
-    STATE_U64(struct pending_exception, cr2),
-    STATE_U64(struct pending_exception, dr6),
-    STATE_FIELDS_END,
+    STATE_U8(struct pending_exception, vector), STATE_BOOL(struct pending_exception, has_error),
+    STATE_U32(struct pending_exception, error), STATE_U64(struct pending_exception, cr2),
+    STATE_U64(struct pending_exception, dr6),   STATE_FIELDS_END,
 };
 
 #define C struct cpu

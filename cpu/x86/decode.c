@@ -148,8 +148,7 @@ static bool row_has_modrm(const struct encoding *e)
 static void take_address16(struct decoder *d, struct insn *i)
 {
     static const uint8_t base[8] = {R_RBX, R_RBX, R_RBP, R_RBP, R_RSI, R_RDI, R_RBP, R_RBX};
-    static const uint8_t index[8] = {R_RSI,    R_RDI,    R_RSI,    R_RDI,
-                                     R_ZERO, R_ZERO, R_ZERO, R_ZERO};
+    static const uint8_t index[8] = {R_RSI, R_RDI, R_RSI, R_RDI, R_ZERO, R_ZERO, R_ZERO, R_ZERO};
     unsigned rm = d->rm & 7;
     i->base = base[rm];
     i->index = index[rm];

@@ -211,8 +211,7 @@ static bool is_apic_msr(uint32_t msr)
 
 static bool unknown(struct cpu *cpu, uint32_t msr, const char *what)
 {
-    log_unimp(cpu, "%s of unknown MSR %#x at %#llx", what, msr,
-              (unsigned long long)cpu->r[R_RIP]);
+    log_unimp(cpu, "%s of unknown MSR %#x at %#llx", what, msr, (unsigned long long)cpu->r[R_RIP]);
     return false;
 }
 

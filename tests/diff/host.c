@@ -301,10 +301,14 @@ int main(int argc, char **argv)
     r->seed = 1;
     r->cases = 100000;
     r->max_failures = 10;
-    if (!parse_options(r, argc, argv))
+    if (!parse_options(r, argc, argv)) {
+        free(r);
         return usage(stderr);
-    if (!prepare(r))
+    }
+    if (!prepare(r)) {
+        free(r);
         return 3;
+    }
     double start = seconds();
     run_cases(r);
     double took = seconds() - start;

@@ -223,7 +223,8 @@ static void test_real_kernel(void **state)
     const char *path = getenv("CALQUE_TEST_KERNEL");
 
     if (!path) {
-        puts("skip: test_real_kernel: CALQUE_TEST_KERNEL names no kernel (no network, none cached)");
+        puts(
+            "skip: test_real_kernel: CALQUE_TEST_KERNEL names no kernel (no network, none cached)");
         skip();
     }
     assert_true(boot_image_read(&b->image, path, RAM, &b->err));
