@@ -171,8 +171,8 @@ static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
         replace(i, OP_unimplemented_x);
     else if (result == DECODE_TOO_LONG)
         replace(i, OP_too_long_x);
-    else if (!op_handlers[i->op] || !(op_operation(i->op)->cpuid == F_NONE ||
-                                      model_has(&cpu->model, op_operation(i->op)->cpuid)))
+    else if (op_operation(i->op)->cpuid != F_NONE &&
+             !model_has(&cpu->model, op_operation(i->op)->cpuid))
         replace(i, OP_unimplemented_x);
     if (cpu->code_mode == CODE64 && insn_asize(i) == 8 && i->seg != SEG_FS && i->seg != SEG_GS)
         i->flags |= INSN_FLAT;

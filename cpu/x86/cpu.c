@@ -66,7 +66,6 @@ void cpu_mode_changed(struct cpu *cpu)
     cpu->tlb_load = checked ? cpu->tlb_none : cpu->tlb[0][class];
     cpu->tlb_store = checked ? cpu->tlb_none : cpu->tlb[1][class];
     derive_segments(cpu);
-    cpu->mode_key = cpu->code_mode | (uint32_t)cpu->cpl << 2 | (uint32_t)cpu->flat << 4;
 }
 
 /* ---- stack ---- */
@@ -421,10 +420,10 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned a
     }
     apic_init(cpu);
     tlb_init(cpu);
-    cpu->listeners.code = (struct code_listener){
+    cpu->code_listener = (struct code_listener){
         .code_written = code_written, .drop_store_entries = drop_store_entries, .opaque = cpu};
-    cpu->listeners.code.next = m->arena.listeners;
-    m->arena.listeners = &cpu->listeners.code;
+    cpu->code_listener.next = m->arena.listeners;
+    m->arena.listeners = &cpu->code_listener;
     cpu_reset(cpu);
     return cpu;
 }

@@ -183,7 +183,6 @@ struct cpu {
     uint8_t bp_code, bp_data, bp_io, bp_any; /* breakpoints that DR7 enables, bit per register */
     bool long_mode;                          /* EFER.LMA */
     bool real_or_v86;                        /* real mode, or EFLAGS.VM */
-    uint32_t mode_key;                       /* what decoded blocks depend on */
 
     struct segment seg[6], ldtr, tr;
     struct table_register gdtr, idtr;
@@ -242,22 +241,17 @@ struct cpu {
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
     bool large_pages_filled; /* a TLB entry came from a large page: INVLPG flushes all */
-    /* Instruction fetch: the page being executed. */
-    uint64_t fetch_page;  /* linear page address, impossible value when none */
-    uint64_t fetch_arena; /* its arena offset */
     struct block_cache *blocks;
     /* The running instruction; the first one not yet taken off the budget; where this run of the
      * block ends (a device access or a store into the block may move it closer). */
     const struct insn *insn, *settled, *run_end;
+    /* Fetch TLB: arena pages of code. */
     struct {
         uint64_t page; /* linear page address | (CPL == 3), impossible when empty */
         uint64_t arena;
     } itlb[ITLB_SIZE];
 
-    struct cpu_listeners {
-        struct address_space_listener map;
-        struct code_listener code;
-    } listeners;
+    struct code_listener code_listener;
     unsigned unimp_logged; /* lines of "not implemented" written */
 };
 
@@ -389,7 +383,6 @@ static inline void itlb_flush(struct cpu *cpu)
 {
     for (unsigned n = 0; n < ITLB_SIZE; n++)
         cpu->itlb[n].page = ~0ull;
-    cpu->fetch_page = ~0ull;
 }
 
 /* Text of all registers, as `info registers` and -d cpu_reset print it. */

@@ -414,8 +414,8 @@ struct operands {
 };
 
 /* Puts register numbers into reg and rm: see struct insn. */
-static void place_registers(struct decoder *d, const struct encoding *e, const struct operands *o,
-                            struct insn *i, unsigned class)
+static void place_registers(const struct encoding *e, const struct operands *o, struct insn *i,
+                            unsigned class)
 {
     bool canonical = class == CLASS_ALU || class == CLASS_LOAD || class == CLASS_BIT ||
                      class == CLASS_UNARY || class == CLASS_SHIFT || class == CLASS_EXCHANGE ||
@@ -449,7 +449,6 @@ static void place_registers(struct decoder *d, const struct encoding *e, const s
         else if ((e->opnd[0] >> 4) == AM_Z)
             i->rm = i->reg;
     }
-    (void)d;
 }
 
 /* Operand size in the insn: the first operand decides where it is narrower than the prefixes say.
@@ -562,7 +561,7 @@ static enum decode_result finish(struct decoder *d, const struct encoding *e, st
         return DECODE_MORE;
     if (d->seg >= 0)
         i->seg = (uint8_t)d->seg;
-    place_registers(d, e, &o, i, op->class);
+    place_registers(e, &o, i, op->class);
     special_operands(d, e, i);
     unsigned size = operand_size(d, e, op);
     i->size = (uint8_t)(log2_bytes(size) | log2_bytes(d->asize) << 4);

@@ -38,7 +38,7 @@ struct frame {
     uint64_t base, sp, mask; /* linear base of the stack segment, SP, mask of its size */
     uint64_t value[12];
     unsigned n, size; /* bytes per slot */
-    bool as_user;     /* written at CPL 3: never; kept for same-privilege CPL 3 deliveries */
+    bool as_user;     /* the handler runs at CPL 3: written with user rights */
 };
 
 static void frame_push(struct frame *f, uint64_t v)

@@ -19,8 +19,7 @@ typedef int op_fn(struct cpu *cpu, const struct insn *i);
 #undef ENC
 #undef OP_DECLARE
 
-/* By opcode id; NULL where the function is not written yet (such instructions raise #UD and are
- * logged). */
+/* By opcode id. */
 extern op_fn *const op_handlers[NUM_OPS];
 
 #endif
