@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CPU_X86_JIT_STATE_H
+#define CALQUE_CPU_X86_JIT_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What translated code keeps in a CPU: it addresses struct cpu through a segment base, so its own
+ * words are part of it. None of it is architectural: all may be dropped at any instruction
+ * boundary outside translated code. */
+
+struct translator;
+
+#define JUMP_CACHE_BITS 12
+#define CODE_PAGE_BITS  12
+
+/* Where an indirect transfer goes: tag is pc ^ mode_tag. */
+struct jump_cache_entry {
+    uint64_t tag;
+    const uint8_t *code;
+};
+
+struct jit_state {
+    struct translator *translator; /* NULL: this CPU is only interpreted */
+    void *self;                    /* the CPU: translated code passes it to C */
+    /* Arithmetic flags while translated code runs: bits 8-15 as LAHF stores them, bit 0 is OF. */
+    uint32_t flags;
+    uint32_t mode;     /* number of the mode that tag names */
+    uint64_t mode_tag; /* mode << 48 */
+    /* The stack pointers of C and of translated code; each is kept while the other runs. Frames of
+     * 16 bytes: host return address, then guest return address ^ mode_tag. */
+    uint64_t c_rsp, rsp;
+    uint64_t stack_base; /* rsp without frames */
+    void *stack;         /* the mapping */
+    /* Left by a thunk for C: return address of the call, the temporaries. */
+    const uint8_t *site;
+    uint64_t t0, t1;
+    int result;        /* of the run of translated code: enum op_result */
+    uint64_t spill[4]; /* registers whose place a block took for others */
+    bool mode_stale;   /* the mode key must be made again before translated code runs */
+    uint16_t pages_logged;
+    uint16_t page_log[256]; /* words of code_page that were filled since the last flush */
+    /* Page passes: the interned (linear page, arena page, CPL) that may be fetched now. */
+    uint32_t code_page[1u << CODE_PAGE_BITS];
+    struct jump_cache_entry jump_cache[1u << JUMP_CACHE_BITS];
+};
+
+#endif

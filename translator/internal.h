@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_TRANSLATOR_INTERNAL_H
+#define CALQUE_TRANSLATOR_INTERNAL_H
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/cpu.h"
+#include "translator/translator.h"
+
+/* The rooms of the translator:
+ *   cache.c      memory for host code: two mappings of the same pages
+ *   engine.c     runs translated and interpreted blocks; retires and finds them; modes, passes
+ *   runtime.c    the C that translated code calls: misses, handlers, links, returns
+ *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction */
+
+/* ---- memory for code (cache.c) ---- */
+struct code_cache {
+    int fd;
+    uint8_t *rw, *rx; /* the same bytes: where they are written, where they run */
+    uint64_t size, used;
+};
+bool code_cache_init(struct code_cache *c, uint64_t size, struct error *err);
+void code_cache_destroy(struct code_cache *c);
+
+static inline const uint8_t *to_rx(const struct code_cache *c, const uint8_t *rw)
+{
+    return c->rx + (rw - c->rw);
+}
+static inline uint8_t *to_rw(const struct code_cache *c, const uint8_t *rx)
+{
+    return c->rw + (rx - c->rx);
+}
+
+/* ---- translated blocks ---- */
+
+/* A translation of a decoded block for one linear address and one mode. It lives until the cache
+ * is flushed; retired, its entries lead to the dispatcher. */
+struct tblock {
+    struct block *block; /* valid while not retired */
+    struct tblock *next; /* other translations of the same block */
+    uint64_t rip;        /* of the first instruction */
+    uint32_t mode;       /* number of the mode */
+    uint16_t ninsn;
+    bool retired;
+    uint8_t nswaps;
+    /* Host code, where it runs. checked: any entry from outside the page; head: from inside. dead:
+     * where both lead once retired. */
+    const uint8_t *checked, *head, *dead;
+    uint32_t pass;       /* the page pass that checked asks for, */
+    uint16_t pass_index; /* and where */
+    /* Guest registers that have no place of their own took those of others (host side numbering
+     * is the emitter's; these are guest registers). */
+    struct {
+        uint8_t guest, taken;
+    } swap[3];
+};
+
+/* What an emitter leaves in the code after a call to a thunk. */
+struct site {
+    uint32_t tblock; /* index */
+    uint16_t insn;   /* number in the block */
+    uint16_t flags;  /* instruction whose flags are the guest's now (see flags_recover), or one of
+                      * SITE_* */
+};
+#define SITE_FLAGS_IMAGE 0xffff
+
+/* After a call for an exit. */
+struct exit_site {
+    uint64_t target; /* RIP */
+    int32_t jump;    /* from here to the displacement to patch; 0: none */
+    uint32_t tblock; /* the block that is left */
+} __attribute__((packed));
+
+/* ---- modes ---- */
+enum {
+    MODE_CODE = 3,       /* enum code_mode */
+    MODE_CPL3 = 1 << 2,
+    MODE_CLASS_SHIFT = 3, /* 2 bits: enum tlb_class */
+    MODE_FLAT_SHIFT = 5,  /* 6 bits: segments that need no check */
+    MODE_BASE_SHIFT = 11, /* 6 bits: segments whose base counts and is not 0 */
+    MODE_STACK_SHIFT = 17, /* 2 bits: log2 of the stack width */
+    MODE_SSE = 1 << 19,   /* SSE instructions run without #UD, #NM, #XM */
+    MODE_REAL = 1 << 20,
+};
+#define MAX_MODES 4096
+
+struct page_pass {
+    uint64_t linear; /* page address | (CPL == 3) */
+    uint64_t arena;
+};
+
+struct translator {
+    struct machine *m;
+    struct translator_config config;
+    struct code_cache cache;
+    uint8_t *blocks_from; /* start of translations in the cache: thunks are before */
+    struct tblock *tblocks;
+    uint32_t ntblocks, max_tblocks;
+    uint64_t generation; /* of translations: flushing makes a new one */
+    uint32_t modes[MAX_MODES];
+    unsigned nmodes;
+    struct page_pass *passes; /* by number */
+    uint32_t npasses, max_passes, *pass_hash;
+    struct translator_stats stats;
+    struct cpu *cpus; /* linked by next_user */
+    /* Entry points in the cache. */
+    const uint8_t *thunk[16];
+    unsigned (*enter)(struct cpu *cpu, const void *code);
+};
+
+/* Thunks: what translated code calls. The first is jumped to. */
+enum {
+    THUNK_LEAVE, /* back to C, state in struct cpu already */
+    THUNK_MISS_LOAD,
+    THUNK_MISS_STORE,
+    THUNK_HANDLER,
+    THUNK_EXIT,     /* an exit that is not linked */
+    THUNK_OUT,      /* the budget does not last for the block */
+    THUNK_REFETCH,  /* the page pass failed */
+    THUNK_INDIRECT, /* the jump cache does not know t0 */
+    THUNK_RETURN,   /* the frame on top is not the right one */
+    THUNK_DEAD,     /* a retired block was entered */
+    NUM_THUNKS
+};
+
+/* ---- emitter (x86_64/) ---- */
+
+/* Writes the thunks to the start of the cache. */
+bool emit_thunks(struct translator *tr);
+/* Translates. False: no room (flush and try again), or nothing to translate. */
+bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t);
+/* Makes both entries of a block lead to its dead end. */
+void emit_retire(struct translator *tr, struct tblock *t);
+/* Points the jump or call whose displacement is at `at` to `target` (both where they run). */
+void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
+/* The C that thunks call: where to go on. */
+typedef const uint8_t *runtime_fn(struct cpu *cpu);
+extern runtime_fn *const runtime_functions[NUM_THUNKS];
+
+/* ---- engine.c ---- */
+
+/* The translation for RIP now, if there is one. */
+struct tblock *tblock_now(struct cpu *cpu, struct block *b);
+/* The number of the pass for a fetch of the page at `linear`, which is at arena. */
+uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena);
+static inline unsigned page_pass_index(uint64_t rip)
+{
+    return (unsigned)(rip >> VM_PAGE_SHIFT ^ rip >> (VM_PAGE_SHIFT + CODE_PAGE_BITS)) &
+           ((1u << CODE_PAGE_BITS) - 1);
+}
+static inline unsigned jump_cache_index(uint64_t pc)
+{
+    return pc & ((1u << JUMP_CACHE_BITS) - 1);
+}
+/* Brings the flags from translated code's form into the interpreter's, and back. */
+void jit_flags_in(struct cpu *cpu);
+void jit_flags_out(struct cpu *cpu);
+/* Drops all frames of the return stack. */
+void jit_stack_reset(struct cpu *cpu);
+uint32_t jit_mode_key(const struct cpu *cpu);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_TRANSLATOR_TRANSLATOR_H
+#define CALQUE_TRANSLATOR_TRANSLATOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The translator: an engine that turns hot blocks of the interpreter's cache into host code. One
+ * per machine; its CPUs share what is translated. */
+
+struct cpu;
+struct error;
+struct machine;
+struct translator;
+
+struct translator_config {
+    uint64_t cache_size; /* bytes of host code; 0: the default */
+    unsigned threshold;  /* executions before a block is translated; 0: the default */
+    bool no_links, no_jump_cache, no_calls; /* leave out an optimization */
+};
+
+#define TRANSLATOR_CACHE_DEFAULT (64ull << 20)
+#define TRANSLATOR_CACHE_MIN     (1ull << 20)
+#define TRANSLATOR_CACHE_MAX     (1ull << 30)
+
+/* False, with the reason: no emitter for this host, no executable memory, no memory. */
+bool translator_create(struct machine *m, const struct translator_config *config,
+                       struct translator **out, struct error *err);
+/* After the machine's CPUs are gone. NULL is allowed. */
+void translator_destroy(struct translator *tr);
+/* From now on the CPU runs translated code. Before the machine runs. */
+bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err);
+void translator_detach(struct cpu *cpu);
+
+/* What `info jit` tells. */
+struct translator_stats {
+    uint64_t blocks, insns, code_bytes, flushes, retired;
+    uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;
+    uint64_t interpreted_blocks;
+    uint64_t cache_size, cache_used;
+};
+void translator_stats(const struct translator *tr, struct translator_stats *out);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_TRANSLATOR_X86_64_ASM_H
+#define CALQUE_TRANSLATOR_X86_64_ASM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* x86-64 machine code, written one instruction at a time (SDM vol. 2A chapter 2). Nothing here
+ * knows of guests. Running out of room sets `full` and writes nothing more: the caller looks at
+ * the end. */
+
+enum host_reg {
+    H_RAX,
+    H_RCX,
+    H_RDX,
+    H_RBX,
+    H_RSP,
+    H_RBP,
+    H_RSI,
+    H_RDI,
+    H_R8,
+    H_R9,
+    H_R10,
+    H_R11,
+    H_R12,
+    H_R13,
+    H_R14,
+    H_R15,
+    H_NONE = 255,
+};
+
+/* Condition codes as Jcc, SETcc and CMOVcc encode them. */
+enum host_cc { CC_O, CC_NO, CC_C, CC_NC, CC_Z, CC_NZ, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP };
+
+struct assembler {
+    uint8_t *p, *end; /* where the next byte is written */
+    bool full;
+};
+
+static inline void a_bytes(struct assembler *a, const void *bytes, unsigned n)
+{
+    if ((size_t)(a->end - a->p) < n) {
+        a->full = true;
+        return;
+    }
+    memcpy(a->p, bytes, n);
+    a->p += n;
+}
+static inline void a_byte(struct assembler *a, unsigned b)
+{
+    uint8_t byte = (uint8_t)b;
+    a_bytes(a, &byte, 1);
+}
+static inline void a_u32(struct assembler *a, uint32_t v)
+{
+    a_bytes(a, &v, 4);
+}
+static inline void a_u64(struct assembler *a, uint64_t v)
+{
+    a_bytes(a, &v, 8);
+}
+
+/* A memory operand: [base + index << scale + disp]; without a base, absolute, which with gs is an
+ * offset into the CPU state. */
+struct host_mem {
+    uint8_t base, index, scale;
+    bool gs;
+    int32_t disp;
+};
+
+static inline struct host_mem h_at(unsigned base, int32_t disp)
+{
+    return (struct host_mem){.base = (uint8_t)base, .index = H_NONE, .disp = disp};
+}
+/* A member of the CPU state, and one indexed by a register. */
+static inline struct host_mem h_state(size_t offset)
+{
+    return (struct host_mem){.base = H_NONE, .index = H_NONE, .gs = true, .disp = (int32_t)offset};
+}
+static inline struct host_mem h_state_at(unsigned base, size_t offset)
+{
+    return (struct host_mem){
+        .base = (uint8_t)base, .index = H_NONE, .gs = true, .disp = (int32_t)offset};
+}
+
+/* An opcode: low byte the opcode; the map in bits 8-15 (0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A);
+ * a mandatory prefix in bits 16-23. */
+#define OPC_0F      0x0100u
+#define OPC_0F38    0x0200u
+#define OPC_0F3A    0x0300u
+#define OPC_PFX(p)  ((uint32_t)(p) << 16)
+#define OPC_MAP(o)  ((o) >> 8 & 0xff)
+#define OPC_PREF(o) ((o) >> 16 & 0xff)
+
+/* Operand size in bytes: 1, 2, 4, 8; decides 66 and REX.W. byte_regs: REX is needed for SPL, BPL,
+ * SIL, DIL. 0: neither (vector instructions). */
+static inline void a_prefixes(struct assembler *a, uint32_t opc, unsigned size, bool gs,
+                              unsigned rex, bool force_rex)
+{
+    if (gs)
+        a_byte(a, 0x65);
+    if (size == 2)
+        a_byte(a, 0x66);
+    if (OPC_PREF(opc))
+        a_byte(a, OPC_PREF(opc));
+    if (size == 8)
+        rex |= 8;
+    if (rex || force_rex)
+        a_byte(a, 0x40 | rex);
+    if (OPC_MAP(opc))
+        a_byte(a, 0x0f);
+    if (OPC_MAP(opc) > 1)
+        a_byte(a, OPC_MAP(opc) == 2 ? 0x38 : 0x3a);
+    a_byte(a, opc & 0xff);
+}
+
+static inline bool byte_needs_rex(unsigned size, unsigned r)
+{
+    return size == 1 && r >= H_RSP && r <= H_RDI;
+}
+
+/* opc reg, rm between registers; `reg` may be an opcode extension. */
+static inline void a_rr(struct assembler *a, uint32_t opc, unsigned size, unsigned reg, unsigned rm)
+{
+    unsigned rex = (reg >> 3 & 1) << 2 | (rm >> 3 & 1);
+    a_prefixes(a, opc, size, false, rex, byte_needs_rex(size, reg) || byte_needs_rex(size, rm));
+    a_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+/* opc /ext, rm: the extension is not a byte register. */
+static inline void a_xr(struct assembler *a, uint32_t opc, unsigned size, unsigned ext, unsigned rm)
+{
+    a_prefixes(a, opc, size, false, rm >> 3 & 1, byte_needs_rex(size, rm));
+    a_byte(a, 0xc0 | ext << 3 | (rm & 7));
+}
+
+static inline void a_modrm_mem(struct assembler *a, unsigned reg, struct host_mem m)
+{
+    unsigned r = (reg & 7) << 3;
+    bool sib = m.index != H_NONE || m.base == H_NONE || (m.base & 7) == H_RSP;
+    unsigned index = m.index == H_NONE ? 4 : m.index & 7u;
+    if (m.base == H_NONE) { /* no base: disp32 through a SIB byte */
+        a_byte(a, r | 4);
+        a_byte(a, (unsigned)m.scale << 6 | index << 3 | 5);
+        a_u32(a, (uint32_t)m.disp);
+        return;
+    }
+    bool none = m.disp == 0 && (m.base & 7) != H_RBP;
+    bool small = m.disp == (int8_t)m.disp;
+    a_byte(a, (none ? 0u : small ? 0x40u : 0x80u) | r | (sib ? 4u : m.base & 7u));
+    if (sib)
+        a_byte(a, (unsigned)m.scale << 6 | index << 3 | (m.base & 7));
+    if (!none && small)
+        a_byte(a, (uint8_t)m.disp);
+    else if (!none)
+        a_u32(a, (uint32_t)m.disp);
+}
+static inline unsigned mem_rex(unsigned reg, struct host_mem m)
+{
+    return (reg >> 3 & 1) << 2 | (m.index == H_NONE ? 0 : (m.index >> 3 & 1u) << 1) |
+           (m.base == H_NONE ? 0 : m.base >> 3 & 1u);
+}
+/* opc reg, [m]. */
+static inline void a_rm(struct assembler *a, uint32_t opc, unsigned size, unsigned reg,
+                        struct host_mem m)
+{
+    a_prefixes(a, opc, size, m.gs, mem_rex(reg, m), byte_needs_rex(size, reg));
+    a_modrm_mem(a, reg, m);
+}
+/* opc /ext, [m]. */
+static inline void a_xm(struct assembler *a, uint32_t opc, unsigned size, unsigned ext,
+                        struct host_mem m)
+{
+    a_prefixes(a, opc, size, m.gs, mem_rex(0, m), false);
+    a_modrm_mem(a, ext, m);
+}
+
+/* ---- often needed ---- */
+
+static inline void a_mov_rr(struct assembler *a, unsigned size, unsigned dst, unsigned src)
+{
+    a_rr(a, size == 1 ? 0x88 : 0x89, size, src, dst);
+}
+static inline void a_load(struct assembler *a, unsigned size, unsigned dst, struct host_mem m)
+{
+    a_rm(a, size == 1 ? 0x8a : 0x8b, size, dst, m);
+}
+static inline void a_store(struct assembler *a, unsigned size, unsigned src, struct host_mem m)
+{
+    a_rm(a, size == 1 ? 0x88 : 0x89, size, src, m);
+}
+static inline void a_lea(struct assembler *a, unsigned size, unsigned dst, struct host_mem m)
+{
+    a_rm(a, 0x8d, size, dst, m);
+}
+/* The shortest way to a 64-bit constant; flags stay. */
+static inline void a_mov_imm(struct assembler *a, unsigned dst, uint64_t v)
+{
+    if (v <= UINT32_MAX) {
+        a_prefixes(a, 0xb8 | (dst & 7), 4, false, dst >> 3 & 1, false);
+        a_u32(a, (uint32_t)v);
+    } else if ((int64_t)v == (int32_t)v) {
+        a_xr(a, 0xc7, 8, 0, dst);
+        a_u32(a, (uint32_t)v);
+    } else {
+        a_prefixes(a, 0xb8 | (dst & 7), 8, false, dst >> 3 & 1, false);
+        a_u64(a, v);
+    }
+}
+/* ADD OR ADC SBB AND SUB XOR CMP (0-7) of a register or memory with an immediate that fits in 32
+ * bits, sign-extended. */
+static inline void a_imm_tail(struct assembler *a, unsigned size, int32_t imm, bool small)
+{
+    if (small)
+        a_byte(a, (uint8_t)imm);
+    else if (size == 2)
+        a_bytes(a, &imm, 2);
+    else
+        a_u32(a, (uint32_t)imm);
+}
+static inline void a_alu_ri(struct assembler *a, unsigned op, unsigned size, unsigned r, int32_t imm)
+{
+    bool small = size == 1 || imm == (int8_t)imm;
+    a_xr(a, size == 1 ? 0x80 : small ? 0x83 : 0x81, size, op, r);
+    a_imm_tail(a, size, imm, small);
+}
+static inline void a_alu_mi(struct assembler *a, unsigned op, unsigned size, struct host_mem m,
+                            int32_t imm)
+{
+    bool small = size == 1 || imm == (int8_t)imm;
+    a_xm(a, size == 1 ? 0x80 : small ? 0x83 : 0x81, size, op, m);
+    a_imm_tail(a, size, imm, small);
+}
+static inline void a_push(struct assembler *a, unsigned r)
+{
+    a_prefixes(a, 0x50 | (r & 7), 4, false, r >> 3 & 1, false);
+}
+static inline void a_pop(struct assembler *a, unsigned r)
+{
+    a_prefixes(a, 0x58 | (r & 7), 4, false, r >> 3 & 1, false);
+}
+static inline void a_ret(struct assembler *a)
+{
+    a_byte(a, 0xc3);
+}
+
+/* ---- jumps: the displacement is filled in when the target is known ---- */
+
+/* Each returns where its 32-bit displacement is. */
+static inline uint8_t *a_jmp(struct assembler *a)
+{
+    a_byte(a, 0xe9);
+    a_u32(a, 0);
+    return a->p - 4;
+}
+static inline uint8_t *a_call(struct assembler *a)
+{
+    a_byte(a, 0xe8);
+    a_u32(a, 0);
+    return a->p - 4;
+}
+static inline uint8_t *a_jcc(struct assembler *a, unsigned cc)
+{
+    a_byte(a, 0x0f);
+    a_byte(a, 0x80 | cc);
+    a_u32(a, 0);
+    return a->p - 4;
+}
+/* Points a displacement at a target; both are addresses in the same mapping. */
+static inline void a_fix(uint8_t *at, const uint8_t *target)
+{
+    int32_t d = (int32_t)(target - (at + 4));
+    memcpy(at, &d, 4);
+}
+/* Jumps to something already written, in one instruction. */
+static inline void a_jmp_to(struct assembler *a, const uint8_t *target)
+{
+    uint8_t *at = a_jmp(a);
+    if (!a->full)
+        a_fix(at, target);
+}
+static inline void a_call_to(struct assembler *a, const uint8_t *target)
+{
+    uint8_t *at = a_call(a);
+    if (!a->full)
+        a_fix(at, target);
+}
+
+#endif
