@@ -26,7 +26,7 @@ static const struct feature_info features[NUM_FEATURES] = {
 
 /* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
  * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_sse3, F_ssse3, F_sse41, F_sse42, F_bmi1, F_bmi2};
+static const uint8_t withheld[] = {F_bmi1, F_bmi2};
 
 static bool is_withheld(unsigned f)
 {
