@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SSE and SSE2 arithmetic, compares and conversions (SDM vol. 1 11.5: exceptions). */
 #include "cpu/x86/sse_host.h"
+#include "cpu/x86/vec_round.h"
 #include "cpu/x86/x87.h"
 
 #define MXCSR_FZ 0x8000u
@@ -320,3 +321,79 @@ TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
     }
 FROM_MMX(cvtpi2ps, "cvtdq2ps", true)
 FROM_MMX(cvtpi2pd, "cvtdq2pd", false)
+
+/* ---- SSE4.1 ---- */
+
+#define ROUND(name, size)                                                                          \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s, d;                                                                           \
+        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
+            return OP_FAULT;                                                                       \
+        d = vec_get(cpu, i->reg);                                                                  \
+        uint32_t flags = vec_##name(&d, &s, (unsigned)i->imm, cpu->mxcsr);                         \
+        if (unlikely(sse_end(cpu, flags, &d, T_NO)))                                               \
+            return OP_FAULT;                                                                       \
+        vec_set(cpu, i->reg, &d);                                                                  \
+        return OP_OK;                                                                              \
+    }
+ROUND(roundps, 16)
+ROUND(roundpd, 16)
+ROUND(roundss, 4)
+ROUND(roundsd, 8)
+
+/* DPPS and DPPD are products and sums, each rounded and each with its exceptions (SDM vol. 2A,
+ * DPPS). */
+#define STEP(name, lanes)                                                                          \
+    static int step_##name(struct cpu *cpu, union v128 *a, const union v128 *b)                    \
+    {                                                                                              \
+        union v128 s = *b, d = *a;                                                                 \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        SSE_HOST_OP(#name, csr, d, s);                                                             \
+        if (sse_ask_again(cpu, csr, lanes)) {                                                      \
+            bool daz = cpu->mxcsr & MXCSR_DAZ;                                                     \
+            union v128 s2 = same_scale(s, lanes, daz), d2 = same_scale(*a, lanes, daz);            \
+            uint32_t again = sse_csr(cpu);                                                         \
+            SSE_HOST_OP(#name, again, d2, s2);                                                     \
+            csr = sse_inexact(cpu, csr, again);                                                    \
+        }                                                                                          \
+        *a = d;                                                                                    \
+        return sse_end(cpu, csr, &d, lanes);                                                       \
+    }
+STEP(mulps, T_PS)
+STEP(mulpd, T_PD)
+STEP(haddps, T_PS | T_SUM)
+STEP(haddpd, T_PD | T_SUM)
+
+#define CLEAR_LANES(v, lane, n, keep)                                                              \
+    for (unsigned k = 0; k < n; k++)                                                               \
+        if (!((keep) >> k & 1))                                                                    \
+    (v).lane[k] = 0
+int op_dpps_x(struct cpu *cpu, const struct insn *i)
+{
+    union v128 s, d;
+    if (unlikely(sse_check(cpu) || vec_source(cpu, i, 16, &s)))
+        return OP_FAULT;
+    d = vec_get(cpu, i->reg);
+    CLEAR_LANES(d, d, 4, i->imm >> 4);
+    CLEAR_LANES(s, d, 4, i->imm >> 4);
+    if (unlikely(step_mulps(cpu, &d, &s) || step_haddps(cpu, &d, &d) || step_haddps(cpu, &d, &d)))
+        return OP_FAULT;
+    CLEAR_LANES(d, d, 4, i->imm);
+    vec_set(cpu, i->reg, &d);
+    return OP_OK;
+}
+int op_dppd_x(struct cpu *cpu, const struct insn *i)
+{
+    union v128 s, d;
+    if (unlikely(sse_check(cpu) || vec_source(cpu, i, 16, &s)))
+        return OP_FAULT;
+    d = vec_get(cpu, i->reg);
+    CLEAR_LANES(d, q, 2, i->imm >> 4);
+    CLEAR_LANES(s, q, 2, i->imm >> 4);
+    if (unlikely(step_mulpd(cpu, &d, &s) || step_haddpd(cpu, &d, &d)))
+        return OP_FAULT;
+    CLEAR_LANES(d, q, 2, i->imm);
+    vec_set(cpu, i->reg, &d);
+    return OP_OK;
+}
