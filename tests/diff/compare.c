@@ -164,6 +164,8 @@ bool outcomes_agree(const struct diff_case *c, const struct diff_outcome *host,
             memcmp(host->out.fx + fx_fields[k].off, guest->out.fx + fx_fields[k].off,
                    fx_fields[k].len))
             what = fx_fields[k].name;
+    if (!what && memcmp(host->out.ymmh, guest->out.ymmh, sizeof(host->out.ymmh)))
+        what = "ymm";
     if (!what && !memory_agrees(host, guest))
         what = "memory";
     if (what && !host->lost && !guest->lost && reads_pointers(c))
@@ -211,6 +213,23 @@ static void print_fx(const uint8_t *before, const uint8_t *host, const uint8_t *
         print_bytes(host + off, len);
         printf("  ");
         print_bytes(guest + off, len);
+        puts(differ ? "  <--" : "");
+    }
+}
+
+static void print_ymm(const struct diff_state *before, const struct diff_state *host,
+                      const struct diff_state *guest)
+{
+    for (unsigned k = 0; k < 16; k++) {
+        bool differ = memcmp(host->ymmh[k], guest->ymmh[k], 16);
+        if (!differ && !memcmp(before->ymmh[k], host->ymmh[k], 16))
+            continue;
+        printf("  ymmh%-2u ", k);
+        print_bytes(before->ymmh[k], 16);
+        printf("  ");
+        print_bytes(host->ymmh[k], 16);
+        printf("  ");
+        print_bytes(guest->ymmh[k], 16);
         puts(differ ? "  <--" : "");
     }
 }
@@ -264,6 +283,7 @@ void print_difference(const struct diff_case *c, const struct diff_shared *s,
                  FLAGS_COMPARED & ~undefined);
     printf("  undefined flags: %#x\n", undefined);
     print_fx(c->in.fx, host->out.fx, guest->out.fx);
+    print_ymm(&c->in, &host->out, &guest->out);
     print_memory(before, host->mem, guest->mem);
     free(before);
 }
