@@ -215,7 +215,7 @@ static void wire_pci(struct pc *pc)
     pci_bus_init(&pc->pci, m, "pci");
     i440fx_init(&pc->host_bridge, m, "host-bridge", &pc->pci, pc->bios_last_128k); /* 00:00.0 */
     piix3_init(&pc->piix3, m, "piix3", &pc->pci, isa);                             /* 00:01.0 */
-    piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9));                  /* 00:01.3 */
+    piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
 }
 
 /* ---- what firmware asks ---- */

@@ -32,6 +32,7 @@
 struct pc_cpu_hooks {
     struct irq_line intr; /* INTR of the PIC pair: to LINT0 of the boot processor */
     struct irq_line a20;  /* high: address bit 20 passes */
+    struct irq_line smi;  /* SMI#: each rise is one, to the boot processor */
     struct msi_sink msi;  /* the APIC bus: where IOAPIC and MSIs go */
     void *cpus;           /* for the functions below */
     void (*set_intack)(void *cpus, struct intack_source intack);

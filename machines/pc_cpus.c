@@ -119,6 +119,7 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
     }
     hooks->intr = cpu_intr_line(cpus->boot);
     hooks->a20 = (struct irq_line){.set = set_a20, .owner = cpus->boot};
+    hooks->smi = cpu_smi_line(cpus->boot);
     hooks->msi = apic_msi_sink(m);
     hooks->cpus = cpus;
     hooks->set_intack = set_intack;

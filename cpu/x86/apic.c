@@ -7,6 +7,7 @@
 
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/smm.h"
 
 enum apic_register { /* offset >> 4; in x2APIC mode the MSR's low byte */
                      REG_ID = 0x02,
@@ -230,7 +231,10 @@ static void accept(struct cpu *cpu, unsigned mode, unsigned vector, bool level)
     case DELIVER_SIPI:
         accept_sipi(cpu, vector);
         return;
-    default: /* SMI: there is no system management mode */
+    case DELIVER_SMI:
+        smm_request(cpu);
+        return;
+    default:
         return;
     }
     vcpu_kick(&cpu->v);

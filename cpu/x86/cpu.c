@@ -12,6 +12,7 @@
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/smm.h"
 
 /* ---- flags ---- */
 
@@ -191,6 +192,7 @@ void cpu_reset(struct cpu *cpu)
     cpu->exc_pending = false;
     cpu->bp_hits = 0;
     cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
+    cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
     cpu->init_pending = false;
     cpu->v.halted = false;
     cpu->insn = NULL;
@@ -217,6 +219,7 @@ static void vcpu_reset(struct vcpu *v)
         log_line(log, LOG_CPU_RESET, "CPU %u is reset; its state was", v->index);
         cpu_print_registers(cpu, log_register_line, log);
     }
+    cpu->smbase = SMBASE_RESET; /* INIT leaves it (SDM vol. 3A table 10-1) */
     cpu_reset(cpu);
 }
 
@@ -265,6 +268,18 @@ static void set_intr(void *owner, unsigned n, bool level)
         vcpu_kick(&cpu->v);
 }
 
+static void set_smi(void *owner, unsigned n, bool level)
+{
+    (void)n;
+    if (level)
+        smm_request(owner);
+}
+
+struct irq_line cpu_smi_line(struct cpu *cpu)
+{
+    return (struct irq_line){.set = set_smi, .owner = cpu};
+}
+
 struct irq_line cpu_intr_line(struct cpu *cpu)
 {
     return (struct irq_line){.set = set_intr, .owner = cpu};
@@ -295,9 +310,13 @@ static const struct state_field vector_fields[] = {
 };
 
 static const struct state_field exception_fields[] = {
-    STATE_U8(struct pending_exception, vector), STATE_BOOL(struct pending_exception, has_error),
-    STATE_U32(struct pending_exception, error), STATE_U64(struct pending_exception, cr2),
-    STATE_U64(struct pending_exception, dr6),   STATE_FIELDS_END,
+    STATE_U8(struct pending_exception, vector),
+    STATE_BOOL(struct pending_exception, has_error),
+    STATE_U32(struct pending_exception, error),
+    STATE_U64(struct pending_exception, cr2),
+    STATE_U64(struct pending_exception, dr6),
+    STATE_BOOL(struct pending_exception, shutdown),
+    STATE_FIELDS_END,
 };
 
 #define C struct cpu
@@ -327,6 +346,10 @@ static const struct state_field cpu_fields[] = {
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),
     STATE_BOOL(C, nmi_pending),
+    STATE_BOOL(C, smm),
+    STATE_BOOL(C, smi_pending),
+    STATE_BOOL(C, smm_nmi_blocked),
+    STATE_U32(C, smbase),
     STATE_BOOL(C, intr_level),
     STATE_BOOL(C, init_pending),
     STATE_U64(C, star),
@@ -396,7 +419,7 @@ static const struct vcpu_ops ops = {
     .map_changed = map_changed,
     .destroy = destroy,
     .fields = cpu_fields,
-    .fields_version = 1,
+    .fields_version = 2,
     .pre_save = pre_save,
     .post_load = post_load,
 };
@@ -418,6 +441,7 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned a
     cpu->model = *model;
     cpu->tsc_hz = TSC_HZ;
     cpu->a20_mask = ~0ull;
+    cpu->smbase = SMBASE_RESET;
     if (!block_cache_init(cpu)) {
         error_set(err, "out of memory for decoded code");
         destroy(&cpu->v);
@@ -473,8 +497,8 @@ void cpu_print_registers(const struct cpu *cpu, void (*line)(void *opaque, const
         print(&p, "%s=%016llx %s=%016llx %s=%016llx %s=%016llx", names[n], reg(cpu, n),
               names[n + 1], reg(cpu, n + 1), names[n + 2], reg(cpu, n + 2), names[n + 3],
               reg(cpu, n + 3));
-    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u", reg(cpu, R_RIP), cpu_eflags(cpu), cpu->cpl,
-          cpu->v.halted);
+    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u SMM=%u SMBASE=%08x", reg(cpu, R_RIP),
+          cpu_eflags(cpu), cpu->cpl, cpu->v.halted, cpu->smm, cpu->smbase);
     for (unsigned n = 0; n < 6; n++)
         print_segment(&p, segments[n], &cpu->seg[n]);
     print_segment(&p, "LDT", &cpu->ldtr);

@@ -125,8 +125,9 @@ struct pending_exception {
     uint8_t vector;
     bool has_error;
     uint32_t error;
-    uint64_t cr2; /* with EXC_PF */
-    uint64_t dr6; /* with EXC_DB: bits to set */
+    uint64_t cr2;  /* with EXC_PF */
+    uint64_t dr6;  /* with EXC_DB: bits to set */
+    bool shutdown; /* no exception: the processor shuts down (RSM of an invalid state) */
 };
 
 /* What an operation says to whoever called it. */
@@ -199,6 +200,10 @@ struct cpu {
     bool shadow;      /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
     bool shadow_ss;   /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
+    bool smm;             /* in system management mode */
+    bool smi_pending;     /* latched until SMM is left */
+    bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
+    uint32_t smbase;
     bool intr_level; /* level of the INTR/LINT0 input from the PIC */
     bool init_pending;
     struct intack_source intack;
@@ -276,6 +281,8 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned a
 void cpu_reset(struct cpu *cpu);
 /* Line into LINT0 (the PIC's INTR output). */
 struct irq_line cpu_intr_line(struct cpu *cpu);
+/* Line into SMI#: each rise is latched. */
+struct irq_line cpu_smi_line(struct cpu *cpu);
 
 /* ---- flags ---- */
 uint32_t cpu_eflags(const struct cpu *cpu);           /* architectural image */

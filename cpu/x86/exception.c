@@ -7,6 +7,7 @@
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/smm.h"
 #include "cpu/x86/task.h"
 
 void exception_note(struct cpu *cpu, unsigned vector)
@@ -357,6 +358,8 @@ static enum int_kind kind_of(const struct pending_exception *e)
 bool exception_deliver(struct cpu *cpu)
 {
     struct pending_exception e = cpu->exc;
+    if (e.shutdown)
+        return false;
     for (;;) {
         apply_side_effects(cpu, &e);
         /* exceptions push error codes only in protected mode; interrupt_deliver's real path
@@ -383,7 +386,9 @@ bool exception_deliver(struct cpu *cpu)
 
 bool cpu_interrupt_ready(const struct cpu *cpu)
 {
-    if (cpu->init_pending || (cpu->nmi_pending && !cpu->nmi_blocked))
+    if ((cpu->init_pending || cpu->smi_pending) && !cpu->smm)
+        return true;
+    if (cpu->nmi_pending && !cpu->nmi_blocked)
         return true;
     if (!(cpu->eflags & EFLAGS_IF))
         return false;
@@ -407,7 +412,11 @@ bool cpu_take_interrupts(struct cpu *cpu)
 {
     if (cpu->shadow)
         return true;
-    if (cpu->init_pending) {
+    if (cpu->smi_pending && !cpu->smm) { /* priorities: SDM vol. 3A table 6-2 */
+        smm_enter(cpu);
+        return true;
+    }
+    if (cpu->init_pending && !cpu->smm) { /* SMM holds it back */
         cpu->init_pending = false;
         cpu_reset(cpu);
         return true;
@@ -422,6 +431,7 @@ bool cpu_take_interrupts(struct cpu *cpu)
     }
     if (vector < 0)
         return true;
+    cpu->v.halted = false;
     if (interrupt_deliver(cpu, (unsigned)vector, INT_EXTERNAL, false, 0) == OP_FAULT)
         return exception_deliver(cpu);
     return true;

@@ -163,11 +163,9 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
     (void)budget; /* v->budget */
     for (;;) {
         refresh(cpu);
-        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu)) {
-            v->halted = false;
-            if (!cpu_take_interrupts(cpu))
-                return VCPU_EXIT_SHUTDOWN;
-        }
+        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) &&
+            !cpu_take_interrupts(cpu))
+            return VCPU_EXIT_SHUTDOWN;
         if (v->halted)
             return VCPU_EXIT_HALT;
         if (v->budget <= 0 || exit_requested(cpu))
@@ -177,8 +175,7 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;
         } else if (r == OP_HALT) {
-            if (!cpu_interrupt_ready(cpu) || cpu->shadow)
-                return VCPU_EXIT_HALT;
+            v->halted = true;
         }
     }
 }
