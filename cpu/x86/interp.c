@@ -128,7 +128,7 @@ static int run_single(struct cpu *cpu)
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
     }
-    return r == OP_HALT ? r : OP_LEAVE;
+    return r == OP_HALT || r == OP_PAUSE ? r : OP_LEAVE;
 }
 
 /* The exception that a task switch left behind, one special instruction, or blocks. */
@@ -178,6 +178,8 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
         } else if (r == OP_HALT) {
             if (!cpu_interrupt_ready(cpu) || cpu->shadow)
                 return VCPU_EXIT_HALT;
+        } else if (r == OP_PAUSE) {
+            return VCPU_EXIT_YIELD;
         }
     }
 }
