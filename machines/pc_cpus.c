@@ -114,6 +114,15 @@ static uint32_t apic_id(void *opaque, unsigned n)
     return topology_apic_id(&cpus->model.topology, n);
 }
 
+static void fill_identity(const struct cpu *cpu, struct pc_cpu_hooks *hooks)
+{
+    uint32_t leaf1[4];
+
+    cpuid_query(cpu, 1, 0, leaf1);
+    hooks->cpu_signature = leaf1[0];
+    hooks->cpu_features = leaf1[3];
+}
+
 bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
                     struct error *err)
 {
@@ -136,6 +145,7 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
     hooks->msi = apic_msi_sink(m);
     hooks->cpus = cpus;
     hooks->apic_id = apic_id;
+    fill_identity(cpus->boot, hooks);
     hooks->set_intack = set_intack;
     hooks->set_eoi = set_eoi;
     hooks->set_boot_state = set_boot_state;
