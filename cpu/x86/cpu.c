@@ -173,7 +173,8 @@ static void reset_segments(struct cpu *cpu)
     cpu->gdtr = cpu->idtr = (struct table_register){.limit = 0xffff};
 }
 
-void cpu_reset(struct cpu *cpu)
+/* What RESET and INIT have in common; CR0's cache bits and MSRs but EFER are the caller's. */
+static void reset_core(struct cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
     cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
@@ -181,10 +182,8 @@ void cpu_reset(struct cpu *cpu)
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     reset_segments(cpu);
     cpu->cpl = 0;
-    cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
     cpu->cr2 = cpu->cr3 = cpu->efer = 0;
     cpu->cr4 = 0;
-    cpu->xcr0 = 1;
     memset(cpu->dr, 0, sizeof(cpu->dr));
     cpu->dr[6] = 0xffff0ff0;
     cpu->dr[7] = 0x400;
@@ -193,14 +192,45 @@ void cpu_reset(struct cpu *cpu)
     cpu->bp_hits = 0;
     cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
     cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
-    cpu->init_pending = false;
-    cpu->v.halted = false;
+    cpu->extint_pending = false;
     cpu->insn = NULL;
+}
+
+/* Only the bootstrap processor runs; the others wait (SDM vol. 3A 9.4.3). */
+static void start_or_wait(struct cpu *cpu)
+{
+    cpu->wait_sipi = cpu->v.halted = !apic_is_bsp(cpu);
+    cpu_mode_changed(cpu);
+    tlb_flush_all(cpu);
+}
+
+void cpu_reset(struct cpu *cpu)
+{
+    reset_core(cpu);
+    cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
+    cpu->xcr0 = 1;
+    cpu->init_pending = cpu->sipi_pending = false;
     reset_fpu(cpu);
     msr_reset(cpu);
     apic_reset(cpu);
+    start_or_wait(cpu);
+}
+
+void cpu_init_reset(struct cpu *cpu)
+{
+    reset_core(cpu);
+    cpu->cr0 = CR0_ET | (cpu->cr0 & (CR0_NW | CR0_CD));
+    apic_init_reset(cpu);
+    start_or_wait(cpu);
+}
+
+void cpu_start_up(struct cpu *cpu, uint8_t vector)
+{
+    cpu->seg[SEG_CS].sel = (uint16_t)(vector << 8);
+    cpu->seg[SEG_CS].base = (uint64_t)vector << 12;
+    cpu->r[R_RIP] = 0;
+    cpu->wait_sipi = cpu->v.halted = false;
     cpu_mode_changed(cpu);
-    tlb_flush_all(cpu);
 }
 
 /* ---- vcpu ---- */
@@ -351,7 +381,11 @@ static const struct state_field cpu_fields[] = {
     STATE_BOOL(C, smm_nmi_blocked),
     STATE_U32(C, smbase),
     STATE_BOOL(C, intr_level),
+    STATE_BOOL(C, extint_pending),
     STATE_BOOL(C, init_pending),
+    STATE_BOOL(C, sipi_pending),
+    STATE_BOOL(C, wait_sipi),
+    STATE_U8(C, sipi_vector),
     STATE_U64(C, star),
     STATE_U64(C, lstar),
     STATE_U64(C, cstar),
@@ -426,7 +460,7 @@ static const struct vcpu_ops ops = {
 
 /* ---- creation ---- */
 
-struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned apic_id,
+struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned index,
                     struct error *err)
 {
     struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) / 64 * 64);
@@ -437,8 +471,9 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned a
     memset(cpu, 0, sizeof(*cpu));
     cpu->v.m = m;
     cpu->v.ops = &ops;
-    cpu->v.index = apic_id;
+    cpu->v.index = index;
     cpu->model = *model;
+    cpu->apic_id = topology_apic_id(&model->topology, index);
     cpu->tsc_hz = TSC_HZ;
     cpu->a20_mask = ~0ull;
     cpu->smbase = SMBASE_RESET;

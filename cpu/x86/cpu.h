@@ -138,6 +138,7 @@ enum op_result {
     OP_FAULT,  /* not done; cpu->exc is to be delivered at this instruction */
     OP_AGAIN,  /* REP: an iteration is done, registers are updated, RIP stays */
     OP_HALT,   /* as OP_LEAVE, and wait for an interrupt */
+    OP_PAUSE,  /* as OP_LEAVE, and let another processor have its turn */
 };
 
 struct tlb_entry {
@@ -204,8 +205,12 @@ struct cpu {
     bool smi_pending;     /* latched until SMM is left */
     bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
     uint32_t smbase;
-    bool intr_level; /* level of the INTR/LINT0 input from the PIC */
-    bool init_pending;
+    bool intr_level;     /* level of the INTR/LINT0 input from the PIC */
+    bool extint_pending; /* a message asked for an INTA cycle */
+    bool init_pending, sipi_pending;
+    bool wait_sipi; /* halted after INIT: only a start-up IPI goes on (SDM vol. 3A 9.4.3) */
+    uint8_t sipi_vector;
+    uint32_t apic_id; /* initial APIC ID */
     struct intack_source intack;
     bool map_stale;   /* atomic: memory map changed, flush TLBs before running on */
     bool store_stale; /* atomic: drop store entries */
@@ -274,11 +279,16 @@ static inline struct cpu *cpu_of(struct vcpu *v)
 
 /* ---- life ---- */
 
-/* A processor in its reset state (SDM vol. 3A 10.1.1), not attached to a machine's lines yet. */
-struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned apic_id,
+/* The machine's processor `index` (0: the bootstrap processor) in its reset state (SDM vol. 3A
+ * 10.1.1), not attached to a machine's lines yet. */
+struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned index,
                     struct error *err);
-/* RESET and INIT. */
 void cpu_reset(struct cpu *cpu);
+/* INIT: as RESET, but for x87, SSE, MSRs, cache control and the APIC's identity. A processor that
+ * is not the bootstrap one waits for a start-up IPI afterwards, as it does after RESET. */
+void cpu_init_reset(struct cpu *cpu);
+/* A start-up IPI: real mode at vector << 12. */
+void cpu_start_up(struct cpu *cpu, uint8_t vector);
 /* Line into LINT0 (the PIC's INTR output). */
 struct irq_line cpu_intr_line(struct cpu *cpu);
 /* Line into SMI#: each rise is latched. */

@@ -129,7 +129,7 @@ static int run_single(struct cpu *cpu)
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
     }
-    return r == OP_HALT ? r : OP_LEAVE;
+    return r == OP_HALT || r == OP_PAUSE ? r : OP_LEAVE;
 }
 
 /* The exception that a task switch left behind, one special instruction, or blocks. */
@@ -176,6 +176,8 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
                 return VCPU_EXIT_SHUTDOWN;
         } else if (r == OP_HALT) {
             v->halted = true;
+        } else if (r == OP_PAUSE) {
+            return VCPU_EXIT_YIELD;
         }
     }
 }
