@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SSE and SSE2 arithmetic, compares and conversions (SDM vol. 1 11.5: exceptions). */
-#include "cpu/x86/sse_host.h"
-#include "cpu/x86/x87.h"
+#include "cpu/x86/sse_fp.h"
 
 #define MXCSR_FZ 0x8000u
 
@@ -89,7 +88,7 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, unsigned 
     return raise_exception(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
 }
 
-#define FP(name, text, size, lanes)                                                                \
+#define FP(name, size, lanes)                                                                      \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d;                                                                           \
@@ -97,13 +96,13 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, unsigned 
         if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
             return OP_FAULT;                                                                       \
         d = vec_get(cpu, i->reg);                                                                  \
-        SSE_HOST_OP(text, csr, d, s);                                                              \
+        SSE_FP(name, csr, d, s);                                                                   \
         if (sse_ask_again(cpu, csr, lanes)) {                                                      \
             bool daz = cpu->mxcsr & MXCSR_DAZ;                                                     \
             union v128 s2 = same_scale(s, lanes, daz);                                             \
             union v128 d2 = same_scale(vec_get(cpu, i->reg), lanes, daz);                          \
             uint32_t again = sse_csr(cpu);                                                         \
-            SSE_HOST_OP(text, again, d2, s2);                                                      \
+            SSE_FP(name, again, d2, s2);                                                           \
             csr = sse_inexact(cpu, csr, again);                                                    \
         }                                                                                          \
         if (unlikely(sse_end(cpu, csr, &d, lanes)))                                                \
@@ -112,17 +111,17 @@ static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, unsigned 
         return OP_OK;                                                                              \
     }
 #define FP4(name)                                                                                  \
-    FP(name##ps, #name "ps", 16, T_PS)                                                             \
-    FP(name##pd, #name "pd", 16, T_PD)                                                             \
-    FP(name##ss, #name "ss", 4, T_SS) FP(name##sd, #name "sd", 8, T_SD)
+    FP(name##ps, 16, T_PS)                                                                         \
+    FP(name##pd, 16, T_PD)                                                                         \
+    FP(name##ss, 4, T_SS) FP(name##sd, 8, T_SD)
 #define FP4_SUM(name)                                                                              \
-    FP(name##ps, #name "ps", 16, T_PS | T_SUM)                                                     \
-    FP(name##pd, #name "pd", 16, T_PD | T_SUM)                                                     \
-    FP(name##ss, #name "ss", 4, T_SS | T_SUM) FP(name##sd, #name "sd", 8, T_SD | T_SUM)
+    FP(name##ps, 16, T_PS | T_SUM)                                                                 \
+    FP(name##pd, 16, T_PD | T_SUM)                                                                 \
+    FP(name##ss, 4, T_SS | T_SUM) FP(name##sd, 8, T_SD | T_SUM)
 #define FP4_EXACT(name)                                                                            \
-    FP(name##ps, #name "ps", 16, T_NO)                                                             \
-    FP(name##pd, #name "pd", 16, T_NO)                                                             \
-    FP(name##ss, #name "ss", 4, T_NO) FP(name##sd, #name "sd", 8, T_NO)
+    FP(name##ps, 16, T_NO)                                                                         \
+    FP(name##pd, 16, T_NO)                                                                         \
+    FP(name##ss, 4, T_NO) FP(name##sd, 8, T_NO)
 FP4_SUM(add)
 FP4_SUM(sub)
 FP4(mul)
@@ -130,33 +129,29 @@ FP4(div)
 FP4_EXACT(sqrt)
 FP4_EXACT(min)
 FP4_EXACT(max)
-FP(haddps, "haddps", 16, T_PS | T_SUM)
-FP(haddpd, "haddpd", 16, T_PD | T_SUM)
-FP(hsubps, "hsubps", 16, T_PS | T_SUM)
-FP(hsubpd, "hsubpd", 16, T_PD | T_SUM)
-FP(addsubps, "addsubps", 16, T_PS | T_SUM)
-FP(addsubpd, "addsubpd", 16, T_PD | T_SUM)
-FP(rcpps, "rcpps", 16, T_NO)
-FP(rcpss, "rcpss", 4, T_NO)
-FP(rsqrtps, "rsqrtps", 16, T_NO)
-FP(rsqrtss, "rsqrtss", 4, T_NO)
-FP(cvtps2pd, "cvtps2pd", 8, T_NO)
-FP(cvtpd2ps, "cvtpd2ps", 16, T_PD_PS)
-FP(cvtss2sd, "cvtss2sd", 4, T_NO)
-FP(cvtsd2ss, "cvtsd2ss", 8, T_SD_SS)
-FP(cvtdq2ps, "cvtdq2ps", 16, T_NO)
-FP(cvtps2dq, "cvtps2dq", 16, T_NO)
-FP(cvttps2dq, "cvttps2dq", 16, T_NO)
-FP(cvtdq2pd, "cvtdq2pd", 8, T_NO)
-FP(cvtpd2dq, "cvtpd2dq", 16, T_NO)
-FP(cvttpd2dq, "cvttpd2dq", 16, T_NO)
+FP(haddps, 16, T_PS | T_SUM)
+FP(haddpd, 16, T_PD | T_SUM)
+FP(hsubps, 16, T_PS | T_SUM)
+FP(hsubpd, 16, T_PD | T_SUM)
+FP(addsubps, 16, T_PS | T_SUM)
+FP(addsubpd, 16, T_PD | T_SUM)
+FP(rcpps, 16, T_NO)
+FP(rcpss, 4, T_NO)
+FP(rsqrtps, 16, T_NO)
+FP(rsqrtss, 4, T_NO)
+FP(cvtps2pd, 8, T_NO)
+FP(cvtpd2ps, 16, T_PD_PS)
+FP(cvtss2sd, 4, T_NO)
+FP(cvtsd2ss, 8, T_SD_SS)
+FP(cvtdq2ps, 16, T_NO)
+FP(cvtps2dq, 16, T_NO)
+FP(cvttps2dq, 16, T_NO)
+FP(cvtdq2pd, 8, T_NO)
+FP(cvtpd2dq, 16, T_NO)
+FP(cvttpd2dq, 16, T_NO)
 
 /* CMPccPS and the like: the predicate is imm8[2:0]. */
-#define CMP_CASE(n, pred, sfx)                                                                     \
-    case n:                                                                                        \
-        SSE_HOST_OP("cmp" pred sfx, csr, d, s);                                                    \
-        break;
-#define CMP(name, sfx, size)                                                                       \
+#define CMP(name, size)                                                                            \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d;                                                                           \
@@ -164,25 +159,16 @@ FP(cvttpd2dq, "cvttpd2dq", 16, T_NO)
         if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
             return OP_FAULT;                                                                       \
         d = vec_get(cpu, i->reg);                                                                  \
-        switch (i->imm & 7) {                                                                      \
-            CMP_CASE(0, "eq", sfx)                                                                 \
-            CMP_CASE(1, "lt", sfx)                                                                 \
-            CMP_CASE(2, "le", sfx)                                                                 \
-            CMP_CASE(3, "unord", sfx)                                                              \
-            CMP_CASE(4, "neq", sfx)                                                                \
-            CMP_CASE(5, "nlt", sfx)                                                                \
-            CMP_CASE(6, "nle", sfx)                                                                \
-            CMP_CASE(7, "ord", sfx)                                                                \
-        }                                                                                          \
+        SSE_FP_IMM3(name, i->imm, csr, d, s);                                                      \
         if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
         vec_set(cpu, i->reg, &d);                                                                  \
         return OP_OK;                                                                              \
     }
-CMP(cmpps, "ps", 16)
-CMP(cmppd, "pd", 16)
-CMP(cmpss, "ss", 4)
-CMP(cmpsd, "sd", 8)
+CMP(cmpps, 16)
+CMP(cmppd, 16)
+CMP(cmpss, 4)
+CMP(cmpsd, 8)
 
 /* COMIS: ZF, PF, CF from three compares' masks; the flags of the instruction itself come from it.
  */
@@ -194,10 +180,10 @@ CMP(cmpsd, "sd", 8)
         if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
             return OP_FAULT;                                                                       \
         d = eq = lt = un = vec_get(cpu, i->reg);                                                   \
-        SSE_HOST_OP(#name, csr, d, s);                                                             \
-        SSE_HOST_OP("cmpeq" sfx, quiet, eq, s);                                                    \
-        SSE_HOST_OP("cmplt" sfx, quiet, lt, s);                                                    \
-        SSE_HOST_OP("cmpunord" sfx, quiet, un, s);                                                 \
+        SSE_FP(name, csr, d, s);                                                                   \
+        SSE_FP_IMM(cmp##sfx, 0, quiet, eq, s); /* EQ */                                            \
+        SSE_FP_IMM(cmp##sfx, 1, quiet, lt, s); /* LT */                                            \
+        SSE_FP_IMM(cmp##sfx, 3, quiet, un, s); /* UNORD */                                         \
         if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
         uint32_t f = un.lane[0] ? EFLAGS_ZF | EFLAGS_PF | EFLAGS_CF                                \
@@ -205,13 +191,12 @@ CMP(cmpsd, "sd", 8)
         flags_set_image(cpu, f);                                                                   \
         return OP_OK;                                                                              \
     }
-COMIS(comiss, "ss", 4, d)
-COMIS(ucomiss, "ss", 4, d)
-COMIS(comisd, "sd", 8, q)
-COMIS(ucomisd, "sd", 8, q)
+COMIS(comiss, ss, 4, d)
+COMIS(ucomiss, ss, 4, d)
+COMIS(comisd, sd, 8, q)
+COMIS(ucomisd, sd, 8, q)
 
-#if SSE_HOST
-/* To and from general registers. The 64-bit forms exist on 64-bit hosts. */
+/* To and from general registers. */
 #define TO_GPR(name, size)                                                                         \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
@@ -220,17 +205,10 @@ COMIS(ucomisd, "sd", 8, q)
         uint64_t v;                                                                                \
         if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
             return OP_FAULT;                                                                       \
-        if (insn_osize(i) == 8)                                                                    \
-            __asm__ volatile("ldmxcsr %0\n\t" #name " %2, %1\n\tstmxcsr %0\n\tldmxcsr %3"          \
-                             : "+m"(csr), "=&r"(v)                                                 \
-                             : "m"(s), "m"((const uint32_t){0x1f80}));                             \
-        else                                                                                       \
-            __asm__ volatile("ldmxcsr %0\n\t" #name " %2, %k1\n\tstmxcsr %0\n\tldmxcsr %3"         \
-                             : "+m"(csr), "=&r"(v)                                                 \
-                             : "m"(s), "m"((const uint32_t){0x1f80}));                             \
+        SSE_FP_TO_INT(name, insn_osize(i) == 8, csr, v, s);                                        \
         if (unlikely(sse_end(cpu, csr, &s, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
-        cpu->r[i->reg] = insn_osize(i) == 8 ? v : (uint32_t)v;                                     \
+        cpu->r[i->reg] = v;                                                                        \
         return OP_OK;                                                                              \
     }
 TO_GPR(cvtss2si, 4)
@@ -252,9 +230,9 @@ TO_GPR(cvttsd2si, 8)
             return OP_FAULT;                                                                       \
         d = vec_get(cpu, i->reg);                                                                  \
         if (wide)                                                                                  \
-            SSE_HOST_OP(#name "q", csr, d, s);                                                     \
+            SSE_FP(name##q, csr, d, s);                                                            \
         else                                                                                       \
-            SSE_HOST_OP(#name "l", csr, d, s);                                                     \
+            SSE_FP(name##l, csr, d, s);                                                            \
         if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
         vec_set(cpu, i->reg, &d);                                                                  \
@@ -262,24 +240,9 @@ TO_GPR(cvttsd2si, 8)
     }
 FROM_GPR(cvtsi2ss)
 FROM_GPR(cvtsi2sd)
-#else
-/* Another host: refused, as all arithmetic of SSE_HOST_OP is. */
-#define NO_HOST(name)                                                                              \
-    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
-    {                                                                                              \
-        (void)i;                                                                                   \
-        return raise_ud(cpu);                                                                      \
-    }
-NO_HOST(cvtss2si)
-NO_HOST(cvttss2si)
-NO_HOST(cvtsd2si)
-NO_HOST(cvttsd2si)
-NO_HOST(cvtsi2ss)
-NO_HOST(cvtsi2sd)
-#endif
 
 /* Between XMM and MMX: the XMM conversion on the two low lanes. */
-#define TO_MMX(name, text, size)                                                                   \
+#define TO_MMX(name, xmm, size)                                                                    \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d = {0};                                                                     \
@@ -288,18 +251,18 @@ NO_HOST(cvtsi2sd)
             return OP_FAULT;                                                                       \
         if (size == 8)                                                                             \
             s.q[1] = 0;                                                                            \
-        SSE_HOST_OP(text, csr, d, s);                                                              \
+        SSE_FP(xmm, csr, d, s);                                                                    \
         if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
         mmx_set(cpu, i->reg, d.q[0]);                                                              \
         return OP_OK;                                                                              \
     }
-TO_MMX(cvtps2pi, "cvtps2dq", 8)
-TO_MMX(cvttps2pi, "cvttps2dq", 8)
-TO_MMX(cvtpd2pi, "cvtpd2dq", 16)
-TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
+TO_MMX(cvtps2pi, cvtps2dq, 8)
+TO_MMX(cvttps2pi, cvttps2dq, 8)
+TO_MMX(cvtpd2pi, cvtpd2dq, 16)
+TO_MMX(cvttpd2pi, cvttpd2dq, 16)
 /* A memory operand leaves the x87 state alone. */
-#define FROM_MMX(name, text, keep_high)                                                            \
+#define FROM_MMX(name, xmm, keep_high)                                                             \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d, old;                                                                      \
@@ -308,7 +271,7 @@ TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
         if (unlikely(sse_check(cpu) || (mmx && mmx_check(cpu)) || mmx_source(cpu, i, &s)))         \
             return OP_FAULT;                                                                       \
         d = old = vec_get(cpu, i->reg);                                                            \
-        SSE_HOST_OP(text, csr, d, s);                                                              \
+        SSE_FP(xmm, csr, d, s);                                                                    \
         if (unlikely(sse_end(cpu, csr, &d, T_NO)))                                                 \
             return OP_FAULT;                                                                       \
         if (keep_high)                                                                             \
@@ -318,5 +281,5 @@ TO_MMX(cvttpd2pi, "cvttpd2dq", 16)
             mmx_enter(cpu);                                                                        \
         return OP_OK;                                                                              \
     }
-FROM_MMX(cvtpi2ps, "cvtdq2ps", true)
-FROM_MMX(cvtpi2pd, "cvtdq2pd", false)
+FROM_MMX(cvtpi2ps, cvtdq2ps, true)
+FROM_MMX(cvtpi2pd, cvtdq2pd, false)
