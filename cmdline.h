@@ -8,9 +8,12 @@
 struct error;
 
 #define MAX_SERIAL   4
+#define MAX_PARALLEL 2
 #define MAX_DEBUGCON 2
 #define MAX_CHARDEV  16
 #define MAX_CPUS     255
+
+#define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
  * status, which is (value << 1) | 1. */
@@ -39,9 +42,16 @@ struct settings {
     struct debugcon_setting {
         uint64_t iobase;
         const char *spec; /* -debugcon */
-        char chardev[64]; /* -device isa-debugcon,chardev= */
+        char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-debugcon,chardev= */
     } debugcon[MAX_DEBUGCON];
     unsigned ndebugcon;
+    struct parallel_setting {
+        uint64_t iobase, irq;
+        const char *spec;                 /* -parallel */
+        char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-parallel,chardev= */
+    } parallel[MAX_PARALLEL];
+    unsigned nparallel;
+    bool pc_testdev, pci_testdev, no_hpet;
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
     bool nographic, no_display, nodefaults, no_reboot, start_paused;

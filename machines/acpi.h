@@ -21,6 +21,11 @@ struct acpi_config {
     bool serial[2]; /* COM1, COM2 are there */
     bool vga;
     bool i8042;
+    uint32_t hpet_base; /* 0: none */
+    struct {
+        uint16_t port; /* 0: none */
+        uint8_t irq;
+    } parallel[2];
 };
 
 /* Builds the tables for the address `base` (16-byte aligned, below 4 GiB) into out. The RSDP is

@@ -119,6 +119,7 @@ static void program_isa(struct pc *pc)
         {0x4d0, 0x00}, {0x4d1, 0x0e},                             /* ELCR: 9, 10, 11 */
         {0x43, 0x34},  {0x40, 0x00},  {0x40, 0x00},               /* counter 0, mode 2 */
         {0x43, 0x54},  {0x41, 0x12},                              /* counter 1, refresh */
+        {0xd6, 0xc0},  {0xd4, 0x00},                              /* DMA: channel 4 cascades */
     };
 
     for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
@@ -166,6 +167,12 @@ static void write_bda(struct pc *pc)
     for (unsigned i = 0; i < PC_NUM_SERIAL; i++)
         if (pc->config->serial_present[i]) {
             address_space_write(mem, at, com[i], 2);
+            at += 2;
+        }
+    at = 0x408;
+    for (unsigned i = 0; i < PC_NUM_PARALLEL; i++)
+        if (pc->config->parallel[i].port) {
+            address_space_write(mem, at, pc->config->parallel[i].port, 2);
             at += 2;
         }
     address_space_write(mem, 0x40e, PC_EBDA >> 4, 2);  /* segment of the EBDA */
@@ -224,7 +231,7 @@ static bool write_mptable(struct pc *pc, const struct apic_ids *ids, struct erro
 
 static bool write_acpi(struct pc *pc, const struct apic_ids *ids, struct error *err)
 {
-    const struct acpi_config config = {
+    struct acpi_config config = {
         .ncpus = pc->config->ncpus,
         .apic_ids = ids->cpu,
         .ioapic_id = ids->ioapic,
@@ -236,9 +243,16 @@ static bool write_acpi(struct pc *pc, const struct apic_ids *ids, struct error *
         .serial = {pc->config->serial_present[0], pc->config->serial_present[1]},
         .vga = pc->config->vga,
         .i8042 = true,
+        .hpet_base = pc->config->no_hpet ? 0 : HPET_BASE,
     };
     uint8_t tables[ACPI_TABLES_MAX];
-    size_t size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
+    size_t size;
+
+    for (unsigned i = 0; i < PC_NUM_PARALLEL; i++) {
+        config.parallel[i].port = pc->config->parallel[i].port;
+        config.parallel[i].irq = pc->config->parallel[i].irq;
+    }
+    size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
 
     if (!size)
         return error_set(err, "ACPI tables for %u processors exceed %d bytes", config.ncpus,
