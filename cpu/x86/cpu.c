@@ -60,6 +60,11 @@ void cpu_mode_changed(struct cpu *cpu)
     unsigned class = cpu->cpl == 3                                    ? TLB_USER
                      : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
                                                                       : TLB_KERNEL;
+    uint64_t fetch_base = cpu->code_mode == CODE64 ? 0 : cpu->seg[SEG_CS].base;
+    if (fetch_base != cpu->fetch_base) {
+        cpu->fetch_base = fetch_base;
+        fetch_key_renew(cpu);
+    }
     debug_derive(cpu);
     /* with alignment checks or data breakpoints on, nothing may take the fast path */
     bool checked = cpu->bp_data || (cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC);

@@ -158,6 +158,7 @@ struct tlb_log {
     uint16_t filled[TLB_LOG_SIZE];
 };
 
+struct block;
 struct block_cache;
 
 struct x87_reg {
@@ -240,8 +241,14 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
-    bool large_pages_filled; /* a TLB entry came from a large page: INVLPG flushes all */
-    struct block_cache *blocks;
+    bool large_pages_filled;    /* a TLB entry came from a large page: INVLPG flushes all */
+    struct block_cache *blocks; /* shared by the machine's CPUs */
+    struct cpu *next_user;      /* of it */
+    struct block *scratch;      /* an instruction that is not kept: straddling, or from a device */
+    /* Names the state of the fetch translations, for CPL < 3 and 3: new whenever one of them, or
+     * the code segment's base, may have changed. Never 0. */
+    uint64_t fetch_keys[2];
+    uint64_t fetch_base; /* the code segment's base that they stand for */
     /* The running instruction; the first one not yet taken off the budget; where this run of the
      * block ends (a device access or a store into the block may move it closer). */
     const struct insn *insn, *settled, *run_end;
@@ -378,9 +385,12 @@ static inline void cpu_after_device(struct cpu *cpu)
     if (atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
         cpu_leave_block(cpu);
 }
+/* Gives the CPU fetch keys that no CPU of the machine had before. */
+void fetch_key_renew(struct cpu *cpu);
 /* Drops all cached fetch translations. */
 static inline void itlb_flush(struct cpu *cpu)
 {
+    fetch_key_renew(cpu);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
         cpu->itlb[n].page = ~0ull;
 }

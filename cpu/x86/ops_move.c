@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Moves and conversions, SETcc and CMOVcc, the stack, flags in AH, NOPs. */
 #include "cpu/x86/operand.h"
+#include "cpu/x86/vec_crypto.h"
 
 #include "cpu/x86/cond.h"
 
@@ -403,9 +404,6 @@ int op_crc32_x(struct cpu *cpu, const struct insn *i)
     } else {
         v = size == 1 ? RD8(i->rm) : read_reg(cpu, i->rm, size);
     }
-    uint32_t crc = RD32(i->reg);
-    for (unsigned k = 0; k < 8 * size; k++, v >>= 1)
-        crc = crc >> 1 ^ (-((crc ^ (uint32_t)v) & 1) & 0x82f63b78);
-    WR32(i->reg, crc);
+    WR32(i->reg, crc32c(RD32(i->reg), v, 8 * size));
     return OP_OK;
 }
