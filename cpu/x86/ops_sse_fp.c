@@ -77,8 +77,6 @@ static inline uint32_t sse_inexact(const struct cpu *cpu, uint32_t csr, uint32_t
 static int sse_end(struct cpu *cpu, uint32_t csr, const union v128 *d, unsigned t)
 {
     uint32_t enabled = ~(cpu->mxcsr >> 7) & FSW_EXC, flags = csr & FSW_EXC;
-    if (unlikely(!SSE_HOST))
-        return raise_ud(cpu);
     if (unlikely(enabled & FSW_UE) && any_tiny(d, t))
         flags |= FSW_UE;
     if (unlikely(flags & enabled & (FSW_IE | FSW_DE | FSW_ZE))) /* before computation */
