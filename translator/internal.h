@@ -54,14 +54,17 @@ struct tblock {
     } swap[3];
 };
 
-/* What an emitter leaves in the code after a call to a thunk. */
+/* What an emitter leaves in the code after a call to a thunk. C comes back right after it; after a
+ * miss that means to try again, and 5 bytes further on is the way past the instruction. */
 struct site {
-    uint32_t tblock; /* index */
-    uint16_t insn;   /* number in the block */
-    uint16_t flags;  /* instruction whose flags are the guest's now (see flags_recover), or one of
-                      * SITE_* */
+    uint32_t tblock;  /* index */
+    uint8_t insn;     /* number in the block */
+    uint8_t producer; /* instruction whose flags are the guest's now, or NO_PRODUCER: the image */
+    uint8_t size;     /* of the access */
+    uint8_t unused;
 };
-#define SITE_FLAGS_IMAGE 0xffff
+#define NO_PRODUCER  0xff
+#define SITE_DONE    5
 
 /* After a call for an exit. */
 struct exit_site {

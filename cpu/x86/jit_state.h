@@ -35,6 +35,7 @@ struct jit_state {
     /* Left by a thunk for C: return address of the call, the temporaries. */
     const uint8_t *site;
     uint64_t t0, t1;
+    uint64_t target; /* of the indirect call that is being made */
     int result;        /* of the run of translated code: enum op_result */
     uint64_t spill[4]; /* registers whose place a block took for others */
     bool mode_stale;   /* the mode key must be made again before translated code runs */

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The C that translated code calls. Each function is entered with the guest's general registers
+ * in struct cpu and returns where to go on. */
+#include "translator/internal.h"
+
+#include "cpu/x86/flags.h"
+#include "cpu/x86/mem.h"
+#include "cpu/x86/ops.h"
+
+static struct translator *translator_of(const struct cpu *cpu)
+{
+    return cpu->jit.translator;
+}
+
+/* ---- flags ---- */
+
+#define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */
+
+void jit_flags_in(struct cpu *cpu)
+{
+    uint32_t f = cpu->jit.flags;
+
+    flags_set_image(cpu, (f >> 8 & LAHF_FLAGS) | (f & 1 ? EFLAGS_OF : 0));
+}
+
+void jit_flags_out(struct cpu *cpu)
+{
+    uint32_t f = flags_image(cpu);
+
+    cpu->jit.flags = (f & LAHF_FLAGS) << 8 | 0x200 | (f & EFLAGS_OF ? 1 : 0);
+}
+
+/* ---- between the block's places of registers and struct cpu ---- */
+
+static void unswap(struct cpu *cpu, const struct tblock *t)
+{
+    for (unsigned n = 0; n < t->nswaps; n++) {
+        cpu->r[t->swap[n].guest] = cpu->r[t->swap[n].taken];
+        cpu->r[t->swap[n].taken] = cpu->jit.spill[n];
+    }
+}
+
+static void swap(struct cpu *cpu, const struct tblock *t)
+{
+    for (unsigned n = 0; n < t->nswaps; n++) {
+        cpu->jit.spill[n] = cpu->r[t->swap[n].taken];
+        cpu->r[t->swap[n].taken] = cpu->r[t->swap[n].guest];
+    }
+}
+
+/* ---- leaving ---- */
+
+static const uint8_t *leave(struct cpu *cpu, int result)
+{
+    cpu->jit.result = result;
+    return translator_of(cpu)->thunk[THUNK_LEAVE];
+}
+
+/* RIP is set: to its translation, or back to C. */
+static const uint8_t *go_on(struct cpu *cpu)
+{
+    struct block *b = block_find(cpu);
+    if (!b)
+        return leave(cpu, OP_FAULT);
+    struct tblock *t = tblock_now(cpu, b);
+    return t ? t->checked : leave(cpu, OP_BRANCH);
+}
+
+/* ---- instructions run in C ---- */
+
+/* The state before instruction k of t, as the interpreter has it while running a block. */
+static const struct insn *stand_at(struct cpu *cpu, const struct tblock *t, const struct site *s)
+{
+    const struct insn *list = t->block->insns, *i = &list[s->insn];
+
+    cpu->r[R_RIP] = t->rip;
+    cpu->v.budget += t->ninsn - s->insn;
+    cpu->insn = cpu->settled = i;
+    cpu->run_end = list + t->ninsn;
+    if (s->producer == NO_PRODUCER)
+        jit_flags_in(cpu);
+    else
+        op_handlers[list[s->producer].op](cpu, &list[s->producer]);
+    return i;
+}
+
+/* The block is left at or after instruction i, which returned r. */
+static const uint8_t *leave_at(struct cpu *cpu, const struct insn *i, int r)
+{
+    if (r == OP_FAULT || r == OP_AGAIN)
+        cpu->r[R_RIP] = insn_rip(cpu, i);
+    else if (r == OP_OK)
+        cpu->r[R_RIP] = insn_next_rip(cpu, i);
+    cpu->v.budget -= r != OP_FAULT;
+    return leave(cpu, r);
+}
+
+/* Runs the instruction at the site. done: where to go on after it. Registers are unswapped. */
+static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t,
+                                      const struct site *s, const uint8_t *done)
+{
+    const struct insn *i = stand_at(cpu, t, s), *end = cpu->run_end;
+    int r = op_handlers[i->op](cpu, i), left = t->ninsn - s->insn;
+
+    if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left))
+        return leave_at(cpu, i, r);
+    cpu->v.budget -= left;
+    cpu->insn = NULL;
+    if (i->fl_write & FL_ARITH)
+        jit_flags_out(cpu);
+    swap(cpu, t);
+    return done;
+}
+
+static const struct site *site_of(const struct cpu *cpu)
+{
+    return (const struct site *)(const void *)cpu->jit.site;
+}
+
+static const struct tblock *tblock_of(const struct cpu *cpu, const struct site *s)
+{
+    return &translator_of(cpu)->tblocks[s->tblock];
+}
+
+static const uint8_t *handler(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+    const struct tblock *t = tblock_of(cpu, s);
+
+    translator_of(cpu)->stats.handlers++;
+    unswap(cpu, t);
+    return run_instruction(cpu, t, s, cpu->jit.site + sizeof(*s));
+}
+
+/* A TLB miss: fills the entry and tries again, unless the access is one that no entry answers. */
+static const uint8_t *miss(struct cpu *cpu, bool store)
+{
+    const struct site *s = site_of(cpu);
+    const struct tblock *t = tblock_of(cpu, s);
+    const uint8_t *again = cpu->jit.site + sizeof(*s);
+
+    translator_of(cpu)->stats.misses++;
+    unswap(cpu, t);
+    cpu->r[R_RIP] = t->rip;
+    if (mem_fill(cpu, cpu->jit.t0, s->size, store)) {
+        swap(cpu, t);
+        return again;
+    }
+    return run_instruction(cpu, t, s, again + SITE_DONE);
+}
+
+static const uint8_t *miss_load(struct cpu *cpu)
+{
+    return miss(cpu, false);
+}
+
+static const uint8_t *miss_store(struct cpu *cpu)
+{
+    return miss(cpu, true);
+}
+
+/* ---- transfers of control ---- */
+
+static const uint8_t *unlinked_exit(struct cpu *cpu)
+{
+    struct translator *tr = translator_of(cpu);
+    const uint8_t *site = cpu->jit.site;
+    struct exit_site e;
+
+    memcpy(&e, site, sizeof(e));
+    cpu->r[R_RIP] = e.target;
+    struct block *b = block_find(cpu);
+    if (!b)
+        return leave(cpu, OP_FAULT);
+    struct tblock *t = tblock_now(cpu, b);
+    if (!t)
+        return leave(cpu, OP_BRANCH);
+    const struct tblock *from = &tr->tblocks[e.tblock];
+    bool same_page = (from->rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+    if (!tr->config.no_links) {
+        emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
+        tr->stats.links++;
+    }
+    return t->checked;
+}
+
+/* The budget does not last for the block: it is given back already. */
+static const uint8_t *out_of_budget(struct cpu *cpu)
+{
+    const struct tblock *t = tblock_of(cpu, site_of(cpu));
+
+    cpu->v.budget += t->ninsn;
+    cpu->r[R_RIP] = t->rip;
+    return leave(cpu, OP_BRANCH);
+}
+
+static const uint8_t *refetch(struct cpu *cpu)
+{
+    struct translator *tr = translator_of(cpu);
+    struct tblock *t = &tr->tblocks[site_of(cpu)->tblock];
+
+    tr->stats.refetches++;
+    cpu->r[R_RIP] = t->rip;
+    struct block *b = block_find(cpu);
+    if (!b)
+        return leave(cpu, OP_FAULT);
+    t = tblock_now(cpu, b);
+    return t ? t->checked : leave(cpu, OP_BRANCH);
+}
+
+static const uint8_t *dead(struct cpu *cpu)
+{
+    cpu->r[R_RIP] = tblock_of(cpu, site_of(cpu))->rip;
+    return go_on(cpu);
+}
+
+/* The jump cache learns where RIP leads. */
+static const uint8_t *go_and_learn(struct cpu *cpu)
+{
+    const uint8_t *code = go_on(cpu);
+    struct translator *tr = translator_of(cpu);
+    uint64_t pc = cpu->r[R_RIP];
+
+    if (code != tr->thunk[THUNK_LEAVE] && !tr->config.no_jump_cache)
+        cpu->jit.jump_cache[jump_cache_index(pc)] =
+            (struct jump_cache_entry){.tag = pc ^ cpu->jit.mode_tag, .code = code};
+    return code;
+}
+
+/* True: the branch to rip faults, by running it again. */
+static bool bad_target(const struct cpu *cpu, uint64_t rip)
+{
+    return cpu->code_mode == CODE64 && !is_canonical(rip);
+}
+
+static const uint8_t *indirect(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+    uint64_t rip = cpu->jit.t0 ^ cpu->jit.mode_tag;
+
+    translator_of(cpu)->stats.indirect_misses++;
+    if (bad_target(cpu, rip))
+        return run_instruction(cpu, tblock_of(cpu, s), s, cpu->jit.site);
+    cpu->r[R_RIP] = rip;
+    return go_and_learn(cpu);
+}
+
+/* A frame: see struct jit_state. */
+struct frame {
+    const uint8_t *host;
+    uint64_t tag;
+};
+#define FRAMES_SEARCHED 8
+
+/* RET found another address than the frame on top has. */
+static const uint8_t *unwind(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+    const struct tblock *t = tblock_of(cpu, s);
+    const struct insn *i = &t->block->insns[s->insn];
+    uint64_t tag = cpu->jit.t0, rip = tag ^ cpu->jit.mode_tag;
+    const struct frame *f = (const struct frame *)(uintptr_t)cpu->jit.rsp;
+
+    translator_of(cpu)->stats.unwinds++;
+    if (bad_target(cpu, rip)) { /* the stack pointer has moved */
+        cpu->r[R_RSP] -= insn_osize(i) + i->imm;
+        return run_instruction(cpu, t, s, cpu->jit.site);
+    }
+    for (unsigned n = 1; n < FRAMES_SEARCHED; n++) {
+        if (f[n].tag != tag)
+            continue;
+        cpu->jit.rsp = (uint64_t)(uintptr_t)&f[n].tag;
+        return f[n].host;
+    }
+    if (cpu->jit.rsp < cpu->jit.stack_base)
+        cpu->jit.rsp += sizeof(*f);
+    cpu->r[R_RIP] = rip;
+    return go_and_learn(cpu);
+}
+
+runtime_fn *const runtime_functions[NUM_THUNKS] = {
+    [THUNK_MISS_LOAD] = miss_load, [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
+    [THUNK_EXIT] = unlinked_exit,  [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
+    [THUNK_INDIRECT] = indirect,   [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+};

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_TRANSLATOR_X86_64_EMIT_H
+#define CALQUE_TRANSLATOR_X86_64_EMIT_H
+
+#include "translator/internal.h"
+#include "translator/x86_64/asm.h"
+
+/* The emitter's own state and what its files share.
+ *
+ * Registers: guest rcx rdx rbx rbp rsi rdi r8 r12-r15 are in the host's registers of that name,
+ * rax is in r9 and rsp in r10; guest r9, r10 and r11 are in memory, and a block that uses them lets
+ * them take the place of registers that it does not use. Host rax and r11 are temporaries. gs is
+ * the CPU, rsp the stack of frames.
+ *
+ * Flags: at block boundaries in jit_state.flags. Within a block `flags` says where they are. */
+
+#define TEMP  H_R11
+#define TEMP2 H_RAX
+
+enum flags_place {
+    FLAGS_IMAGE,  /* in jit_state.flags */
+    FLAGS_HOST,   /* in the host's flags */
+    FLAGS_RECIPE, /* nowhere: nobody reads them, and the producer can be run again */
+};
+
+enum stub_kind { STUB_MISS, STUB_HANDLER, STUB_EXIT, STUB_INDIRECT, STUB_RETURN, STUB_THUNK };
+
+/* Code out of the way, written after the block. */
+struct stub {
+    enum stub_kind kind;
+    uint8_t *jump;  /* displacement that leads here */
+    uint8_t *again; /* STUB_MISS: to retry the access */
+    uint8_t *next;  /* where the next instruction starts */
+    uint8_t thunk;
+    uint8_t insn, producer, size;
+    bool reload; /* the next instruction wants the flags in the host's */
+    size_t table; /* STUB_MISS: offset of the TLB's page words */
+    uint64_t target;
+};
+#define MAX_STUBS 256
+
+struct xlat {
+    struct assembler a;
+    struct translator *tr;
+    struct cpu *cpu;
+    struct tblock *t;
+    const struct insn *list;
+    unsigned n, k; /* instructions, the current one */
+    uint8_t host[16]; /* where each guest register is */
+    uint32_t mode;  /* mode key */
+    enum flags_place flags;
+    unsigned producer; /* FLAGS_HOST, FLAGS_RECIPE: instruction that made them; NO_PRODUCER */
+    uint8_t read_after[BLOCK_MAX];    /* flags that are read after an instruction before written */
+    uint8_t visible_after[BLOCK_MAX]; /* the same, where seeing them in a fault counts as reading */
+    struct stub stubs[MAX_STUBS];
+    unsigned nstubs;
+    bool ended; /* the last instruction has left the block */
+};
+
+/* ---- flags (flags.c) ---- */
+void flags_analyse(struct xlat *x);
+/* Before host code that destroys the flags, at an instruction that may fault: saves them if anybody
+ * may want them. */
+void flags_clobber(struct xlat *x);
+/* The same, where the instruction cannot fault. */
+void flags_clobber_quietly(struct xlat *x);
+/* Makes the guest's flags the host's. */
+void flags_to_host(struct xlat *x);
+/* Before an instruction that changes only some: the rest must be right if anybody wants it. */
+void flags_keep_rest(struct xlat *x);
+/* They are in the host's flags now, made by the current instruction. */
+void flags_made(struct xlat *x);
+/* Into memory, whatever else. */
+void flags_to_image(struct xlat *x);
+/* Into memory, and into the host's: before a conditional exit. */
+void flags_to_both(struct xlat *x);
+/* After a multiplication: the flags that the manual leaves open get the interpreter's values, from
+ * the low half in `low`. TEMP2 is gone. */
+void flags_of_product(struct xlat *x, unsigned size, unsigned low);
+void flags_reload(struct assembler *a);
+
+/* ---- stubs (translate.c) ---- */
+struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump);
+void emit_stubs(struct xlat *x);
+/* Calls the semantic function of the current instruction. */
+void emit_handler(struct xlat *x);
+/* Undoes the block's register swaps: before every way out. Flags stay. */
+void emit_unswap(struct xlat *x);
+/* Goes to a RIP, linked when it is known. */
+void emit_exit(struct xlat *x, uint64_t target);
+
+/* ---- memory operands (access.c) ---- */
+
+/* The host address of the operand in TEMP, checked for a load, or a store (then it may be loaded
+ * too). TEMP2 and the flags are gone. */
+struct host_mem emit_operand(struct xlat *x, unsigned size, bool store);
+/* The same for [guest register + disp] in SS. */
+struct host_mem emit_stack_operand(struct xlat *x, unsigned size, int32_t disp, bool store);
+/* The effective address alone in a register; flags stay. False: it needs a segment's base. */
+void emit_address(struct xlat *x, unsigned dst, unsigned size);
+bool operand_is_simple(const struct xlat *x, const struct insn *i);
+bool stack_is_simple(const struct xlat *x);
+
+/* ---- emitters of instructions; false: the semantic function does it ---- */
+typedef bool emit_fn(struct xlat *x, const struct insn *i);
+/* By operation_index; NULL without one. */
+emit_fn *emitter_of(unsigned operation);
+emit_fn emit_alu, emit_mov, emit_unary, emit_shift, emit_lea, emit_setcc, emit_cmovcc,
+    emit_extend, emit_imul, emit_bt, emit_cbw, emit_cwd, emit_bswap, emit_nop, emit_xchg,
+    emit_muldiv;
+emit_fn emit_jcc, emit_jmp, emit_call, emit_ret, emit_jmp_ind, emit_call_ind, emit_push,
+    emit_push_imm, emit_pop;
+
+/* Place of a guest register, and of the low byte of an 8-bit operand: a high byte is first copied
+ * to `temp`. */
+static inline unsigned reg_of(const struct xlat *x, unsigned guest)
+{
+    return x->host[guest];
+}
+unsigned byte_of(struct xlat *x, unsigned byte_offset, unsigned temp);
+/* Puts TEMP2's low byte into an 8-bit register operand. Flags stay; TEMP2 is gone. */
+void put_byte(struct xlat *x, unsigned byte_offset);
+static inline bool is_high_byte(unsigned byte_offset)
+{
+    return byte_offset & 7;
+}
+static inline bool imm_fits(uint64_t v)
+{
+    return (int64_t)v == (int32_t)v;
+}
+/* The place of an instruction's operand after `form`: see FORMS_* in insn.h. */
+static inline unsigned form_of(const struct insn *i)
+{
+    return i->op - op_operation(i->op)->first_op;
+}
+
+#define JIT_OFF(member) (offsetof(struct cpu, jit) + offsetof(struct jit_state, member))
+#define REG_OFF(n)      (offsetof(struct cpu, r) + 8 * (size_t)(n))
+#define BUDGET_OFF      (offsetof(struct cpu, v) + offsetof(struct vcpu, budget))
+
+extern const uint8_t pinned_place[16]; /* H_NONE: in memory */
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which operations have an emitter. The others are calls of their semantic functions. */
+#include "translator/x86_64/emit.h"
+
+/* clang-format off */
+#define EACH_CC(X, n, fn)                                                                          \
+    X(n##o, fn) X(n##no, fn) X(n##b, fn) X(n##nb, fn) X(n##z, fn) X(n##nz, fn) X(n##be, fn)        \
+    X(n##nbe, fn) X(n##s, fn) X(n##ns, fn) X(n##p, fn) X(n##np, fn) X(n##l, fn) X(n##nl, fn)       \
+    X(n##le, fn) X(n##nle, fn)
+#define EMIT(name, fn) [OPN_##name] = fn,
+
+static emit_fn *const emitters[NUM_OPERATIONS] = {
+    EMIT(add, emit_alu) EMIT(or, emit_alu) EMIT(adc, emit_alu) EMIT(sbb, emit_alu)
+    EMIT(and, emit_alu) EMIT(sub, emit_alu) EMIT(xor, emit_alu) EMIT(cmp, emit_alu)
+    EMIT(test, emit_alu) EMIT(mov, emit_mov)
+    EMIT(inc, emit_unary) EMIT(dec, emit_unary) EMIT(not, emit_unary) EMIT(neg, emit_unary)
+    EMIT(rol, emit_shift) EMIT(ror, emit_shift) EMIT(shl, emit_shift) EMIT(shr, emit_shift)
+    EMIT(sar, emit_shift)
+    EMIT(mul, emit_muldiv) EMIT(imul1, emit_muldiv) EMIT(imul, emit_imul) EMIT(imul3, emit_imul)
+    EMIT(movzx8, emit_extend) EMIT(movsx8, emit_extend) EMIT(movzx16, emit_extend)
+    EMIT(movsx16, emit_extend) EMIT(movsxd, emit_extend)
+    EMIT(bt, emit_bt) EMIT(bts, emit_bt) EMIT(btr, emit_bt) EMIT(btc, emit_bt)
+    EMIT(lea, emit_lea) EMIT(cbw, emit_cbw) EMIT(cwd, emit_cwd) EMIT(bswap, emit_bswap)
+    EMIT(xchg, emit_xchg) EMIT(nop, emit_nop) EMIT(nop_ea, emit_nop) EMIT(prefetch, emit_nop)
+    EMIT(jmp, emit_jmp) EMIT(jmp_ind, emit_jmp_ind) EMIT(call, emit_call)
+    EMIT(call_ind, emit_call_ind) EMIT(ret, emit_ret)
+    EMIT(push, emit_push) EMIT(push_imm, emit_push_imm) EMIT(pop, emit_pop)
+    EACH_CC(EMIT, j, emit_jcc) EACH_CC(EMIT, set, emit_setcc) EACH_CC(EMIT, cmov, emit_cmovcc)
+};
+/* clang-format on */
+
+emit_fn *emitter_of(unsigned operation)
+{
+    return emitters[operation];
+}

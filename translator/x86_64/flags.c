@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where the guest's arithmetic flags are within a block.
+ *
+ * They are saved (LAHF, SETO: 3 instructions) when host code that destroys them comes between
+ * their producer and a reader, and at the block's end. Between, an instruction that may fault
+ * needs them only if it does fault: then the producer is run again (FLAGS_RECIPE), provided its
+ * operands are still what they were. */
+#include "translator/x86_64/emit.h"
+
+static bool may_fault(const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+
+    return i->flags & INSN_MEM || !emitter_of((unsigned)(op - operations)) ||
+           op == &operations[OPN_push] || op == &operations[OPN_push_imm] ||
+           op == &operations[OPN_pop] || op == &operations[OPN_div] ||
+           op == &operations[OPN_idiv] || op->props & P_ENDS;
+}
+
+/* Flags that it writes for certain. */
+static uint8_t surely_written(const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+
+    if (op->class == CLASS_SHIFT) { /* a count of 0 writes nothing */
+        unsigned form = form_of(i) / 4, mask = insn_osize(i) == 8 ? 63 : 31;
+        return form < 2 && i->imm & mask ? op->fl_write & FL_ARITH : 0;
+    }
+    if (op->class == CLASS_DSHIFT || op == &operations[OPN_div] || op == &operations[OPN_idiv])
+        return 0; /* division leaves them alone: so does the interpreter */
+    return i->fl_write & FL_ARITH;
+}
+
+static uint8_t flags_read(const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+
+    /* listed as reading only because of a count of 0, or because some stay */
+    if (op->class == CLASS_SHIFT && surely_written(i))
+        return op == &operations[OPN_rcl] || op == &operations[OPN_rcr] ? FL_CF : 0;
+    return i->fl_read & FL_ARITH;
+}
+
+void flags_analyse(struct xlat *x)
+{
+    uint8_t read = FL_ARITH, visible = FL_ARITH;
+
+    for (unsigned k = x->n; k-- > 0;) {
+        const struct insn *i = &x->list[k];
+
+        x->read_after[k] = read;
+        x->visible_after[k] = visible;
+        read = (uint8_t)((read & ~surely_written(i)) | flags_read(i));
+        visible = (uint8_t)((visible & ~surely_written(i)) | flags_read(i));
+        if (may_fault(i))
+            visible = FL_ARITH;
+    }
+}
+
+/* Guest registers that an instruction may change: bit per register. */
+static unsigned registers_written(const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+    unsigned opn = (unsigned)(op - operations), form = form_of(i);
+
+    switch (op->class) {
+    case CLASS_ALU:
+        if (opn == OPN_cmp || opn == OPN_test || form / 4 == 2 || form / 4 == 4)
+            return 0;
+        return 1u << (form % 4 ? i->reg : i->reg / 8);
+    case CLASS_LOAD:
+        return 1u << i->reg;
+    default:
+        if (opn == OPN_lea)
+            return 1u << i->reg;
+        if (opn == OPN_push || opn == OPN_push_imm)
+            return 1u << R_RSP;
+        return 0xffff;
+    }
+}
+
+static unsigned registers_of_producer(const struct insn *i)
+{
+    unsigned form = form_of(i) / 4, byte = form_of(i) % 4 == 0, shift = byte ? 3 : 0;
+
+    return 1u << (i->reg >> shift) | (form == 0 ? 1u << (i->rm >> shift) : 0);
+}
+
+/* Whether the flags of instruction p can be had by running it again: it only compares, between
+ * registers or with an immediate, and its operands last until the flags are written again. */
+static bool recipe_lasts(const struct xlat *x, unsigned p)
+{
+    if (p == NO_PRODUCER)
+        return false;
+    const struct insn *i = &x->list[p];
+    unsigned opn = (unsigned)(op_operation(i->op) - operations), form = form_of(i) / 4;
+
+    if ((opn != OPN_cmp && opn != OPN_test) || (form != 0 && form != 3))
+        return false;
+    unsigned wanted = registers_of_producer(i), changed = 0;
+    for (unsigned k = p + 1; k < x->n; k++) {
+        if (may_fault(&x->list[k]) && changed & wanted)
+            return false;
+        uint8_t written = x->list[k].fl_write & FL_ARITH;
+        if (written && surely_written(&x->list[k]) != FL_ARITH)
+            return false;
+        if (written)
+            return true;
+        changed |= registers_written(&x->list[k]);
+    }
+    return false;
+}
+
+/* AF after a shift is 1 on some processors and 0 on others: here it is 0. */
+static bool is_shift(const struct xlat *x)
+{
+    if (x->producer == NO_PRODUCER)
+        return false;
+    const struct operation_info *op = op_operation(x->list[x->producer].op);
+
+    return op == &operations[OPN_shl] || op == &operations[OPN_shr] || op == &operations[OPN_sar];
+}
+
+static void flags_from_rax(struct assembler *a)
+{
+    a_byte(a, 0x04); /* add al, 127: OF if al is 1 */
+    a_byte(a, 0x7f);
+    a_byte(a, 0x9e); /* sahf */
+}
+
+/* keep: the host's flags are wanted afterwards too. */
+static void save(struct xlat *x, bool keep)
+{
+    struct assembler *a = &x->a;
+    bool shift = is_shift(x);
+
+    a_byte(a, 0x9f);                              /* lahf */
+    a_xr(a, OPC_0F | (0x90 | CC_O), 1, 0, H_RAX); /* seto al */
+    if (shift)
+        a_alu_ri(a, 4, 4, H_RAX, ~0x1000);
+    a_store(a, 4, H_RAX, h_state(JIT_OFF(flags)));
+    if (shift && keep)
+        flags_from_rax(a);
+}
+
+static uint8_t wanted_later(const struct xlat *x, const uint8_t *after)
+{
+    const struct insn *i = &x->list[x->k];
+
+    return (uint8_t)(flags_read(i) | (after[x->k] & ~surely_written(i)));
+}
+
+void flags_clobber(struct xlat *x)
+{
+    if (x->flags != FLAGS_HOST)
+        return;
+    if (!wanted_later(x, x->read_after) && recipe_lasts(x, x->producer))
+        x->flags = FLAGS_RECIPE;
+    else {
+        save(x, false);
+        x->flags = FLAGS_IMAGE;
+    }
+}
+
+void flags_clobber_quietly(struct xlat *x)
+{
+    if (x->flags != FLAGS_HOST)
+        return;
+    if (wanted_later(x, x->visible_after))
+        flags_clobber(x);
+    else
+        x->flags = FLAGS_IMAGE; /* nobody will look */
+}
+
+void flags_reload(struct assembler *a)
+{
+    a_load(a, 4, H_RAX, h_state(JIT_OFF(flags)));
+    flags_from_rax(a);
+}
+
+void flags_to_host(struct xlat *x)
+{
+    if (x->flags == FLAGS_HOST)
+        return;
+    flags_reload(&x->a);
+    x->flags = FLAGS_HOST;
+    x->producer = NO_PRODUCER;
+}
+
+void flags_keep_rest(struct xlat *x)
+{
+    const struct insn *i = &x->list[x->k];
+
+    if (x->visible_after[x->k] & ~surely_written(i))
+        flags_to_host(x);
+}
+
+void flags_made(struct xlat *x)
+{
+    x->flags = FLAGS_HOST;
+    x->producer = x->k;
+}
+
+void flags_to_image(struct xlat *x)
+{
+    if (x->flags == FLAGS_HOST)
+        save(x, false);
+    x->flags = FLAGS_IMAGE;
+}
+
+void flags_to_both(struct xlat *x)
+{
+    if (x->flags == FLAGS_HOST)
+        save(x, true);
+    else
+        flags_to_host(x);
+}
+
+void flags_of_product(struct xlat *x, unsigned size, unsigned low)
+{
+    struct assembler *a = &x->a;
+
+    x->flags = FLAGS_IMAGE;
+    if (!x->visible_after[x->k])
+        return;
+    a_xr(a, OPC_0F | (0x90 | CC_O), 1, 0, H_RAX);
+    a_rr(a, 0x85, size, low, low); /* test */
+    a_byte(a, 0x9f);
+    a_byte(a, 0x08); /* or ah, al: CF = OF */
+    a_byte(a, 0xc4);
+    a_store(a, 4, H_RAX, h_state(JIT_OFF(flags)));
+}

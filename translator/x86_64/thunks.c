@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The ways between C and translated code. C runs on its own stack: its stack pointer and that of
+ * the frames change places here. */
+#include "translator/x86_64/emit.h"
+
+const uint8_t pinned_place[16] = {
+    [R_RAX] = H_R9,  [R_RCX] = H_RCX, [R_RDX] = H_RDX,  [R_RBX] = H_RBX,
+    [R_RSP] = H_R10, [R_RBP] = H_RBP, [R_RSI] = H_RSI,  [R_RDI] = H_RDI,
+    [R_R8] = H_R8,   [R_R9] = H_NONE, [R_R10] = H_NONE, [R_R11] = H_NONE,
+    [R_R12] = H_R12, [R_R13] = H_R13, [R_R14] = H_R14,  [R_R15] = H_R15};
+
+static const uint8_t callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
+
+static void registers(struct assembler *a, bool store)
+{
+    for (unsigned g = 0; g < 16; g++) {
+        if (pinned_place[g] == H_NONE)
+            continue;
+        if (store)
+            a_store(a, 8, pinned_place[g], h_state(REG_OFF(g)));
+        else
+            a_load(a, 8, pinned_place[g], h_state(REG_OFF(g)));
+    }
+}
+
+/* int enter(struct cpu *, const void *code) */
+static void emit_enter(struct assembler *a)
+{
+    for (unsigned n = 0; n < sizeof(callee_saved); n++)
+        a_push(a, callee_saved[n]);
+    a_alu_ri(a, 5, 8, H_RSP, 8); /* the stack is 16-byte aligned at calls from here */
+    a_mov_rr(a, 8, TEMP2, H_RSI);
+    a_store(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
+    a_load(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
+    registers(a, false);
+    a_xr(a, 0xff, 4, 4, TEMP2);
+}
+
+/* Where C functions send translated code to return to the caller of enter(). */
+static void emit_leave_thunk(struct assembler *a)
+{
+    a_load(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
+    a_alu_ri(a, 0, 8, H_RSP, 8);
+    for (unsigned n = sizeof(callee_saved); n-- > 0;)
+        a_pop(a, callee_saved[n]);
+    a_ret(a);
+}
+
+static void emit_c_call(struct assembler *a, runtime_fn *fn)
+{
+    a_xm(a, 0x8f, 4, 0, h_state(JIT_OFF(site))); /* pop the return address */
+    a_store(a, 8, TEMP, h_state(JIT_OFF(t0)));
+    a_store(a, 8, TEMP2, h_state(JIT_OFF(t1)));
+    registers(a, true);
+    a_store(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
+    a_load(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
+    a_load(a, 8, H_RDI, h_state(JIT_OFF(self)));
+    a_mov_imm(a, TEMP2, (uint64_t)(uintptr_t)fn);
+    a_xr(a, 0xff, 4, 2, TEMP2);
+    a_load(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
+    registers(a, false);
+    a_xr(a, 0xff, 4, 4, TEMP2);
+}
+
+static void align(struct assembler *a)
+{
+    while ((uintptr_t)a->p & 15)
+        a_byte(a, 0xcc);
+}
+
+bool emit_thunks(struct translator *tr)
+{
+    struct code_cache *c = &tr->cache;
+    struct assembler a = {.p = c->rw, .end = c->rw + c->size};
+    void *enter = (void *)(uintptr_t)to_rx(c, a.p);
+
+    memcpy(&tr->enter, &enter, sizeof(enter));
+    emit_enter(&a);
+    for (unsigned n = 0; n < NUM_THUNKS; n++) {
+        align(&a);
+        tr->thunk[n] = to_rx(c, a.p);
+        if (n == THUNK_LEAVE)
+            emit_leave_thunk(&a);
+        else
+            emit_c_call(&a, runtime_functions[n]);
+    }
+    align(&a);
+    c->used = (uint64_t)(a.p - c->rw);
+    tr->blocks_from = a.p;
+    return !a.full;
+}

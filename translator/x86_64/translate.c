@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One block: places for its registers, its entries, an emitter per instruction, its exits, and
+ * the code out of the way. */
+#include "translator/x86_64/emit.h"
+
+/* ---- places of registers ---- */
+
+/* Numbers of general registers are byte offsets in 8-bit forms. */
+static uint16_t registers_used(const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+    bool byte = (op->class == CLASS_ALU || op->class == CLASS_UNARY || op->class == CLASS_SHIFT ||
+                 op->class == CLASS_EXCHANGE || op->class == CLASS_RM) &&
+                insn_osize(i) == 1;
+    bool byte_source = byte || op == &operations[OPN_movzx8] || op == &operations[OPN_movsx8];
+    unsigned used = 1u << (i->reg >> (byte ? 3 : 0) & 15);
+
+    if (!(i->flags & INSN_MEM)) /* rm shares its byte with base */
+        return (uint16_t)(used | 1u << (i->rm >> (byte_source ? 3 : 0) & 15));
+    if (i->base < 16)
+        used |= 1u << i->base;
+    if (i->index < 16)
+        used |= 1u << i->index;
+    return (uint16_t)used;
+}
+
+/* Registers that may lend their place: no instruction uses them without naming them. */
+static const uint8_t lenders[] = {R_R15, R_R14, R_R13, R_R12, R_R8, R_RBX, R_RBP, R_RDI, R_RSI};
+
+/* Gives every register that the first n instructions use a place. False: there are not enough. */
+static bool place_registers(struct xlat *x, unsigned n)
+{
+    uint16_t used = 0;
+    unsigned next = 0;
+
+    for (unsigned k = 0; k < n; k++)
+        used |= registers_used(&x->list[k]);
+    memcpy(x->host, pinned_place, sizeof(x->host));
+    x->t->nswaps = 0;
+    for (unsigned g = R_R9; g <= R_R11; g++) {
+        if (!(used >> g & 1))
+            continue;
+        while (next < sizeof(lenders) && used >> lenders[next] & 1)
+            next++;
+        if (next == sizeof(lenders))
+            return false;
+        x->t->swap[x->t->nswaps].guest = (uint8_t)g;
+        x->t->swap[x->t->nswaps++].taken = lenders[next];
+        x->host[g] = pinned_place[lenders[next++]];
+    }
+    return true;
+}
+
+static void emit_swap(struct xlat *x)
+{
+    for (unsigned n = 0; n < x->t->nswaps; n++) {
+        unsigned place = x->host[x->t->swap[n].guest];
+
+        a_store(&x->a, 8, place, h_state(JIT_OFF(spill) + 8 * (size_t)n));
+        a_load(&x->a, 8, place, h_state(REG_OFF(x->t->swap[n].guest)));
+    }
+}
+
+void emit_unswap(struct xlat *x)
+{
+    for (unsigned n = 0; n < x->t->nswaps; n++) {
+        unsigned place = x->host[x->t->swap[n].guest];
+
+        a_store(&x->a, 8, place, h_state(REG_OFF(x->t->swap[n].guest)));
+        a_load(&x->a, 8, place, h_state(JIT_OFF(spill) + 8 * (size_t)n));
+    }
+}
+
+/* ---- calls to thunks ---- */
+
+struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump)
+{
+    static struct stub none;
+
+    if (x->nstubs == MAX_STUBS) {
+        x->a.full = true;
+        return &none;
+    }
+    struct stub *s = &x->stubs[x->nstubs++];
+    *s = (struct stub){.kind = kind,
+                       .jump = jump,
+                       .insn = (uint8_t)x->k,
+                       .producer = x->flags == FLAGS_RECIPE ? (uint8_t)x->producer : NO_PRODUCER};
+    return s;
+}
+
+static uint8_t *thunk(const struct xlat *x, unsigned n)
+{
+    return to_rw(&x->tr->cache, x->tr->thunk[n]);
+}
+
+static void emit_site(struct xlat *x, unsigned insn, unsigned producer, unsigned size)
+{
+    struct site s = {.tblock = (uint32_t)(x->t - x->tr->tblocks),
+                     .insn = (uint8_t)insn,
+                     .producer = (uint8_t)producer,
+                     .size = (uint8_t)size};
+
+    a_bytes(&x->a, &s, sizeof(s));
+}
+
+void emit_handler(struct xlat *x)
+{
+    const struct insn *i = &x->list[x->k];
+
+    flags_clobber(x);
+    a_call_to(&x->a, thunk(x, THUNK_HANDLER));
+    emit_site(x, x->k, x->flags == FLAGS_RECIPE ? x->producer : NO_PRODUCER, 0);
+    if (i->fl_write & FL_ARITH)
+        x->flags = FLAGS_IMAGE;
+}
+
+void emit_exit(struct xlat *x, uint64_t target)
+{
+    add_stub(x, STUB_EXIT, a_jmp(&x->a))->target = target;
+}
+
+/* ---- code out of the way ---- */
+
+static void emit_exit_stub(struct xlat *x, const struct stub *s)
+{
+    a_call_to(&x->a, thunk(x, THUNK_EXIT));
+    struct exit_site e = {.target = s->target,
+                          .jump = (int32_t)(s->jump - x->a.p),
+                          .tblock = (uint32_t)(x->t - x->tr->tblocks)};
+    a_bytes(&x->a, &e, sizeof(e));
+}
+
+static void emit_stub(struct xlat *x, const struct stub *s)
+{
+    struct assembler *a = &x->a;
+
+    if (s->kind == STUB_EXIT) {
+        emit_exit_stub(x, s);
+        return;
+    }
+    if (s->kind == STUB_MISS) /* the linear address again */
+        a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
+    a_call_to(a, thunk(x, s->thunk));
+    emit_site(x, s->insn, s->producer, s->size);
+    if (s->kind == STUB_MISS)
+        a_jmp_to(a, s->again);
+    if (s->kind == STUB_MISS || s->kind == STUB_HANDLER) {
+        if (s->reload)
+            flags_reload(a);
+        a_jmp_to(a, s->next);
+    }
+}
+
+void emit_stubs(struct xlat *x)
+{
+    for (unsigned n = 0; n < x->nstubs && !x->a.full; n++) {
+        a_fix(x->stubs[n].jump, x->a.p);
+        emit_stub(x, &x->stubs[n]);
+    }
+}
+
+/* ---- the block ---- */
+
+/* Both entries: see the struct. The two are patched when the block is retired; each patch lies
+ * within 8 aligned bytes. */
+static void emit_entries(struct xlat *x)
+{
+    struct assembler *a = &x->a;
+    const struct code_cache *c = &x->tr->cache;
+
+    while ((uintptr_t)a->p & 7)
+        a_byte(a, 0x90);
+    x->t->checked = to_rx(c, a->p);
+    a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)x->t->pass_index), 0x7fffffff);
+    if (!a->full)
+        memcpy(a->p - 4, &x->t->pass, 4);
+    add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
+    x->t->head = to_rx(c, a->p);
+    a_alu_mi(a, 5, 8, h_state(BUDGET_OFF), (int32_t)x->n);
+    add_stub(x, STUB_THUNK, a_jcc(a, CC_S))->thunk = THUNK_OUT;
+}
+
+/* The stubs of an instruction lead back to the one after it. */
+static void finish_stubs(struct xlat *x, unsigned first)
+{
+    bool reload = x->flags == FLAGS_HOST;
+
+    for (unsigned n = first; n < x->nstubs; n++) {
+        x->stubs[n].next = x->a.p;
+        x->stubs[n].reload = reload;
+    }
+}
+
+static void emit_instructions(struct xlat *x)
+{
+    for (x->k = 0; x->k < x->n && !x->a.full && !x->ended; x->k++) {
+        const struct insn *i = &x->list[x->k];
+        emit_fn *fn = emitter_of((unsigned)(op_operation(i->op) - operations));
+        unsigned first = x->nstubs;
+
+        if (i->flags & INSN_LOCK || !fn || !fn(x, i))
+            emit_handler(x);
+        finish_stubs(x, first);
+    }
+    if (x->ended)
+        return;
+    const struct insn *last = &x->list[x->n - 1];
+    x->k = x->n - 1;
+    flags_to_image(x);
+    emit_unswap(x);
+    uint64_t mask = (x->mode & MODE_CODE) == CODE64 ? ~0ull
+                    : (x->mode & MODE_CODE) == CODE32 ? 0xffffffff : 0xffff;
+    emit_exit(x, (x->t->rip + last->off + last->len) & mask);
+}
+
+bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
+{
+    struct code_cache *c = &tr->cache;
+    struct xlat x = {.tr = tr, .cpu = cpu, .t = t, .list = t->block->insns, .n = t->block->ninsn,
+                     .mode = tr->modes[t->mode], .producer = NO_PRODUCER};
+
+    x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->size};
+    while (!place_registers(&x, x.n))
+        x.n--;
+    t->ninsn = (uint16_t)x.n;
+    flags_analyse(&x);
+    emit_entries(&x);
+    emit_swap(&x);
+    emit_instructions(&x);
+    t->dead = to_rx(c, x.a.p);
+    a_call_to(&x.a, thunk(&x, THUNK_DEAD));
+    emit_site(&x, 0, NO_PRODUCER, 0);
+    emit_stubs(&x);
+    if (x.a.full)
+        return false;
+    tr->stats.insns += x.n;
+    c->used = (uint64_t)(x.a.p - c->rw);
+    return true;
+}
+
+static void patch_jump(const struct code_cache *c, const uint8_t *at, const uint8_t *target)
+{
+    uint8_t *rw = to_rw(c, at);
+    uint64_t word;
+    uint8_t *aligned = (uint8_t *)((uintptr_t)rw & ~(uintptr_t)7);
+    int32_t d = (int32_t)(target - (at + 5));
+
+    memcpy(&word, aligned, 8);
+    uint8_t *bytes = (uint8_t *)&word + (rw - aligned);
+    bytes[0] = 0xe9;
+    memcpy(bytes + 1, &d, 4);
+    __atomic_store_n((uint64_t *)(void *)aligned, word, __ATOMIC_RELEASE);
+}
+
+void emit_retire(struct translator *tr, struct tblock *t)
+{
+    patch_jump(&tr->cache, t->checked, t->dead);
+    patch_jump(&tr->cache, t->head, t->dead);
+}
+
+void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target)
+{
+    int32_t d = (int32_t)(target - (at + 4));
+    uint8_t *rw = to_rw(&tr->cache, at);
+
+    memcpy(rw, &d, 4);
+}
