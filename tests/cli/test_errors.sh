@@ -63,6 +63,7 @@ refused "no -chardev has this id" -device isa-debugcon,chardev=x
 refused "did you mean int?" -d innt
 refused "-D /nonexistent/x" -D /nonexistent/x
 refused "did you mean" -serial stdoi
+refused "more than 4" -serial null -serial null -serial null -serial null -serial null
 refused "file:/nonexistent/x" -serial file:/nonexistent/x
 refused "HOST:PORT" -serial tcp:1
 refused "unix:/nonexistent/x" -serial unix:/nonexistent/x

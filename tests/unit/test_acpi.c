@@ -162,10 +162,8 @@ static void test_terms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_no_hpet),
-        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_pkg_length),
+        cmocka_unit_test(test_chain),   cmocka_unit_test(test_no_hpet),
+        cmocka_unit_test(test_no_room), cmocka_unit_test(test_pkg_length),
         cmocka_unit_test(test_terms),
     };
 
