@@ -52,7 +52,8 @@ enum option_id {
 
 static const struct option_row options[] = {
     {"m", "SIZE", OPT_M, "machine", "memory: 512 (MiB), 512M, 2G; default 128M"},
-    {"smp", "N", OPT_SMP, "machine", "number of CPUs: 1 in this version"},
+    {"smp", "N[,sockets=..]", OPT_SMP, "machine",
+     "number of CPUs, and sockets=, cores=, threads=, maxcpus="},
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
     {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
      "machine type (help lists them); hpet=on|off"},
@@ -246,18 +247,71 @@ static bool parse_memory(struct settings *s, const char *value, struct error *er
     return true;
 }
 
-static bool parse_smp(const char *value, struct error *err)
+static uint64_t at_least_1(uint64_t n)
 {
-    uint64_t n;
+    return n ? n : 1;
+}
 
-    if (!strncmp(value, "cpus=", 5))
-        value += 5;
-    if (!number_parse(value, 1, 255, &n, err)) {
+/* What was not said follows from what was; cores come before sockets and threads. */
+static void complete_smp(struct smp_setting *t)
+{
+    uint64_t all = t->maxcpus ? t->maxcpus : t->cpus;
+
+    if (all && !t->cores)
+        t->cores = all / (at_least_1(t->sockets) * at_least_1(t->threads));
+    else if (all && !t->sockets)
+        t->sockets = all / (t->cores * at_least_1(t->threads));
+    else if (all && !t->threads)
+        t->threads = all / (t->sockets * t->cores);
+    t->sockets = at_least_1(t->sockets);
+    t->cores = at_least_1(t->cores);
+    t->threads = at_least_1(t->threads);
+    if (!t->maxcpus)
+        t->maxcpus = all ? all : t->sockets * t->cores * t->threads;
+    if (!t->cpus)
+        t->cpus = t->maxcpus;
+}
+
+static bool check_smp(const struct smp_setting *t, struct error *err)
+{
+    if (t->sockets * t->cores * t->threads != t->maxcpus)
+        return error_set(
+            err, "%u sockets of %u cores of %u threads are not %u CPUs; say fewer of them",
+            (unsigned)t->sockets, (unsigned)t->cores, (unsigned)t->threads, (unsigned)t->maxcpus);
+    if (t->maxcpus > MAX_CPUS)
+        return error_set(err, "%u CPUs: at most %d are expected", (unsigned)t->maxcpus, MAX_CPUS);
+    return t->cpus <= t->maxcpus || error_set(err, "cpus=%u is more than maxcpus=%u",
+                                              (unsigned)t->cpus, (unsigned)t->maxcpus);
+}
+
+static bool parse_smp(struct smp_setting *t, const char *value, struct error *err)
+{
+    static const char *const keys[] = {"cpus",  "maxcpus", "sockets", "dies",
+                                       "cores", "threads", NULL};
+    struct option_list l;
+    uint64_t dies = 1;
+    bool ok;
+
+    *t = (struct smp_setting){0};
+    if (!option_list_parse(&l, value, "cpus", err)) {
         error_prefix(err, "-smp");
         return false;
     }
-    return n == 1 ||
-           error_set(err, "-smp %s: several CPUs are not in this version yet; try -smp 1", value);
+    ok = option_list_check(&l, keys, err) &&
+         option_get_number(&l, "cpus", 1, MAX_CPUS, &t->cpus, err) &&
+         option_get_number(&l, "maxcpus", 1, MAX_CPUS, &t->maxcpus, err) &&
+         option_get_number(&l, "sockets", 1, MAX_CPUS, &t->sockets, err) &&
+         option_get_number(&l, "dies", 1, 1, &dies, err) &&
+         option_get_number(&l, "cores", 1, MAX_CPUS, &t->cores, err) &&
+         option_get_number(&l, "threads", 1, MAX_CPUS, &t->threads, err);
+    if (ok) {
+        complete_smp(t);
+        ok = check_smp(t, err);
+    }
+    if (!ok)
+        error_prefix(err, "-smp %s", value);
+    option_list_free(&l);
+    return ok;
 }
 
 static bool parse_machine(struct settings *s, const char *value, struct error *err)
@@ -376,7 +430,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_M:
         return parse_memory(s, value, err);
     case OPT_SMP:
-        return parse_smp(value, err);
+        return parse_smp(&s->smp, value, err);
     case OPT_CPU:
         s->cpu = value;
         return true;
@@ -467,7 +521,11 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
 {
     int i = 1;
 
-    *s = (struct settings){.ram_size = 128ull << 20, .cpu = "max"};
+    *s = (struct settings){
+        .ram_size = 128ull << 20,
+        .cpu = "max",
+        .smp = {.cpus = 1, .maxcpus = 1, .sockets = 1, .cores = 1, .threads = 1},
+    };
     while (argv[i]) {
         const char *value;
         const struct option_row *row = option_next(options, argv, &i, &value, err);

@@ -59,8 +59,7 @@ static bool add_debugcon(struct settings *s, const struct option_list *l, struct
 static struct parallel_setting *next_parallel(struct settings *s, struct error *err)
 {
     static const struct parallel_setting usual[MAX_PARALLEL] = {
-        {.iobase = 0x378, .irq = 7},
-        {.iobase = 0x278, .irq = 5},
+        {.iobase = 0x378, .irq = 7}, {.iobase = 0x278, .irq = 7}, /* not 5: that may be PCI's */
     };
     struct parallel_setting *p = &s->parallel[s->nparallel];
 
@@ -84,7 +83,10 @@ bool device_add_parallel(struct settings *s, const char *where, struct error *er
     return p;
 }
 
-/* Interrupts 0, 2, 8 and 13 are not on the ISA bus. */
+/* Edge triggered interrupts that a card can have: 5 and 9 to 11 are PCI's and the SCI's, and level
+ * triggered. */
+#define ISA_CARD_IRQS 0xd0d8u
+
 static bool add_parallel(struct settings *s, const struct option_list *l, struct error *err)
 {
     struct parallel_setting *p = next_parallel(s, err);
@@ -93,8 +95,8 @@ static bool add_parallel(struct settings *s, const struct option_list *l, struct
         !option_get_number(l, "iobase", 1, 0xfff8, &p->iobase, err) ||
         !option_get_number(l, "irq", 3, 15, &p->irq, err))
         return false;
-    if (p->irq == 8 || p->irq == 13)
-        return error_set(err, "irq=%u: not an interrupt of the ISA bus", (unsigned)p->irq);
+    if (!(ISA_CARD_IRQS >> p->irq & 1))
+        return error_set(err, "irq=%u: 3, 4, 6, 7, 12, 14 or 15 is expected", (unsigned)p->irq);
     return true;
 }
 
@@ -127,7 +129,7 @@ static const struct device_row devices[] = {
      "parallel port (SPP) with a printer; see also -parallel",
      add_parallel,
      {{"iobase", "PORT", "default 0x378, then 0x278"},
-      {"irq", "3-15", "default 7, then 5"},
+      {"irq", "3-15", "default 7"},
       {"chardev", "ID", "where characters are printed"}}},
     {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
     {"pci-testdev", "PCI device that counts accesses, for test suites", add_pci_testdev, {{0}}},

@@ -223,7 +223,10 @@ static bool build_machine(struct app *app, struct error *err)
     if (!s->kernel)
         return error_set(err, "nothing to boot: -kernel FILE is expected; see calque --help");
     c->ram_size = s->ram_size;
-    c->ncpus = 1;
+    c->ncpus = (unsigned)s->smp.cpus;
+    app->cpus.model.topology = (struct cpu_topology){.sockets = (uint16_t)s->smp.sockets,
+                                                     .cores = (uint16_t)s->smp.cores,
+                                                     .threads = (uint16_t)s->smp.threads};
     c->kernel = s->kernel;
     c->initrd = s->initrd;
     c->append = s->append;

@@ -89,14 +89,24 @@ static void end_table(struct tables *t, uint32_t address)
 
 /* ---- DSDT ---- */
 
-static void add_processors(struct aml *a, unsigned ncpus)
+#define XAPIC_ID_MAX 254 /* 255 is the broadcast */
+
+/* Processor () for those with a local APIC entry in the MADT, Device () for the others (8.4). */
+static void add_processors(struct aml *a, const struct acpi_config *c)
 {
     char name[16];
 
     aml_scope(a, "\\_SB");
-    for (unsigned i = 0; i < ncpus; i++) {
+    for (unsigned i = 0; i < c->ncpus; i++) {
         snprintf(name, sizeof(name), "C%03X", i & 0xfff);
-        aml_processor(a, name, (uint8_t)i);
+        if (c->apic_ids[i] <= XAPIC_ID_MAX) {
+            aml_processor(a, name, (uint8_t)i);
+        } else {
+            aml_device(a, name);
+            aml_name(a, "_HID");
+            aml_string(a, "ACPI0007");
+            aml_name_integer(a, "_UID", i);
+        }
         aml_close(a);
     }
     aml_close(a);
@@ -392,7 +402,7 @@ static uint32_t build_dsdt(struct tables *t)
 {
     uint32_t at = begin_table(t, "DSDT", 1); /* revision 1: integers of 32 bits */
 
-    add_processors(&t->out, t->config->ncpus);
+    add_processors(&t->out, t->config);
     add_pci(&t->out, t->config);
     add_s5(&t->out);
     end_table(t, at);
@@ -497,13 +507,42 @@ static void add_override(struct aml *a, uint8_t irq, uint8_t gsi, uint8_t flags)
 
 #define MADT_LEVEL_ACTIVE_HIGH 0x0d
 
-static void add_local_apics(struct aml *a, unsigned ncpus)
+/* 5.2.12.12: Processor Local x2APIC. */
+static void add_local_x2apic(struct aml *a, uint32_t apic_id, uint32_t uid)
 {
-    for (unsigned i = 0; i < ncpus; i++) {
-        uint8_t e[8] = {0, sizeof(e), (uint8_t)i, (uint8_t)i, 1}; /* enabled */
+    uint8_t e[16] = {9, sizeof(e)};
 
-        aml_bytes(a, e, sizeof(e));
+    put_le32(e + 4, apic_id);
+    put_le32(e + 8, 1); /* enabled */
+    put_le32(e + 12, uid);
+    aml_bytes(a, e, sizeof(e));
+}
+
+static void add_local_apics(struct aml *a, const struct acpi_config *c)
+{
+    for (unsigned i = 0; i < c->ncpus; i++) {
+        uint32_t id = c->apic_ids[i];
+        uint8_t e[8] = {0, sizeof(e), (uint8_t)i, (uint8_t)id, 1}; /* enabled */
+
+        if (id <= XAPIC_ID_MAX)
+            aml_bytes(a, e, sizeof(e));
+        else
+            add_local_x2apic(a, id, i);
     }
+}
+
+/* 5.2.12.7 and 5.2.12.13: NMI is at LINT1 of all processors. */
+static void add_local_nmi(struct aml *a, const struct acpi_config *c)
+{
+    uint8_t nmi[6] = {4, sizeof(nmi), 0xff, 0, 0, 1};
+    uint8_t x2_nmi[12] = {10, sizeof(x2_nmi), 0, 0, 0xff, 0xff, 0xff, 0xff, 1};
+    bool x2 = false;
+
+    for (unsigned i = 0; i < c->ncpus; i++)
+        x2 |= c->apic_ids[i] > XAPIC_ID_MAX;
+    aml_bytes(a, nmi, sizeof(nmi));
+    if (x2)
+        aml_bytes(a, x2_nmi, sizeof(x2_nmi));
 }
 
 static uint32_t build_madt(struct tables *t)
@@ -512,18 +551,17 @@ static uint32_t build_madt(struct tables *t)
     const struct acpi_config *c = t->config;
     uint32_t at = begin_table(t, "APIC", 1);
     uint8_t head[8], ioapic[12] = {1, sizeof(ioapic), c->ioapic_id};
-    uint8_t nmi[6] = {4, sizeof(nmi), 0xff, 0, 0, 1}; /* all processors, LINT1 */
 
     put_le32(head, 0xfee00000);
     put_le32(head + 4, 1); /* PCAT_COMPAT: there are 8259s too */
     aml_bytes(&t->out, head, sizeof(head));
-    add_local_apics(&t->out, c->ncpus);
+    add_local_apics(&t->out, c);
     put_le32(ioapic + 4, c->ioapic_base);
     aml_bytes(&t->out, ioapic, sizeof(ioapic));
     add_override(&t->out, 0, 2, 0); /* the PIT is at pin 2 */
     for (unsigned i = 0; i < sizeof(level_irqs); i++)
         add_override(&t->out, level_irqs[i], level_irqs[i], MADT_LEVEL_ACTIVE_HIGH);
-    aml_bytes(&t->out, nmi, sizeof(nmi));
+    add_local_nmi(&t->out, c);
     end_table(t, at);
     return at;
 }

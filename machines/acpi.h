@@ -11,7 +11,8 @@
 
 /* What the tables say of the machine. */
 struct acpi_config {
-    unsigned ncpus; /* APIC IDs 0..ncpus-1 */
+    unsigned ncpus;
+    const uint32_t *apic_ids; /* of each */
     uint32_t ioapic_base;
     uint8_t ioapic_id;
     uint32_t pci_hole_first, pci_hole_last; /* 32-bit memory window of the PCI bus, inclusive */

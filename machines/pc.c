@@ -269,7 +269,7 @@ static void wire_pci(struct pc *pc)
     pci_bus_init(&pc->pci, m, "pci");
     i440fx_init(&pc->host_bridge, m, "host-bridge", &pc->pci, pc->bios_last_128k); /* 00:00.0 */
     piix3_init(&pc->piix3, m, "piix3", &pc->pci, isa);                             /* 00:01.0 */
-    piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9));                  /* 00:01.3 */
+    piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
 }
 
 /* ---- what firmware asks ---- */
@@ -315,6 +315,14 @@ static bool add_e820_file(struct pc *pc)
     return fw_cfg_add_file(&pc->fw_cfg, "etc/e820", file, 20 * n);
 }
 
+/* IDs are dealt out in ascending order. */
+static uint16_t apic_id_limit(const struct pc *pc)
+{
+    unsigned last = pc->config->ncpus - 1;
+
+    return (uint16_t)((pc->cpu.apic_id ? pc->cpu.apic_id(pc->cpu.cpus, last) : last) + 1);
+}
+
 static bool add_fw_cfg(struct pc *pc, struct error *err)
 {
     struct fw_cfg *f = &pc->fw_cfg;
@@ -323,7 +331,8 @@ static bool add_fw_cfg(struct pc *pc, struct error *err)
 
     fw_cfg_init(f, &pc->m, "fw-cfg", PC_FW_CFG_BASE);
     ok = fw_cfg_add_u64(f, FW_CFG_RAM_SIZE, pc->m.ram_size) &&
-         fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) && fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, ncpus) &&
+         fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) &&
+         fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, apic_id_limit(pc)) &&
          fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, !pc->config->vga) &&
          fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, 0) && add_e820_file(pc);
     return ok ? true : error_set(err, "fw_cfg: out of memory");

@@ -38,8 +38,11 @@
 struct pc_cpu_hooks {
     struct irq_line intr; /* INTR of the PIC pair: to LINT0 of the boot processor */
     struct irq_line a20;  /* high: address bit 20 passes */
+    struct irq_line smi;  /* SMI#: each rise is one, to the boot processor */
     struct msi_sink msi;  /* the APIC bus: where IOAPIC and MSIs go */
     void *cpus;           /* for the functions below */
+    uint32_t (*apic_id)(void *cpus, unsigned n); /* of the n-th; unset: n */
+    uint32_t cpu_signature, cpu_features;        /* EAX and EDX of CPUID leaf 1 */
     void (*set_intack)(void *cpus, struct intack_source intack);
     void (*set_eoi)(void *cpus, struct eoi_sink eoi);
     /* Called when the processors have been reset: power-on and every reset. */

@@ -11,8 +11,11 @@
 #include "base/error.h"
 #include "machines/acpi.h"
 #include "machines/load_linux.h"
+#include "machines/mptable.h"
 
 #define IMAGE_MAX ((size_t)2 << 30)
+
+static const uint8_t pirq_irq[4] = {10, 10, 11, 11};
 
 /* ---- memory map ---- */
 
@@ -135,7 +138,6 @@ static void open_shadow_ram(struct pc *pc)
 
 static bool program_pci(struct pc *pc, struct error *err)
 {
-    static const uint8_t pirq_irq[4] = {10, 10, 11, 11};
     const struct pci_windows windows = {.io_base = 0xc000,
                                         .io_limit = 0xffff,
                                         .mem_base = PC_LOW_RAM_MAX,
@@ -178,10 +180,61 @@ static void write_bda(struct pc *pc)
     address_space_write(mem, PC_EBDA, 1, 1);           /* the EBDA's size in KiB */
 }
 
-static bool write_acpi(struct pc *pc, struct error *err)
+/* Who is who on the APIC bus. */
+struct apic_ids {
+    uint32_t cpu[PC_MAX_CPUS];
+    uint8_t ioapic;
+};
+
+static bool is_cpu(const struct pc *pc, const struct apic_ids *ids, uint32_t id)
+{
+    for (unsigned i = 0; i < pc->config->ncpus; i++)
+        if (ids->cpu[i] == id)
+            return true;
+    return false;
+}
+
+/* IDs of processors and IOAPICs are one space (MP specification 3.6.6), in which an IOAPIC has 4
+ * bits; if all of those are taken it shares 0. */
+static void give_apic_ids(struct pc *pc, struct apic_ids *ids)
+{
+    for (unsigned i = 0; i < pc->config->ncpus; i++)
+        ids->cpu[i] = pc->cpu.apic_id ? pc->cpu.apic_id(pc->cpu.cpus, i) : i;
+    ids->ioapic = 1;
+    while (ids->ioapic && is_cpu(pc, ids, ids->ioapic))
+        ids->ioapic = (ids->ioapic + 1) & 15;
+    address_space_write(&pc->m.mem, IOAPIC_BASE, 0, 4); /* IOREGSEL: IOAPICID */
+    address_space_write(&pc->m.mem, IOAPIC_BASE + 0x10, (uint32_t)ids->ioapic << 24, 4);
+}
+
+static bool write_mptable(struct pc *pc, const struct apic_ids *ids, struct error *err)
+{
+    struct mptable_config config = {
+        .ncpus = pc->config->ncpus,
+        .apic_ids = ids->cpu,
+        .cpu_signature = pc->cpu.cpu_signature,
+        .cpu_features = pc->cpu.cpu_features,
+        .ioapic_base = IOAPIC_BASE,
+        .ioapic_id = ids->ioapic,
+        .ioapic_version = IOAPIC_VERSION,
+        .sci_irq = 9,
+    };
+    uint8_t tables[MPTABLE_MAX];
+
+    memcpy(config.pirq_irq, pirq_irq, sizeof(pirq_irq));
+    size_t size = mptable_build(&config, PC_MP_BASE, tables, sizeof(tables));
+    if (!size)
+        return error_set(err, "MP tables exceed %d bytes", MPTABLE_MAX);
+    address_space_write_block(&pc->m.mem, PC_MP_BASE, tables, size);
+    return true;
+}
+
+static bool write_acpi(struct pc *pc, const struct apic_ids *ids, struct error *err)
 {
     struct acpi_config config = {
         .ncpus = pc->config->ncpus,
+        .apic_ids = ids->cpu,
+        .ioapic_id = ids->ioapic,
         .ioapic_base = IOAPIC_BASE,
         .pci_hole_first = PC_LOW_RAM_MAX,
         .pci_hole_last = PC_PCI_MEM_LAST,
@@ -234,9 +287,12 @@ static bool load_kernel(struct pc *pc, struct boot_state *state, struct error *e
 
 bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
 {
+    struct apic_ids ids;
+
     program_isa(pc);
     if (!program_pci(pc, err))
         return false;
     write_bda(pc);
-    return write_acpi(pc, err) && load_kernel(pc, state, err);
+    give_apic_ids(pc, &ids);
+    return write_acpi(pc, &ids, err) && write_mptable(pc, &ids, err) && load_kernel(pc, state, err);
 }

@@ -40,7 +40,10 @@ refused "more than this host's" -m 99T
 refused "-m: 12X" -m 12X
 refused "-m 0" -m 0
 refused "SIZE is expected" -m
-refused "not in this version yet" -smp 4
+refused "3 sockets of 1 cores of 1 threads are not 4 CPUs" -smp 4,sockets=3
+refused "cpus=2 is more than maxcpus=1" -smp 2,maxcpus=1
+refused "1 to 255 is expected" -smp 256
+refused "no such setting; did you mean cores" -smp 4,core=4
 refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm
@@ -53,6 +56,7 @@ refused "did you mean pci-testdev?" -device pci-tesdev
 refused "did you mean pc-testdev?" -device pc-tesdev,help
 refused "there is one already" -device pc-testdev -device pc-testdev
 refused "did you mean driver?" -device pci-testdev,drivers=1
+refused "irq=5" -device isa-parallel,chardev=x,irq=5
 refused "irq=13" -device isa-parallel,chardev=x,irq=13
 refused "no -chardev has this id" -device isa-parallel,chardev=x
 refused "more than 2" -parallel null -parallel null -parallel null
