@@ -101,7 +101,8 @@ static void test_chain(void **state)
 /* Without an HPET there is no table of it. */
 static void test_no_hpet(void **state)
 {
-    const struct acpi_config c = {.ncpus = 1};
+    static const uint32_t id;
+    const struct acpi_config c = {.ncpus = 1, .apic_ids = &id};
     size_t used = acpi_build(&c, BASE, tables, sizeof(tables));
     const uint8_t *rsdt = table(get_le32(tables + 16), "RSDT", used);
 
