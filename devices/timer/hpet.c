@@ -197,8 +197,9 @@ static uint32_t route_cap(const struct hpet *h)
 
 static uint64_t read_timer(const struct hpet *h, const struct hpet_timer *t, unsigned reg)
 {
-    if (reg == TIMER_CONFIG)
-        return (uint64_t)route_cap(h) << 32 | TN_PER_INT_CAP | TN_SIZE_CAP | t->config;
+    if (reg == TIMER_CONFIG) /* Tn_VAL_SET_CNF reads as 0 */
+        return (uint64_t)route_cap(h) << 32 | TN_PER_INT_CAP | TN_SIZE_CAP |
+               (t->config & ~(uint32_t)TN_VAL_SET);
     return reg == TIMER_CMP ? t->cmp : 0;
 }
 

@@ -85,7 +85,7 @@ static void legacy_replacement(uint32_t hz)
     hpet[TN_CONFIG(0)] = TN_ENABLE | TN_PERIODIC | TN_SET | TN_32BIT;
     hpet[TN_CMP(0)] = hpet[COUNTER] + hz / 1000;
     hpet[TN_CMP(0)] = hz / 1000;
-    check("VAL_SET clears itself", hpet[TN_CONFIG(0)] & TN_SET, 0);
+    check("VAL_SET clears itself", hpet[TN_CONFIG(0)] & TN_SET, 0); /* at the latest now */
     hits[0] = 0;
     hpet[CONFIG] = 3;
     wait_for(0, 5);

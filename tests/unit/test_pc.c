@@ -84,7 +84,7 @@ static void check_booted(struct pc *pc)
     assert_int_equal(in(pc, 0x600, 2), 0);
     assert_int_equal(in(pc, 0x21, 1), 0xfb);
     assert_int_equal(in(pc, 0x4d1, 1), 0x0e);
-    assert_int_equal(in(pc, 0xde, 1), 0xfe); /* DMA channel 4 is open */
+    assert_int_equal(in(pc, 0xde, 1), 0x0e); /* DMA channel 4 is open */
     assert_int_equal(address_space_read(&pc->m.mem, 0x408, 4), 0x378);
     assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(2, 0), 0, 4), 0x00051b36);
     assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC, 4), 0x0b0b0a0a);
