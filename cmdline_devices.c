@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
 
@@ -110,10 +111,20 @@ static bool add_pc_testdev(struct settings *s, const struct option_list *l, stru
 
 static bool add_pci_testdev(struct settings *s, const struct option_list *l, struct error *err)
 {
-    (void)l;
+    const char *membar = option_get(l, "membar");
+    uint64_t *size = &s->pci_testdev_membar;
+
     if (s->pci_testdev)
         return error_set(err, "there is one already");
-    return s->pci_testdev = true;
+    s->pci_testdev = true;
+    if (!membar)
+        return true;
+    if (!size_parse(membar, 1, size, err)) {
+        error_prefix(err, "membar");
+        return false;
+    }
+    return (*size >= 16 && !(*size & (*size - 1))) ||
+           error_set(err, "membar=%s: a power of two is expected, at least 16", membar);
 }
 
 static const struct device_row devices[] = {
@@ -132,7 +143,10 @@ static const struct device_row devices[] = {
       {"irq", "3-15", "default 7"},
       {"chardev", "ID", "where characters are printed"}}},
     {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
-    {"pci-testdev", "PCI device that counts accesses, for test suites", add_pci_testdev, {{0}}},
+    {"pci-testdev",
+     "PCI device that counts accesses, for test suites",
+     add_pci_testdev,
+     {{"membar", "SIZE", "BAR 2, without anything behind it; default none"}}},
 };
 
 #define NUM_DEVICES (sizeof(devices) / sizeof(devices[0]))

@@ -55,6 +55,9 @@ refused "chardev=ID" -device isa-debugcon
 refused "did you mean pci-testdev?" -device pci-tesdev
 refused "did you mean pc-testdev?" -device pc-tesdev,help
 refused "there is one already" -device pc-testdev -device pc-testdev
+refused "membar=48: a power of two" -device pci-testdev,membar=48
+refused "membar: x" -device pci-testdev,membar=x
+refused "no room in the PCI memory window" -kernel "$BUILD/tests/tools/echo.elf" -serial null -device pci-testdev,membar=64G
 refused "did you mean driver?" -device pci-testdev,drivers=1
 refused "irq=5" -device isa-parallel,chardev=x,irq=5
 refused "irq=13" -device isa-parallel,chardev=x,irq=13

@@ -140,7 +140,7 @@ static void start_pci(struct pci_rig *p)
 
     rig_init(&p->r);
     pci_bus_init(&p->bus, &p->r.m, "pci");
-    pci_testdev_init(&p->t, &p->r.m, "pci-testdev", &p->bus, PCI_DEVFN(3, 0));
+    pci_testdev_init(&p->t, &p->r.m, "pci-testdev", &p->bus, PCI_DEVFN(3, 0), 1 << 20);
     assert_true(pci_assign_resources(&p->bus, &windows, irqs, &err));
 }
 
@@ -185,6 +185,10 @@ static void pci_tests(void **state)
     assert_true(bar(&p, 0) >= 0xe0000000);
     guest_runs(&p.r.m.mem, bar(&p, 0), "mmio-");
     guest_runs(&p.r.m.io, bar(&p, 1), "portio-");
+    assert_int_equal(pci_config_read(&p.bus, PCI_DEVFN(3, 0), PCI_BASE_ADDRESS_0 + 8, 1), 0x0c);
+    address_space_write(&p.r.m.mem, bar(&p, 2) + 0x80000, 1, 8);
+    assert_int_equal(address_space_read(&p.r.m.mem, bar(&p, 2) + 0x80000, 8), UINT64_MAX);
+    assert_int_equal(p.r.m.mem.unmapped_accesses, 0);
     address_space_write(&p.r.m.mem, bar(&p, 0), 1, 1);
     rig_round_trip(&p.r, &p.t.pci.dev);
     assert_int_equal(address_space_read(&p.r.m.mem, bar(&p, 0) + 1, 1), 1);
