@@ -175,7 +175,7 @@ static uint32_t max_leaf(const struct cpu_model *m)
     return is_intel(m) ? 0x16 : 0xd;
 }
 
-static uint32_t signature(const struct cpu_model *m)
+uint32_t cpuid_signature(const struct cpu_model *m)
 {
     uint32_t family = m->family > 15 ? 15 : m->family;
     uint32_t extended = m->family > 15 ? m->family - 15u : 0;
@@ -201,7 +201,7 @@ static unsigned logical_processors(const struct cpu_model *m)
 
 static void leaf_1(const struct cpu *cpu, uint32_t out[4])
 {
-    out[EAX] = signature(&cpu->model);
+    out[EAX] = cpuid_signature(&cpu->model);
     unsigned logical = 1u << topology_package_shift(&cpu->model.topology);
     out[EBX] = cpu->apic_id << 24 | (logical > 255 ? 255 : logical) << 16;
     if (cpu->model.has[F_clfsh])

@@ -43,6 +43,9 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
 /* One line each for -cpu help. */
 void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque);
 
+/* Stepping, model and family as in EAX of leaf 1; also EDX after a reset (SDM vol. 3A 10.1.2). */
+uint32_t cpuid_signature(const struct cpu_model *m);
+
 /* CPUID leaf/subleaf (SDM vol. 2A, CPUID). out: eax, ebx, ecx, edx. */
 void cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
