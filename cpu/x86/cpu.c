@@ -175,7 +175,7 @@ static void reset_segments(struct cpu *cpu)
 void cpu_reset(struct cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
-    cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
+    cpu->r[R_RDX] = cpuid_signature(&cpu->model);
     cpu->r[R_RIP] = 0xfff0;
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     reset_segments(cpu);
