@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/x86/topology.h"
+
 /* CPU models and features. One list (cpuid_features.def) names every feature Calque knows, its
  * CPUID leaf, register and bit; what a model enables is both what CPUID reports and what decodes.
  */
@@ -38,6 +40,7 @@ struct cpu_model {
     uint32_t max_leaf;      /* last basic leaf of CPUID */
     uint32_t max_extended;  /* last of 80000000H on; 0: none */
     uint8_t descriptors[6]; /* leaf 2; the first 0: leaf 4 has them */
+    struct cpu_topology topology; /* of the machine; all 0: packages of one */
 };
 
 static inline bool model_has(const struct cpu_model *m, unsigned feature)
