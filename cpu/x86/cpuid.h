@@ -37,9 +37,9 @@ struct cpu_model {
     uint8_t family, model, stepping;
     char brand[49];
     uint8_t phys_bits, lin_bits;
-    uint32_t max_leaf;      /* last basic leaf of CPUID */
-    uint32_t max_extended;  /* last of 80000000H on; 0: none */
-    uint8_t descriptors[6]; /* leaf 2; the first 0: leaf 4 has them */
+    uint32_t max_leaf;            /* last basic leaf of CPUID */
+    uint32_t max_extended;        /* last of 80000000H on; 0: none */
+    uint8_t descriptors[6];       /* leaf 2; the first 0: leaf 4 has them */
     struct cpu_topology topology; /* of the machine; all 0: packages of one */
 };
 

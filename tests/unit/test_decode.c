@@ -83,6 +83,8 @@ static const struct example examples[] = {
      0, 0},
     {"movbe [rdx], cx", CODE64, BYTES(0x66, 0x0f, 0x38, 0xf1, 0x0a), OP_movbe_store_x, R_RCX, R_RDX,
      0, 0},
+    {"fdiv st(3), st", CODE64, BYTES(0xdc, 0xfb), OP_fdiv_sti_x, 0, 3, 0, 0x4fb},
+    {"fld tword [r8]", CODE64, BYTES(0x41, 0xdb, 0x28), OP_fld_m80_x, 0, R_R8, 0, 0x328},
     {"clwb [rdx]", CODE64, BYTES(0x66, 0x0f, 0xae, 0x32), OP_clwb_x, 0, R_RDX, 0, 0},
     {"popcnt eax, ecx", CODE64, BYTES(0xf3, 0x0f, 0xb8, 0xc1), OP_popcnt_rr32, R_RAX, R_RCX, 0, 0},
 };
