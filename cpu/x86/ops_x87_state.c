@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* x87 control instructions and the state images of FXSAVE and MXCSR. */
-#include "cpu/x86/x87.h"
+#include "cpu/x86/avx.h"
 
 int x87_pending(struct cpu *cpu)
 {
@@ -65,7 +65,7 @@ int op_fnstsw_ax_x(struct cpu *cpu, const struct insn *i)
 int op_ldmxcsr_x(struct cpu *cpu, const struct insn *i)
 {
     uint32_t v;
-    if (unlikely(sse_check(cpu) || mem_load32(cpu, i, &v)))
+    if (unlikely(vector_check(cpu, i) || mem_load32(cpu, i, &v)))
         return OP_FAULT;
     if (v & 0xffff0000)
         return raise_gp(cpu, 0);
@@ -74,8 +74,10 @@ int op_ldmxcsr_x(struct cpu *cpu, const struct insn *i)
 }
 int op_stmxcsr_x(struct cpu *cpu, const struct insn *i)
 {
-    return unlikely(sse_check(cpu)) ? OP_FAULT : mem_store32(cpu, i, cpu->mxcsr);
+    return unlikely(vector_check(cpu, i)) ? OP_FAULT : mem_store32(cpu, i, cpu->mxcsr);
 }
+VEX_FORM(ldmxcsr)
+VEX_FORM(stmxcsr)
 
 /* ---- FXSAVE, FXRSTOR (SDM vol. 1 10.5.1): 512 bytes, accessed in pieces after probing ---- */
 static int fx_begin(struct cpu *cpu, const struct insn *i, enum mem_access acc, uint64_t *lin)
