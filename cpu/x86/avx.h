@@ -3,12 +3,9 @@
 #define CALQUE_CPU_X86_AVX_H
 
 #include "cpu/x86/x87.h"
+#include "cpu/x86/xsave.h"
 
 /* What the VEX-encoded vector operations share: checks, 256-bit operands. */
-
-#define XCR0_X87 1u
-#define XCR0_SSE 2u
-#define XCR0_AVX 4u
 
 union v256 {
     union v128 h[2]; /* low, high half */

@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/xsave.h"
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -26,7 +27,7 @@ static const struct feature_info features[NUM_FEATURES] = {
 
 /* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
  * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_fma, F_f16c, F_xsave, F_xsaveopt, F_xsavec, F_xgetbv1};
+static const uint8_t withheld[] = {F_fma, F_f16c};
 
 static bool is_withheld(unsigned f)
 {
@@ -99,7 +100,33 @@ static bool find_model(struct cpu_model *m, const char *name, struct error *err)
     return error_set(err, "-cpu %s: no such model; did you mean '%s'?", name, s.best);
 }
 
-/* "+sse2" or "-mmx" */
+/* What a feature of this file's list cannot be without. */
+static const struct {
+    uint8_t feature, needs;
+} dependencies[] = {
+    {F_xsaveopt, F_xsave}, {F_xsavec, F_xsave}, {F_xgetbv1, F_xsave}, {F_avx, F_xsave},
+    {F_avx2, F_avx},       {F_fma, F_avx},      {F_f16c, F_avx},
+};
+
+static void drop_feature(struct cpu_model *m, unsigned f)
+{
+    m->has[f] = false;
+    for (unsigned n = 0; n < ARRAY_SIZE(dependencies); n++)
+        if (dependencies[n].needs == f)
+            drop_feature(m, dependencies[n].feature);
+}
+
+static bool check_dependencies(const struct cpu_model *m, struct error *err)
+{
+    for (unsigned n = 0; n < ARRAY_SIZE(dependencies); n++) {
+        if (m->has[dependencies[n].feature] && !m->has[dependencies[n].needs])
+            return error_set(err, "-cpu: %s needs %s", features[dependencies[n].feature].text,
+                             features[dependencies[n].needs].text);
+    }
+    return true;
+}
+
+/* "+sse2" or "-mmx", which takes along what needs it */
 static bool apply_feature(struct cpu_model *m, const char *word, struct error *err)
 {
     struct suggestion s;
@@ -114,7 +141,10 @@ static bool apply_feature(struct cpu_model *m, const char *word, struct error *e
         }
         if (word[0] == '+' && is_withheld(f))
             return error_set(err, "-cpu: %s: Calque does not have this feature yet", word + 1);
-        m->has[f] = word[0] == '+';
+        if (word[0] == '+')
+            m->has[f] = true;
+        else
+            drop_feature(m, f);
         return true;
     }
     return error_set(err, "-cpu: '%s': Calque has no such feature; did you mean '%s'?", word + 1,
@@ -135,7 +165,7 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
         if (!apply_feature(model, word, err))
             return false;
     }
-    return true;
+    return check_dependencies(model, err);
 }
 
 void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
@@ -197,6 +227,8 @@ static void leaf_1(const struct cpu *cpu, uint32_t out[4])
     if (cpu->model.has[F_clfsh])
         out[EBX] |= 8u << 8; /* CLFLUSH line, in 8-byte units */
     add_features(&cpu->model, 1, 0, out);
+    if (cpu->cr4 & CR4_OSXSAVE)
+        out[ECX] |= 1u << 27;
     /* The APIC's bit follows its global enable (SDM vol. 3A 10.4.3). */
     if (!(cpu->apic.base_msr & 1u << 11))
         out[EDX] &= ~(1u << 9);
@@ -228,6 +260,34 @@ static void leaf_b(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
     }
 }
 
+/* XSAVE: components and sizes (SDM vol. 1 13.2). */
+static void leaf_d(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
+{
+    const struct cpu_model *m = &cpu->model;
+    uint32_t all = xcr0_supported(m);
+
+    switch (subleaf) {
+    case 0:
+        out[EAX] = all;
+        out[EBX] = xsave_size(cpu->xcr0);
+        out[ECX] = xsave_size(all);
+        break;
+    case 1:
+        add_features(m, 0xd, 1, out);
+        if (m->has[F_xsavec])
+            out[EBX] = xsave_size(cpu->xcr0);
+        break;
+    case 2:
+        if (all & XCR0_AVX) {
+            out[EAX] = XSAVE_AVX_SIZE;
+            out[EBX] = XSAVE_AVX;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
 static void basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     const struct cpu_model *m = &cpu->model;
@@ -255,6 +315,10 @@ static void basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, u
     case 0xb:
         if (m->has[F_x2apic])
             leaf_b(cpu, subleaf, out);
+        break;
+    case 0xd:
+        if (m->has[F_xsave])
+            leaf_d(cpu, subleaf, out);
         break;
     case 0x15: /* TSC = crystal * EBX / EAX: saves guests their calibration */
         out[EAX] = 2;

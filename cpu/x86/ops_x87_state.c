@@ -98,6 +98,37 @@ static unsigned fx_xmm_count(const struct cpu *cpu)
 {
     return !(cpu->cr4 & CR4_OSFXSR) ? 0 : cpu->code_mode == CODE64 ? 16 : 8;
 }
+/* Bytes 0-23 and 32-159. */
+void fx_put_x87(const struct cpu *cpu, uint8_t *a, bool wide)
+{
+    st_le16(a, cpu->fcw);
+    st_le16(a + 2, cpu->fsw);
+    a[4] = cpu->ftw;
+    a[5] = 0;
+    st_le16(a + 6, cpu->fop);
+    st_le64(a + 8, wide ? cpu->fip : (uint32_t)cpu->fip | (uint64_t)cpu->fcs << 32);
+    st_le64(a + 16, wide ? cpu->fdp : (uint32_t)cpu->fdp | (uint64_t)cpu->fds << 32);
+    memset(a + 32, 0, 128);
+    for (unsigned k = 0; k < 8; k++) {
+        st_le64(a + 32 + 16 * k, cpu->fpr[(x87_top(cpu) + k) & 7].mant);
+        st_le16(a + 40 + 16 * k, cpu->fpr[(x87_top(cpu) + k) & 7].sexp);
+    }
+}
+void fx_get_x87(struct cpu *cpu, const uint8_t *a, bool wide)
+{
+    cpu->fcw = (ld_le16(a) & 0x1f3f) | 0x40;
+    cpu->fsw = ld_le16(a + 2);
+    cpu->ftw = a[4];
+    cpu->fop = ld_le16(a + 6) & 0x7ff;
+    cpu->fip = wide ? ld_le64(a + 8) : ld_le32(a + 8);
+    cpu->fdp = wide ? ld_le64(a + 16) : ld_le32(a + 16);
+    cpu->fcs = wide ? 0 : ld_le16(a + 12);
+    cpu->fds = wide ? 0 : ld_le16(a + 20);
+    for (unsigned k = 0; k < 8; k++)
+        *x87_st(cpu, k) =
+            (struct x87_reg){.mant = ld_le64(a + 32 + 16 * k), .sexp = ld_le16(a + 40 + 16 * k)};
+    x87_update_summary(cpu);
+}
 int op_fxsave_x(struct cpu *cpu, const struct insn *i)
 {
     uint8_t a[416] = {0};
@@ -110,16 +141,9 @@ int op_fxsave_x(struct cpu *cpu, const struct insn *i)
         if (unlikely(lin_probe_store(cpu, lin + k, 32)))
             return OP_FAULT;
     }
-    st_le16(a, cpu->fcw);
-    st_le16(a + 2, cpu->fsw);
-    a[4] = cpu->ftw;
-    st_le16(a + 6, cpu->fop);
-    st_le64(a + 8, wide ? cpu->fip : (uint32_t)cpu->fip | (uint64_t)cpu->fcs << 32);
-    st_le64(a + 16, wide ? cpu->fdp : (uint32_t)cpu->fdp | (uint64_t)cpu->fds << 32);
+    fx_put_x87(cpu, a, wide);
     st_le32(a + 24, cpu->mxcsr);
     st_le32(a + 28, 0xffff);
-    for (unsigned k = 0; k < 8; k++)
-        memcpy(a + 32 + 16 * k, x87_st(cpu, k), 10);
     for (unsigned k = 0; k < nxmm; k++)
         memcpy(a + 160 + 16 * k, &cpu->xmm[k], 16);
     for (unsigned k = 0; k < size; k += 8) {
@@ -143,20 +167,10 @@ int op_fxrstor_x(struct cpu *cpu, const struct insn *i)
     }
     if (ld_le32(a + 24) & 0xffff0000)
         return raise_gp(cpu, 0);
-    cpu->fcw = (ld_le16(a) & 0x1f3f) | 0x40;
-    cpu->fsw = ld_le16(a + 2);
-    cpu->ftw = a[4];
-    cpu->fop = ld_le16(a + 6) & 0x7ff;
-    cpu->fip = wide ? ld_le64(a + 8) : ld_le32(a + 8);
-    cpu->fdp = wide ? ld_le64(a + 16) : ld_le32(a + 16);
-    cpu->fcs = wide ? 0 : ld_le16(a + 12);
-    cpu->fds = wide ? 0 : ld_le16(a + 20);
+    fx_get_x87(cpu, a, wide);
     if (cpu->cr4 & CR4_OSFXSR)
         cpu->mxcsr = ld_le32(a + 24);
-    for (unsigned k = 0; k < 8; k++)
-        memcpy(x87_st(cpu, k), a + 32 + 16 * k, 10);
     for (unsigned k = 0; k < nxmm; k++)
         memcpy(&cpu->xmm[k], a + 160 + 16 * k, 16);
-    x87_update_summary(cpu);
     return OP_OK;
 }
