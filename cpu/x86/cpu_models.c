@@ -19,8 +19,7 @@ const struct feature_info cpu_features[NUM_FEATURES] = {
 
 /* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
  * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_fma,  F_f16c,     F_xsave,  F_avx,
-                                   F_avx2, F_xsaveopt, F_xsavec, F_xgetbv1};
+static const uint8_t withheld[] = {F_fma, F_f16c};
 
 static bool is_withheld(unsigned f)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SSE and SSE2 arithmetic, compares and conversions (SDM vol. 1 11.5: exceptions). */
+#include "cpu/x86/avx.h"
 #include "cpu/x86/sse_fp.h"
 #include "cpu/x86/vec_fp.h"
 #include "cpu/x86/vec_round.h"
@@ -279,7 +280,7 @@ static int compare(struct cpu *cpu, const struct insn *i, vec_comis_fn *fn, unsi
 {
     union v128 s, d;
     uint32_t eflags;
-    if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))
+    if (unlikely(vector_check(cpu, i) || vec_source(cpu, i, size, &s)))
         return OP_FAULT;
     d = vec_get(cpu, i->reg);
     if (unlikely(sse_raise(cpu, fn(cpu, &d, &s, &eflags))))
@@ -291,7 +292,7 @@ static int to_register(struct cpu *cpu, const struct insn *i, vec_to_int_fn *fn,
 {
     union v128 s;
     uint64_t v;
-    if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))
+    if (unlikely(vector_check(cpu, i) || vec_source(cpu, i, size, &s)))
         return OP_FAULT;
     if (unlikely(sse_raise(cpu, fn(cpu, &v, &s, insn_osize(i) == 8))))
         return OP_FAULT;
@@ -311,6 +312,14 @@ SCALAR(cvtss2si, to_register, 4)
 SCALAR(cvttss2si, to_register, 4)
 SCALAR(cvtsd2si, to_register, 8)
 SCALAR(cvttsd2si, to_register, 8)
+VEX_FORM(comiss)
+VEX_FORM(ucomiss)
+VEX_FORM(comisd)
+VEX_FORM(ucomisd)
+VEX_FORM(cvtss2si)
+VEX_FORM(cvttss2si)
+VEX_FORM(cvtsd2si)
+VEX_FORM(cvttsd2si)
 
 #define FROM_REGISTER(name)                                                                        \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \

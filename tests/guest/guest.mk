@@ -29,7 +29,8 @@ GUEST_BOTH := \
     hpet \
     fpu \
     ferr \
-    smp
+    smp \
+    xsave
 GUEST_32 := $(GUEST_BOTH) segments tasks taskfault modes
 GUEST_64 := $(GUEST_BOTH)
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
