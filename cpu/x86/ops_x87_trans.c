@@ -4,7 +4,7 @@
 
 /* Replaces ST0 by fn's first result and pushes the second; fn may also leave ST0 and not push
  * (operand out of range: C2). */
-static int two_results(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_t cc)
+static int two_results(struct cpu *cpu, const struct insn *i, x87_fn *fn, uint16_t cc)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     bool done, under = x87_empty(cpu, 0);

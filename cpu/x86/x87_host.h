@@ -2,25 +2,14 @@
 #ifndef CALQUE_CPU_X86_X87_HOST_H
 #define CALQUE_CPU_X86_X87_HOST_H
 
-#include "cpu/x86/x87.h"
+#include "cpu/x86/x87_soft.h"
 
-/* x87 arithmetic by the host's own x87. Operands go in as st[0], st[1] or mem, and come back
- * there; sw receives the exception and condition bits that the one instruction set, and TOP
- * relative to what was loaded in `pushed`.
+/* x87 instructions by the host's own x87, x87_host_NAME(struct x87_frame *); hosts without one
+ * calculate (x87_soft.h).
  *
  * With every exception masked the instruction is bracketed by loads and stores. Otherwise it runs
  * under the guest's own control word, and FNSAVE, which does not wait, takes the state away before
  * an exception can be delivered to us: so the unmasked responses (SDM vol. 1 8.5) are exact. */
-struct x87_frame {
-    struct x87_reg st[2];
-    uint8_t mem[16];
-    uint16_t cw, sw;
-    int pushed; /* registers that the instruction pushed, negative: popped */
-    uint8_t env[108];
-};
-
-typedef void x87_host_fn(struct x87_frame *f);
-
 #if defined(__x86_64__) || defined(__i386__)
 #define X87_HOST 1
 
@@ -68,11 +57,10 @@ static inline void x87_host_unpack(struct x87_frame *f, unsigned nin)
     }
 #else
 #define X87_HOST 0
-/* No 80-bit arithmetic here: the operations raise #UD. */
 #define X87_HOST_OP(name, nin, insn, tail)                                                         \
     static inline void x87_host_##name(struct x87_frame *f)                                        \
     {                                                                                              \
-        (void)f;                                                                                   \
+        x87_soft_##name(f);                                                                        \
     }
 #define X87_HOST_ENV_OP(name, nin, insn) X87_HOST_OP(name, nin, insn, )
 #endif
