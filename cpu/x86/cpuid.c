@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/x87_host.h"
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -78,6 +79,7 @@ static void model_from_row(struct cpu_model *m, const struct model_row *row)
     m->stepping = row->stepping;
     m->phys_bits = row->phys_bits;
     m->lin_bits = row->lin_bits;
+    m->soft_approx = !X87_HOST;
     for (unsigned f = F_NONE + 1; !row->list && f < NUM_FEATURES; f++)
         m->has[f] = !is_withheld(f);
     for (const uint8_t *f = row->list; f && *f; f++)
@@ -121,6 +123,17 @@ static bool apply_feature(struct cpu_model *m, const char *word, struct error *e
                      s.best);
 }
 
+/* "host": FSIN, RCPPS and others by the host's instructions. "soft": by calculation. */
+static bool apply_fpapprox(struct cpu_model *m, const char *value, struct error *err)
+{
+    m->soft_approx = !strcmp(value, "soft");
+    if (m->soft_approx)
+        return CONFIG_MPFR || error_set(err, "-cpu: fpapprox=soft: this build has no MPFR");
+    if (strcmp(value, "host") != 0)
+        return error_set(err, "-cpu: fpapprox=%s: expected host or soft", value);
+    return X87_HOST || error_set(err, "-cpu: fpapprox=host: this host is not an x86");
+}
+
 bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *err)
 {
     char text[512], *rest = NULL;
@@ -132,7 +145,8 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
     if (!find_model(model, word ? word : "", err))
         return false;
     while ((word = strtok_r(NULL, ",", &rest))) {
-        if (!apply_feature(model, word, err))
+        bool fpapprox = !strncmp(word, "fpapprox=", 9);
+        if (fpapprox ? !apply_fpapprox(model, word + 9, err) : !apply_feature(model, word, err))
             return false;
     }
     return true;

@@ -27,6 +27,7 @@ struct cpu_model {
     uint8_t family, model, stepping;
     char brand[49];
     uint8_t phys_bits, lin_bits;
+    bool soft_approx; /* fpapprox=soft: FSIN, RCPPS and the like give one result on every host */
 };
 
 static inline bool model_has(const struct cpu_model *m, unsigned feature)
@@ -34,8 +35,8 @@ static inline bool model_has(const struct cpu_model *m, unsigned feature)
     return m->has[feature];
 }
 
-/* "max", "qemu64", "pentium3,+sse2,-mmx": fills *model. An unknown name or feature suggests the
- * nearest one; a feature Calque does not have is refused by name. */
+/* "max", "qemu64", "pentium3,+sse2,-mmx,fpapprox=soft": fills *model. An unknown name or feature
+ * suggests the nearest one; a feature Calque does not have is refused by name. */
 bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *err);
 /* One line each for -cpu help. */
 void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque);

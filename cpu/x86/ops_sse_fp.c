@@ -133,10 +133,23 @@ FP(hsubps, 16, T_PS | T_SUM)
 FP(hsubpd, 16, T_PD | T_SUM)
 FP(addsubps, 16, T_PS | T_SUM)
 FP(addsubpd, 16, T_PD | T_SUM)
-FP(rcpps, 16, T_NO)
-FP(rcpss, 4, T_NO)
-FP(rsqrtps, 16, T_NO)
-FP(rsqrtss, 4, T_NO)
+/* No exceptions. */
+#define APPROX(name, size)                                                                         \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        union v128 s, d;                                                                           \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
+            return OP_FAULT;                                                                       \
+        d = vec_get(cpu, i->reg);                                                                  \
+        SSE_APPROX(cpu, name, csr, d, s);                                                          \
+        vec_set(cpu, i->reg, &d);                                                                  \
+        return OP_OK;                                                                              \
+    }
+APPROX(rcpps, 16)
+APPROX(rcpss, 4)
+APPROX(rsqrtps, 16)
+APPROX(rsqrtss, 4)
 FP(cvtps2pd, 8, T_NO)
 FP(cvtpd2ps, 16, T_PD_PS)
 FP(cvtss2sd, 4, T_NO)

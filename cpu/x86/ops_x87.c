@@ -116,9 +116,9 @@ static int unary(struct cpu *cpu, const struct insn *i, x87_fn *fn, uint16_t cc)
     }
 UNARY(fsqrt, FSW_C1)
 UNARY(frndint, FSW_C1)
-UNARY(f2xm1, FSW_C1)
-UNARY(fsin, FSW_C1 | FSW_C2)
-UNARY(fcos, FSW_C1 | FSW_C2)
+X87_APPROX_OP(f2xm1, unary, FSW_C1)
+X87_APPROX_OP(fsin, unary, FSW_C1 | FSW_C2)
+X87_APPROX_OP(fcos, unary, FSW_C1 | FSW_C2)
 
 /* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state: the address
  * is checked even when an unmasked exception forbids the store. */

@@ -32,6 +32,6 @@ static int two_results(struct cpu *cpu, const struct insn *i, x87_fn *fn, uint16
     {                                                                                              \
         return two_results(cpu, i, x87_host_##name, cc);                                           \
     }
-TWO_RESULTS(fptan, FSW_C1 | FSW_C2)
-TWO_RESULTS(fsincos, FSW_C1 | FSW_C2)
+X87_APPROX_OP(fptan, two_results, FSW_C1 | FSW_C2)
+X87_APPROX_OP(fsincos, two_results, FSW_C1 | FSW_C2)
 TWO_RESULTS(fxtract, FSW_C1)

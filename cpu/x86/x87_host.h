@@ -55,6 +55,8 @@ static inline void x87_host_unpack(struct x87_frame *f, unsigned nin)
         X87_HOST_ASM(nin, insn, "fnsave %[env]");                                                  \
         x87_host_unpack(f, nin);                                                                   \
     }
+#define X87_HOST_TRANS_OP(name, nin, insn, tail) X87_HOST_OP(name, nin, insn, tail)
+#define X87_HOST_TRANS_ENV_OP(name, nin, insn)   X87_HOST_ENV_OP(name, nin, insn)
 #else
 #define X87_HOST 0
 #define X87_HOST_OP(name, nin, insn, tail)                                                         \
@@ -63,6 +65,19 @@ static inline void x87_host_unpack(struct x87_frame *f, unsigned nin)
         x87_soft_##name(f);                                                                        \
     }
 #define X87_HOST_ENV_OP(name, nin, insn) X87_HOST_OP(name, nin, insn, )
+#define X87_HOST_TRANS_OP(name, nin, insn, tail)
+#define X87_HOST_TRANS_ENV_OP(name, nin, insn)
+#endif
+
+/* A transcendental instruction as -cpu fpapprox= says; NULL: this build cannot. */
+#if X87_HOST && CONFIG_MPFR
+#define X87_APPROX(cpu, name) ((cpu)->model.soft_approx ? x87_soft_##name : x87_host_##name)
+#elif X87_HOST
+#define X87_APPROX(cpu, name) ((void)(cpu), x87_host_##name)
+#elif CONFIG_MPFR
+#define X87_APPROX(cpu, name) ((void)(cpu), x87_soft_##name)
+#else
+#define X87_APPROX(cpu, name) ((void)(cpu), (x87_fn *)NULL)
 #endif
 
 #define X87_OUT1      "fstpt %[s0]"
@@ -123,17 +138,17 @@ X87_HOST_OP(fldz, 0, "fldz", X87_OUT1)
 
 X87_HOST_OP(fsqrt, 1, "fsqrt", X87_OUT1)
 X87_HOST_OP(frndint, 1, "frndint", X87_OUT1)
-X87_HOST_OP(f2xm1, 1, "f2xm1", X87_OUT1)
-X87_HOST_OP(fsin, 1, "fsin", X87_OUT1)
-X87_HOST_OP(fcos, 1, "fcos", X87_OUT1)
+X87_HOST_TRANS_OP(f2xm1, 1, "f2xm1", X87_OUT1)
+X87_HOST_TRANS_OP(fsin, 1, "fsin", X87_OUT1)
+X87_HOST_TRANS_OP(fcos, 1, "fcos", X87_OUT1)
 X87_HOST_OP(fscale, 2, "fscale", X87_OUT1_DROP)
 X87_HOST_OP(fprem, 2, "fprem", X87_OUT1_DROP)
 X87_HOST_OP(fprem1, 2, "fprem1", X87_OUT1_DROP)
-X87_HOST_OP(fyl2x, 2, "fyl2x", X87_OUT1)
-X87_HOST_OP(fyl2xp1, 2, "fyl2xp1", X87_OUT1)
-X87_HOST_OP(fpatan, 2, "fpatan", X87_OUT1)
-X87_HOST_ENV_OP(fptan, 1, "fptan")
-X87_HOST_ENV_OP(fsincos, 1, "fsincos")
+X87_HOST_TRANS_OP(fyl2x, 2, "fyl2x", X87_OUT1)
+X87_HOST_TRANS_OP(fyl2xp1, 2, "fyl2xp1", X87_OUT1)
+X87_HOST_TRANS_OP(fpatan, 2, "fpatan", X87_OUT1)
+X87_HOST_TRANS_ENV_OP(fptan, 1, "fptan")
+X87_HOST_TRANS_ENV_OP(fsincos, 1, "fsincos")
 X87_HOST_ENV_OP(fxtract, 1, "fxtract")
 
 #endif
