@@ -42,22 +42,65 @@ static struct sf from_mpfr(struct sf_env *env, mpfr_t r, bool inexact)
     return sf_round(env, &sf_f80, w);
 }
 
-typedef int mpfr_fn(mpfr_t r, const mpfr_t x, mpfr_rnd_t rounding);
+/* ---- sine, cosine, tangent ---- */
 
-static struct sf apply(struct sf_env *env, mpfr_fn *fn, const struct sf *a)
+/* The processor's pi, of 66 bits, for taking arguments apart (SDM vol. 1 8.3.8): all of them show
+ * it in their results for large operands. */
+static void processor_pi(mpfr_t pi)
+{
+    mpfr_set_uj(pi, 0xc90fdaa22168c234, MPFR_RNDZ);
+    mpfr_mul_2si(pi, pi, 2, MPFR_RNDZ);
+    mpfr_add_ui(pi, pi, 3, MPFR_RNDZ);
+    mpfr_mul_2si(pi, pi, -64, MPFR_RNDZ);
+}
+/* a = quadrant * pi/2 + r with |r| <= pi/4, exactly. Returns the quadrant. */
+static unsigned reduce(mpfr_t r, const struct sf *a)
+{
+    mpfr_t half_pi, q;
+    unsigned quadrant;
+
+    mpfr_inits2(WORK_BITS, half_pi, q, (mpfr_ptr)0);
+    processor_pi(half_pi);
+    mpfr_div_2ui(half_pi, half_pi, 1, MPFR_RNDZ);
+    to_mpfr(r, a);
+    mpfr_div(q, r, half_pi, MPFR_RNDN);
+    mpfr_round(q, q);
+    quadrant = (unsigned)mpfr_get_sj(q, MPFR_RNDN) & 3;
+    mpfr_mul(q, q, half_pi, MPFR_RNDZ);
+    if (!mpfr_zero_p(q)) /* -0 stays */
+        mpfr_sub(r, r, q, MPFR_RNDZ);
+    mpfr_clears(half_pi, q, (mpfr_ptr)0);
+    return quadrant;
+}
+/* The sine a quarter turn times `turn` further. */
+static struct sf sine(struct sf_env *env, const struct sf *a, unsigned turn)
 {
     mpfr_t x, r;
 
-    mpfr_init2(x, 64);
+    mpfr_init2(x, WORK_BITS);
     mpfr_init2(r, FINAL_BITS);
-    to_mpfr(x, a);
-    bool inexact = fn(r, x, MPFR_RNDZ);
+    turn += reduce(x, a);
+    bool inexact = turn & 1 ? mpfr_cos(r, x, MPFR_RNDZ) : mpfr_sin(r, x, MPFR_RNDZ);
+    if (turn & 2)
+        mpfr_neg(r, r, MPFR_RNDZ);
     struct sf result = from_mpfr(env, r, inexact);
     mpfr_clears(x, r, (mpfr_ptr)0);
     return result;
 }
+static struct sf tangent(struct sf_env *env, const struct sf *a)
+{
+    mpfr_t x, r;
 
-/* ---- sine, cosine, tangent ---- */
+    mpfr_init2(x, WORK_BITS);
+    mpfr_init2(r, FINAL_BITS);
+    bool odd = reduce(x, a) & 1;
+    bool inexact = odd ? mpfr_cot(r, x, MPFR_RNDZ) : mpfr_tan(r, x, MPFR_RNDZ);
+    if (odd)
+        mpfr_neg(r, r, MPFR_RNDZ);
+    struct sf result = from_mpfr(env, r, inexact);
+    mpfr_clears(x, r, (mpfr_ptr)0);
+    return result;
+}
 
 /* False: *r is the result of a special operand. */
 static bool angle(struct sf_env *env, const struct sf *a, struct sf *r)
@@ -77,7 +120,8 @@ static bool out_of_range(struct x87_frame *f, const struct sf *a)
     f->pushed = 0;
     return a->cls == SF_FINITE && a->e >= 63;
 }
-static void sine_or_cosine(struct x87_frame *f, mpfr_fn *fn)
+/* turn: 0 FSIN, 1 FCOS */
+static void sine_or_cosine(struct x87_frame *f, unsigned turn)
 {
     struct sf_env env = x87_env(f);
     struct sf a = x87_in(f, 0), r;
@@ -85,34 +129,34 @@ static void sine_or_cosine(struct x87_frame *f, mpfr_fn *fn)
     if (out_of_range(f, &a))
         return;
     if (angle(&env, &a, &r))
-        r = apply(&env, fn, &a);
+        r = sine(&env, &a, turn);
     x87_out(f, 0, r);
     x87_status(f, &env, 0);
 }
 void x87_soft_fsin(struct x87_frame *f)
 {
-    sine_or_cosine(f, mpfr_sin);
+    sine_or_cosine(f, 0);
 }
 void x87_soft_fcos(struct x87_frame *f)
 {
-    sine_or_cosine(f, mpfr_cos);
+    sine_or_cosine(f, 1);
 }
 void x87_soft_fsincos(struct x87_frame *f)
 {
     struct sf_env env = x87_env(f);
-    struct sf a = x87_in(f, 0), sine, cosine;
+    struct sf a = x87_in(f, 0), s, c;
 
     if (out_of_range(f, &a))
         return;
-    if (angle(&env, &a, &sine)) {
-        sine = apply(&env, mpfr_sin, &a);
-        cosine = apply(&env, mpfr_cos, &a);
+    if (angle(&env, &a, &s)) {
+        s = sine(&env, &a, 0);
+        c = sine(&env, &a, 1);
     } else {
-        cosine = sine;
+        c = s;
     }
     f->pushed = 1;
-    x87_out(f, 0, cosine);
-    x87_out(f, 1, sine);
+    x87_out(f, 0, c);
+    x87_out(f, 1, s);
     x87_status(f, &env, 0);
 }
 /* The 1 it pushes is for programs written for the 8087; a NaN comes twice. */
@@ -124,7 +168,7 @@ void x87_soft_fptan(struct x87_frame *f)
     if (out_of_range(f, &a))
         return;
     if (angle(&env, &a, &r)) {
-        r = apply(&env, mpfr_tan, &a);
+        r = tangent(&env, &a);
         top = sf_from_int(1);
     } else {
         top = r;
@@ -194,8 +238,10 @@ void x87_soft_f2xm1(struct x87_frame *f)
 /* y times a logarithm that is 0 or infinite. */
 static struct sf multiply_special(struct sf_env *env, const struct sf *log, const struct sf *y)
 {
-    if (log->cls == SF_INF && y->cls == SF_FINITE && log->neg)
+    if (log->cls == SF_INF && y->cls == SF_FINITE && log->neg) {
         env->flags |= SF_ZE;
+        return sf_infinity(!y->neg);
+    }
     return sf_mul(env, &sf_f80, *log, *y);
 }
 /* y * log2(x), plus1: y * log2(x + 1); x and y finite and positive or in range. */
