@@ -13,6 +13,7 @@
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
+#include "cpu/x86/x87_host.h"
 
 /* ---- flags ---- */
 
@@ -432,6 +433,7 @@ static const struct state_field cpu_fields[] = {
     STATE_U64(C, fip),
     STATE_U64(C, fdp),
     STATE_U32(C, mxcsr),
+    STATE_BOOL(C, model.soft_approx),
     STATE_STRUCTS(C, xmm, 16, union vector, vector_fields),
     STATE_STRUCTS(C, apic, 1, struct local_apic, apic_fields),
     STATE_FIELDS_END,
@@ -453,6 +455,9 @@ static bool post_load(struct vcpu *v, struct error *err)
     bool lma = cpu->efer & EFER_LMA;
     if (lma && !(cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
         return error_set(err, "cpu%u: long mode without PAE paging", v->index);
+    if (cpu->model.soft_approx ? !CONFIG_MPFR && X87_HOST : !X87_HOST)
+        return error_set(err, "cpu%u: saved with fpapprox=%s, which this build cannot", v->index,
+                         cpu->model.soft_approx ? "soft" : "host");
     cpu_set_eflags(cpu, cpu->eflags_image);
     cpu->insn = NULL;
     cpu_mode_changed(cpu);
