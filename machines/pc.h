@@ -57,7 +57,7 @@ struct pc_config {
     } debugcon[PC_NUM_DEBUGCON];
     uint16_t debug_exit_port; /* 0: none; 0xf4 or 0x501 */
     unsigned debug_exit_size;
-    bool no_reboot;
+    bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
     bool vga; /* a display adapter will be added: text mode is announced to the guest */

@@ -11,6 +11,7 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
 
@@ -189,7 +190,7 @@ void cpu_reset(struct cpu *cpu)
     cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
     cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
     cpu->init_pending = false;
-    cpu->v.halted = false;
+    cpu->v.halted = cpu->shut_down = false;
     cpu->insn = NULL;
     reset_fpu(cpu);
     msr_reset(cpu);
@@ -233,6 +234,7 @@ static void destroy(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
     block_cache_free(cpu);
+    report_free(cpu);
     free(cpu);
 }
 

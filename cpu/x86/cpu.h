@@ -160,6 +160,7 @@ struct tlb_log {
 };
 
 struct block_cache;
+struct history;
 
 struct x87_reg {
     uint64_t mant;
@@ -255,6 +256,12 @@ struct cpu {
         uint64_t page; /* linear page address | (CPL == 3), impossible when empty */
         uint64_t arena;
     } itlb[ITLB_SIZE];
+
+    /* Of a shutdown, to tell people (report.h): no state of the machine. */
+    struct pending_exception faults[8];
+    unsigned nfaults;
+    bool shut_down;
+    struct history *history; /* NULL: not kept */
 
     struct code_listener code_listener;
     unsigned unimp_logged; /* lines of "not implemented" written */

@@ -6,6 +6,7 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
 #include "cpu/x86/task.h"
@@ -355,11 +356,21 @@ static enum int_kind kind_of(const struct pending_exception *e)
     return e->vector == EXC_NMI ? INT_EXTERNAL : INT_EXCEPTION;
 }
 
+static bool shut_down(struct cpu *cpu)
+{
+    log_line(&cpu->v.m->log, LOG_INT | LOG_CPU_RESET, "shutdown at %04x:%016llx",
+             cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[R_RIP]);
+    cpu->shut_down = true;
+    return false;
+}
+
 bool exception_deliver(struct cpu *cpu)
 {
     struct pending_exception e = cpu->exc;
+    cpu->nfaults = 0;
     if (e.shutdown)
-        return false;
+        return shut_down(cpu);
+    report_add_fault(cpu, &e);
     for (;;) {
         apply_side_effects(cpu, &e);
         /* exceptions push error codes only in protected mode; interrupt_deliver's real path
@@ -367,15 +378,15 @@ bool exception_deliver(struct cpu *cpu)
         if (interrupt_deliver(cpu, e.vector, kind_of(&e), e.has_error, e.error) != OP_FAULT)
             return true;
         struct pending_exception second = cpu->exc;
+        report_add_fault(cpu, &second);
         if (e.vector == EXC_DF) {
             apply_side_effects(cpu, &second);
-            log_line(&cpu->v.m->log, LOG_INT | LOG_CPU_RESET, "triple fault at %04x:%016llx",
-                     cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[R_RIP]);
-            return false;
+            return shut_down(cpu);
         }
         if (makes_double_fault(e.vector, second.vector)) {
             apply_side_effects(cpu, &second);
             e = (struct pending_exception){.vector = EXC_DF, .has_error = true};
+            report_add_fault(cpu, &e);
         } else {
             e = second;
         }

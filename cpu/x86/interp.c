@@ -8,6 +8,7 @@
 
 #include "cpu/x86/block.h"
 #include "cpu/x86/debugreg.h"
+#include "cpu/x86/report.h"
 
 static inline bool exit_requested(const struct cpu *cpu)
 {
@@ -59,6 +60,15 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     return r;
 }
 
+/* The same, for a report of what was run. */
+static int run_block_noted(struct cpu *cpu, const struct block *b, unsigned limit)
+{
+    report_begin_block(cpu, b);
+    int r = run_block(cpu, b, limit);
+    report_end_block(cpu);
+    return r;
+}
+
 /* Runs one block, or one instruction of it. */
 static int run_one(struct cpu *cpu, bool single)
 {
@@ -69,6 +79,8 @@ static int run_one(struct cpu *cpu, bool single)
     if (unlikely(limit > cpu->v.budget))
         limit = cpu->v.budget > 0 ? (unsigned)cpu->v.budget : 1;
     limit = within_code_limit(cpu, b, limit);
+    if (unlikely(cpu->history) && limit)
+        return run_block_noted(cpu, b, limit);
     return likely(limit) ? run_block(cpu, b, limit) : OP_FAULT;
 }
 
