@@ -187,7 +187,8 @@ void cpu_reset(struct cpu *cpu)
     cpu->exc = (struct pending_exception){0};
     cpu->exc_pending = false;
     cpu->bp_hits = 0;
-    cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
+    cpu->rep_unfinished = cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending =
+        false;
     cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
     cpu->init_pending = false;
     cpu->v.halted = cpu->shut_down = false;
@@ -339,6 +340,7 @@ static const struct state_field cpu_fields[] = {
     STATE_STRUCTS(C, exc, 1, struct pending_exception, exception_fields),
     STATE_BOOL(C, exc_pending),
     STATE_U8_MAX(C, bp_hits, 15),
+    STATE_BOOL(C, rep_unfinished),
     STATE_BOOL(C, shadow),
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),

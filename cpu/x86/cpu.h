@@ -195,10 +195,11 @@ struct cpu {
     uint64_t a20_mask; /* ~0, or with bit 20 clear */
 
     struct pending_exception exc;
-    bool exc_pending; /* exc is to be delivered before the next instruction: a task switch */
-    uint8_t bp_hits;  /* data and I/O breakpoints hit, #DB not raised yet */
-    bool shadow;      /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
-    bool shadow_ss;   /* it was MOV SS or POP SS: #DB is held back too */
+    bool exc_pending;    /* exc is to be delivered before the next instruction: a task switch */
+    uint8_t bp_hits;     /* data and I/O breakpoints hit, #DB not raised yet */
+    bool rep_unfinished; /* the next instruction is the rest of a repeated one */
+    bool shadow;         /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
+    bool shadow_ss;      /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
     bool smm;             /* in system management mode */
     bool smi_pending;     /* latched until SMM is left */

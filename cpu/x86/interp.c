@@ -94,9 +94,11 @@ static int run_blocks(struct cpu *cpu)
 }
 
 /* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
- * 18.3.1.4). */
-static bool steps_as_one(unsigned op)
+ * 18.3.1.4). SYSCALL is if IA32_FMASK leaves TF set (AMD APM vol. 3, SYSCALL). */
+static bool steps_as_one(const struct cpu *cpu, unsigned op)
 {
+    if (op == OP_syscall_x)
+        return cpu->eflags & EFLAGS_TF;
     return op != OP_int_x && op != OP_int3_x && op != OP_into_x && op != OP_int1_x;
 }
 
@@ -131,11 +133,12 @@ static int run_single(struct cpu *cpu)
             return raise_debug(cpu, hits);
     }
     int r = run_without_rf(cpu);
+    cpu->rep_unfinished = r == OP_AGAIN;
     if (r == OP_FAULT) {
         cpu->bp_hits = 0; /* it is executed again */
         return r;
     }
-    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu->insn->op) ? DR6_BS : 0);
+    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn->op) ? DR6_BS : 0);
     if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
@@ -151,7 +154,11 @@ static int run_next(struct cpu *cpu)
         return OP_FAULT;
     }
     bool single = cpu->shadow || cpu->bp_any || cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
-    return single ? run_single(cpu) : run_blocks(cpu);
+    if (single)
+        return run_single(cpu);
+    int r = run_blocks(cpu);
+    cpu->rep_unfinished = r == OP_AGAIN;
+    return r;
 }
 
 static bool deliver(struct cpu *cpu)
