@@ -412,15 +412,25 @@ bool exception_deliver(struct cpu *cpu)
 
 /* ---- interrupts ---- */
 
+/* The PIC's interrupt: its pin, or a message that stands for it. */
+static bool extint(const struct cpu *cpu)
+{
+    return cpu->extint_pending || (cpu->intr_level && apic_accepts_extint(cpu));
+}
+
 bool cpu_interrupt_ready(const struct cpu *cpu)
 {
-    if ((cpu->init_pending || cpu->smi_pending) && !cpu->smm)
+    if (cpu->smi_pending && !cpu->smm && !cpu->wait_sipi)
         return true;
+    if ((cpu->init_pending || cpu->sipi_pending) && !cpu->smm)
+        return true;
+    if (cpu->wait_sipi)
+        return false;
     if (cpu->nmi_pending && !cpu->nmi_blocked)
         return true;
     if (!(cpu->eflags & EFLAGS_IF))
         return false;
-    return (cpu->intr_level && apic_accepts_extint(cpu)) || apic_pending_vector(cpu) >= 0;
+    return extint(cpu) || apic_pending_vector(cpu) >= 0;
 }
 
 /* The vector of the interrupt to take, acknowledged; -1 if it went away. */
@@ -430,25 +440,40 @@ static int acknowledge(struct cpu *cpu)
     int vector;
     machine_lock(m);
     vector = apic_acknowledge(cpu);
-    if (vector < 0 && cpu->intr_level && apic_accepts_extint(cpu) && cpu->intack.ack)
+    if (vector < 0 && extint(cpu) && cpu->intack.ack) {
+        cpu->extint_pending = false;
         vector = cpu->intack.ack(cpu->intack.owner);
+    }
     machine_unlock(m);
     return vector;
+}
+
+/* INIT, then a start-up IPI (SDM vol. 3A 9.4.3). True if there was one. */
+static bool take_init(struct cpu *cpu)
+{
+    machine_lock(cpu->v.m);
+    bool init = cpu->init_pending, sipi = cpu->sipi_pending;
+    cpu->init_pending = cpu->sipi_pending = false;
+    if (init)
+        cpu_init_reset(cpu);
+    if (sipi && cpu->wait_sipi)
+        cpu_start_up(cpu, cpu->sipi_vector);
+    machine_unlock(cpu->v.m);
+    return init || sipi;
 }
 
 bool cpu_take_interrupts(struct cpu *cpu)
 {
     if (cpu->shadow)
         return true;
-    if (cpu->smi_pending && !cpu->smm) { /* priorities: SDM vol. 3A table 6-2 */
+    /* priorities: SDM vol. 3A table 6-2 */
+    if (cpu->smi_pending && !cpu->smm && !cpu->wait_sipi) {
         smm_enter(cpu);
         return true;
     }
-    if (cpu->init_pending && !cpu->smm) { /* SMM holds it back */
-        cpu->init_pending = false;
-        cpu_reset(cpu);
+    /* SMM holds it back */
+    if ((cpu->init_pending || cpu->sipi_pending) && !cpu->smm && take_init(cpu))
         return true;
-    }
     int vector = -1;
     if (cpu->nmi_pending && !cpu->nmi_blocked) {
         cpu->nmi_pending = false;

@@ -340,6 +340,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
         if (tlb_table(cpu, n)[slot].page == (lin & ~0xfffull))
             clear_entry(tlb_table(cpu, n), slot);
     cpu->itlb[lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1)].page = ~0ull;
+    fetch_key_renew(cpu);
 }
 
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)

@@ -485,6 +485,16 @@ int op_clflush_x(struct cpu *cpu, const struct insn *i)
     return mem_load8(cpu, i, &byte);
 }
 
+int op_clflushopt_x(struct cpu *cpu, const struct insn *i)
+{
+    return op_clflush_x(cpu, i);
+}
+
+int op_clwb_x(struct cpu *cpu, const struct insn *i)
+{
+    return op_clflush_x(cpu, i);
+}
+
 int op_mfence_x(struct cpu *cpu, const struct insn *i)
 {
     (void)cpu;
