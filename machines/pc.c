@@ -395,6 +395,7 @@ static bool build(struct pc *pc, struct error *err)
     const struct pc_config *c = pc->config;
 
     pc->m.run.no_reboot = c->no_reboot;
+    pc->m.run.triple_fault_ends = c->triple_fault_ends;
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);

@@ -76,7 +76,7 @@ struct pc_config {
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     bool no_hpet;
-    bool no_reboot;
+    bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
     bool vga; /* a display adapter will be added: text mode is announced to the guest */
