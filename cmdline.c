@@ -28,6 +28,8 @@ enum option_id {
     OPT_KERNEL,
     OPT_INITRD,
     OPT_APPEND,
+    OPT_BIOS,
+    OPT_SMBIOS,
     OPT_SERIAL,
     OPT_MONITOR,
     OPT_CHARDEV,
@@ -60,6 +62,8 @@ static const struct option_row options[] = {
     {"kernel", "FILE", OPT_KERNEL, "boot", "Linux bzImage, or multiboot ELF program"},
     {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk (or modules)"},
     {"append", "TEXT", OPT_APPEND, "boot", "its command line"},
+    {"bios", "FILE", OPT_BIOS, "boot", "firmware: a ROM image that ends at 4 GiB"},
+    {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
@@ -79,8 +83,7 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"bios", "FILE", 0, NULL, "-kernel"},
-    {"pflash", "FILE", 0, NULL, "-kernel"},
+    {"pflash", "FILE", 0, NULL, "-bios"},
     {"drive", "X", 0, NULL, "-initrd"},
     {"blockdev", "X", 0, NULL, "-initrd"},
     {"hda", "FILE", 0, NULL, "-initrd"},
@@ -103,7 +106,6 @@ static const struct option_row options[] = {
     {"rtc", "X", 0, NULL, NULL},
     {"k", "X", 0, NULL, NULL},
     {"global", "X", 0, NULL, "-device"},
-    {"smbios", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
     {"readconfig", "X", 0, NULL, NULL},
@@ -452,6 +454,11 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_APPEND:
         s->append = value;
         return true;
+    case OPT_BIOS:
+        s->bios = value;
+        return true;
+    case OPT_SMBIOS:
+        return add_string(s->smbios, &s->nsmbios, MAX_SMBIOS, "-smbios", value, err);
     case OPT_SERIAL:
         return add_string(s->serial, &s->nserial, MAX_SERIAL, "-serial", value, err);
     case OPT_MONITOR:

@@ -10,6 +10,7 @@ struct error;
 #define MAX_SERIAL   4
 #define MAX_DEBUGCON 2
 #define MAX_CHARDEV  16
+#define MAX_SMBIOS   16
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
  * status, which is (value << 1) | 1. */
@@ -26,7 +27,9 @@ enum exit_status {
 struct settings {
     uint64_t ram_size;
     const char *cpu;
-    const char *kernel, *initrd, *append;
+    const char *kernel, *initrd, *append, *bios;
+    const char *smbios[MAX_SMBIOS];
+    unsigned nsmbios;
     const char *serial[MAX_SERIAL];
     unsigned nserial;
     const char *monitor;

@@ -20,6 +20,7 @@
 #include "devices/timer/mc146818.h"
 #include "machines/boot.h"
 #include "machines/load_multiboot.h"
+#include "machines/smbios.h"
 #include "vm/machine.h"
 
 #define PC_MAX_CPUS     255
@@ -38,6 +39,7 @@ struct pc_cpu_hooks {
     void (*set_eoi)(void *cpus, struct eoi_sink eoi);
     /* Called when the processors have been reset: power-on and every reset. */
     void (*set_boot_state)(void *cpus, const struct boot_state *state);
+    uint32_t cpuid_signature, cpuid_features; /* EAX and EDX of leaf 1, for SMBIOS */
 };
 
 struct pc_config {
@@ -46,8 +48,10 @@ struct pc_config {
     const char *kernel; /* a bzImage or a Multiboot kernel; NULL: start in the BIOS */
     const char *initrd; /* Multiboot: "file args,file args" */
     const char *append;
-    const char *bios; /* ROM image of 64 KiB to 16 MiB; NULL: none, kernel is needed */
-    bool boot_32bit;  /* enter Linux at its 32-bit entry */
+    const char *bios; /* ROM image of 64 KiB to 16 MiB; NULL: none, kernel is needed. With both
+                       * the firmware is started and finds the kernel in fw_cfg. */
+    const struct smbios_settings *smbios;  /* NULL: none */
+    bool boot_32bit;                       /* enter Linux at its 32-bit entry */
     struct chardev *serial[PC_NUM_SERIAL]; /* with serial_present */
     bool serial_present[PC_NUM_SERIAL];    /* the port is there, perhaps unconnected */
     struct {
@@ -106,6 +110,7 @@ struct pc {
     struct piix3 piix3;
     struct piix4_pm pm;
     struct fw_cfg fw_cfg;
+    size_t acpi_size; /* bytes of the tables in fw_cfg */
 
     /* Direct boot: kept, for every reset loads them again. */
     struct boot_image kernel, initrd;

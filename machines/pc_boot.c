@@ -171,26 +171,69 @@ static void write_bda(struct pc *pc)
     address_space_write(mem, PC_EBDA, 1, 1);           /* the EBDA's size in KiB */
 }
 
-static bool write_acpi(struct pc *pc, struct error *err)
+void pc_acpi_config(const struct pc *pc, struct acpi_config *config)
 {
-    const struct acpi_config config = {
+    const struct pci_device *pm = &pc->pm.pci;
+    bool decoded = pm->config[PIIX4_PMREGMISC] & 1;
+
+    *config = (struct acpi_config){
         .ncpus = pc->config->ncpus,
         .ioapic_base = IOAPIC_BASE,
-        .pci_hole_first = PC_LOW_RAM_MAX,
+        .pci_hole_first = (uint32_t)pc->low_ram,
         .pci_hole_last = PC_PCI_MEM_LAST,
-        .pm_base = PC_PM_BASE,
+        .pm_base = decoded ? pci_get16(pm, PIIX4_PMBA) & 0xffc0 : PC_PM_BASE,
         .fw_cfg_base = PC_FW_CFG_BASE,
         .serial = {pc->config->serial_present[0], pc->config->serial_present[1]},
         .vga = pc->config->vga,
         .i8042 = true,
     };
-    uint8_t tables[ACPI_TABLES_MAX];
-    size_t size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
+}
 
+static bool write_acpi(struct pc *pc, struct error *err)
+{
+    struct acpi_config config;
+    uint8_t tables[ACPI_TABLES_MAX];
+    size_t size;
+
+    pc_acpi_config(pc, &config);
+    size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
     if (!size)
         return error_set(err, "ACPI tables for %u processors exceed %d bytes", config.ncpus,
                          ACPI_TABLES_MAX);
     address_space_write_block(&pc->m.mem, PC_ACPI_BASE, tables, size);
+    return true;
+}
+
+bool pc_build_smbios(const struct pc *pc, struct smbios_tables *t, struct error *err)
+{
+    const struct smbios_config config = {
+        .settings = pc->config->smbios,
+        .low_ram = pc->low_ram,
+        .high_ram = pc->high_ram,
+        .sockets = 1,
+        .cores = pc->config->ncpus,
+        .threads = 1,
+        .cpuid_signature = pc->cpu.cpuid_signature,
+        .cpuid_features = pc->cpu.cpuid_features,
+        .firmware = pc->config->bios != NULL,
+    };
+
+    return smbios_build(&config, t, err);
+}
+
+/* Both entry points on 16-byte boundaries of the F segment, then the tables. */
+static bool write_smbios(struct pc *pc, struct error *err)
+{
+    struct smbios_tables t;
+    uint8_t entries[0x40] = {0};
+    uint32_t at = PC_SMBIOS_BASE + sizeof(entries);
+
+    if (!pc_build_smbios(pc, &t, err))
+        return false;
+    smbios_entry(&t, at, entries);
+    smbios_entry3(&t, at, entries + 0x20);
+    address_space_write_block(&pc->m.mem, PC_SMBIOS_BASE, entries, sizeof(entries));
+    address_space_write_block(&pc->m.mem, at, t.data, t.used);
     return true;
 }
 
@@ -224,5 +267,5 @@ bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
     if (!program_pci(pc, err))
         return false;
     write_bda(pc);
-    return write_acpi(pc, err) && load_kernel(pc, state, err);
+    return write_acpi(pc, err) && write_smbios(pc, err) && load_kernel(pc, state, err);
 }

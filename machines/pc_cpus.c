@@ -80,6 +80,8 @@ static void set_boot_state(void *opaque, const struct boot_state *b)
     struct pc_cpus *cpus = opaque;
     struct cpu *cpu = cpus->boot;
 
+    if (b->mode == BOOT_RESET)
+        return;
     set_registers(cpu, b);
     if (b->mode == BOOT_REAL) {
         set_real_segments(cpu, b);
@@ -104,6 +106,7 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
                     struct error *err)
 {
     struct pc_cpus *cpus = opaque;
+    uint32_t leaf1[4];
 
     for (unsigned i = 0; i < ncpus; i++) {
         struct cpu *cpu = cpu_new(m, &cpus->model, i, err);
@@ -124,5 +127,8 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
     hooks->set_intack = set_intack;
     hooks->set_eoi = set_eoi;
     hooks->set_boot_state = set_boot_state;
+    cpuid_query(cpus->boot, 1, 0, leaf1);
+    hooks->cpuid_signature = leaf1[0];
+    hooks->cpuid_features = leaf1[3];
     return true;
 }

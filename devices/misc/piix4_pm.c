@@ -257,6 +257,7 @@ static void piix4_pm_reset(struct device *dev)
     s->pci.config[PCI_INTERRUPT_LINE] = 9; /* SCI is wired to IRQ 9 whatever is written here */
     pci_set16(&s->pci, PIIX4_PMBA, 1);
     s->pci.config[PIIX4_PMREGMISC] = 0;
+    s->pci.config[0x5b] = 0x02; /* DEVACTB.APMC_EN: SMM is set up, firmware need not (no SMI#) */
     s->pmsts = s->pmen = s->pmcntrl = s->gpsts = s->gpen = 0;
     s->apmc = s->apms = 0;
     set_next_overflow(s);
