@@ -568,6 +568,9 @@ size_t acpi_build_movable(const struct acpi_config *config, uint8_t *out, size_t
     if (!build_tables(&t, &rsdt, &xsdt))
         return 0;
     put_rsdp(rsdp, rsdt, xsdt);
+    rsdp[8] = rsdp[32] = 0;
+    for (unsigned i = 0; i < t.fixups.nsums; i++)
+        out[t.fixups.sums[i].at + 9] = 0;
     *fixups = t.fixups;
     return t.out.used;
 }

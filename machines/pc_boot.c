@@ -154,6 +154,25 @@ static bool program_pci(struct pc *pc, struct error *err)
 
 /* ---- tables ---- */
 
+/* Kernels that go back to real mode to ask the BIOS (Xen does) get from every interrupt the answer
+ * that there is no such function: carry set, AH = 86h. */
+static void write_vectors(struct pc *pc)
+{
+    static const uint8_t no_function[] = {
+        0x55,                   /* push %bp */
+        0x89, 0xe5,             /* mov %sp, %bp */
+        0x83, 0x4e, 0x06, 0x01, /* orw $1, 6(%bp): CF of the flags that iret restores */
+        0x5d,                   /* pop %bp */
+        0xb4, 0x86,             /* mov $0x86, %ah */
+        0xcf,                   /* iret */
+    };
+    uint32_t vector = (PC_NO_BIOS & 0xf0000) << 12 | (PC_NO_BIOS & 0xffff);
+
+    address_space_write_block(&pc->m.mem, PC_NO_BIOS, no_function, sizeof(no_function));
+    for (unsigned i = 0; i < 256; i++)
+        address_space_write(&pc->m.mem, 4 * i, vector, 4);
+}
+
 /* BIOS data area: what kernels look up there. */
 static void write_bda(struct pc *pc)
 {
@@ -266,6 +285,7 @@ bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
     program_isa(pc);
     if (!program_pci(pc, err))
         return false;
+    write_vectors(pc);
     write_bda(pc);
     return write_acpi(pc, err) && write_smbios(pc, err) && load_kernel(pc, state, err);
 }

@@ -10,6 +10,7 @@
 #define PC_EBDA         0x9fc00u
 #define PC_ACPI_BASE    0xe0000u /* tables of a direct boot, in the BIOS area that is searched */
 #define PC_SMBIOS_BASE  0xf4000u /* entry points and tables of a direct boot, likewise */
+#define PC_NO_BIOS      0xff000u /* where the interrupt vectors of a direct boot point */
 #define PC_PCI_MEM_LAST 0xfebfffffu
 
 /* Address ranges as a BIOS would report them (INT 15h, E820h). */
