@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "machines/acpi.h"
 #include "machines/load_linux.h"
+#include "machines/pc_tables.h"
 
 #define IMAGE_MAX ((size_t)2 << 30)
+
+const uint8_t pc_pirq_irq[4] = {10, 10, 11, 11};
 
 /* ---- memory map ---- */
 
@@ -116,6 +118,7 @@ static void program_isa(struct pc *pc)
         {0x4d0, 0x00}, {0x4d1, 0x0e},                             /* ELCR: 9, 10, 11 */
         {0x43, 0x34},  {0x40, 0x00},  {0x40, 0x00},               /* counter 0, mode 2 */
         {0x43, 0x54},  {0x41, 0x12},                              /* counter 1, refresh */
+        {0xd6, 0xc0},  {0xd4, 0x00},                              /* DMA: channel 4 cascades */
     };
 
     for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
@@ -134,7 +137,6 @@ static void open_shadow_ram(struct pc *pc)
 
 static bool program_pci(struct pc *pc, struct error *err)
 {
-    static const uint8_t pirq_irq[4] = {10, 10, 11, 11};
     const struct pci_windows windows = {.io_base = 0xc000,
                                         .io_limit = 0xffff,
                                         .mem_base = PC_LOW_RAM_MAX,
@@ -143,8 +145,8 @@ static bool program_pci(struct pc *pc, struct error *err)
 
     open_shadow_ram(pc);
     for (unsigned i = 0; i < 4; i++)
-        pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC + i, pirq_irq[i], 1);
-    if (!pci_assign_resources(&pc->pci, &windows, pirq_irq, err))
+        pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC + i, pc_pirq_irq[i], 1);
+    if (!pci_assign_resources(&pc->pci, &windows, pc_pirq_irq, err))
         return false;
     pci_config_write(&pc->pci, pm, PIIX4_PMBA, PC_PM_BASE | 1, 4);
     pci_config_write(&pc->pci, pm, PIIX4_PMREGMISC, 1, 1);
@@ -152,7 +154,7 @@ static bool program_pci(struct pc *pc, struct error *err)
     return true;
 }
 
-/* ---- tables ---- */
+/* ---- what a BIOS leaves in low memory ---- */
 
 /* Kernels that go back to real mode to ask the BIOS (Xen does) get from every interrupt the answer
  * that there is no such function: carry set, AH = 86h. */
@@ -185,75 +187,15 @@ static void write_bda(struct pc *pc)
             address_space_write(mem, at, com[i], 2);
             at += 2;
         }
+    at = 0x408;
+    for (unsigned i = 0; i < PC_NUM_PARALLEL; i++)
+        if (pc->config->parallel[i].port) {
+            address_space_write(mem, at, pc->config->parallel[i].port, 2);
+            at += 2;
+        }
     address_space_write(mem, 0x40e, PC_EBDA >> 4, 2);  /* segment of the EBDA */
     address_space_write(mem, 0x413, PC_EBDA >> 10, 2); /* KiB of conventional memory */
     address_space_write(mem, PC_EBDA, 1, 1);           /* the EBDA's size in KiB */
-}
-
-void pc_acpi_config(const struct pc *pc, struct acpi_config *config)
-{
-    const struct pci_device *pm = &pc->pm.pci;
-    bool decoded = pm->config[PIIX4_PMREGMISC] & 1;
-
-    *config = (struct acpi_config){
-        .ncpus = pc->config->ncpus,
-        .ioapic_base = IOAPIC_BASE,
-        .pci_hole_first = (uint32_t)pc->low_ram,
-        .pci_hole_last = PC_PCI_MEM_LAST,
-        .pm_base = decoded ? pci_get16(pm, PIIX4_PMBA) & 0xffc0 : PC_PM_BASE,
-        .fw_cfg_base = PC_FW_CFG_BASE,
-        .serial = {pc->config->serial_present[0], pc->config->serial_present[1]},
-        .vga = pc->config->vga,
-        .i8042 = true,
-    };
-}
-
-static bool write_acpi(struct pc *pc, struct error *err)
-{
-    struct acpi_config config;
-    uint8_t tables[ACPI_TABLES_MAX];
-    size_t size;
-
-    pc_acpi_config(pc, &config);
-    size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
-    if (!size)
-        return error_set(err, "ACPI tables for %u processors exceed %d bytes", config.ncpus,
-                         ACPI_TABLES_MAX);
-    address_space_write_block(&pc->m.mem, PC_ACPI_BASE, tables, size);
-    return true;
-}
-
-bool pc_build_smbios(const struct pc *pc, struct smbios_tables *t, struct error *err)
-{
-    const struct smbios_config config = {
-        .settings = pc->config->smbios,
-        .low_ram = pc->low_ram,
-        .high_ram = pc->high_ram,
-        .sockets = 1,
-        .cores = pc->config->ncpus,
-        .threads = 1,
-        .cpuid_signature = pc->cpu.cpuid_signature,
-        .cpuid_features = pc->cpu.cpuid_features,
-        .firmware = pc->config->bios != NULL,
-    };
-
-    return smbios_build(&config, t, err);
-}
-
-/* Both entry points on 16-byte boundaries of the F segment, then the tables. */
-static bool write_smbios(struct pc *pc, struct error *err)
-{
-    struct smbios_tables t;
-    uint8_t entries[0x40] = {0};
-    uint32_t at = PC_SMBIOS_BASE + sizeof(entries);
-
-    if (!pc_build_smbios(pc, &t, err))
-        return false;
-    smbios_entry(&t, at, entries);
-    smbios_entry3(&t, at, entries + 0x20);
-    address_space_write_block(&pc->m.mem, PC_SMBIOS_BASE, entries, sizeof(entries));
-    address_space_write_block(&pc->m.mem, at, t.data, t.used);
-    return true;
 }
 
 /* ---- the kernel ---- */
@@ -287,5 +229,5 @@ bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
         return false;
     write_vectors(pc);
     write_bda(pc);
-    return write_acpi(pc, err) && write_smbios(pc, err) && load_kernel(pc, state, err);
+    return pc_write_tables(pc, err) && load_kernel(pc, state, err);
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "machines/acpi_loader.h"
 #include "machines/pc_boot.h"
+#include "machines/pc_tables.h"
 
 #define SMBIOS_ANCHOR_FILE "etc/smbios/smbios-anchor"
 #define SMBIOS_TABLES_FILE "etc/smbios/smbios-tables"
@@ -58,8 +59,10 @@ static bool build_acpi(const struct pc *pc, struct acpi_files *f)
 {
     struct acpi_config config;
     struct acpi_fixups fixups;
+    struct pc_apic_ids ids;
 
-    pc_acpi_config(pc, &config);
+    pc_apic_ids(pc, &ids);
+    pc_acpi_config(pc, &ids, &config);
     f->tables_size = acpi_build_movable(&config, f->tables, sizeof(f->tables), f->rsdp, &fixups);
     if (!f->tables_size)
         return false;
@@ -153,6 +156,14 @@ static bool add_kernel(struct pc *pc)
 
 /* ---- the chip ---- */
 
+/* IDs are dealt out in ascending order. */
+static uint16_t apic_id_limit(const struct pc *pc)
+{
+    unsigned last = pc->config->ncpus - 1;
+
+    return (uint16_t)((pc->cpu.apic_id ? pc->cpu.apic_id(pc->cpu.cpus, last) : last) + 1);
+}
+
 static bool add_items(struct pc *pc)
 {
     struct fw_cfg *f = &pc->fw_cfg;
@@ -161,7 +172,8 @@ static bool add_items(struct pc *pc)
     static const uint8_t irq0_override = 1; /* the timer is at pin 2 of the IOAPIC */
 
     return fw_cfg_add_u64(f, FW_CFG_RAM_SIZE, pc->m.ram_size) &&
-           fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) && fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, ncpus) &&
+           fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) &&
+           fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, apic_id_limit(pc)) &&
            fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, serial_console) &&
            fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, 0) &&
            fw_cfg_add(f, FW_CFG_IRQ0_OVERRIDE, &irq0_override, 1) && add_e820(pc);

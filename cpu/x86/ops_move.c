@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Moves and conversions, SETcc and CMOVcc, the stack, flags in AH, NOPs. */
 #include "cpu/x86/operand.h"
+#include "cpu/x86/vec_crypto.h"
 
 #include "cpu/x86/cond.h"
 
@@ -373,10 +374,13 @@ int op_prefetch_x(struct cpu *cpu, const struct insn *i)
     return OP_OK;
 }
 
+/* A spin-wait loop: what it waits for is another processor's doing. */
 int op_pause_x(struct cpu *cpu, const struct insn *i)
 {
-    (void)cpu, (void)i;
-    return OP_OK;
+    if (cpu->v.m->ncpus == 1)
+        return OP_OK;
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
+    return OP_PAUSE;
 }
 
 /* BOUND: signed comparison against two words or doublewords; #BR outside. */
@@ -403,9 +407,6 @@ int op_crc32_x(struct cpu *cpu, const struct insn *i)
     } else {
         v = size == 1 ? RD8(i->rm) : read_reg(cpu, i->rm, size);
     }
-    uint32_t crc = RD32(i->reg);
-    for (unsigned k = 0; k < 8 * size; k++, v >>= 1)
-        crc = crc >> 1 ^ (-((crc ^ (uint32_t)v) & 1) & 0x82f63b78);
-    WR32(i->reg, crc);
+    WR32(i->reg, crc32c(RD32(i->reg), v, 8 * size));
     return OP_OK;
 }

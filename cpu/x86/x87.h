@@ -3,6 +3,7 @@
 #define CALQUE_CPU_X86_X87_H
 
 #include "cpu/x86/ops.h"
+#include "cpu/x86/vec.h"
 
 /* What the x87, MMX and SSE operations share: the register stack, entry checks, exceptions. */
 
@@ -105,16 +106,6 @@ static inline int sse_check(struct cpu *cpu)
 }
 
 /* ---- vector operands ---- */
-
-union v128 {
-    uint8_t b[16];
-    uint16_t w[8];
-    uint32_t d[4];
-    uint64_t q[2];
-    int8_t sb[16];
-    int16_t sw[8];
-    int32_t sd[4];
-} __attribute__((aligned(16)));
 
 /* Linear address of a 16-byte operand that has to be aligned: else #GP(0). */
 static inline int vec_linear_aligned(struct cpu *cpu, const struct insn *i, enum mem_access acc,

@@ -40,7 +40,10 @@ refused "more than this host's" -m 99T
 refused "-m: 12X" -m 12X
 refused "-m 0" -m 0
 refused "SIZE is expected" -m
-refused "not in this version yet" -smp 4
+refused "3 sockets of 1 cores of 1 threads are not 4 CPUs" -smp 4,sockets=3
+refused "cpus=2 is more than maxcpus=1" -smp 2,maxcpus=1
+refused "1 to 255 is expected" -smp 256
+refused "no such setting; did you mean cores" -smp 4,core=4
 refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm

@@ -19,7 +19,12 @@ static uint8_t tables[ACPI_TABLES_MAX]; /* of this test program, not of a machin
 
 static size_t build(unsigned ncpus, size_t room)
 {
+    static uint32_t ids[ACPI_MAX_CPUS];
+
+    for (unsigned i = 0; i < ncpus; i++)
+        ids[i] = i;
     const struct acpi_config c = {.ncpus = ncpus,
+                                  .apic_ids = ids,
                                   .ioapic_base = 0xfec00000,
                                   .pci_hole_first = 0xc0000000,
                                   .pci_hole_last = 0xfebfffff,
