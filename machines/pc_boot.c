@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "machines/gunzip.h"
+#include "machines/load_elf.h"
 #include "machines/load_linux.h"
+#include "machines/load_multiboot.h"
 #include "machines/pc_tables.h"
 
 #define IMAGE_MAX ((size_t)2 << 30)
@@ -50,8 +53,8 @@ static bool read_modules(struct pc *pc, struct error *err)
         next = comma ? comma + 1 : NULL;
         if (comma)
             *comma = 0;
-        if (pc->nmodules == MULTIBOOT_MAX_MODULES)
-            return error_set(err, "-initrd: expected at most %d modules", MULTIBOOT_MAX_MODULES);
+        if (pc->nmodules == BOOT_MAX_MODULES)
+            return error_set(err, "-initrd: expected at most %d modules", BOOT_MAX_MODULES);
         space = strchr(text, ' ');
         if (space)
             *space = 0;
@@ -77,16 +80,47 @@ static bool make_multiboot_cmdline(struct pc *pc, struct error *err)
     return true;
 }
 
+static enum pc_kernel kind_of(const struct boot_image *kernel)
+{
+    if (linux_probe(kernel))
+        return PC_KERNEL_LINUX;
+    if (multiboot_probe(kernel))
+        return PC_KERNEL_MULTIBOOT;
+    return elf_probe(kernel) ? PC_KERNEL_ELF : PC_KERNEL_NONE;
+}
+
+/* Multiboot 2 kernels are ELF files, too, but none that could run without what they ask for. */
+static bool find_kind(struct pc *pc, struct error *err)
+{
+    const char *name = pc->config->kernel;
+
+    if (gzip_probe(&pc->kernel) && !gunzip(&pc->kernel, pc->m.ram_size, err))
+        return false;
+    pc->kernel_kind = kind_of(&pc->kernel);
+    if (pc->kernel_kind != PC_KERNEL_LINUX && pc->kernel_kind != PC_KERNEL_MULTIBOOT &&
+        multiboot2_probe(&pc->kernel))
+        return error_set(err,
+                         "%s: a Multiboot 2 kernel, which is not in this version; expected "
+                         "Multiboot 1",
+                         name);
+    if (pc->kernel_kind == PC_KERNEL_NONE)
+        return error_set(err, "%s: expected a Linux bzImage, a Multiboot kernel or an ELF program",
+                         name);
+    return true;
+}
+
 bool pc_read_images(struct pc *pc, struct error *err)
 {
     const struct pc_config *config = pc->config;
 
     if (!boot_image_read(&pc->kernel, config->kernel, IMAGE_MAX, err))
         return false;
-    if (linux_probe(&pc->kernel))
+    if (config->bios)
+        pc->kernel_kind = PC_KERNEL_FIRMWARE;
+    else if (!find_kind(pc, err))
+        return false;
+    if (pc->kernel_kind == PC_KERNEL_LINUX || pc->kernel_kind == PC_KERNEL_FIRMWARE)
         return !config->initrd || boot_image_read(&pc->initrd, config->initrd, IMAGE_MAX, err);
-    if (!multiboot_probe(&pc->kernel))
-        return error_set(err, "%s: neither a Linux bzImage nor a Multiboot kernel", config->kernel);
     return make_multiboot_cmdline(pc, err) && (!config->initrd || read_modules(pc, err));
 }
 
@@ -94,7 +128,7 @@ void pc_free_images(struct pc *pc)
 {
     boot_image_free(&pc->kernel);
     boot_image_free(&pc->initrd);
-    for (unsigned i = 0; i < MULTIBOOT_MAX_MODULES; i++)
+    for (unsigned i = 0; i < BOOT_MAX_MODULES; i++)
         boot_image_free(&pc->modules[i]);
     free(pc->module_names);
     free(pc->multiboot_cmdline);
@@ -200,26 +234,38 @@ static void write_bda(struct pc *pc)
 
 /* ---- the kernel ---- */
 
-static bool load_kernel(struct pc *pc, struct boot_state *state, struct error *err)
+static bool load_linux(struct pc *pc, const struct boot_memory *bm, struct boot_state *state,
+                       struct error *err)
 {
-    struct boot_memory bm = {.mem = &pc->m.mem, .low_ram = pc->low_ram, .rsdp = PC_ACPI_BASE};
-    struct multiboot_module modules[MULTIBOOT_MAX_MODULES];
-    struct linux_request linux_rq = {.kernel = &pc->kernel,
+    const struct linux_request rq = {.kernel = &pc->kernel,
                                      .initrd = pc->initrd.data ? &pc->initrd : NULL,
                                      .cmdline = pc->config->append,
                                      .vga_text = pc->config->vga,
-                                     .force_32bit = pc->config->boot_32bit};
-    struct multiboot_request mb_rq = {.kernel = &pc->kernel,
-                                      .cmdline = pc->multiboot_cmdline,
-                                      .modules = modules,
-                                      .nmodules = pc->nmodules};
+                                     .force_32bit = pc->config->boot_32bit || !pc->cpu.long_mode};
+
+    return linux_load(&rq, bm, state, err);
+}
+
+static bool load_kernel(struct pc *pc, struct boot_state *state, struct error *err)
+{
+    struct boot_memory bm = {.mem = &pc->m.mem, .low_ram = pc->low_ram, .rsdp = PC_ACPI_BASE};
+    struct boot_module modules[BOOT_MAX_MODULES];
+    const struct multiboot_request mb_rq = {.kernel = &pc->kernel,
+                                            .cmdline = pc->multiboot_cmdline,
+                                            .modules = modules,
+                                            .nmodules = pc->nmodules};
+    const struct elf_request elf_rq = {.kernel = &pc->kernel,
+                                       .cmdline = pc->config->append,
+                                       .modules = modules,
+                                       .nmodules = pc->nmodules};
 
     pc_e820(pc, &bm.e820);
-    if (linux_probe(&pc->kernel))
-        return linux_load(&linux_rq, &bm, state, err);
+    if (pc->kernel_kind == PC_KERNEL_LINUX)
+        return load_linux(pc, &bm, state, err);
     for (unsigned i = 0; i < pc->nmodules; i++)
-        modules[i] = (struct multiboot_module){&pc->modules[i], pc->module_args[i]};
-    return multiboot_load(&mb_rq, &bm, state, err);
+        modules[i] = (struct boot_module){&pc->modules[i], pc->module_args[i]};
+    return pc->kernel_kind == PC_KERNEL_MULTIBOOT ? multiboot_load(&mb_rq, &bm, state, err)
+                                                  : elf_load(&elf_rq, &bm, state, err);
 }
 
 bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
