@@ -237,12 +237,15 @@ static void write_bda(struct pc *pc)
 static bool load_linux(struct pc *pc, const struct boot_memory *bm, struct boot_state *state,
                        struct error *err)
 {
+    uint8_t seed[LINUX_SEED_SIZE];
     const struct linux_request rq = {.kernel = &pc->kernel,
                                      .initrd = pc->initrd.data ? &pc->initrd : NULL,
                                      .cmdline = pc->config->append,
                                      .vga_text = pc->config->vga,
-                                     .force_32bit = pc->config->boot_32bit || !pc->cpu.long_mode};
+                                     .force_32bit = pc->config->boot_32bit || !pc->cpu.long_mode,
+                                     .rng_seed = seed};
 
+    input_random(&pc->m, seed, sizeof(seed));
     return linux_load(&rq, bm, state, err);
 }
 
