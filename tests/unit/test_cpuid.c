@@ -199,7 +199,6 @@ static void models_say_what_is_missing(void **state)
         assert_true(model_has(&m, F_avx2) && model_has(&m, F_fma) && model_has(&m, F_bmi2));
         return;
     }
-    assert_non_null(strstr(err.text, "avx2"));
     assert_non_null(strstr(err.text, "fma"));
     assert_null(strstr(err.text, "bmi2"));
 }
