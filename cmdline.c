@@ -139,7 +139,7 @@ static const struct named_value machines[] = {
 };
 static const struct named_value engines[] = {
     {"interp", "interpreter of decoded instructions", false},
-    {"jit", "translator to host code", true},
+    {"jit", "translator to host code", false},
     {"tcg", "another name of jit", true},
     {"kvm", "the host processor's virtualization extensions", true},
     {0},
@@ -321,6 +321,39 @@ static bool parse_smp(struct smp_setting *t, const char *value, struct error *er
     return ok;
 }
 
+/* "jit,cache-size=64,threshold=16,links=off" */
+static bool parse_accel(struct settings *s, const char *value, struct error *err)
+{
+    static const char *const keys[] = {"engine",    "cache-size", "threshold", "links",
+                                       "jumpcache", "calls",      NULL};
+    struct option_list l;
+    bool links = true, jump_cache = true, calls = true;
+    uint64_t cache_size = 0, threshold = 0;
+
+    if (!option_list_parse(&l, value, "engine", err)) {
+        error_prefix(err, "-accel");
+        return false;
+    }
+    bool ok = option_list_check(&l, keys, err) && option_get_bool(&l, "links", &links, err) &&
+              option_get_bool(&l, "jumpcache", &jump_cache, err) &&
+              option_get_bool(&l, "calls", &calls, err) &&
+              option_get_number(&l, "cache-size", TRANSLATOR_CACHE_MIN >> 20,
+                                TRANSLATOR_CACHE_MAX >> 20, &cache_size, err) &&
+              option_get_number(&l, "threshold", 1, 1000000, &threshold, err);
+    if (!ok)
+        error_prefix(err, "-accel");
+    const char *engine = option_get(&l, "engine");
+    ok = ok && check_value(engines, "-accel", engine ? engine : "", err);
+    s->jit = ok && !strcmp(engine, "jit");
+    s->translator = (struct translator_config){.cache_size = cache_size << 20,
+                                               .threshold = (unsigned)threshold,
+                                               .no_links = !links,
+                                               .no_jump_cache = !jump_cache,
+                                               .no_calls = !calls};
+    option_list_free(&l);
+    return ok;
+}
+
 static bool parse_machine(struct settings *s, const char *value, struct error *err)
 {
     struct option_list l;
@@ -338,7 +371,7 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
     if (!ok)
         error_prefix(err, "-machine");
     ok = ok && (!type || check_value(machines, "-machine", type, err)) &&
-         (!accel || check_value(engines, "-accel", accel, err));
+         (!accel || parse_accel(s, accel, err));
     option_list_free(&l);
     return ok;
 }
@@ -479,7 +512,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_MACHINE:
         return parse_machine(s, value, err);
     case OPT_ACCEL:
-        return check_value(engines, "-accel", value, err);
+        return parse_accel(s, value, err);
     case OPT_NAME:
         s->name = strncmp(value, "guest=", 6) ? value : value + 6;
         return true;

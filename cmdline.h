@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "translator/translator.h"
+
 struct error;
 
 #define MAX_SERIAL   4
@@ -54,6 +56,8 @@ struct settings {
         char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-parallel,chardev= */
     } parallel[MAX_PARALLEL];
     unsigned nparallel;
+    bool jit; /* -accel jit, with: */
+    struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet;
     uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;

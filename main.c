@@ -40,6 +40,7 @@ struct app {
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
+    struct translator *translator;
 };
 
 static uint64_t host_now(void)
@@ -228,6 +229,20 @@ static bool keep_histories(struct app *app)
     return true;
 }
 
+static bool start_engine(struct app *app, struct error *err)
+{
+    struct machine *m = &app->pc.m;
+
+    if (!app->settings.jit)
+        return true;
+    if (!translator_create(m, &app->settings.translator, &app->translator, err))
+        return false;
+    for (unsigned i = 0; i < m->ncpus; i++)
+        if (!translator_attach(app->translator, cpu_of(m->cpus[i]), err))
+            return false;
+    return true;
+}
+
 static bool build_machine(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -271,7 +286,7 @@ static bool build_machine(struct app *app, struct error *err)
     log_init(&app->log);
     app->pc.m.run.notify = notify;
     app->pc.m.run.notify_opaque = &app->poller;
-    return pc_power_on(&app->pc, err);
+    return start_engine(app, err) && pc_power_on(&app->pc, err);
 }
 
 static bool open_log(struct app *app, struct error *err)
@@ -305,6 +320,7 @@ static void app_close(struct app *app)
         monitor_free(app->monitors[i]);
     if (app->pc_built)
         pc_destroy(&app->pc);
+    translator_destroy(app->translator);
     smbios_settings_free(&app->smbios);
     chardevs_free(app->chardevs);
     for (unsigned i = 0; i < MAX_SERIAL; i++)

@@ -82,7 +82,7 @@ enum {
     MODE_BASE_SHIFT = 11, /* 6 bits: segments whose base counts and is not 0 */
     MODE_STACK_SHIFT = 17, /* 2 bits: log2 of the stack width */
     MODE_SSE = 1 << 19,   /* SSE instructions run without #UD, #NM, #XM */
-    MODE_REAL = 1 << 20,
+    MODE_VALID = 1 << 20,
 };
 #define MAX_MODES 4096
 
@@ -104,7 +104,8 @@ struct translator {
     struct page_pass *passes; /* by number */
     uint32_t npasses, max_passes, *pass_hash;
     struct translator_stats stats;
-    struct cpu *cpus; /* linked by next_user */
+    struct cpu *cpus; /* linked by jit.next */
+    bool fsgsbase;    /* the host has WRGSBASE */
     /* Entry points in the cache. */
     const uint8_t *thunk[16];
     unsigned (*enter)(struct cpu *cpu, const void *code);

@@ -56,14 +56,21 @@ static const uint8_t *leave(struct cpu *cpu, int result)
     return translator_of(cpu)->thunk[THUNK_LEAVE];
 }
 
+/* Between blocks: RIP is set, the flags are in translated code's form. */
+static const uint8_t *leave_between(struct cpu *cpu, int result)
+{
+    jit_flags_in(cpu);
+    return leave(cpu, result);
+}
+
 /* RIP is set: to its translation, or back to C. */
 static const uint8_t *go_on(struct cpu *cpu)
 {
     struct block *b = block_find(cpu);
     if (!b)
-        return leave(cpu, OP_FAULT);
+        return leave_between(cpu, OP_FAULT);
     struct tblock *t = tblock_now(cpu, b);
-    return t ? t->checked : leave(cpu, OP_BRANCH);
+    return t ? t->checked : leave_between(cpu, OP_BRANCH);
 }
 
 /* ---- instructions run in C ---- */
@@ -171,10 +178,10 @@ static const uint8_t *unlinked_exit(struct cpu *cpu)
     cpu->r[R_RIP] = e.target;
     struct block *b = block_find(cpu);
     if (!b)
-        return leave(cpu, OP_FAULT);
+        return leave_between(cpu, OP_FAULT);
     struct tblock *t = tblock_now(cpu, b);
     if (!t)
-        return leave(cpu, OP_BRANCH);
+        return leave_between(cpu, OP_BRANCH);
     const struct tblock *from = &tr->tblocks[e.tblock];
     bool same_page = (from->rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
     if (!tr->config.no_links) {
@@ -191,7 +198,7 @@ static const uint8_t *out_of_budget(struct cpu *cpu)
 
     cpu->v.budget += t->ninsn;
     cpu->r[R_RIP] = t->rip;
-    return leave(cpu, OP_BRANCH);
+    return leave_between(cpu, OP_BRANCH);
 }
 
 static const uint8_t *refetch(struct cpu *cpu)
@@ -203,9 +210,9 @@ static const uint8_t *refetch(struct cpu *cpu)
     cpu->r[R_RIP] = t->rip;
     struct block *b = block_find(cpu);
     if (!b)
-        return leave(cpu, OP_FAULT);
+        return leave_between(cpu, OP_FAULT);
     t = tblock_now(cpu, b);
-    return t ? t->checked : leave(cpu, OP_BRANCH);
+    return t ? t->checked : leave_between(cpu, OP_BRANCH);
 }
 
 static const uint8_t *dead(struct cpu *cpu)

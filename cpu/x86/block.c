@@ -21,6 +21,8 @@ struct block_cache {
     struct cpu *users; /* linked by next_user */
     uint64_t keys;     /* the last fetch key given out */
     uint64_t evictions;
+    void (*retired)(void *opaque, struct block *b);
+    void *retired_opaque;
     struct block *hash[1u << HASH_BITS];
     struct block **page_list; /* per arena page */
     uint8_t *pool;
@@ -88,8 +90,27 @@ void block_cache_free(struct cpu *cpu)
     cpu->blocks = NULL;
 }
 
+void block_cache_listen(struct cpu *cpu, void (*retired)(void *opaque, struct block *b),
+                        void *opaque)
+{
+    cpu->blocks->retired = retired;
+    cpu->blocks->retired_opaque = opaque;
+}
+
+/* Takes back what translated code may fetch. */
+static void drop_page_passes(struct jit_state *j)
+{
+    if (j->pages_logged > ARRAY_SIZE(j->page_log))
+        memset(j->code_page, 0, sizeof(j->code_page));
+    else
+        for (unsigned n = 0; n < j->pages_logged; n++)
+            j->code_page[j->page_log[n]] = 0;
+    j->pages_logged = 0;
+}
+
 void fetch_key_renew(struct cpu *cpu)
 {
+    drop_page_passes(&cpu->jit);
     cpu->blocks->keys += 2;
     cpu->fetch_keys[0] = cpu->blocks->keys;
     cpu->fetch_keys[1] = cpu->blocks->keys + 1;
@@ -115,6 +136,8 @@ static void retire(struct cpu *cpu, struct block *b)
     uint64_t page = b->arena >> VM_PAGE_SHIFT;
     if (!b->link_in_page)
         return;
+    if (c->retired)
+        c->retired(c->retired_opaque, b);
     struct block **h = &c->hash[hash_of(b->arena, b->mode)];
     while (*h != b)
         h = &(*h)->next_in_hash;

@@ -20,9 +20,19 @@ struct block {
         uint64_t rip, key;
         struct block *block;
     } succ[2];
+    /* The translator's: executions not translated yet; translations, while code_generation is the
+     * current one. */
+    uint32_t hits;
+    uint64_t code_generation;
+    struct tblock *code;
     struct insn insns[];
 };
 
+struct tblock;
+
+/* Calls retired() for each block that is taken out of the cache. */
+void block_cache_listen(struct cpu *cpu, void (*retired)(void *opaque, struct block *b),
+                        void *opaque);
 /* The block at CS:RIP, decoded now if need be. NULL: fetching it faulted (cpu->exc is set). Valid
  * until the next call. */
 struct block *block_find(struct cpu *cpu);

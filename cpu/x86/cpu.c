@@ -68,6 +68,7 @@ void cpu_mode_changed(struct cpu *cpu)
         cpu->fetch_base = fetch_base;
         fetch_key_renew(cpu);
     }
+    cpu->jit.mode_stale = true;
     debug_derive(cpu);
     /* with alignment checks or data breakpoints on, nothing may take the fast path */
     bool checked = cpu->bp_data || (cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC);
@@ -496,6 +497,7 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned i
     memset(cpu, 0, sizeof(*cpu));
     cpu->v.m = m;
     cpu->v.ops = &ops;
+    cpu->run_blocks = interp_blocks;
     cpu->v.index = index;
     cpu->model = *model;
     cpu->apic_id = topology_apic_id(&model->topology, index);

@@ -10,6 +10,7 @@
 #include "cpu/x86/apic.h"
 #include "cpu/x86/cpuid.h"
 #include "cpu/x86/insn.h"
+#include "cpu/x86/jit_state.h"
 #include "vm/machine.h"
 
 /* Architectural state of one processor and what its engines share.
@@ -279,6 +280,10 @@ struct cpu {
     bool shut_down;
     struct history *history; /* NULL: not kept */
 
+    /* The engine: runs blocks until something special happens. */
+    int (*run_blocks)(struct cpu *cpu);
+    struct jit_state jit;
+
     struct code_listener code_listener;
     unsigned unimp_logged; /* lines of "not implemented" written */
 };
@@ -384,6 +389,10 @@ bool cpu_interrupt_ready(const struct cpu *cpu);
 
 /* ---- engine ---- */
 enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget);
+/* cpu->run_blocks of the interpreter. */
+int interp_blocks(struct cpu *cpu);
+/* Runs one block, as far as the budget goes. enum op_result. */
+int interp_block(struct cpu *cpu, const struct block *b);
 bool block_cache_init(struct cpu *cpu);
 void block_cache_free(struct cpu *cpu);
 void block_cache_flush(struct cpu *cpu);

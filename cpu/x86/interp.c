@@ -83,7 +83,12 @@ static inline int run_one(struct cpu *cpu, const struct block *b, bool single)
     return likely(limit) ? run_block(cpu, b, limit) : OP_FAULT;
 }
 
-static int run_blocks(struct cpu *cpu)
+int interp_block(struct cpu *cpu, const struct block *b)
+{
+    return run_one(cpu, b, false);
+}
+
+int interp_blocks(struct cpu *cpu)
 {
     struct block *b = block_find(cpu);
     for (;;) {
@@ -157,7 +162,7 @@ static int run_next(struct cpu *cpu)
     bool single = cpu->shadow || cpu->bp_any || cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
     if (single)
         return run_single(cpu);
-    int r = run_blocks(cpu);
+    int r = cpu->run_blocks(cpu);
     cpu->rep_unfinished = r == OP_AGAIN;
     return r;
 }

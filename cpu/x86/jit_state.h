@@ -9,6 +9,7 @@
  * words are part of it. None of it is architectural: all may be dropped at any instruction
  * boundary outside translated code. */
 
+struct cpu;
 struct translator;
 
 #define JUMP_CACHE_BITS 12
@@ -22,6 +23,7 @@ struct jump_cache_entry {
 
 struct jit_state {
     struct translator *translator; /* NULL: this CPU is only interpreted */
+    struct cpu *next; /* of the translator */
     void *self;                    /* the CPU: translated code passes it to C */
     /* Arithmetic flags while translated code runs: bits 8-15 as LAHF stores them, bit 0 is OF. */
     uint32_t flags;

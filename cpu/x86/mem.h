@@ -24,6 +24,10 @@ int mem_probe_store_slow(struct cpu *cpu, uint64_t lin, unsigned size);
 void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size);
 void mem_rmw_commit(struct cpu *cpu);
 
+/* Makes a TLB entry for an access of the running instruction that lies within a page. False: none
+ * answers it; what is wrong is for the access itself to find. */
+bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store);
+
 /* Implicit supervisor accesses (descriptor tables, TSS, IDT, interrupt stacks): as CPL 0;
  * EFLAGS.AC does not lift SMAP for them (SDM vol. 3A 4.6.1). size 1, 2, 4, 8. */
 int sys_load(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t *out);

@@ -607,6 +607,18 @@ static int alignment(struct cpu *cpu, uint64_t lin, unsigned size)
     return on && scalar && lin & (size - 1) ? raise_error(cpu, EXC_AC, 0) : 0;
 }
 
+bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
+{
+    const struct tlb_entry *table = store ? cpu->tlb_store : cpu->tlb_load;
+    struct access a = data_access(cpu, store);
+    struct place p;
+    a.quiet = true;
+    if ((lin & (VM_PAGE_SIZE - 1)) + size > VM_PAGE_SIZE || table == cpu->tlb_none ||
+        (cpu->code_mode == CODE64 && !is_canonical(lin)))
+        return false;
+    return !find_place(cpu, lin, &a, &p) && tlb_hit(table, lin, size);
+}
+
 int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
 {
     struct access a = data_access(cpu, false);

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The engine: runs translated blocks where there are any, interprets the others and translates
+ * those that run often. */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cpu/x86/mem.h"
+#include "cpu/x86/ops.h"
+#include "translator/internal.h"
+
+#define STACK_SIZE        (16u << 20)
+#define SENTINEL_FRAMES   16
+#define SENTINEL_TAG      (1ull << 62) /* no address, whatever the mode */
+#define THRESHOLD_DEFAULT 16
+#define TBLOCK_BYTES      256 /* of code: at least this much for each of max_tblocks */
+
+/* ---- modes ---- */
+
+/* 0: this mode is interpreted. */
+uint32_t jit_mode_key(const struct cpu *cpu)
+{
+    const struct segment *cs = &cpu->seg[SEG_CS];
+    uint32_t key = cpu->code_mode, class;
+
+    if (cpu->code_mode == CODE16 || cpu->tlb_load == cpu->tlb_none || cpu->real_or_v86)
+        return 0;
+    if (cpu->code_mode == CODE32 && (cs->base || cs->limit != 0xffffffff))
+        return 0;
+    class = (uint32_t)(cpu->tlb_load - cpu->tlb[0][0]) / TLB_SIZE;
+    key |= (cpu->cpl == 3 ? MODE_CPL3 : 0) | class << MODE_CLASS_SHIFT;
+    for (unsigned n = 0; n < 6; n++) {
+        bool moves = cpu->code_mode == CODE64 && (n == SEG_FS || n == SEG_GS);
+
+        key |= (uint32_t)(cpu->flat >> n & 1) << (MODE_FLAT_SHIFT + n);
+        key |= (uint32_t)(moves || cpu->ea_base[n]) << (MODE_BASE_SHIFT + n);
+    }
+    return key | (uint32_t)cpu->stack_size << MODE_STACK_SHIFT | MODE_VALID;
+}
+
+static void flush(struct translator *tr);
+
+/* Number of a mode; 0 is the one that is interpreted. */
+static uint32_t mode_number(struct translator *tr, uint32_t key)
+{
+    for (unsigned n = 0; n < tr->nmodes; n++)
+        if (tr->modes[n] == key)
+            return n;
+    if (tr->nmodes == MAX_MODES) {
+        flush(tr);
+        tr->nmodes = 1;
+    }
+    tr->modes[tr->nmodes] = key;
+    return tr->nmodes++;
+}
+
+static void update_mode(struct cpu *cpu)
+{
+    cpu->jit.mode_stale = false;
+    cpu->jit.mode = mode_number(cpu->jit.translator, jit_mode_key(cpu));
+    cpu->jit.mode_tag = (uint64_t)cpu->jit.mode << 48;
+}
+
+/* ---- page passes ---- */
+
+static uint32_t pass_slot(const struct translator *tr, uint64_t linear, uint64_t arena)
+{
+    uint64_t h = (linear ^ arena << 20 ^ arena >> 12) * 0x9e3779b97f4a7c15ull;
+
+    return (uint32_t)(h >> 40) & (2 * tr->max_passes - 1);
+}
+
+uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena)
+{
+    uint32_t slot = pass_slot(tr, linear, arena);
+
+    for (; tr->pass_hash[slot]; slot = (slot + 1) & (2 * tr->max_passes - 1)) {
+        const struct page_pass *p = &tr->passes[tr->pass_hash[slot]];
+
+        if (p->linear == linear && p->arena == arena)
+            return tr->pass_hash[slot];
+    }
+    if (tr->npasses == tr->max_passes)
+        return 0;
+    tr->passes[tr->npasses] = (struct page_pass){.linear = linear, .arena = arena};
+    tr->pass_hash[slot] = tr->npasses;
+    return tr->npasses++;
+}
+
+/* The CPU has just fetched the block of t, at RIP. */
+static void grant_pass(struct cpu *cpu, const struct tblock *t)
+{
+    struct jit_state *j = &cpu->jit;
+
+    if (j->code_page[t->pass_index] == t->pass)
+        return;
+    j->code_page[t->pass_index] = t->pass;
+    if (j->pages_logged < ARRAY_SIZE(j->page_log))
+        j->page_log[j->pages_logged] = t->pass_index;
+    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
+        j->pages_logged++;
+}
+
+/* ---- translations ---- */
+
+struct tblock *tblock_now(struct cpu *cpu, struct block *b)
+{
+    const struct translator *tr = cpu->jit.translator;
+
+    if (b->code_generation != tr->generation)
+        return NULL;
+    for (struct tblock *t = b->code; t; t = t->next) {
+        if (t->rip == cpu->r[R_RIP] && t->mode == cpu->jit.mode) {
+            grant_pass(cpu, t);
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static void block_retired(void *opaque, struct block *b)
+{
+    struct translator *tr = opaque;
+
+    if (b->code_generation != tr->generation)
+        return;
+    for (struct tblock *t = b->code; t; t = t->next) {
+        t->retired = true;
+        emit_retire(tr, t);
+        tr->stats.retired++;
+    }
+    b->code = NULL;
+}
+
+void jit_stack_reset(struct cpu *cpu)
+{
+    cpu->jit.rsp = cpu->jit.stack_base;
+}
+
+/* Forgets all translations. No translated code runs. */
+static void flush(struct translator *tr)
+{
+    tr->generation++;
+    tr->stats.flushes++;
+    tr->cache.used = (uint64_t)(tr->blocks_from - tr->cache.rw);
+    tr->ntblocks = 0;
+    memset(tr->pass_hash, 0, 2 * sizeof(*tr->pass_hash) * tr->max_passes);
+    tr->npasses = 1;
+    for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next) {
+        jit_stack_reset(cpu);
+        memset(cpu->jit.code_page, 0, sizeof(cpu->jit.code_page));
+        memset(cpu->jit.jump_cache, 0xff, sizeof(cpu->jit.jump_cache));
+        cpu->jit.pages_logged = 0;
+        cpu->jit.mode_stale = true;
+    }
+}
+
+static struct tblock *try_translate(struct cpu *cpu, struct block *b)
+{
+    struct translator *tr = cpu->jit.translator;
+    uint64_t rip = cpu->r[R_RIP], page = ~(uint64_t)(VM_PAGE_SIZE - 1);
+
+    if (tr->ntblocks == tr->max_tblocks)
+        return NULL;
+    struct tblock *t = &tr->tblocks[tr->ntblocks];
+    *t = (struct tblock){.block = b, .rip = rip, .mode = cpu->jit.mode};
+    t->pass_index = (uint16_t)page_pass_index(rip);
+    t->pass = page_pass_number(tr, (rip & page) | (cpu->cpl == 3), b->arena & page);
+    if (!t->pass || !emit_block(tr, cpu, t))
+        return NULL;
+    tr->ntblocks++;
+    tr->stats.blocks++;
+    return t;
+}
+
+static struct tblock *translate(struct cpu *cpu, struct block *b)
+{
+    struct translator *tr = cpu->jit.translator;
+    struct tblock *t = try_translate(cpu, b);
+
+    if (!t) {
+        flush(tr);
+        update_mode(cpu);
+        t = try_translate(cpu, b);
+    }
+    if (!t)
+        return NULL;
+    if (b->code_generation != tr->generation)
+        b->code = NULL;
+    b->code_generation = tr->generation;
+    t->next = b->code;
+    b->code = t;
+    grant_pass(cpu, t);
+    return t;
+}
+
+/* ---- running ---- */
+
+/* Translated code finds the CPU through gs, which C leaves alone. */
+static void set_gs(struct cpu *cpu)
+{
+    if (cpu->jit.translator->fsgsbase)
+        __asm__ volatile("wrgsbase %0" : : "r"(cpu));
+    else
+        syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
+}
+
+static int run_translated(struct cpu *cpu, const struct tblock *t)
+{
+    struct translator *tr = cpu->jit.translator;
+
+    if (cpu->jit.rsp < cpu->jit.stack_base - STACK_SIZE / 2)
+        jit_stack_reset(cpu);
+    jit_flags_out(cpu);
+    cpu->insn = NULL;
+    tr->stats.enters++;
+    tr->enter(cpu, t->checked);
+    return cpu->jit.result;
+}
+
+/* The translation to run now, made if the block is hot; NULL: interpret it. */
+static const struct tblock *translation(struct cpu *cpu, struct block *b)
+{
+    struct tblock *t = NULL;
+
+    if (!cpu->jit.mode || b->arena == ARENA_NONE)
+        return NULL;
+    t = tblock_now(cpu, b);
+    if (!t && ++b->hits >= cpu->jit.translator->config.threshold)
+        t = translate(cpu, b);
+    return t && t->ninsn <= cpu->v.budget ? t : NULL;
+}
+
+static int run_blocks(struct cpu *cpu)
+{
+    struct block *b = block_find(cpu);
+
+    set_gs(cpu);
+    if (cpu->jit.mode_stale)
+        update_mode(cpu);
+    while (b) {
+        const struct tblock *t = translation(cpu, b);
+        int r = t ? run_translated(cpu, t) : interp_block(cpu, b);
+
+        if (r > OP_BRANCH || cpu->v.budget <= 0 ||
+            atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
+            return r;
+        cpu->jit.translator->stats.interpreted_blocks += !t;
+        b = t ? block_find(cpu) : block_after(cpu, b);
+    }
+    return OP_FAULT;
+}
+
+/* ---- life ---- */
+
+static bool init_tables(struct translator *tr)
+{
+    tr->max_tblocks = (uint32_t)(tr->cache.size / TBLOCK_BYTES);
+    tr->max_passes = 1u << 18;
+    tr->tblocks = calloc(tr->max_tblocks, sizeof(*tr->tblocks));
+    tr->passes = calloc(tr->max_passes, sizeof(*tr->passes));
+    tr->pass_hash = calloc(2 * (size_t)tr->max_passes, sizeof(*tr->pass_hash));
+    tr->npasses = 1;
+    tr->nmodes = 1;
+    tr->generation = 1;
+    return tr->tblocks && tr->passes && tr->pass_hash;
+}
+
+bool translator_create(struct machine *m, const struct translator_config *config,
+                       struct translator **out, struct error *err)
+{
+    struct translator *tr = calloc(1, sizeof(*tr));
+
+    if (!tr)
+        return error_set(err, "out of memory");
+    tr->m = m;
+    tr->config = *config;
+    tr->cache.fd = -1;
+    tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
+    if (!tr->config.threshold)
+        tr->config.threshold = THRESHOLD_DEFAULT;
+    bool ok = code_cache_init(&tr->cache,
+                              config->cache_size ? config->cache_size : TRANSLATOR_CACHE_DEFAULT,
+                              err);
+    if (ok && (!init_tables(tr) || !emit_thunks(tr)))
+        ok = error_set(err, "out of memory for the translator");
+    if (!ok) {
+        translator_destroy(tr);
+        return false;
+    }
+    *out = tr;
+    return true;
+}
+
+void translator_destroy(struct translator *tr)
+{
+    if (!tr)
+        return;
+    code_cache_destroy(&tr->cache);
+    free(tr->tblocks);
+    free(tr->passes);
+    free(tr->pass_hash);
+    free(tr);
+}
+
+/* Frames that no return matches lie above the base. */
+static void fill_sentinels(struct cpu *cpu)
+{
+    uint64_t *words = (uint64_t *)(uintptr_t)cpu->jit.stack_base;
+
+    for (unsigned n = 0; n < 2 * SENTINEL_FRAMES; n++)
+        words[n] = SENTINEL_TAG;
+}
+
+bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err)
+{
+    void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (stack == MAP_FAILED)
+        return error_set(err, "no memory for the return stack: %s", strerror(errno));
+    cpu->jit.stack = stack;
+    cpu->jit.stack_base =
+        (uint64_t)(uintptr_t)stack + STACK_SIZE - 16 * (SENTINEL_FRAMES + 1);
+    fill_sentinels(cpu);
+    jit_stack_reset(cpu);
+    memset(cpu->jit.jump_cache, 0xff, sizeof(cpu->jit.jump_cache));
+    cpu->jit.self = cpu;
+    cpu->jit.translator = tr;
+    cpu->jit.mode_stale = true;
+    cpu->jit.next = tr->cpus;
+    tr->cpus = cpu;
+    block_cache_listen(cpu, block_retired, tr);
+    cpu->run_blocks = run_blocks;
+    return true;
+}
+
+void translator_detach(struct cpu *cpu)
+{
+    struct translator *tr = cpu->jit.translator;
+
+    if (!tr)
+        return;
+    struct cpu **link = &tr->cpus;
+    while (*link != cpu)
+        link = &(*link)->jit.next;
+    *link = cpu->jit.next;
+    munmap(cpu->jit.stack, STACK_SIZE);
+    if (!tr->cpus)
+        block_cache_listen(cpu, NULL, NULL);
+    cpu->jit.translator = NULL;
+    cpu->run_blocks = interp_blocks;
+}
+
+void translator_stats(const struct translator *tr, struct translator_stats *out)
+{
+    *out = tr->stats;
+    out->cache_size = tr->cache.size;
+    out->cache_used = tr->cache.used;
+}
