@@ -548,7 +548,7 @@ int op_int1_x(struct cpu *cpu, const struct insn *i)
     int result = software_interrupt(cpu, i, EXC_DB, INT1);
 
     if (result != OP_FAULT)
-        cpu->dr[7] &= ~(uint64_t)DR7_GD; /* as every #DB does (SDM vol. 3B 18.2.4) */
+        debug_entered(cpu);
     return result;
 }
 

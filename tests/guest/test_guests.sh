@@ -18,4 +18,15 @@ for image in "$BUILD"/guest/*.elf; do
     fi
     printf '%s\n' "$out" | sed 's/^/# /'
 done
+# The other maker's processor.
+for name in msrs-32 msrs-64 ring3-32 ring3-64; do
+    n=$((n + 1))
+    if out=$("$here/run" "$name" -cpu qemu64); then
+        echo "ok $n - $name -cpu qemu64"
+    else
+        echo "not ok $n - $name -cpu qemu64"
+        bad=1
+    fi
+    printf '%s\n' "$out" | sed 's/^/# /'
+done
 exit $bad
