@@ -19,7 +19,7 @@ for image in "$BUILD"/guest/*.elf; do
     printf '%s\n' "$out" | sed 's/^/# /'
 done
 # The other maker's processor.
-for name in msrs-32 msrs-64 ring3-32 ring3-64; do
+for name in msrs-32 msrs-64 ring3-32 ring3-64 syscalls-32 syscalls-64; do
     n=$((n + 1))
     if out=$("$here/run" "$name" -cpu qemu64); then
         echo "ok $n - $name -cpu qemu64"
