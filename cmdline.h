@@ -11,6 +11,7 @@ struct error;
 #define MAX_PARALLEL 2
 #define MAX_DEBUGCON 2
 #define MAX_CHARDEV  16
+#define MAX_SMBIOS   16
 #define MAX_CPUS     255
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
@@ -33,7 +34,9 @@ struct settings {
     struct smp_setting {
         uint64_t cpus, maxcpus, sockets, cores, threads; /* maxcpus is the product of the rest */
     } smp;
-    const char *kernel, *initrd, *append;
+    const char *kernel, *initrd, *append, *bios;
+    const char *smbios[MAX_SMBIOS];
+    unsigned nsmbios;
     const char *serial[MAX_SERIAL];
     unsigned nserial;
     const char *monitor;
@@ -52,6 +55,7 @@ struct settings {
     } parallel[MAX_PARALLEL];
     unsigned nparallel;
     bool pc_testdev, pci_testdev, no_hpet;
+    uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
     bool nographic, no_display, nodefaults, no_reboot, start_paused;

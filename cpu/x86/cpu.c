@@ -14,6 +14,7 @@
 #include "cpu/x86/report.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
+#include "cpu/x86/x87_host.h"
 
 /* ---- flags ---- */
 
@@ -155,6 +156,7 @@ static void reset_fpu(struct cpu *cpu)
     memset(cpu->xmm, 0, sizeof(cpu->xmm));
     cpu->fcw = 0x40;
     cpu->fsw = 0;
+    cpu->ferr = cpu->ferr_frozen = false;
     cpu->ftw = 0xff; /* tag word 5555h: all zero, none empty */
     cpu->fop = cpu->fcs = cpu->fds = 0;
     cpu->fip = cpu->fdp = 0;
@@ -178,7 +180,7 @@ static void reset_segments(struct cpu *cpu)
 static void reset_core(struct cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
-    cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
+    cpu->r[R_RDX] = cpuid_signature(&cpu->model);
     cpu->r[R_RIP] = 0xfff0;
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     reset_segments(cpu);
@@ -319,6 +321,18 @@ struct irq_line cpu_intr_line(struct cpu *cpu)
     return (struct irq_line){.set = set_intr, .owner = cpu};
 }
 
+static void set_ignne(void *owner, unsigned n, bool level)
+{
+    struct cpu *cpu = owner;
+    (void)n;
+    cpu->ignne = level;
+}
+
+struct irq_line cpu_ignne_line(struct cpu *cpu)
+{
+    return (struct irq_line){.set = set_ignne, .owner = cpu};
+}
+
 /* ---- saved state ---- */
 
 static const struct state_field segment_fields[] = {
@@ -386,6 +400,8 @@ static const struct state_field cpu_fields[] = {
     STATE_BOOL(C, smm_nmi_blocked),
     STATE_U32(C, smbase),
     STATE_BOOL(C, intr_level),
+    STATE_BOOL(C, ferr),
+    STATE_BOOL(C, ignne),
     STATE_BOOL(C, extint_pending),
     STATE_BOOL(C, init_pending),
     STATE_BOOL(C, sipi_pending),
@@ -422,6 +438,7 @@ static const struct state_field cpu_fields[] = {
     STATE_U64(C, fip),
     STATE_U64(C, fdp),
     STATE_U32(C, mxcsr),
+    STATE_BOOL(C, model.soft_approx),
     STATE_STRUCTS(C, xmm, 16, union vector, vector_fields),
     STATE_STRUCTS(C, apic, 1, struct local_apic, apic_fields),
     STATE_FIELDS_END,
@@ -443,6 +460,9 @@ static bool post_load(struct vcpu *v, struct error *err)
     bool lma = cpu->efer & EFER_LMA;
     if (lma && !(cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
         return error_set(err, "cpu%u: long mode without PAE paging", v->index);
+    if (cpu->model.soft_approx ? !CONFIG_MPFR && X87_HOST : !X87_HOST)
+        return error_set(err, "cpu%u: saved with fpapprox=%s, which this build cannot", v->index,
+                         cpu->model.soft_approx ? "soft" : "host");
     cpu_set_eflags(cpu, cpu->eflags_image);
     cpu->insn = NULL;
     cpu_mode_changed(cpu);

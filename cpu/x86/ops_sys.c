@@ -128,6 +128,7 @@ uint32_t cr4_known(const struct cpu *cpu)
         {CR4_PGE, F_pge},           {CR4_PCE, F_msr},   {CR4_OSFXSR, F_fxsr},
         {CR4_OSXMMEXCPT, F_sse},    {CR4_UMIP, F_umip}, {CR4_FSGSBASE, F_fsgsbase},
         {CR4_PCIDE, F_pcid},        {CR4_SMEP, F_smep}, {CR4_SMAP, F_smap},
+        {CR4_OSXSAVE, F_xsave},
     };
     uint32_t known = 0;
 
