@@ -36,6 +36,7 @@ GUEST_BOTH := \
     ioperm \
     supervisor \
     msrs \
+    returns \
     syscalls
 GUEST_32 := $(GUEST_BOTH) segments tasks taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH)
