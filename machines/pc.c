@@ -259,7 +259,8 @@ static void wire_test_devices(struct pc *pc)
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
     if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc));
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+                         pc->config->pci_testdev_membar);
 }
 
 static void wire_pci(struct pc *pc)

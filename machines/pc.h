@@ -74,6 +74,7 @@ struct pc_config {
     uint16_t debug_exit_port; /* 0: none; 0xf4 or 0x501 */
     unsigned debug_exit_size;
     bool pc_testdev, pci_testdev;
+    uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     bool no_hpet;
     bool no_reboot;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */

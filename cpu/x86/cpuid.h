@@ -59,8 +59,9 @@ bool model_executes(const struct cpu_model *m, const struct operation_info *op);
 /* Lines for -cpu help. */
 void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque);
 
-/* CPUID.1:EAX, and EDX after a reset. */
+/* Stepping, model and family as in EAX of leaf 1; also EDX after a reset (SDM vol. 3A 10.1.2). */
 uint32_t cpuid_signature(const struct cpu_model *m);
+
 /* CPUID leaf/subleaf (SDM vol. 2A, CPUID). out: eax, ebx, ecx, edx. */
 void cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
