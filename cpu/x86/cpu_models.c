@@ -346,12 +346,13 @@ static bool refuse_missing(const struct cpu_model *m, struct error *err)
 
     for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
         if (m->has[f] && is_withheld(f) && len < sizeof(missing))
-            len += (size_t)snprintf(missing + len, sizeof(missing) - len, "%s%s", len ? ", " : "",
+            len += (size_t)snprintf(missing + len, sizeof(missing) - len, ",%s=off",
                                     cpu_features[f].text);
     }
-    return !len ||
-           error_set(err, "-cpu %s: Calque does not have these features yet: %s (%s,%s=off goes)",
-                     m->name, missing, m->name, strrchr(missing, ' ') ? "FEATURE" : missing);
+    return !len || error_set(err,
+                             "-cpu %s: Calque does not have all of it yet; what works is "
+                             "-cpu %s%s",
+                             m->name, m->name, missing);
 }
 
 /* Leaves go as far as the model's features are. */

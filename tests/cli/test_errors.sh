@@ -47,6 +47,7 @@ refused "no such setting; did you mean cores" -smp 4,core=4
 refused "did you mean 'pentium3'?" -cpu pentiun3
 refused "did you mean 'sse4.1'?" -cpu max,+sse4.11
 refused "sse2 needs sse" -cpu 486,+sse2
+refused "has no APIC" -cpu 486 -smp 2 -kernel "$BUILD/guest/strings-32.elf"
 refused "expected on or off" -cpu max,sse2=perhaps
 prints "core2duo" -cpu help
 refused "did you mean pc?" -machine pcc
