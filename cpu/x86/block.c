@@ -204,6 +204,14 @@ static void older_meaning(const struct cpu *cpu, struct insn *i)
         i->op = (uint16_t)(i->op - op->first_op + operations[OPN_bsr].first_op);
 }
 
+static bool has_what_it_needs(const struct cpu *cpu, const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+    if (op->cpuid != F_NONE && !model_has(&cpu->model, op->cpuid))
+        return false;
+    return !(op->props & P_INT256 && i->flags & INSN_L256) || model_has(&cpu->model, F_avx2);
+}
+
 /* Turns a pure decoding into what this CPU executes: features it lacks raise #UD, and addresses
  * that need no segmentation are marked. */
 static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
@@ -214,8 +222,7 @@ static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
         replace(i, OP_unimplemented_x);
     else if (result == DECODE_TOO_LONG)
         replace(i, OP_too_long_x);
-    else if (op_operation(i->op)->cpuid != F_NONE &&
-             !model_has(&cpu->model, op_operation(i->op)->cpuid))
+    else if (!has_what_it_needs(cpu, i))
         replace(i, OP_unimplemented_x);
     if (cpu->code_mode == CODE64 && insn_asize(i) == 8 && i->seg != SEG_FS && i->seg != SEG_GS)
         i->flags |= INSN_FLAT;

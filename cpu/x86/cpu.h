@@ -125,8 +125,9 @@ struct pending_exception {
     uint8_t vector;
     bool has_error;
     uint32_t error;
-    uint64_t cr2; /* with EXC_PF */
-    uint64_t dr6; /* with EXC_DB: bits to set */
+    uint64_t cr2;  /* with EXC_PF */
+    uint64_t dr6;  /* with EXC_DB: bits to set */
+    bool shutdown; /* no exception: the processor shuts down (RSM of an invalid state) */
 };
 
 /* What an operation says to whoever called it. */
@@ -137,6 +138,7 @@ enum op_result {
     OP_FAULT,  /* not done; cpu->exc is to be delivered at this instruction */
     OP_AGAIN,  /* REP: an iteration is done, registers are updated, RIP stays */
     OP_HALT,   /* as OP_LEAVE, and wait for an interrupt */
+    OP_PAUSE,  /* as OP_LEAVE, and let another processor have its turn */
 };
 
 struct tlb_entry {
@@ -199,11 +201,22 @@ struct cpu {
     bool shadow;      /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
     bool shadow_ss;   /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
-    bool intr_level; /* level of the INTR/LINT0 input from the PIC */
-    bool init_pending;
+    bool smm;             /* in system management mode */
+    bool smi_pending;     /* latched until SMM is left */
+    bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
+    uint32_t smbase;
+    bool intr_level;     /* level of the INTR/LINT0 input from the PIC */
+    bool extint_pending; /* a message asked for an INTA cycle */
+    bool init_pending, sipi_pending;
+    bool wait_sipi; /* halted after INIT: only a start-up IPI goes on (SDM vol. 3A 9.4.3) */
+    uint8_t sipi_vector;
+    uint32_t apic_id; /* initial APIC ID */
     struct intack_source intack;
-    bool map_stale;   /* atomic: memory map changed, flush TLBs before running on */
-    bool store_stale; /* atomic: drop store entries */
+    struct irq_line ferr_out; /* FERR#; the machine connects it */
+    bool ferr, ignne;         /* levels of FERR# and IGNNE#, as if active high */
+    bool ferr_frozen;         /* an x87 instruction waits for the interrupt that FERR# causes */
+    bool map_stale;           /* atomic: memory map changed, flush TLBs before running on */
+    bool store_stale;         /* atomic: drop store entries */
 
     /* MSRs */
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
@@ -269,13 +282,22 @@ static inline struct cpu *cpu_of(struct vcpu *v)
 
 /* ---- life ---- */
 
-/* A processor in its reset state (SDM vol. 3A 10.1.1), not attached to a machine's lines yet. */
-struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned apic_id,
+/* The machine's processor `index` (0: the bootstrap processor) in its reset state (SDM vol. 3A
+ * 10.1.1), not attached to a machine's lines yet. */
+struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned index,
                     struct error *err);
-/* RESET and INIT. */
 void cpu_reset(struct cpu *cpu);
+/* INIT: as RESET, but for x87, SSE, MSRs, cache control and the APIC's identity. A processor that
+ * is not the bootstrap one waits for a start-up IPI afterwards, as it does after RESET. */
+void cpu_init_reset(struct cpu *cpu);
+/* A start-up IPI: real mode at vector << 12. */
+void cpu_start_up(struct cpu *cpu, uint8_t vector);
 /* Line into LINT0 (the PIC's INTR output). */
 struct irq_line cpu_intr_line(struct cpu *cpu);
+/* Line into IGNNE# (high: x87 errors are ignored while CR0.NE is clear). */
+struct irq_line cpu_ignne_line(struct cpu *cpu);
+/* Line into SMI#: each rise is latched. */
+struct irq_line cpu_smi_line(struct cpu *cpu);
 
 /* ---- flags ---- */
 uint32_t cpu_eflags(const struct cpu *cpu);           /* architectural image */

@@ -30,11 +30,14 @@ struct decoder {
     bool short_of_bytes;
     enum code_mode mode;
     bool p66, p67, lock, rexp;
-    uint8_t rep; /* 0, F2 or F3: the last one */
+    uint8_t rep; /* 0, F2 or F3: the last one, or VEX.pp's */
     uint8_t rex;
     int seg; /* override or -1 */
     uint8_t map, opcode;
-    bool has_modrm;
+    bool vex, vex_w, vex_l, vex_invalid;
+    uint8_t vvvv;
+    bool has_modrm, has_sib;
+    uint8_t sib_index;    /* as the vector register of VSIB */
     uint8_t mod, reg, rm; /* reg and rm with REX bits, for general and vector registers */
     uint8_t osize, asize; /* bytes */
 };
@@ -105,9 +108,51 @@ static uint8_t take_prefixes(struct decoder *d)
     }
 }
 
+/* C4 and C5 are VEX in 64-bit mode; elsewhere LES and LDS, whose operand is in memory, leave mod 3
+ * to it (SDM vol. 2A 2.3.5). EVEX has no rows: its 62 is BOUND, or nothing. */
+static bool at_vex(struct decoder *d, uint8_t b)
+{
+    if (b != 0xc4 && b != 0xc5)
+        return false;
+    if (d->mode == CODE64)
+        return true;
+    if (d->pos >= d->n) {
+        d->short_of_bytes = true;
+        return false;
+    }
+    return d->bytes[d->pos] >> 6 == 3;
+}
+
+/* The rest of a VEX prefix, and the opcode. What REX and legacy prefixes mean elsewhere goes to
+ * their places; pp stands for 66, F3, F2. (SDM vol. 2A 2.3.5, figure 2-9) */
+static void take_vex(struct decoder *d, bool three)
+{
+    static const uint8_t maps[4] = {0, MAP_V0F, MAP_V0F38, MAP_V0F3A};
+    uint8_t first = (uint8_t)take(d, 1), last = three ? (uint8_t)take(d, 1) : first;
+    unsigned map = three ? first & 0x1f : 1, pp = last & 3;
+    d->vex_invalid = d->lock || d->p66 || d->rep || d->rexp || map == 0 || map > 3;
+    d->vex = true;
+    d->map = maps[d->vex_invalid ? 1 : map];
+    d->vex_w = three && last & 0x80;
+    d->vex_l = last & 4;
+    d->vvvv = ~last >> 3 & 15;
+    d->p66 = pp == 1;
+    d->rep = pp == 2 ? 0xf3 : pp == 3 ? 0xf2 : 0;
+    d->rex = 0;
+    if (d->mode == CODE64)
+        d->rex = (uint8_t)((first & 0x80 ? 0 : 4) | (three ? ~first >> 5 & 3 : 0) | d->vex_w << 3);
+    else
+        d->vvvv &= 7;
+    d->opcode = (uint8_t)take(d, 1);
+}
+
 static void take_opcode(struct decoder *d)
 {
     uint8_t b = take_prefixes(d);
+    if (at_vex(d, b)) {
+        take_vex(d, b == 0xc4);
+        return;
+    }
     d->map = MAP_1;
     if (b == 0x0f) {
         b = (uint8_t)take(d, 1);
@@ -137,7 +182,7 @@ static bool row_has_modrm(const struct encoding *e)
         return true;
     const uint32_t methods = 1u << AM_E | 1u << AM_G | 1u << AM_M | 1u << AM_R | 1u << AM_S |
                              1u << AM_C | 1u << AM_D | 1u << AM_V | 1u << AM_W | 1u << AM_U |
-                             1u << AM_P | 1u << AM_Q | 1u << AM_N | 1u << AM_STI;
+                             1u << AM_P | 1u << AM_Q | 1u << AM_N | 1u << AM_STI | 1u << AM_X;
     for (unsigned k = 0; k < 4; k++)
         if (methods >> (e->opnd[k] >> 4) & 1)
             return true;
@@ -173,6 +218,8 @@ static void take_address(struct decoder *d, struct insn *i)
     if (rm == 4) {
         uint8_t sib = (uint8_t)take(d, 1);
         uint8_t index = (uint8_t)((sib >> 3 & 7) | (d->rex & 2) << 2);
+        d->has_sib = true;
+        d->sib_index = index;
         i->scale = sib >> 6;
         i->index = index == R_RSP ? R_ZERO : index;
         i->base = (uint8_t)((sib & 7) | (d->rex & 1) << 3);
@@ -238,7 +285,10 @@ static bool row_matches(const struct decoder *d, uint32_t m)
         return false;
     if (m & M_RM_ && (m >> 12 & 7) != (d->rm & 7u))
         return false;
-    if ((m & M_W0 && d->rex & 8) || (m & M_W1 && !(d->rex & 8)))
+    bool w = d->vex ? d->vex_w : d->rex & 8;
+    if ((m & M_W0 && w) || (m & M_W1 && !w))
+        return false;
+    if ((m & M_L0 && d->vex_l) || (m & M_L1 && !d->vex_l))
         return false;
     if ((m & M_O16 && d->osize != 2) || (m & M_O32 && d->osize != 4) ||
         (m & M_O64 && d->osize != 8))
@@ -249,17 +299,22 @@ static bool row_matches(const struct decoder *d, uint32_t m)
     return !(m & M_NREXB && d->rex & 1);
 }
 
-/* M means memory, R U N mean a register: the letter is a condition too. */
+/* M means memory, R U N mean a register: the letter is a condition too. VSIB needs a SIB byte;
+ * VEX.vvvv has to be 1111b (here 0) if no operand is in it. */
 static bool operands_match(const struct decoder *d, const struct encoding *e)
 {
+    bool vvvv_used = false;
     for (unsigned k = 0; k < 4 && e->opnd[k]; k++) {
         unsigned method = e->opnd[k] >> 4;
         if (method == AM_M && d->mod == 3)
             return false;
         if ((method == AM_R || method == AM_U || method == AM_N) && d->mod != 3)
             return false;
+        if (method == AM_X && (d->mod == 3 || !d->has_sib))
+            return false;
+        vvvv_used |= method == AM_H || method == AM_B;
     }
-    return true;
+    return vvvv_used || !d->vvvv;
 }
 
 static const struct encoding *find_row(const struct decoder *d, const struct encoding *first)
@@ -282,6 +337,8 @@ static void set_sizes(struct decoder *d)
         d->asize = wide != d->p67 ? 4 : 2;
         d->osize = wide != d->p66 ? 4 : 2;
     }
+    if (d->vex)
+        d->osize = d->rex & 8 ? 8 : 4; /* pp is no size, W none outside 64-bit mode */
 }
 
 /* Operand sizes that 64-bit mode fixes: near branches 64, push and pop 64 or 16. */
@@ -358,6 +415,17 @@ static enum operand_place take_operand(struct decoder *d, struct insn *i, unsign
     case AM_STI:
         *r = d->rm & 7;
         return PLACE_REG;
+    case AM_H:
+    case AM_B:
+        *r = d->vvvv;
+        return PLACE_REG;
+    case AM_X:
+        i->index = R_ZERO;
+        i->imm = d->sib_index;
+        return PLACE_MEM;
+    case AM_L: /* is4: the register is in bits 7:4 */
+        i->imm = take(d, 1) & (d->mode == CODE64 ? 0xff : 0x7f);
+        return PLACE_IMM;
     case AM_G:
         *r = gpr(d, d->reg, width);
         return PLACE_REG;
@@ -436,13 +504,15 @@ static void place_registers(const struct encoding *e, const struct operands *o, 
         if (o->place[k] != PLACE_REG)
             continue;
         registers++;
-        if (method == AM_E || method == AM_R || method == AM_W || method == AM_U ||
-            method == AM_Q || method == AM_N || method == AM_STI)
+        if (method == AM_H || method == AM_B)
+            i->vreg = o->r[k];
+        else if (method == AM_E || method == AM_R || method == AM_W || method == AM_U ||
+                 method == AM_Q || method == AM_N || method == AM_STI)
             i->rm = o->r[k];
         else
             i->reg = o->r[k];
     }
-    if (registers == 1 && !(i->flags & INSN_MEM)) {
+    if (registers == 1 && !(i->flags & INSN_MEM) && !(i->flags & INSN_VEX)) {
         bool in_rm = (e->opnd[0] >> 4) == AM_E || (e->opnd[0] >> 4) == AM_R;
         if (in_rm)
             i->reg = i->rm;
@@ -515,8 +585,17 @@ static void select_form(const struct operation_info *op, const struct operands *
     }
 }
 
+/* A gather whose destination, index and mask are not three registers: #UD (SDM vol. 2C,
+ * VGATHERDPS). */
+static bool gather_overlaps(const struct encoding *e, const struct insn *i)
+{
+    return e->opnd[1] == O_X && (i->reg == i->imm || i->reg == i->vreg || i->vreg == i->imm);
+}
+
 static void special_operands(const struct decoder *d, const struct encoding *e, struct insn *i)
 {
+    if (d->map == MAP_1 && (d->opcode & 0xf8) == 0xd8)
+        i->imm = (d->opcode & 7u) << 8 | d->mod << 6 | (d->reg & 7u) << 3 | (d->rm & 7u);
     switch (e->operation) {
     case OPN_push_seg:
     case OPN_pop_seg:
@@ -546,6 +625,7 @@ static enum decode_result finish(struct decoder *d, const struct encoding *e, st
     const struct operation_info *op = &operations[e->operation];
     struct operands o = {0};
     adjust_osize(d, op->props);
+    i->flags = (uint8_t)((d->vex ? INSN_VEX : 0) | (d->vex_l ? INSN_L256 : 0));
     uint64_t first_imm = 0;
     for (unsigned k = 0; k < 4 && e->opnd[k]; k++) {
         o.place[k] = take_operand(d, i, e->opnd[k], &o.r[k]);
@@ -563,6 +643,8 @@ static enum decode_result finish(struct decoder *d, const struct encoding *e, st
         i->seg = (uint8_t)d->seg;
     place_registers(e, &o, i, op->class);
     special_operands(d, e, i);
+    if (gather_overlaps(e, i))
+        return DECODE_INVALID;
     unsigned size = operand_size(d, e, op);
     i->size = (uint8_t)(log2_bytes(size) | log2_bytes(d->asize) << 4);
     if (d->lock) {
@@ -570,7 +652,8 @@ static enum decode_result finish(struct decoder *d, const struct encoding *e, st
             return DECODE_INVALID;
         i->flags |= INSN_LOCK;
     }
-    i->flags |= d->rep == 0xf3 ? INSN_REP : d->rep == 0xf2 ? INSN_REPNE : 0;
+    if (!d->vex)
+        i->flags |= d->rep == 0xf3 ? INSN_REP : d->rep == 0xf2 ? INSN_REPNE : 0;
     i->flags |= op->props & P_ENDS ? INSN_ENDS : 0;
     i->fl_read = op->fl_read;
     i->fl_write = op->fl_write;
@@ -596,7 +679,7 @@ enum decode_result decode_row(const uint8_t *bytes, size_t n, enum code_mode mod
     if (d.short_of_bytes)
         return n >= MAX_LEN ? DECODE_TOO_LONG : DECODE_MORE;
     i->len = (uint8_t)d.pos;
-    if (!e || !(e = find_row(&d, e)))
+    if (!e || d.vex_invalid || !(e = find_row(&d, e)))
         return DECODE_INVALID;
     if (d.has_modrm && d.mod == 3)
         i->base = R_ZERO;

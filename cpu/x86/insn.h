@@ -10,7 +10,7 @@
 
 /* The decoded instruction, and the one table everything derives from.
  *
- * insns.def (with insns_fpu.def and insns_sse.def) holds two kinds of rows:
+ * insns.def (with insns_fpu.def, insns_sse.def and insns_avx.def) holds two kinds of rows:
  *   OPERATION(name, class, flags read, written, undefined, properties, cpuid)
  *       what an instruction does: one semantic function for each *form* of its class;
  *   ENC(map, opcode, match, operation, operands...)
@@ -65,8 +65,8 @@ enum {
     INSN_REPNE = 0x08, /* F2 */
     INSN_ENDS = 0x10,  /* ends a block */
     INSN_FLAT = 0x20,  /* set by block formation: 64-bit address, no segment base or limit */
-    INSN_VEX = 0x40,
-    INSN_L256 = 0x80, /* VEX.L */
+    INSN_VEX = 0x40,   /* VEX-encoded: bits 128 and up of a vector destination are cleared */
+    INSN_L256 = 0x80,  /* VEX.L: 256-bit vectors */
 };
 
 /* 32 bytes, host independent.
@@ -76,7 +76,8 @@ enum {
  * General registers in 8-bit forms are byte offsets into the register file (number * 8, plus 1 for
  * AH..BH); in all other forms they are numbers. Segment, control, debug, x87, MMX and vector
  * registers are numbers.
- * Effective address = r[base] + (r[index] << scale) + disp, cut to the address size. */
+ * Effective address = r[base] + (r[index] << scale) + disp, cut to the address size. With a vector
+ * of indexes (VSIB) index is R_ZERO and imm the number of the vector register. */
 struct insn {
     uint16_t op;                        /* opcode id */
     uint8_t len;                        /* bytes, 1..15 */
@@ -94,7 +95,9 @@ struct insn {
     uint16_t group; /* reserved for the translator's guard groups */
     uint16_t off;   /* byte offset in the block */
     int32_t disp;
-    uint64_t imm; /* sign-extended to 64 bits; far pointer: selector << 32 | offset */
+    /* sign-extended to 64 bits; far pointer: selector << 32 | offset; x87: the 11 bits of its
+     * opcode as FOP has them */
+    uint64_t imm;
 };
 
 static inline unsigned insn_osize(const struct insn *i) /* operand size in bytes */
@@ -183,7 +186,8 @@ enum {
     P_APPROX = 1 << 10, /* result differs between makers */
     P_NOREAD = 1 << 11, /* memory operand is written only, or not accessed (LEA, MOV store) */
     P_COND = 1 << 12,   /* conditional direct branch */
-    P_AVX = 1 << 13,
+    P_AVX = 1 << 13,    /* AVX state: CR4.OSXSAVE, XCR0, CR0.TS checks */
+    P_INT256 = 1 << 14, /* the 256-bit form needs AVX2 */
 };
 
 struct operation_info {
@@ -219,7 +223,7 @@ enum {
     M_REG_ = 1 << 7, /* modrm.reg equals bits 8-10 */
     M_RM_ = 1 << 11, /* modrm.rm equals bits 12-14 (with M_MODR) */
     M_W0 = 1 << 15,
-    M_W1 = 1 << 16, /* REX.W or VEX.W */
+    M_W1 = 1 << 16, /* REX.W or VEX.W; VEX.W counts outside 64-bit mode too */
     M_L0 = 1 << 17,
     M_L1 = 1 << 18, /* VEX.L */
     M_O16 = 1 << 19,
@@ -262,6 +266,7 @@ enum operand_method {
     AM_B /* vvvv general register */,
     AM_L /* xmm in imm8[7:4] */,
     AM_STI /* x87 ST(modrm.rm) */,
+    AM_X /* VSIB memory */,
 };
 enum operand_width {
     W_NONE,
@@ -345,6 +350,7 @@ enum {
     O_B = OPND(AM_B, W_y),
     O_L = OPND(AM_L, W_x),
     O_STi = OPND(AM_STI, W_NONE),
+    O_X = OPND(AM_X, W_any),
 };
 
 struct encoding {

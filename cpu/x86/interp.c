@@ -129,7 +129,7 @@ static int run_single(struct cpu *cpu)
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
     }
-    return r == OP_HALT ? r : OP_LEAVE;
+    return r == OP_HALT || r == OP_PAUSE ? r : OP_LEAVE;
 }
 
 /* The exception that a task switch left behind, one special instruction, or blocks. */
@@ -163,22 +163,24 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
     (void)budget; /* v->budget */
     for (;;) {
         refresh(cpu);
-        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu)) {
-            v->halted = false;
-            if (!cpu_take_interrupts(cpu))
-                return VCPU_EXIT_SHUTDOWN;
-        }
+        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) &&
+            !cpu_take_interrupts(cpu))
+            return VCPU_EXIT_SHUTDOWN;
         if (v->halted)
             return VCPU_EXIT_HALT;
         if (v->budget <= 0 || exit_requested(cpu))
             return VCPU_EXIT_SLICE;
         int r = run_next(cpu);
-        if (r == OP_FAULT) {
+        if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
+            cpu->ferr_frozen = false;
+            v->halted = true;
+        } else if (r == OP_FAULT) {
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;
         } else if (r == OP_HALT) {
-            if (!cpu_interrupt_ready(cpu) || cpu->shadow)
-                return VCPU_EXIT_HALT;
+            v->halted = true;
+        } else if (r == OP_PAUSE) {
+            return VCPU_EXIT_YIELD;
         }
     }
 }
@@ -192,7 +194,7 @@ int interp_step(struct cpu *cpu, struct pending_exception *fault)
         cpu->exc_pending = false;
     else
         r = run_one(cpu, block_find(cpu), true);
-    if (r != OP_FAULT)
+    if (r != OP_FAULT || cpu->ferr_frozen)
         return 0;
     *fault = cpu->exc;
     return 1;

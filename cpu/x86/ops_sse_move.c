@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* MMX, SSE and SSE2: moves, masks, element access. */
+#include "cpu/x86/vec_int.h"
 #include "cpu/x86/x87.h"
 
 /* 16-byte moves. Aligned forms raise #GP(0) for memory that is not. */
@@ -78,9 +79,9 @@ MOVE(movhps, 8, d.q[1] = s.q[0])
 MOVE(movhpd, 8, d.q[1] = s.q[0])
 MOVE(movhlps, 8, d.q[0] = s.q[1])
 MOVE(movlhps, 8, d.q[1] = s.q[0])
-MOVE(movddup, 8, d.q[0] = d.q[1] = s.q[0])
-MOVE(movsldup, 16, (d.d[0] = d.d[1] = s.d[0], d.d[2] = d.d[3] = s.d[2]))
-MOVE(movshdup, 16, (d.d[0] = d.d[1] = s.d[1], d.d[2] = d.d[3] = s.d[3]))
+MOVE(movddup, 8, vec_movddup(&d, &s))
+MOVE(movsldup, 16, vec_movsldup(&d, &s))
+MOVE(movshdup, 16, vec_movshdup(&d, &s))
 
 /* Stores of part of a register; to a register they merge, but MOVQ clears the rest. */
 #define STORE(name, bits, from, body)                                                              \
@@ -212,24 +213,28 @@ int op_emms_x(struct cpu *cpu, const struct insn *i)
 }
 
 /* ---- sign masks and words ---- */
-#define MASK(name, check, value, lane, n, width, after)                                            \
+#define MASK(name)                                                                                 \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
-        union v128 s = {0};                                                                        \
-        unsigned m = 0;                                                                            \
-        if (unlikely(check(cpu)))                                                                  \
+        if (unlikely(sse_check(cpu)))                                                              \
             return OP_FAULT;                                                                       \
-        value;                                                                                     \
-        for (unsigned k = 0; k < n; k++)                                                           \
-            m |= (unsigned)(s.lane[k] >> (width - 1)) << k;                                        \
-        after;                                                                                     \
-        cpu->r[i->reg] = m;                                                                        \
+        union v128 s = vec_get(cpu, i->rm);                                                        \
+        cpu->r[i->reg] = vec_##name(&s);                                                           \
         return OP_OK;                                                                              \
     }
-MASK(movmskps, sse_check, s = vec_get(cpu, i->rm), d, 4, 32, )
-MASK(movmskpd, sse_check, s = vec_get(cpu, i->rm), q, 2, 64, )
-MASK(pmovmskb, sse_check, s = vec_get(cpu, i->rm), b, 16, 8, )
-MASK(pmovmskb_mmx, mmx_check, s.q[0] = cpu->fpr[i->rm & 7].mant, b, 8, 8, mmx_enter(cpu))
+MASK(movmskps)
+MASK(movmskpd)
+MASK(pmovmskb)
+int op_pmovmskb_mmx_x(struct cpu *cpu, const struct insn *i)
+{
+    union v128 s = {0};
+    if (unlikely(mmx_check(cpu)))
+        return OP_FAULT;
+    s.q[0] = cpu->fpr[i->rm & 7].mant;
+    mmx_enter(cpu);
+    cpu->r[i->reg] = vec_pmovmskb(&s);
+    return OP_OK;
+}
 
 int op_pextrw_x(struct cpu *cpu, const struct insn *i)
 {

@@ -38,11 +38,13 @@
 #define DIFF_CS 0x33
 #define DIFF_SS 0x2b
 
-/* Registers in the order of their numbers; fx is an FXSAVE image (SDM vol. 1 10.5.1). */
+/* Registers in the order of their numbers; fx is an FXSAVE image (SDM vol. 1 10.5.1), ymmh what
+ * the XMM registers have above it. */
 struct diff_state {
     uint64_t gpr[16];
     uint64_t rip, rflags;
     uint8_t fx[512] __attribute__((aligned(16)));
+    uint8_t ymmh[16][16];
 };
 
 /* Bytes put over the memory pool before a case. */
@@ -100,6 +102,7 @@ struct diff_batch {
 struct diff_shared {
     uint32_t turn; /* the child's batch */
     uint32_t running;
+    bool host_avx; /* else the upper halves are 0 on both sides */
     uint8_t pools[DIFF_POOLS][DIFF_RW];
     uint8_t readonly[DIFF_RO];
     struct diff_batch batches[2];

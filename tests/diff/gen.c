@@ -80,8 +80,6 @@ static const char *row_reason(const struct encoding *e, const struct cpu_model *
         return "not in 64-bit mode";
     if (e->match & M_A16)
         return "16-bit addresses are not in 64-bit mode";
-    if (e->map >= MAP_V0F)
-        return "VEX encodings are not generated yet";
     if (o->props & P_PRIV)
         return "privileged";
     if (o->props & P_NOTEST)
@@ -326,6 +324,20 @@ static void random_fx(struct rng *r, uint8_t *fx)
         fill_pool(r, fx + 160 + 16 * k, 16, below(r, 8));
 }
 
+/* The upper halves often are of the lower halves' kind: the same number again. */
+static void random_ymm(struct rng *r, struct diff_state *s)
+{
+    unsigned kind = below(r, 8);
+    for (unsigned k = 0; k < 16; k++) {
+        if (kind == 7)
+            memset(s->ymmh[k], 0, 16);
+        else if (one_in(r, 6))
+            memcpy(s->ymmh[k], s->fx + 160 + 16 * k, 16);
+        else
+            fill_pool(r, s->ymmh[k], 16, kind == 0 ? below(r, 8) : kind);
+    }
+}
+
 static void random_state(struct rng *r, struct diff_state *s)
 {
     for (unsigned k = 0; k < 16; k++)
@@ -335,6 +347,7 @@ static void random_state(struct rng *r, struct diff_state *s)
     s->gpr[R_RBP] = one_in(r, 2) ? data_address(r) : s->gpr[R_RBP];
     s->rflags = 0x202 | (rng_next(r) & 0x8d5) | (one_in(r, 4) ? 0x400 : 0);
     random_fx(r, s->fx);
+    random_ymm(r, s);
 }
 
 /* ---- bytes ---- */
@@ -374,6 +387,7 @@ static bool has_modrm(const struct encoding *e)
         case AM_Q:
         case AM_N:
         case AM_STI:
+        case AM_X:
             return true;
         default:
             break;
@@ -398,7 +412,7 @@ static void put_prefixes(struct builder *b, struct rng *r, const struct encoding
 {
     const struct operation_info *o = &operations[e->operation];
     static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x64, 0x65};
-    unsigned pfx = e->match & M_PFX_MASK, want = 0;
+    unsigned pfx = e->map >= MAP_V0F ? M_NP : e->match & M_PFX_MASK, want = 0;
     uint8_t list[8];
     unsigned n = 0;
     if (pfx == M_66 || (e->match & M_O16))
@@ -461,6 +475,30 @@ static void put_rex(struct builder *b, struct rng *r, const struct encoding *e)
     b->asize = b->prefix & PFX_67 ? 4 : 8;
 }
 
+/* VEX (SDM vol. 2A 2.3.5), in two bytes where that is possible, now and then. What the row leaves
+ * open is random. */
+static void put_vex(struct builder *b, struct rng *r, const struct encoding *e)
+{
+    static const uint8_t pp[8] = {[M_66] = 1, [M_F3] = 2, [M_F2] = 3};
+    unsigned bits = (unsigned)rng_next(r), vvvv = 15, rxb = bits & 7;
+    unsigned l = e->match & M_L1 ? 1 : e->match & M_L0 ? 0 : bits >> 3 & 1;
+    unsigned w = e->match & M_W1 ? 1 : e->match & M_W0 ? 0 : bits >> 4 & 1;
+    for (unsigned k = 0; k < 4; k++)
+        if (method_of(e->opnd[k]) == AM_H || method_of(e->opnd[k]) == AM_B)
+            vvvv = bits >> 5 & 15;
+    unsigned last = vvvv << 3 | l << 2 | pp[e->match & M_PFX_MASK];
+    if (e->map == MAP_V0F && !w && (rxb & 3) == 3 && bits >> 9 & 1) {
+        put(b, 0xc5);
+        put(b, (rxb & 4) << 5 | last);
+    } else {
+        put(b, 0xc4);
+        put(b, rxb << 5 | (e->map - MAP_V0F + 1u));
+        put(b, w << 7 | last);
+    }
+    b->osize = w ? 8 : 4;
+    b->asize = b->prefix & PFX_67 ? 4 : 8;
+}
+
 static void put_modrm(struct builder *b, struct rng *r, const struct encoding *e)
 {
     bool memory = one_in(r, 2), reg_only = e->match & M_MODR, mem_only = e->match & M_MODM;
@@ -468,7 +506,8 @@ static void put_modrm(struct builder *b, struct rng *r, const struct encoding *e
     for (unsigned k = 0; k < 4; k++) {
         unsigned am = method_of(e->opnd[k]);
         reg_only |= am == AM_R || am == AM_U || am == AM_N || am == AM_STI;
-        mem_only |= am == AM_M;
+        mem_only |= am == AM_M || am == AM_X;
+        rm = am == AM_X ? 4 : rm;
     }
     memory = mem_only || (memory && !reg_only);
     if (e->match & M_REG_)
@@ -523,8 +562,11 @@ static void build(struct builder *b, struct rng *r, const struct encoding *e)
     const struct operation_info *o = &operations[e->operation];
     *b = (struct builder){0};
     put_prefixes(b, r, e);
-    put_rex(b, r, e);
-    if (e->map != MAP_1)
+    if (e->map >= MAP_V0F)
+        put_vex(b, r, e);
+    else
+        put_rex(b, r, e);
+    if (e->map != MAP_1 && e->map < MAP_V0F)
         put(b, 0x0f);
     if (e->map == MAP_0F38)
         put(b, 0x38);
@@ -651,6 +693,25 @@ static void suit_string(struct assembly *a)
         gpr[R_RCX] = below(r, one_in(r, 8) ? 3000 : 20);
 }
 
+/* VSIB: small indexes, most of them, and masks with some bits clear. */
+static void suit_gather(struct assembly *a, const struct insn *i)
+{
+    struct diff_state *in = &a->c->in;
+    unsigned index = i->imm & 15, mask = i->vreg & 15, wide = one_in(a->r, 2);
+    for (unsigned k = 0; k < 32; k += wide ? 8 : 4) {
+        uint8_t *p = k < 16 ? in->fx + 160 + 16 * index + k : in->ymmh[index] + k - 16;
+        uint8_t *m = k < 16 ? in->fx + 160 + 16 * mask + k : in->ymmh[mask] + k - 16;
+        int64_t v = one_in(a->r, 32) ? (int64_t)rng_next(a->r) : (int)below(a->r, 64) - 32;
+        if (wide) {
+            st_le64(p, (uint64_t)v);
+            m[7] ^= one_in(a->r, 3) ? 0 : 0x80;
+        } else {
+            st_le32(p, (uint32_t)v);
+            m[3] ^= one_in(a->r, 3) ? 0 : 0x80;
+        }
+    }
+}
+
 /* Adjusts registers, memory and displacements so that most cases do something. */
 static void suit(struct assembly *a, const struct builder *b, const struct insn *i,
                  const struct encoding *e)
@@ -669,6 +730,8 @@ static void suit(struct assembly *a, const struct builder *b, const struct insn 
         }
         return;
     }
+    if (method_of(e->opnd[1]) == AM_X && !one_in(r, 16))
+        suit_gather(a, i);
     if (name == OPN_xlat && !one_in(r, 16))
         gpr[R_RBX] = data_address(r) - segment_base(i);
     else if ((i->flags & INSN_MEM) && b->imm_at && has_modrm(e) &&

@@ -47,7 +47,8 @@ static void set_segment(struct cpu *cpu, unsigned n, unsigned sel, unsigned attr
 static void enter_user_mode(struct cpu *cpu)
 {
     cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
-    cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE;
+    cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE;
+    cpu->xcr0 = 7;
     cpu->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     cpu->cr3 = PHYS_PML4;
     set_segment(cpu, SEG_CS, DIFF_CS, 0xafb, 0);
@@ -142,6 +143,8 @@ static void load_state(struct guest *g, const struct diff_shared *s, const struc
     cpu->r[R_ZERO] = 0;
     cpu_set_eflags(cpu, (uint32_t)c->in.rflags);
     load_fx(cpu, c->in.fx);
+    for (unsigned k = 0; k < 16; k++)
+        memcpy(cpu->xmm[k].b + 16, c->in.ymmh[k], 16);
 }
 
 /* True if RIP is at an INT3 of the slot, that is, behind the case's instructions. */
@@ -231,6 +234,8 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
     o->out.rip = cpu->r[R_RIP];
     o->out.rflags = cpu_eflags(cpu);
     save_fx(cpu, o->out.fx);
+    for (unsigned k = 0; k < 16; k++)
+        memcpy(o->out.ymmh[k], cpu->xmm[k].b + 16, 16);
     o->vector = fault.vector;
     o->error = fault.vector != DIFF_NO_FAULT && fault.has_error ? fault.error : 0;
     o->cr2 = fault.cr2;

@@ -29,7 +29,8 @@
 #define SHARED_ADDR 0x500000000000ull /* free under the sanitizers too */
 #define SHARED      ((struct diff_shared *)SHARED_ADDR)
 /* Offset of XSTATE_BV in the kernel's XSAVE frame, and of the software-reserved words. */
-#define XSTATE_BV 512
+#define XSTATE_BV  512
+#define XSTATE_AVX 576 /* standard format: SDM vol. 1 13.4.3 and CPUID.(0DH,2):EBX */
 
 static const uint8_t greg_of[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
                                     REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
@@ -86,7 +87,13 @@ static void keep_outcome(struct diff_outcome *o, const ucontext_t *uc)
         o->vector = DIFF_NO_FAULT;
         o->out.rip--;
     }
-    copy_bytes(o->out.fx, uc->uc_mcontext.fpregs, 512);
+    const uint8_t *fp = (const uint8_t *)uc->uc_mcontext.fpregs;
+    copy_bytes(o->out.fx, fp, 512);
+    if (*(const uint64_t *)(fp + XSTATE_BV) & 4)
+        copy_bytes(o->out.ymmh, fp + XSTATE_AVX, sizeof(o->out.ymmh));
+    else
+        for (unsigned k = 0; k < 32; k++)
+            ((volatile uint64_t *)o->out.ymmh)[k] = 0; /* no call of memset */
     copy_bytes(o->mem, (void *)DIFF_DATA, DIFF_RW);
 }
 
@@ -101,8 +108,12 @@ static void load_case(const struct diff_case *c, ucontext_t *uc)
     uint8_t *fp = (uint8_t *)uc->uc_mcontext.fpregs;
     /* Bytes 464-511 are the kernel's own description of the frame. */
     copy_bytes(fp, c->in.fx, 464);
-    /* x87 and SSE from the frame, everything else in its initial state. */
+    /* x87, SSE and AVX from the frame, everything else in its initial state. */
     *(uint64_t *)(fp + XSTATE_BV) = 3;
+    if (SHARED->host_avx) {
+        *(uint64_t *)(fp + XSTATE_BV) = 7;
+        copy_bytes(fp + XSTATE_AVX, c->in.ymmh, sizeof(c->in.ymmh));
+    }
 }
 
 /* The child's main loop. */
@@ -185,6 +196,7 @@ bool native_init(struct native *n)
     if (p != (void *)SHARED_ADDR || n->code_fd < 0 || ftruncate(n->code_fd, DIFF_CODE_SIZE))
         return false;
     n->shared = p;
+    n->shared->host_avx = __builtin_cpu_supports("avx");
     n->code = mmap(NULL, DIFF_CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, n->code_fd, 0);
     if (n->code == MAP_FAILED)
         return false;

@@ -61,6 +61,31 @@ static const struct example examples[] = {
     {"pause", CODE64, BYTES(0xf3, 0x90), OP_pause_x, 0, R_ZERO, 0, 0},
     {"xchg r8, rax", CODE64, BYTES(0x49, 0x90), OP_xchg_rr64, R_R8, R_RAX, 0, 0},
     {"mov cr0, rdx; mod 0", CODE64, BYTES(0x0f, 0x22, 0x02), OP_mov_to_cr_x, 0, R_RDX, 0, 0},
+    {"lds eax, [ecx]", CODE32, BYTES(0xc5, 0x01), OP_lds_x, R_RAX, R_RCX, 0, 0},
+    {"les ax, [bx+di+1]", CODE16, BYTES(0xc4, 0x41, 1), OP_les_x, R_RAX, R_RBX, 1, 0},
+    {"andn eax, ecx, edx", CODE32, BYTES(0xc4, 0xe2, 0x70, 0xf2, 0xc2), OP_andn_x, R_RAX, R_RDX, 0,
+     0},
+    {"rorx r9, [r10+8], 3", CODE64, BYTES(0xc4, 0x43, 0xfb, 0xf0, 0x4a, 8, 3), OP_rorx_x, R_R9,
+     R_R10, 8, 3},
+    {"pshufb mm1, mm2", CODE64, BYTES(0x0f, 0x38, 0x00, 0xca), OP_pshufb_mmx_x, 1, 2, 0, 0},
+    {"pshufb xmm9, xmm2", CODE64, BYTES(0x66, 0x44, 0x0f, 0x38, 0x00, 0xca), OP_pshufb_x, 9, 2, 0,
+     0},
+    {"palignr xmm1, [rax], 3", CODE64, BYTES(0x66, 0x0f, 0x3a, 0x0f, 0x08, 3), OP_palignr_x, 1,
+     R_RAX, 0, 3},
+    {"pextrb esp, xmm1, 2", CODE64, BYTES(0x66, 0x0f, 0x3a, 0x14, 0xcc, 2), OP_pextrb_x, 1, R_RSP,
+     0, 2},
+    {"pinsrb xmm1, esp, 2", CODE64, BYTES(0x66, 0x0f, 0x3a, 0x20, 0xcc, 2), OP_pinsrb_x, 1, R_RSP,
+     0, 2},
+    {"sha1rnds4 xmm1, xmm2, 3", CODE32, BYTES(0x0f, 0x3a, 0xcc, 0xca, 3), OP_sha1rnds4_x, 1, 2, 0,
+     3},
+    {"aesimc xmm1, xmm2", CODE32, BYTES(0x66, 0x0f, 0x38, 0xdb, 0xca), OP_aesimc_x, 1, 2, 0, 0},
+    {"crc32 ecx, dx", CODE64, BYTES(0x66, 0xf2, 0x0f, 0x38, 0xf1, 0xca), OP_crc32_x, R_RCX, R_RDX,
+     0, 0},
+    {"movbe [rdx], cx", CODE64, BYTES(0x66, 0x0f, 0x38, 0xf1, 0x0a), OP_movbe_store_x, R_RCX, R_RDX,
+     0, 0},
+    {"fdiv st(3), st", CODE64, BYTES(0xdc, 0xfb), OP_fdiv_sti_x, 0, 3, 0, 0x4fb},
+    {"fld tword [r8]", CODE64, BYTES(0x41, 0xdb, 0x28), OP_fld_m80_x, 0, R_R8, 0, 0x328},
+    {"clwb [rdx]", CODE64, BYTES(0x66, 0x0f, 0xae, 0x32), OP_clwb_x, 0, R_RDX, 0, 0},
     {"popcnt eax, ecx", CODE64, BYTES(0xf3, 0x0f, 0xb8, 0xc1), OP_popcnt_rr32, R_RAX, R_RCX, 0, 0},
 };
 
@@ -98,6 +123,81 @@ static void test_refused(void **state)
     assert_int_equal(decode(prefixes + 1, 15, CODE64, &i), DECODE_OK);
 }
 
+/* What makes a VEX prefix, or 62, an invalid opcode (SDM vol. 2A 2.3.2 to 2.3.8). */
+static const struct {
+    const char *why;
+    enum code_mode mode;
+    uint8_t bytes[8], n;
+    enum decode_result result;
+} vex_rules[] = {
+    {"ANDN RAX, RCX, RDX", CODE64, BYTES(0xc4, 0xe2, 0xf0, 0xf2, 0xc2), DECODE_OK},
+    {"FS and 67 may stand before VEX", CODE64, BYTES(0x64, 0x67, 0xc4, 0xe2, 0xf0, 0xf2, 0x02),
+     DECODE_OK},
+    {"66 before VEX", CODE64, BYTES(0x66, 0xc4, 0xe2, 0xf0, 0xf2, 0xc2), DECODE_INVALID},
+    {"F2 before VEX", CODE64, BYTES(0xf2, 0xc4, 0xe2, 0xf0, 0xf2, 0xc2), DECODE_INVALID},
+    {"F3 before VEX", CODE32, BYTES(0xf3, 0xc4, 0xe2, 0x70, 0xf2, 0xc2), DECODE_INVALID},
+    {"LOCK before VEX", CODE64, BYTES(0xf0, 0xc4, 0xe2, 0xf0, 0xf2, 0x02), DECODE_INVALID},
+    {"REX before VEX", CODE64, BYTES(0x48, 0xc4, 0xe2, 0xf0, 0xf2, 0xc2), DECODE_INVALID},
+    {"a REX that is not last is none", CODE64, BYTES(0x48, 0x64, 0xc4, 0xe2, 0xf0, 0xf2, 0xc2),
+     DECODE_OK},
+    {"VEX.L = 1", CODE64, BYTES(0xc4, 0xe2, 0xf4, 0xf2, 0xc2), DECODE_INVALID},
+    {"pp = 66", CODE64, BYTES(0xc4, 0xe2, 0xf1, 0xf2, 0xc2), DECODE_INVALID},
+    {"map 0", CODE64, BYTES(0xc4, 0xe0, 0xf0, 0xf2, 0xc2), DECODE_INVALID},
+    {"map 4", CODE64, BYTES(0xc4, 0xe4, 0xf0, 0xf2, 0xc2), DECODE_INVALID},
+    {"map 31", CODE64, BYTES(0xc4, 0xff, 0xf0, 0xf2, 0xc2), DECODE_INVALID},
+    {"RORX EAX, ECX, 1", CODE64, BYTES(0xc4, 0xe3, 0x7b, 0xf0, 0xc1, 1), DECODE_OK},
+    {"RORX with vvvv", CODE64, BYTES(0xc4, 0xe3, 0x73, 0xf0, 0xc1, 1), DECODE_INVALID},
+    {"BLSR EAX, ECX", CODE32, BYTES(0xc4, 0xe2, 0x78, 0xf3, 0xc9), DECODE_OK},
+    {"group 17, /0", CODE32, BYTES(0xc4, 0xe2, 0x78, 0xf3, 0xc1), DECODE_INVALID},
+    {"LDS of a register", CODE32, BYTES(0xc5, 0xc0, 0x00), DECODE_INVALID},
+    {"C5 in 64-bit mode is no LDS", CODE64, BYTES(0xc5, 0x01, 0x00), DECODE_INVALID},
+    {"BOUND", CODE32, BYTES(0x62, 0x01), DECODE_OK},
+    {"BOUND in 64-bit mode: EVEX", CODE64, BYTES(0x62, 0x01), DECODE_INVALID},
+    {"EVEX", CODE64, BYTES(0x62, 0xf1, 0x7c, 0x48, 0x58, 0xc1), DECODE_INVALID},
+    {"EVEX", CODE32, BYTES(0x62, 0xf1, 0x7c, 0x48, 0x58, 0xc1), DECODE_INVALID},
+};
+
+static void test_vex_rules(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < ARRAY_SIZE(vex_rules); n++) {
+        struct insn i;
+        if (decode(vex_rules[n].bytes, vex_rules[n].n, vex_rules[n].mode, &i) !=
+            vex_rules[n].result)
+            fail_msg("%s: %s", vex_rules[n].why,
+                     vex_rules[n].result == DECODE_OK ? "refused" : "decodes");
+    }
+}
+
+/* Outside 64-bit mode W of a general register's size, B and vvvv[3] are ignored. */
+static void test_vex_in_32_bits(void **state)
+{
+    static const uint8_t bytes[] = {0xc4, 0xc2, 0xb0, 0xf2, 0xc2}; /* W, B, vvvv = 9 */
+    struct insn i;
+    (void)state;
+    assert_int_equal(decode(bytes, 5, CODE64, &i), DECODE_OK);
+    assert_true(insn_osize(&i) == 8 && i.rm == R_R10 && i.vreg == R_R9 && i.reg == R_RAX);
+    assert_int_equal(decode(bytes, 5, CODE32, &i), DECODE_OK);
+    assert_true(insn_osize(&i) == 4 && i.rm == R_RDX && i.vreg == R_RCX && i.reg == R_RAX);
+    assert_true(i.flags & INSN_VEX && !(i.flags & INSN_L256));
+}
+
+/* 15 bytes are the limit, prefixes included. */
+static void test_vex_length(void **state)
+{
+    uint8_t bytes[16];
+    struct insn i;
+    (void)state;
+    memset(bytes, 0x64, sizeof(bytes));
+    memcpy(bytes + 10, (uint8_t[]){0xc4, 0xe2, 0xf0, 0xf2, 0xc2}, 5);
+    assert_int_equal(decode(bytes, 15, CODE64, &i), DECODE_OK);
+    for (unsigned n = 0; n < 15; n++)
+        assert_int_equal(decode(bytes, n, CODE64, &i), DECODE_MORE);
+    memcpy(bytes + 11, (uint8_t[]){0xc4, 0xe2, 0xf0, 0xf2, 0xc2}, 5);
+    bytes[10] = 0x64;
+    assert_int_equal(decode(bytes, 16, CODE64, &i), DECODE_TOO_LONG);
+}
+
 /* Any bytes: a result, and a length within the limits. */
 static void test_random_bytes(void **state)
 {
@@ -125,6 +225,9 @@ int main(void)
         cmocka_unit_test(test_every_form_has_its_function),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_vex_rules),
+        cmocka_unit_test(test_vex_in_32_bits),
+        cmocka_unit_test(test_vex_length),
         cmocka_unit_test(test_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
