@@ -28,6 +28,7 @@ GUEST_BOTH := \
     timers \
     hpet \
     fpu \
+    approx \
     ferr \
     smp
 GUEST_32 := $(GUEST_BOTH) segments tasks taskfault modes
