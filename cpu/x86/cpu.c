@@ -11,6 +11,7 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
 #include "cpu/x86/x87_host.h"
@@ -192,8 +193,10 @@ static void reset_core(struct cpu *cpu)
     cpu->exc = (struct pending_exception){0};
     cpu->exc_pending = false;
     cpu->bp_hits = 0;
-    cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
+    cpu->rep_unfinished = cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending =
+        false;
     cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
+    cpu->shut_down = false;
     cpu->extint_pending = false;
     cpu->insn = NULL;
 }
@@ -270,6 +273,7 @@ static void destroy(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
     block_cache_free(cpu);
+    report_free(cpu);
     free(cpu);
 }
 
@@ -386,6 +390,7 @@ static const struct state_field cpu_fields[] = {
     STATE_STRUCTS(C, exc, 1, struct pending_exception, exception_fields),
     STATE_BOOL(C, exc_pending),
     STATE_U8_MAX(C, bp_hits, 15),
+    STATE_BOOL(C, rep_unfinished),
     STATE_BOOL(C, shadow),
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),

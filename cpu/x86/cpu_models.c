@@ -20,8 +20,7 @@ const struct feature_info cpu_features[NUM_FEATURES] = {
 
 /* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
  * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_fma,  F_f16c,     F_xsave,  F_avx,
-                                   F_avx2, F_xsaveopt, F_xsavec, F_xgetbv1};
+static const uint8_t withheld[] = {F_fma, F_f16c};
 
 static bool is_withheld(unsigned f)
 {
@@ -219,8 +218,8 @@ static void model_from_row(struct cpu_model *m, const struct model_row *row)
     m->phys_bits = row->phys_bits;
     m->lin_bits = row->lin_bits;
     m->max_leaf = row->max_leaf;
-    m->soft_approx = !X87_HOST;
     memcpy(m->descriptors, row->descriptors, sizeof(m->descriptors));
+    m->soft_approx = !X87_HOST;
     for (unsigned f = F_NONE + 1; !row->list && f < NUM_FEATURES; f++)
         m->has[f] = !is_withheld(f);
     for (const uint8_t *f = row->list; f && *f; f++)
@@ -279,6 +278,17 @@ static unsigned find_feature(const char *name, struct error *err)
     }
     error_set(err, "-cpu: '%s': Calque has no such feature; did you mean '%s'?", name, s.best);
     return F_NONE;
+}
+
+/* "host": FSIN, RCPPS and others by the host's instructions. "soft": by calculation. */
+static bool apply_fpapprox(struct cpu_model *m, const char *value, struct error *err)
+{
+    m->soft_approx = !strcmp(value, "soft");
+    if (m->soft_approx)
+        return CONFIG_MPFR || error_set(err, "-cpu: fpapprox=soft: this build has no MPFR");
+    if (strcmp(value, "host") != 0)
+        return error_set(err, "-cpu: fpapprox=%s: expected host or soft", value);
+    return X87_HOST || error_set(err, "-cpu: fpapprox=host: this host is not an x86");
 }
 
 /* "+sse2", "-mmx", "sse2=on", "mmx=off" */
@@ -358,17 +368,6 @@ static void reach_features(struct cpu_model *m)
     }
 }
 
-/* "host": FSIN, RCPPS and others by the host's instructions. "soft": by calculation. */
-static bool take_fpapprox(struct cpu_model *m, const char *value, struct error *err)
-{
-    m->soft_approx = !strcmp(value, "soft");
-    if (m->soft_approx)
-        return CONFIG_MPFR || error_set(err, "-cpu: fpapprox=soft: this build has no MPFR");
-    if (strcmp(value, "host") != 0)
-        return error_set(err, "-cpu: fpapprox=%s: expected host or soft", value);
-    return X87_HOST || error_set(err, "-cpu: fpapprox=host: this host is not an x86");
-}
-
 bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *err)
 {
     enum wish wishes[NUM_FEATURES] = {WISH_NONE};
@@ -384,7 +383,7 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
     model_from_row(model, row);
     while ((word = strtok_r(NULL, ",", &rest))) {
         bool fpapprox = !strncmp(word, "fpapprox=", 9);
-        if (fpapprox ? !take_fpapprox(model, word + 9, err) : !take_word(wishes, word, err))
+        if (fpapprox ? !apply_fpapprox(model, word + 9, err) : !take_word(wishes, word, err))
             return false;
     }
     for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {

@@ -41,7 +41,7 @@ struct cpu_model {
     uint32_t max_extended;        /* last of 80000000H on; 0: none */
     uint8_t descriptors[6];       /* leaf 2; the first 0: leaf 4 has them */
     struct cpu_topology topology; /* of the machine; all 0: packages of one */
-    bool soft_approx;             /* fpapprox=soft: FSIN, RCPPS ...: one result on every host */
+    bool soft_approx; /* fpapprox=soft: FSIN, RCPPS and the like give one result on every host */
 };
 
 static inline bool model_has(const struct cpu_model *m, unsigned feature)
