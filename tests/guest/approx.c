@@ -64,7 +64,9 @@ static void fold_x87(const struct real *r, uint16_t status)
         seed = 2;                                                                                  \
         digest = 0;                                                                                \
         for (int n = 0; n < 400; n++) {                                                            \
-            uint64_t v[2] __attribute__((aligned(16))) = {random_bits(), random_bits()};           \
+            uint64_t v[2] __attribute__((aligned(16)));                                            \
+            v[0] = random_bits();                                                                  \
+            v[1] = random_bits();                                                                  \
             __asm__ volatile("xorps %%xmm1, %%xmm1\n\tmovaps %0, %%xmm0\n\t" insn                  \
                              " %%xmm0, %%xmm1\n\tmovaps %%xmm1, %0"                                \
                              : "+m"(v)::"memory");                                                 \

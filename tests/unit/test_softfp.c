@@ -84,8 +84,10 @@ static union v128 random_ints(void)
 {
     union v128 v;
 
-    for (unsigned k = 0; k < 2; k++)
-        v.q[k] = (uint64_t)((int64_t)fp_rnd() >> fp_rnd() % 64);
+    for (unsigned k = 0; k < 2; k++) {
+        v.q[k] = fp_rnd();
+        v.q[k] = (uint64_t)((int64_t)v.q[k] >> fp_rnd() % 64);
+    }
     return v;
 }
 /* Rounding, DAZ and FTZ from n. */
