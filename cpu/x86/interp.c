@@ -9,6 +9,7 @@
 #include "cpu/x86/block.h"
 #include "cpu/x86/debugreg.h"
 #include "cpu/x86/report.h"
+#include "cpu/x86/x87_soft.h"
 
 static inline bool exit_requested(const struct cpu *cpu)
 {
@@ -176,10 +177,9 @@ static void refresh(struct cpu *cpu)
         tlb_drop_stores(cpu, ARENA_NONE);
 }
 
-enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
+static enum vcpu_exit run_turn(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
-    (void)budget; /* v->budget */
     for (;;) {
         refresh(cpu);
         if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) &&
@@ -202,6 +202,15 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
             return VCPU_EXIT_YIELD;
         }
     }
+}
+
+enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
+{
+    (void)budget; /* v->budget */
+    enum vcpu_exit why = run_turn(v);
+    if (unlikely(cpu_of(v)->model.soft_approx))
+        x87_soft_release();
+    return why;
 }
 
 int interp_step(struct cpu *cpu, struct pending_exception *fault)

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "cpu/x86/x87_host.h"
 #include "machines/pc_cpus.h"
 
 struct box {
@@ -171,12 +172,40 @@ static void test_saved_machine_goes_on(void **state)
     }
 }
 
+/* -cpu fpapprox= goes with the machine; what this build cannot do is refused. */
+static void test_saved_machine_has_its_arithmetic(void **state)
+{
+    (void)state;
+    struct box *a = box_new("irq-32"), *b = box_new("irq-32");
+    bool can[2] = {X87_HOST, !X87_HOST || CONFIG_MPFR};
+    for (unsigned soft = 0; soft < 2; soft++) {
+        struct state_stream s = {0};
+        struct error err = {{0}};
+        a->cpus.boot->model.soft_approx = soft;
+        b->cpus.boot->model.soft_approx = !soft;
+        machine_lock(&a->pc.m);
+        assert_true(machine_save(&a->pc.m, &s));
+        machine_unlock(&a->pc.m);
+        machine_lock(&b->pc.m);
+        assert_int_equal(machine_load(&b->pc.m, &s, &err), can[soft]);
+        machine_unlock(&b->pc.m);
+        state_stream_free(&s);
+        if (can[soft])
+            assert_int_equal(b->cpus.boot->model.soft_approx, soft);
+        else
+            assert_non_null(strstr(err.text, "fpapprox"));
+    }
+    box_free(a);
+    box_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_runs_are_equal),
         cmocka_unit_test(test_slices_do_not_show),
         cmocka_unit_test(test_saved_machine_goes_on),
+        cmocka_unit_test(test_saved_machine_has_its_arithmetic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
