@@ -41,7 +41,7 @@ struct settings {
     unsigned nchardev;
     struct debugcon_setting {
         uint64_t iobase;
-        const char *spec; /* -debugcon */
+        const char *spec;                 /* -debugcon */
         char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-debugcon,chardev= */
     } debugcon[MAX_DEBUGCON];
     unsigned ndebugcon;

@@ -193,8 +193,8 @@ static void add_parallel(struct aml *a, const struct acpi_config *c)
 
     for (unsigned i = 0; i < 2; i++)
         if (c->parallel[i].port)
-            add_isa_device(a, names[i], "PNP0400", i + 1,
-                           (const uint16_t[2]){c->parallel[i].port}, 3, c->parallel[i].irq);
+            add_isa_device(a, names[i], "PNP0400", i + 1, (const uint16_t[2]){c->parallel[i].port},
+                           3, c->parallel[i].irq);
 }
 
 /* Legacy replacement takes IRQ 0 and 8, which are the PIT's and the RTC's to name. */

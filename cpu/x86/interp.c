@@ -83,10 +83,11 @@ static int run_blocks(struct cpu *cpu)
 }
 
 /* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
- * 18.3.1.4). */
-static bool steps_as_one(unsigned op)
+ * 18.3.1.4); an INTO that does nothing is. */
+static bool steps_as_one(const struct cpu *cpu, unsigned op)
 {
-    return op != OP_int_x && op != OP_int3_x && op != OP_into_x && op != OP_int1_x;
+    bool nothing = op == OP_into_x && cpu->eflags & EFLAGS_TF;
+    return nothing || (op != OP_int_x && op != OP_int3_x && op != OP_into_x && op != OP_int1_x);
 }
 
 static int raise_debug(struct cpu *cpu, uint64_t dr6)
@@ -124,7 +125,7 @@ static int run_single(struct cpu *cpu)
         cpu->bp_hits = 0; /* it is executed again */
         return r;
     }
-    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu->insn->op) ? DR6_BS : 0);
+    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn->op) ? DR6_BS : 0);
     if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
@@ -185,12 +186,11 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
 int interp_step(struct cpu *cpu, struct pending_exception *fault)
 {
     refresh(cpu);
-    cpu->shadow = cpu->shadow_ss = false;
     int r = OP_FAULT;
     if (cpu->exc_pending)
         cpu->exc_pending = false;
     else
-        r = run_one(cpu, block_find(cpu), true);
+        r = run_single(cpu);
     if (r != OP_FAULT)
         return 0;
     *fault = cpu->exc;

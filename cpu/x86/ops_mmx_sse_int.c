@@ -7,7 +7,7 @@
 /* call: with destination d and source s. */
 #define MMX(name, call) MMX_AS(name##_mmx, call)
 #define MMX_AS(name, call)                                                                         \
-    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                   \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d = {0};                                                                     \
         if (unlikely(mmx_check(cpu) || mmx_source(cpu, i, &s)))                                    \

@@ -310,12 +310,12 @@ ROUND(roundsd, 8)
     {                                                                                              \
         union v128 s = *b, d = *a;                                                                 \
         uint32_t csr = sse_csr(cpu);                                                               \
-        SSE_FP(name, csr, d, s);                                                             \
+        SSE_FP(name, csr, d, s);                                                                   \
         if (sse_ask_again(cpu, csr, lanes)) {                                                      \
             bool daz = cpu->mxcsr & MXCSR_DAZ;                                                     \
             union v128 s2 = same_scale(s, lanes, daz), d2 = same_scale(*a, lanes, daz);            \
             uint32_t again = sse_csr(cpu);                                                         \
-            SSE_FP(name, again, d2, s2);                                                     \
+            SSE_FP(name, again, d2, s2);                                                           \
             csr = sse_inexact(cpu, csr, again);                                                    \
         }                                                                                          \
         *a = d;                                                                                    \

@@ -127,9 +127,9 @@ static void reset(struct device *dev)
 }
 
 static const struct state_field fields[] = {
-    STATE_U8(struct parallel, data),      STATE_U8_MAX(struct parallel, control, CONTROL_WRITABLE),
-    STATE_BOOL(struct parallel, busy),    STATE_BOOL(struct parallel, acknowledged),
-    STATE_TIMER(struct parallel, ack),    STATE_FIELDS_END,
+    STATE_U8(struct parallel, data),   STATE_U8_MAX(struct parallel, control, CONTROL_WRITABLE),
+    STATE_BOOL(struct parallel, busy), STATE_BOOL(struct parallel, acknowledged),
+    STATE_TIMER(struct parallel, ack), STATE_FIELDS_END,
 };
 
 static const struct device_class class = {

@@ -96,7 +96,8 @@ static bool advance(struct i8237_chip *c, unsigned n, unsigned units)
     return true;
 }
 
-/* Moves units between buf, in the order of time, and memory. The address is of 16 bits: it wraps. */
+/* Moves units between buf, in the order of time, and memory. The address is of 16 bits: it wraps.
+ */
 static void access_memory(struct i8237 *d, struct i8237_channel at, unsigned unit, uint8_t *buf,
                           size_t len, bool write)
 {
@@ -489,9 +490,12 @@ static void reset(struct device *dev)
 }
 
 static const struct state_field channel_fields[] = {
-    STATE_U16(struct i8237_channel, base_address), STATE_U16(struct i8237_channel, base_count),
-    STATE_U16(struct i8237_channel, address),      STATE_U16(struct i8237_channel, count),
-    STATE_U8(struct i8237_channel, mode),          STATE_U8(struct i8237_channel, page),
+    STATE_U16(struct i8237_channel, base_address),
+    STATE_U16(struct i8237_channel, base_count),
+    STATE_U16(struct i8237_channel, address),
+    STATE_U16(struct i8237_channel, count),
+    STATE_U8(struct i8237_channel, mode),
+    STATE_U8(struct i8237_channel, page),
     STATE_FIELDS_END,
 };
 

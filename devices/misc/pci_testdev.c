@@ -12,7 +12,8 @@
  * header reads as zeros, and width 0 tells the guest so.
  *
  * The tests bear the names of what QEMU has behind each (event file descriptors of KVM); here they
- * differ in what they accept: any data, or only the data they name. Not offered: BAR 2 (membar=). */
+ * differ in what they accept: any data, or only the data they name. Not offered: BAR 2 (membar=).
+ */
 
 enum {
     HDR_TEST = 0,
@@ -124,8 +125,8 @@ static const struct state_field fields[] = {
 static const struct device_class class = {
     .type = "pci-testdev", .version = 1, .fields = fields, .reset = reset, .post_load = post_load};
 
-void pci_testdev_init(struct pci_testdev *t, struct machine *m, const char *id,
-                      struct pci_bus *bus, uint8_t devfn)
+void pci_testdev_init(struct pci_testdev *t, struct machine *m, const char *id, struct pci_bus *bus,
+                      uint8_t devfn)
 {
     static const struct pci_ids ids = {.vendor = 0x1b36, .device = 0x0005, .class = 0x00ff};
     static const struct region_ops ops = {

@@ -22,7 +22,7 @@ struct pci_testdev {
     struct pci_testdev_bar bars[2];
 };
 
-void pci_testdev_init(struct pci_testdev *t, struct machine *m, const char *id,
-                      struct pci_bus *bus, uint8_t devfn);
+void pci_testdev_init(struct pci_testdev *t, struct machine *m, const char *id, struct pci_bus *bus,
+                      uint8_t devfn);
 
 #endif
