@@ -52,6 +52,7 @@ struct settings {
     } parallel[MAX_PARALLEL];
     unsigned nparallel;
     bool pc_testdev, pci_testdev, no_hpet;
+    uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
     bool nographic, no_display, nodefaults, no_reboot, start_paused;

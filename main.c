@@ -238,6 +238,7 @@ static bool build_machine(struct app *app, struct error *err)
     c->debug_exit_size = (unsigned)s->debug_exit_iosize;
     c->pc_testdev = s->pc_testdev;
     c->pci_testdev = s->pci_testdev;
+    c->pci_testdev_membar = s->pci_testdev_membar;
     c->no_hpet = s->no_hpet;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;

@@ -231,6 +231,9 @@ static void wire_isa(struct pc *pc)
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
+    coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
+    if (pc->cpu.set_ferr)
+        pc->cpu.set_ferr(pc->cpu.cpus, coprocessor_ferr(&pc->coprocessor));
     wire_serial(pc);
     wire_parallel(pc);
     wire_debug(pc);
@@ -256,7 +259,8 @@ static void wire_test_devices(struct pc *pc)
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
     if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc));
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+                         pc->config->pci_testdev_membar);
 }
 
 static void wire_pci(struct pc *pc)

@@ -154,6 +154,7 @@ static void reset_fpu(struct cpu *cpu)
     memset(cpu->xmm, 0, sizeof(cpu->xmm));
     cpu->fcw = 0x40;
     cpu->fsw = 0;
+    cpu->ferr = cpu->ferr_frozen = false;
     cpu->ftw = 0xff; /* tag word 5555h: all zero, none empty */
     cpu->fop = cpu->fcs = cpu->fds = 0;
     cpu->fip = cpu->fdp = 0;
@@ -315,6 +316,18 @@ struct irq_line cpu_intr_line(struct cpu *cpu)
     return (struct irq_line){.set = set_intr, .owner = cpu};
 }
 
+static void set_ignne(void *owner, unsigned n, bool level)
+{
+    struct cpu *cpu = owner;
+    (void)n;
+    cpu->ignne = level;
+}
+
+struct irq_line cpu_ignne_line(struct cpu *cpu)
+{
+    return (struct irq_line){.set = set_ignne, .owner = cpu};
+}
+
 /* ---- saved state ---- */
 
 static const struct state_field segment_fields[] = {
@@ -381,6 +394,8 @@ static const struct state_field cpu_fields[] = {
     STATE_BOOL(C, smm_nmi_blocked),
     STATE_U32(C, smbase),
     STATE_BOOL(C, intr_level),
+    STATE_BOOL(C, ferr),
+    STATE_BOOL(C, ignne),
     STATE_BOOL(C, extint_pending),
     STATE_BOOL(C, init_pending),
     STATE_BOOL(C, sipi_pending),

@@ -212,8 +212,11 @@ struct cpu {
     uint8_t sipi_vector;
     uint32_t apic_id; /* initial APIC ID */
     struct intack_source intack;
-    bool map_stale;   /* atomic: memory map changed, flush TLBs before running on */
-    bool store_stale; /* atomic: drop store entries */
+    struct irq_line ferr_out; /* FERR#; the machine connects it */
+    bool ferr, ignne;         /* levels of FERR# and IGNNE#, as if active high */
+    bool ferr_frozen;         /* an x87 instruction waits for the interrupt that FERR# causes */
+    bool map_stale;           /* atomic: memory map changed, flush TLBs before running on */
+    bool store_stale;         /* atomic: drop store entries */
 
     /* MSRs */
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
@@ -291,6 +294,8 @@ void cpu_init_reset(struct cpu *cpu);
 void cpu_start_up(struct cpu *cpu, uint8_t vector);
 /* Line into LINT0 (the PIC's INTR output). */
 struct irq_line cpu_intr_line(struct cpu *cpu);
+/* Line into IGNNE# (high: x87 errors are ignored while CR0.NE is clear). */
+struct irq_line cpu_ignne_line(struct cpu *cpu);
 /* Line into SMI#: each rise is latched. */
 struct irq_line cpu_smi_line(struct cpu *cpu);
 

@@ -171,7 +171,10 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
         if (v->budget <= 0 || exit_requested(cpu))
             return VCPU_EXIT_SLICE;
         int r = run_next(cpu);
-        if (r == OP_FAULT) {
+        if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
+            cpu->ferr_frozen = false;
+            v->halted = true;
+        } else if (r == OP_FAULT) {
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;
         } else if (r == OP_HALT) {
@@ -191,7 +194,7 @@ int interp_step(struct cpu *cpu, struct pending_exception *fault)
         cpu->exc_pending = false;
     else
         r = run_one(cpu, block_find(cpu), true);
-    if (r != OP_FAULT)
+    if (r != OP_FAULT || cpu->ferr_frozen)
         return 0;
     *fault = cpu->exc;
     return 1;
