@@ -54,7 +54,7 @@ static int setup(void **state)
             return -1;
         apic_init(c);
         apic_reset(c);
-        c->apic.eoi = (struct eoi_sink){saw_eoi, f};
+        c->apic.eoi = (struct eoi_sink){.eoi = saw_eoi, .owner = f};
         apic_write(c, 0xf0, 0x1ff);
     }
     *state = f;
