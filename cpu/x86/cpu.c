@@ -11,8 +11,10 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
+#include "cpu/x86/x87_host.h"
 
 /* ---- flags ---- */
 
@@ -191,8 +193,10 @@ static void reset_core(struct cpu *cpu)
     cpu->exc = (struct pending_exception){0};
     cpu->exc_pending = false;
     cpu->bp_hits = 0;
-    cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
+    cpu->rep_unfinished = cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending =
+        false;
     cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
+    cpu->shut_down = false;
     cpu->extint_pending = false;
     cpu->insn = NULL;
 }
@@ -269,6 +273,7 @@ static void destroy(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
     block_cache_free(cpu);
+    report_free(cpu);
     free(cpu);
 }
 
@@ -385,6 +390,7 @@ static const struct state_field cpu_fields[] = {
     STATE_STRUCTS(C, exc, 1, struct pending_exception, exception_fields),
     STATE_BOOL(C, exc_pending),
     STATE_U8_MAX(C, bp_hits, 15),
+    STATE_BOOL(C, rep_unfinished),
     STATE_BOOL(C, shadow),
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),
@@ -432,6 +438,7 @@ static const struct state_field cpu_fields[] = {
     STATE_U64(C, fip),
     STATE_U64(C, fdp),
     STATE_U32(C, mxcsr),
+    STATE_BOOL(C, model.soft_approx),
     STATE_STRUCTS(C, xmm, 16, union vector, vector_fields),
     STATE_STRUCTS(C, apic, 1, struct local_apic, apic_fields),
     STATE_FIELDS_END,
@@ -453,6 +460,9 @@ static bool post_load(struct vcpu *v, struct error *err)
     bool lma = cpu->efer & EFER_LMA;
     if (lma && !(cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
         return error_set(err, "cpu%u: long mode without PAE paging", v->index);
+    if (cpu->model.soft_approx ? !CONFIG_MPFR && X87_HOST : !X87_HOST)
+        return error_set(err, "cpu%u: saved with fpapprox=%s, which this build cannot", v->index,
+                         cpu->model.soft_approx ? "soft" : "host");
     cpu_set_eflags(cpu, cpu->eflags_image);
     cpu->insn = NULL;
     cpu_mode_changed(cpu);

@@ -162,6 +162,7 @@ struct tlb_log {
 
 struct block;
 struct block_cache;
+struct history;
 
 struct x87_reg {
     uint64_t mant;
@@ -196,10 +197,11 @@ struct cpu {
     uint64_t a20_mask; /* ~0, or with bit 20 clear */
 
     struct pending_exception exc;
-    bool exc_pending; /* exc is to be delivered before the next instruction: a task switch */
-    uint8_t bp_hits;  /* data and I/O breakpoints hit, #DB not raised yet */
-    bool shadow;      /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
-    bool shadow_ss;   /* it was MOV SS or POP SS: #DB is held back too */
+    bool exc_pending;    /* exc is to be delivered before the next instruction: a task switch */
+    uint8_t bp_hits;     /* data and I/O breakpoints hit, #DB not raised yet */
+    bool rep_unfinished; /* the next instruction is the rest of a repeated one */
+    bool shadow;         /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
+    bool shadow_ss;      /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
     bool smm;             /* in system management mode */
     bool smi_pending;     /* latched until SMM is left */
@@ -270,6 +272,12 @@ struct cpu {
         uint64_t page; /* linear page address | (CPL == 3), impossible when empty */
         uint64_t arena;
     } itlb[ITLB_SIZE];
+
+    /* Of a shutdown, to tell people (report.h): no state of the machine. */
+    struct pending_exception faults[8];
+    unsigned nfaults;
+    bool shut_down;
+    struct history *history; /* NULL: not kept */
 
     struct code_listener code_listener;
     unsigned unimp_logged; /* lines of "not implemented" written */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/x87_host.h"
 
 /* ---- features ---- */
 
@@ -19,8 +20,7 @@ const struct feature_info cpu_features[NUM_FEATURES] = {
 
 /* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
  * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_fma,  F_f16c,     F_xsave,  F_avx,
-                                   F_avx2, F_xsaveopt, F_xsavec, F_xgetbv1};
+static const uint8_t withheld[] = {F_fma, F_f16c};
 
 static bool is_withheld(unsigned f)
 {
@@ -219,6 +219,7 @@ static void model_from_row(struct cpu_model *m, const struct model_row *row)
     m->lin_bits = row->lin_bits;
     m->max_leaf = row->max_leaf;
     memcpy(m->descriptors, row->descriptors, sizeof(m->descriptors));
+    m->soft_approx = !X87_HOST;
     for (unsigned f = F_NONE + 1; !row->list && f < NUM_FEATURES; f++)
         m->has[f] = !is_withheld(f);
     for (const uint8_t *f = row->list; f && *f; f++)
@@ -277,6 +278,17 @@ static unsigned find_feature(const char *name, struct error *err)
     }
     error_set(err, "-cpu: '%s': Calque has no such feature; did you mean '%s'?", name, s.best);
     return F_NONE;
+}
+
+/* "host": FSIN, RCPPS and others by the host's instructions. "soft": by calculation. */
+static bool apply_fpapprox(struct cpu_model *m, const char *value, struct error *err)
+{
+    m->soft_approx = !strcmp(value, "soft");
+    if (m->soft_approx)
+        return CONFIG_MPFR || error_set(err, "-cpu: fpapprox=soft: this build has no MPFR");
+    if (strcmp(value, "host") != 0)
+        return error_set(err, "-cpu: fpapprox=%s: expected host or soft", value);
+    return X87_HOST || error_set(err, "-cpu: fpapprox=host: this host is not an x86");
 }
 
 /* "+sse2", "-mmx", "sse2=on", "mmx=off" */
@@ -370,7 +382,8 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
         return false;
     model_from_row(model, row);
     while ((word = strtok_r(NULL, ",", &rest))) {
-        if (!take_word(wishes, word, err))
+        bool fpapprox = !strncmp(word, "fpapprox=", 9);
+        if (fpapprox ? !apply_fpapprox(model, word + 9, err) : !take_word(wishes, word, err))
             return false;
     }
     for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {

@@ -6,6 +6,7 @@
 
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/xsave.h"
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -59,6 +60,8 @@ static void leaf_1(const struct cpu *cpu, uint32_t out[4])
     add_features(&cpu->model, 1, 0, out);
     if (logical > 1)
         out[EDX] |= 1u << 28; /* HTT: EBX[23:16] counts */
+    if (cpu->cr4 & CR4_OSXSAVE)
+        out[ECX] |= 1u << 27;
     /* The APIC's bit follows its global enable (SDM vol. 3A 10.4.3). */
     if (!(cpu->apic.base_msr & 1u << 11))
         out[EDX] &= ~(1u << 9);
@@ -110,6 +113,34 @@ static void leaf_b(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
     }
 }
 
+/* XSAVE: components and sizes (SDM vol. 1 13.2). */
+static void leaf_d(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
+{
+    const struct cpu_model *m = &cpu->model;
+    uint32_t all = xcr0_supported(m);
+
+    switch (subleaf) {
+    case 0:
+        out[EAX] = all;
+        out[EBX] = xsave_size(cpu->xcr0);
+        out[ECX] = xsave_size(all);
+        break;
+    case 1:
+        add_features(m, 0xd, 1, out);
+        if (m->has[F_xsavec])
+            out[EBX] = xsave_size(cpu->xcr0);
+        break;
+    case 2:
+        if (all & XCR0_AVX) {
+            out[EAX] = XSAVE_AVX_SIZE;
+            out[EBX] = XSAVE_AVX;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
 static void basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     const struct cpu_model *m = &cpu->model;
@@ -137,6 +168,10 @@ static void basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, u
     case 0xb:
         if (m->has[F_x2apic])
             leaf_b(cpu, subleaf, out);
+        break;
+    case 0xd:
+        if (m->has[F_xsave])
+            leaf_d(cpu, subleaf, out);
         break;
     case 0x15: /* TSC = crystal * EBX / EAX: saves guests their calibration */
         out[EAX] = 2;

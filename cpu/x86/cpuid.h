@@ -41,6 +41,7 @@ struct cpu_model {
     uint32_t max_extended;        /* last of 80000000H on; 0: none */
     uint8_t descriptors[6];       /* leaf 2; the first 0: leaf 4 has them */
     struct cpu_topology topology; /* of the machine; all 0: packages of one */
+    bool soft_approx; /* fpapprox=soft: FSIN, RCPPS and the like give one result on every host */
 };
 
 static inline bool model_has(const struct cpu_model *m, unsigned feature)
@@ -48,9 +49,9 @@ static inline bool model_has(const struct cpu_model *m, unsigned feature)
     return m->has[feature];
 }
 
-/* "max", "qemu64", "pentium3,+sse2,mmx=off": fills *model. A feature that is switched off takes
- * along what builds on it. An unknown name or feature suggests the nearest one; a feature Calque
- * does not have, or a model that needs one, is refused by name. */
+/* "max", "qemu64", "pentium3,+sse2,mmx=off,fpapprox=soft": fills *model. A feature that is switched
+ * off takes along what builds on it. An unknown name or feature suggests the nearest one; a feature
+ * Calque does not have, or a model that needs one, is refused by name. */
 bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *err);
 /* True if a processor of this model executes the operation; else it raises #UD. The features
  * decide, and for some instructions without one the family. */

@@ -112,6 +112,12 @@ static inline int sse_check(struct cpu *cpu)
     return unlikely(cpu->cr0 & CR0_TS) ? raise_exception(cpu, EXC_NM) : 0;
 }
 
+/* ---- the x87 part of an FXSAVE or XSAVE image (SDM vol. 1 10.5.1) ---- */
+
+/* wide: with 64-bit pointers. */
+void fx_put_x87(const struct cpu *cpu, uint8_t *image, bool wide);
+void fx_get_x87(struct cpu *cpu, const uint8_t *image, bool wide);
+
 /* ---- vector operands ---- */
 
 /* Linear address of a 16-byte operand that has to be aligned: else #GP(0). */

@@ -34,12 +34,20 @@ static inline void x87_note(struct cpu *cpu, const struct insn *i)
 }
 static inline int x87_start(struct cpu *cpu)
 {
-    return unlikely(x87_check(cpu)) ? OP_FAULT : !X87_HOST ? raise_ud(cpu) : 0;
+    return unlikely(x87_check(cpu)) ? OP_FAULT : 0;
 }
 /* Stack underflow: C1 = 0. True: masked, the result is the indefinite. */
 static inline bool x87_underflow(struct cpu *cpu, uint16_t cc)
 {
     return x87_signal(cpu, FSW_SF, cc | FSW_C1, STOP_REG);
 }
+
+/* An instruction by X87_APPROX. Without MPFR another host than an x86 has none. */
+#define X87_APPROX_OP(name, call, cc, ...)                                                         \
+    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                              \
+        x87_fn *fn = X87_APPROX(cpu, name);                                                        \
+        return fn ? call(cpu, i, fn, cc, ##__VA_ARGS__) : op_unimplemented_x(cpu, i);              \
+    }
 
 #endif

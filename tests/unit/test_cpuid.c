@@ -35,8 +35,8 @@ static void refuses_by_name(void **state)
     assert_non_null(strstr(err.text, "pentium3"));
     assert_false(cpu_model_parse(&m, "max,+ssee2", &err));
     assert_non_null(strstr(err.text, "sse2"));
-    assert_false(cpu_model_parse(&m, "max,+avx2", &err));
-    assert_non_null(strstr(err.text, "avx2"));
+    assert_false(cpu_model_parse(&m, "max,+fma", &err));
+    assert_non_null(strstr(err.text, "fma"));
     assert_false(cpu_model_parse(&m, "max,sse2", &err));
 }
 
@@ -199,7 +199,6 @@ static void models_say_what_is_missing(void **state)
         assert_true(model_has(&m, F_avx2) && model_has(&m, F_fma) && model_has(&m, F_bmi2));
         return;
     }
-    assert_non_null(strstr(err.text, "avx2"));
     assert_non_null(strstr(err.text, "fma"));
     assert_null(strstr(err.text, "bmi2"));
 }
