@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/report.h"
+#include "cpu/x86/x87_host.h"
 #include "machines/pc_cpus.h"
 
 struct box {
@@ -23,7 +24,7 @@ struct box {
     char kernel[512];
 };
 
-static struct box *box_new(const char *program)
+static struct box *box_of(const char *program, unsigned ncpus)
 {
     struct box *b = calloc(1, sizeof(*b));
     struct error err = {{0}};
@@ -31,7 +32,7 @@ static struct box *box_new(const char *program)
     assert_non_null(b);
     snprintf(b->kernel, sizeof(b->kernel), "%s/guest/%s.elf", build ? build : "build/gcc", program);
     b->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = 1,
+                                   .ncpus = ncpus,
                                    .kernel = b->kernel,
                                    .debugcon = {{.port = 0xe9}},
                                    .debug_exit_port = 0xf4,
@@ -47,6 +48,11 @@ static struct box *box_new(const char *program)
         fail_msg("%s", err.text);
     assert_true(pc_power_on(&b->pc, &err));
     return b;
+}
+
+static struct box *box_new(const char *program)
+{
+    return box_of(program, 1);
 }
 
 static void box_free(struct box *b)
@@ -142,11 +148,46 @@ static void test_slices_do_not_show(void **state)
     box_free(b);
 }
 
-/* All of it, SMRAM too. */
-static void copy_memory(struct box *from, struct box *to)
+/* Copies time, processors, chips and memory. */
+static void copy_machine(struct box *to, struct box *from, unsigned step)
 {
-    memcpy(to->pc.m.arena.host, from->pc.m.arena.host, 16 << 20);
+    struct state_stream s = {0};
+    struct error err = {{0}};
+    machine_lock(&from->pc.m);
+    assert_true(machine_save(&from->pc.m, &s));
+    machine_unlock(&from->pc.m);
+    machine_lock(&to->pc.m);
+    memcpy(to->pc.m.arena.host, from->pc.m.arena.host, 16 << 20); /* SMRAM too */
     arena_store_notify(&to->pc.m.arena, 0, 16 << 20);
+    if (!machine_load(&to->pc.m, &s, &err))
+        fail_msg("step %u: %s", step, err.text);
+    machine_unlock(&to->pc.m);
+    state_stream_free(&s);
+}
+
+/* Several processors in turn: every million instructions two runs are the same, the second of
+ * which is saved and goes on in another machine on the way. */
+static void test_several_cpus_repeat(void **state)
+{
+    (void)state;
+    struct box *a = box_of("smp-64", 3), *b = box_of("smp-64", 3);
+    unsigned step = 0;
+    for (; step < 100 && a->pc.m.run.state != RUN_ENDED; step++) {
+        run(a, 1000000);
+        run(b, 1000000);
+        assert_equal_boxes(a, b, step);
+        if (step % 3 == 1) {
+            struct box *next = box_of("smp-64", 3);
+            copy_machine(next, b, step);
+            box_free(b);
+            b = next;
+        }
+    }
+    assert_int_equal(a->pc.m.run.reason, STOP_DEBUG_EXIT);
+    assert_int_equal(a->pc.m.run.exit_value, 0);
+    assert_true(step > 3);
+    box_free(a);
+    box_free(b);
 }
 
 static void test_saved_machine_goes_on(void **state)
@@ -155,20 +196,10 @@ static void test_saved_machine_goes_on(void **state)
     for (size_t p = 0; p < ARRAY_SIZE(programs); p++) {
         struct box *a = box_new(programs[p]), *b = box_new(programs[p]);
         for (unsigned step = 0; step < 8; step++) {
-            struct state_stream s = {0};
-            struct error err = {{0}};
             run(a, 30011);
             if (a->pc.m.run.state == RUN_ENDED)
                 break;
-            machine_lock(&a->pc.m);
-            assert_true(machine_save(&a->pc.m, &s));
-            machine_unlock(&a->pc.m);
-            machine_lock(&b->pc.m);
-            copy_memory(a, b);
-            if (!machine_load(&b->pc.m, &s, &err))
-                fail_msg("step %u: %s", step, err.text);
-            machine_unlock(&b->pc.m);
-            state_stream_free(&s);
+            copy_machine(b, a, step);
             assert_equal_boxes(a, b, step);
             run(b, 7001);
             run(a, 7001);
@@ -177,6 +208,33 @@ static void test_saved_machine_goes_on(void **state)
         box_free(a);
         box_free(b);
     }
+}
+
+/* -cpu fpapprox= goes with the machine; what this build cannot do is refused. */
+static void test_saved_machine_has_its_arithmetic(void **state)
+{
+    (void)state;
+    struct box *a = box_new("irq-32"), *b = box_new("irq-32");
+    bool can[2] = {X87_HOST, !X87_HOST || CONFIG_MPFR};
+    for (unsigned soft = 0; soft < 2; soft++) {
+        struct state_stream s = {0};
+        struct error err = {{0}};
+        a->cpus.boot->model.soft_approx = soft;
+        b->cpus.boot->model.soft_approx = !soft;
+        machine_lock(&a->pc.m);
+        assert_true(machine_save(&a->pc.m, &s));
+        machine_unlock(&a->pc.m);
+        machine_lock(&b->pc.m);
+        assert_int_equal(machine_load(&b->pc.m, &s, &err), can[soft]);
+        machine_unlock(&b->pc.m);
+        state_stream_free(&s);
+        if (can[soft])
+            assert_int_equal(b->cpus.boot->model.soft_approx, soft);
+        else
+            assert_non_null(strstr(err.text, "fpapprox"));
+    }
+    box_free(a);
+    box_free(b);
 }
 
 /* Runs the program of SMM into its first handler. */
@@ -193,12 +251,7 @@ static void test_saved_in_smm(void **state)
 {
     (void)state;
     struct box *a = box_in_smm("smm-64"), *b = box_new("smm-64");
-    struct state_stream s = {0};
-    struct error err = {{0}};
-    assert_true(machine_save(&a->pc.m, &s));
-    copy_memory(a, b);
-    assert_true(machine_load(&b->pc.m, &s, &err));
-    state_stream_free(&s);
+    copy_machine(b, a, 0);
     assert_true(b->cpus.boot->smm);
     assert_equal_boxes(a, b, 0);
     run(a, 5000);
@@ -243,6 +296,8 @@ int main(void)
         cmocka_unit_test(test_saved_machine_goes_on),
         cmocka_unit_test(test_saved_in_smm),
         cmocka_unit_test(test_rsm_of_an_impossible_state),
+        cmocka_unit_test(test_saved_machine_has_its_arithmetic),
+        cmocka_unit_test(test_several_cpus_repeat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
