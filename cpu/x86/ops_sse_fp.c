@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SSE and SSE2 arithmetic, compares and conversions (SDM vol. 1 11.5: exceptions). */
+#include "cpu/x86/avx.h"
 #include "cpu/x86/sse_fp.h"
 #include "cpu/x86/vec_fp.h"
 #include "cpu/x86/vec_round.h"
@@ -113,6 +114,19 @@ static inline uint32_t with_tiny(const struct cpu *cpu, uint32_t csr, const unio
     }
 VEC_FP_OPERATIONS(FP)
 #undef FP
+
+/* The approximations: no exceptions. */
+#define APPROX(name, size, lanes)                                                                  \
+    uint32_t vec_##name(const struct cpu *cpu, union v128 *to, const union v128 *from)             \
+    {                                                                                              \
+        union v128 s = *from, d = *to;                                                             \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        SSE_APPROX(cpu, name, csr, d, s);                                                          \
+        *to = d;                                                                                   \
+        return 0;                                                                                  \
+    }
+VEC_FP_APPROX(APPROX)
+#undef APPROX
 
 /* Which of greater, less, equal, unordered make predicate 0-15 true: bits 3 to 0. Predicates 16-31
  * are the same with the other answer to quiet NaNs: invalid or not. */
@@ -262,6 +276,7 @@ int sse_dppd(struct cpu *cpu, union v128 *d, const union v128 *s, unsigned imm)
     }
 #define BINARY(name, size, lanes) XMM(name, size, vec_##name(cpu, &d, &s))
 VEC_FP_OPERATIONS(BINARY)
+VEC_FP_APPROX(BINARY)
 
 /* Legacy forms have the predicates 0-7. */
 XMM(cmpps, 16, vec_cmpps(cpu, &d, &s, i->imm & 7))
@@ -279,7 +294,7 @@ static int compare(struct cpu *cpu, const struct insn *i, vec_comis_fn *fn, unsi
 {
     union v128 s, d;
     uint32_t eflags;
-    if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))
+    if (unlikely(vector_check(cpu, i) || vec_source(cpu, i, size, &s)))
         return OP_FAULT;
     d = vec_get(cpu, i->reg);
     if (unlikely(sse_raise(cpu, fn(cpu, &d, &s, &eflags))))
@@ -291,7 +306,7 @@ static int to_register(struct cpu *cpu, const struct insn *i, vec_to_int_fn *fn,
 {
     union v128 s;
     uint64_t v;
-    if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))
+    if (unlikely(vector_check(cpu, i) || vec_source(cpu, i, size, &s)))
         return OP_FAULT;
     if (unlikely(sse_raise(cpu, fn(cpu, &v, &s, insn_osize(i) == 8))))
         return OP_FAULT;
@@ -311,6 +326,14 @@ SCALAR(cvtss2si, to_register, 4)
 SCALAR(cvttss2si, to_register, 4)
 SCALAR(cvtsd2si, to_register, 8)
 SCALAR(cvttsd2si, to_register, 8)
+VEX_FORM(comiss)
+VEX_FORM(ucomiss)
+VEX_FORM(comisd)
+VEX_FORM(ucomisd)
+VEX_FORM(cvtss2si)
+VEX_FORM(cvttss2si)
+VEX_FORM(cvtsd2si)
+VEX_FORM(cvttsd2si)
 
 #define FROM_REGISTER(name)                                                                        \
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
