@@ -104,21 +104,18 @@ static uint64_t number_of(const struct smbios_settings *s, uint8_t type, const c
 static bool parse_uuid(const char *text, uint8_t out[16])
 {
     static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-    unsigned n = 0;
 
-    for (; *text; text++) {
+    for (unsigned n = 0; n < 16; n++) {
         unsigned byte;
-        int length = 0;
 
         if (*text == '-' && (n == 4 || n == 6 || n == 8 || n == 10))
             text++;
-        if (n == 16 || strspn(text, "0123456789abcdefABCDEF") < 2 ||
-            sscanf(text, "%2x%n", &byte, &length) != 1 || length != 2)
+        if (strspn(text, "0123456789abcdefABCDEF") < 2 || sscanf(text, "%2x", &byte) != 1)
             return false;
-        out[order[n++]] = (uint8_t)byte;
-        text++;
+        out[order[n]] = (uint8_t)byte;
+        text += 2;
     }
-    return n == 16;
+    return !*text;
 }
 
 static bool parse_release(const char *text, unsigned release[2])
