@@ -298,6 +298,7 @@ static void add_bios(struct builder *b) /* 7.1 */
         return;
     put_le16(a + 0x06, 0xe800); /* starting segment */
     a[0x0a] = 0x08;             /* characteristics are not supported */
+    a[0x12] = 0x01;             /* ACPI */
     a[0x13] = 0x14;             /* targeted content distribution; a virtual machine */
     if (!strcmp(value_of(s, 0, "uefi"), "on"))
         a[0x13] |= 0x08;
@@ -390,7 +391,8 @@ static void add_processor(struct builder *b, unsigned socket) /* 7.5 */
     memset(a + 0x1a, 0xff, 6); /* no cache structures */
     a[0x23] = a[0x24] = byte_count(c->cores);
     a[0x25] = byte_count(threads);
-    put_le16(a + 0x26, 0x0004 | (c->cores > 1 ? 0x08 : 0) | (c->threads > 1 ? 0x10 : 0));
+    put_le16(a + 0x26,
+             (c->long_mode ? 0x04 : 0) | (c->cores > 1 ? 0x08 : 0) | (c->threads > 1 ? 0x10 : 0));
     put_le16(a + 0x28, 1); /* family 2 */
     put_le16(a + 0x2a, c->cores);
     put_le16(a + 0x2c, c->cores);

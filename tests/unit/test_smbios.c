@@ -128,6 +128,7 @@ static void test_standard(void **state)
     assert_int_equal(get_le64(p + 8), 0x078bfbff000306a9);
     assert_int_equal(p[0x23], 2);
     assert_int_equal(p[0x25], 2);
+    assert_int_equal(get_le16(p + 0x26), 0x08); /* several cores, not 64 bits */
     p = find(&b->t, 16, 0);
     assert_int_equal(get_le32(p + 7), 256 << 10);
     assert_int_equal(get_le16(p + 13), 1);
@@ -152,11 +153,13 @@ static void test_big_machine(void **state)
     b->config.sockets = 2;
     b->config.cores = 300;
     b->config.threads = 2;
+    b->config.long_mode = true;
     build(b);
     check_walk(&b->t);
     p = find(&b->t, 4, 1);
     assert_string_equal(string(p, 4), "CPU 1");
     assert_int_equal(p[0x23], 0xff);
+    assert_int_equal(get_le16(p + 0x26), 0x1c);
     assert_int_equal(get_le16(p + 0x2a), 300);
     assert_int_equal(get_le16(p + 0x2e), 600);
     p = find(&b->t, 16, 0);
