@@ -13,6 +13,7 @@
 #include "base/options.h"
 #include "base/size.h"
 #include "base/suggest.h"
+#include "cmdline_devices.h"
 #include "config.h"
 #include "host/char/backend.h"
 #include "vm/clock.h"
@@ -32,6 +33,8 @@ enum option_id {
     OPT_MONITOR,
     OPT_CHARDEV,
     OPT_DEBUGCON,
+    OPT_PARALLEL,
+    OPT_NO_HPET,
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
     OPT_DEVICE,
@@ -49,12 +52,15 @@ enum option_id {
 
 static const struct option_row options[] = {
     {"m", "SIZE", OPT_M, "machine", "memory: 512 (MiB), 512M, 2G; default 128M"},
-    {"smp", "N", OPT_SMP, "machine", "number of CPUs: 1 in this version"},
+    {"smp", "N[,sockets=..]", OPT_SMP, "machine",
+     "number of CPUs, and sockets=, cores=, threads=, maxcpus="},
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
-    {"machine", "TYPE", OPT_MACHINE, "machine", "machine type; help lists them"},
+    {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
+     "machine type (help lists them); hpet=on|off"},
     {"M", "TYPE", OPT_MACHINE, "machine", "the same"},
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
+    {"no-hpet", NULL, OPT_NO_HPET, "machine", "-machine hpet=off"},
     {"name", "NAME", OPT_NAME, "machine", "name of the machine, for messages"},
     {"nodefaults", NULL, OPT_NODEFAULTS, "machine", "no serial port nor monitor unless asked for"},
     {"kernel", "FILE", OPT_KERNEL, "boot", "Linux bzImage, or multiboot ELF program"},
@@ -63,6 +69,7 @@ static const struct option_row options[] = {
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
+    {"parallel", "WHERE", OPT_PARALLEL, "terminal", "connects the next parallel port, or none"},
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
     {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
@@ -91,7 +98,6 @@ static const struct option_row options[] = {
     {"netdev", "X", 0, NULL, NULL},
     {"nic", "X", 0, NULL, NULL},
     {"net", "X", 0, NULL, NULL},
-    {"parallel", "X", 0, NULL, "-serial"},
     {"qmp", "X", 0, NULL, "-monitor"},
     {"vnc", "X", 0, NULL, "-nographic"},
     {"vga", "X", 0, NULL, "-nographic"},
@@ -114,7 +120,7 @@ static const struct option_row options[] = {
     {0},
 };
 
-/* ---- named values: machines, engines, devices ---- */
+/* ---- named values: machines, engines ---- */
 
 struct named_value {
     const char *name, *help;
@@ -133,11 +139,6 @@ static const struct named_value engines[] = {
     {"jit", "translator to host code", true},
     {"tcg", "another name of jit", true},
     {"kvm", "the host processor's virtualization extensions", true},
-    {0},
-};
-static const struct named_value devices[] = {
-    {"isa-debug-exit", "iobase=0x501,iosize=2: a write of v ends with status (v << 1) | 1", false},
-    {"isa-debugcon", "iobase=0xe9,chardev=ID: bytes written go to a -chardev", false},
     {0},
 };
 
@@ -246,32 +247,87 @@ static bool parse_memory(struct settings *s, const char *value, struct error *er
     return true;
 }
 
-static bool parse_smp(const char *value, struct error *err)
+static uint64_t at_least_1(uint64_t n)
 {
-    uint64_t n;
+    return n ? n : 1;
+}
 
-    if (!strncmp(value, "cpus=", 5))
-        value += 5;
-    if (!number_parse(value, 1, 255, &n, err)) {
+/* What was not said follows from what was; cores come before sockets and threads. */
+static void complete_smp(struct smp_setting *t)
+{
+    uint64_t all = t->maxcpus ? t->maxcpus : t->cpus;
+
+    if (all && !t->cores)
+        t->cores = all / (at_least_1(t->sockets) * at_least_1(t->threads));
+    else if (all && !t->sockets)
+        t->sockets = all / (t->cores * at_least_1(t->threads));
+    else if (all && !t->threads)
+        t->threads = all / (t->sockets * t->cores);
+    t->sockets = at_least_1(t->sockets);
+    t->cores = at_least_1(t->cores);
+    t->threads = at_least_1(t->threads);
+    if (!t->maxcpus)
+        t->maxcpus = all ? all : t->sockets * t->cores * t->threads;
+    if (!t->cpus)
+        t->cpus = t->maxcpus;
+}
+
+static bool check_smp(const struct smp_setting *t, struct error *err)
+{
+    if (t->sockets * t->cores * t->threads != t->maxcpus)
+        return error_set(
+            err, "%u sockets of %u cores of %u threads are not %u CPUs; say fewer of them",
+            (unsigned)t->sockets, (unsigned)t->cores, (unsigned)t->threads, (unsigned)t->maxcpus);
+    if (t->maxcpus > MAX_CPUS)
+        return error_set(err, "%u CPUs: at most %d are expected", (unsigned)t->maxcpus, MAX_CPUS);
+    return t->cpus <= t->maxcpus || error_set(err, "cpus=%u is more than maxcpus=%u",
+                                              (unsigned)t->cpus, (unsigned)t->maxcpus);
+}
+
+static bool parse_smp(struct smp_setting *t, const char *value, struct error *err)
+{
+    static const char *const keys[] = {"cpus",  "maxcpus", "sockets", "dies",
+                                       "cores", "threads", NULL};
+    struct option_list l;
+    uint64_t dies = 1;
+    bool ok;
+
+    *t = (struct smp_setting){0};
+    if (!option_list_parse(&l, value, "cpus", err)) {
         error_prefix(err, "-smp");
         return false;
     }
-    return n == 1 ||
-           error_set(err, "-smp %s: several CPUs are not in this version yet; try -smp 1", value);
+    ok = option_list_check(&l, keys, err) &&
+         option_get_number(&l, "cpus", 1, MAX_CPUS, &t->cpus, err) &&
+         option_get_number(&l, "maxcpus", 1, MAX_CPUS, &t->maxcpus, err) &&
+         option_get_number(&l, "sockets", 1, MAX_CPUS, &t->sockets, err) &&
+         option_get_number(&l, "dies", 1, 1, &dies, err) &&
+         option_get_number(&l, "cores", 1, MAX_CPUS, &t->cores, err) &&
+         option_get_number(&l, "threads", 1, MAX_CPUS, &t->threads, err);
+    if (ok) {
+        complete_smp(t);
+        ok = check_smp(t, err);
+    }
+    if (!ok)
+        error_prefix(err, "-smp %s", value);
+    option_list_free(&l);
+    return ok;
 }
 
-static bool parse_machine(const char *value, struct error *err)
+static bool parse_machine(struct settings *s, const char *value, struct error *err)
 {
     struct option_list l;
     bool ok;
-    static const char *const keys[] = {"type", "accel", NULL};
+    static const char *const keys[] = {"type", "accel", "hpet", NULL};
 
     if (!option_list_parse(&l, value, "type", err)) {
         error_prefix(err, "-machine");
         return false;
     }
     const char *type = option_get(&l, "type"), *accel = option_get(&l, "accel");
-    ok = option_list_check(&l, keys, err);
+    bool hpet = !s->no_hpet;
+    ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err);
+    s->no_hpet = !hpet;
     if (!ok)
         error_prefix(err, "-machine");
     ok = ok && (!type || check_value(machines, "-machine", type, err)) &&
@@ -311,60 +367,6 @@ static bool parse_action(struct settings *s, const char *value, struct error *er
     else
         return error_set(err, "-action %s: reboot=reset or reboot=shutdown is expected", value);
     return true;
-}
-
-static bool add_debug_exit(struct settings *s, const struct option_list *l, struct error *err)
-{
-    static const char *const keys[] = {"driver", "id", "iobase", "iosize", NULL};
-
-    if (s->debug_exit)
-        return error_set(err, "there is one already");
-    s->debug_exit = true;
-    s->debug_exit_iobase = 0x501;
-    s->debug_exit_iosize = 2;
-    return option_list_check(l, keys, err) &&
-           option_get_number(l, "iobase", 0, 0xffff, &s->debug_exit_iobase, err) &&
-           option_get_number(l, "iosize", 1, 4, &s->debug_exit_iosize, err);
-}
-
-static bool add_debugcon(struct settings *s, const struct option_list *l, struct error *err)
-{
-    static const char *const keys[] = {"driver", "id", "iobase", "chardev", NULL};
-    const char *chardev = option_get(l, "chardev");
-    struct debugcon_setting *d = &s->debugcon[s->ndebugcon];
-
-    if (s->ndebugcon == MAX_DEBUGCON)
-        return error_set(err, "more than %d", MAX_DEBUGCON);
-    if (!chardev || strlen(chardev) >= sizeof(d->chardev))
-        return error_set(err, "chardev=ID is expected");
-    d->iobase = 0xe9;
-    snprintf(d->chardev, sizeof(d->chardev), "%s", chardev);
-    s->ndebugcon++;
-    return option_list_check(l, keys, err) &&
-           option_get_number(l, "iobase", 0, 0xffff, &d->iobase, err);
-}
-
-static bool parse_device(struct settings *s, const char *value, struct error *err)
-{
-    struct option_list l;
-    bool ok;
-
-    if (!option_list_parse(&l, value, "driver", err)) {
-        error_prefix(err, "-device");
-        return false;
-    }
-    const char *driver = option_get(&l, "driver");
-    if (!driver)
-        driver = "";
-    if (!check_value(devices, "-device", driver, err)) {
-        option_list_free(&l);
-        return false;
-    }
-    ok = !strcmp(driver, "isa-debugcon") ? add_debugcon(s, &l, err) : add_debug_exit(s, &l, err);
-    if (!ok)
-        error_prefix(err, "-device %s", driver);
-    option_list_free(&l);
-    return ok;
 }
 
 static bool parse_timeout(struct settings *s, const char *value, struct error *err)
@@ -407,13 +409,11 @@ static bool value_help(int id)
     case OPT_ACCEL:
         print_values("Engines:", engines);
         return true;
-    case OPT_DEVICE:
-        print_values("Devices:", devices);
-        return true;
     case OPT_CHARDEV:
     case OPT_SERIAL:
     case OPT_MONITOR:
     case OPT_DEBUGCON:
+    case OPT_PARALLEL:
         chardev_print_help();
         return true;
     case OPT_DISPLAY:
@@ -430,12 +430,12 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_M:
         return parse_memory(s, value, err);
     case OPT_SMP:
-        return parse_smp(value, err);
+        return parse_smp(&s->smp, value, err);
     case OPT_CPU:
         s->cpu = value;
         return true;
     case OPT_MACHINE:
-        return parse_machine(value, err);
+        return parse_machine(s, value, err);
     case OPT_ACCEL:
         return check_value(engines, "-accel", value, err);
     case OPT_NAME:
@@ -461,6 +461,13 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return add_string(s->chardev, &s->nchardev, MAX_CHARDEV, "-chardev", value, err);
     case OPT_DEBUGCON:
         return add_debugcon_option(s, value, err);
+    case OPT_PARALLEL:
+        if (device_add_parallel(s, value, err))
+            return true;
+        error_prefix(err, "-parallel %s", value);
+        return false;
+    case OPT_NO_HPET:
+        return s->no_hpet = true;
     case OPT_NOGRAPHIC:
         return s->nographic = true;
     case OPT_DISPLAY:
@@ -468,7 +475,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return !strcmp(value, "none") ||
                error_set(err, "-display %s: not in this version yet; try -display none", value);
     case OPT_DEVICE:
-        return parse_device(s, value, err);
+        return device_parse(s, value, err);
     case OPT_S:
         return s->start_paused = true;
     case OPT_NO_REBOOT:
@@ -514,7 +521,11 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
 {
     int i = 1;
 
-    *s = (struct settings){.ram_size = 128ull << 20, .cpu = "max"};
+    *s = (struct settings){
+        .ram_size = 128ull << 20,
+        .cpu = "max",
+        .smp = {.cpus = 1, .maxcpus = 1, .sockets = 1, .cores = 1, .threads = 1},
+    };
     while (argv[i]) {
         const char *value;
         const struct option_row *row = option_next(options, argv, &i, &value, err);
@@ -529,6 +540,8 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
             puts("Calque " CALQUE_VERSION);
             return CMDLINE_DONE;
         }
+        if (row->id == OPT_DEVICE && device_help(value))
+            return CMDLINE_DONE;
         if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
             return CMDLINE_DONE;
         if (!apply(s, row->id, value ? value : "", err))

@@ -8,8 +8,12 @@
 struct error;
 
 #define MAX_SERIAL   4
+#define MAX_PARALLEL 2
 #define MAX_DEBUGCON 2
 #define MAX_CHARDEV  16
+#define MAX_CPUS     255
+
+#define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
  * status, which is (value << 1) | 1. */
@@ -26,6 +30,9 @@ enum exit_status {
 struct settings {
     uint64_t ram_size;
     const char *cpu;
+    struct smp_setting {
+        uint64_t cpus, maxcpus, sockets, cores, threads; /* maxcpus is the product of the rest */
+    } smp;
     const char *kernel, *initrd, *append;
     const char *serial[MAX_SERIAL];
     unsigned nserial;
@@ -34,10 +41,18 @@ struct settings {
     unsigned nchardev;
     struct debugcon_setting {
         uint64_t iobase;
-        const char *spec; /* -debugcon */
-        char chardev[64]; /* -device isa-debugcon,chardev= */
+        const char *spec;                 /* -debugcon */
+        char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-debugcon,chardev= */
     } debugcon[MAX_DEBUGCON];
     unsigned ndebugcon;
+    struct parallel_setting {
+        uint64_t iobase, irq;
+        const char *spec;                 /* -parallel */
+        char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-parallel,chardev= */
+    } parallel[MAX_PARALLEL];
+    unsigned nparallel;
+    bool pc_testdev, pci_testdev, no_hpet;
+    uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
     bool nographic, no_display, nodefaults, no_reboot, start_paused;

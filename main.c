@@ -172,6 +172,22 @@ static bool open_debugcon(struct app *app, unsigned n, struct error *err)
     return false;
 }
 
+static bool open_parallel(struct app *app, unsigned n, struct error *err)
+{
+    const struct parallel_setting *p = &app->settings.parallel[n];
+    char spec[80], label[24];
+
+    snprintf(spec, sizeof(spec), "chardev:%s", p->chardev);
+    snprintf(label, sizeof(label), "parallel%u", n);
+    app->config.parallel[n].port = (uint16_t)p->iobase;
+    app->config.parallel[n].irq = (uint8_t)p->irq;
+    if (chardev_open(app->chardevs, p->spec ? p->spec : spec, label, &app->config.parallel[n].chr,
+                     NULL, err))
+        return true;
+    error_prefix(err, "parallel port");
+    return false;
+}
+
 static bool open_terminals(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -191,6 +207,9 @@ static bool open_terminals(struct app *app, struct error *err)
     for (unsigned i = 0; i < s->ndebugcon; i++)
         if (!open_debugcon(app, i, err))
             return false;
+    for (unsigned i = 0; i < s->nparallel; i++)
+        if (!open_parallel(app, i, err))
+            return false;
     return open_monitor(app, err);
 }
 
@@ -204,7 +223,10 @@ static bool build_machine(struct app *app, struct error *err)
     if (!s->kernel)
         return error_set(err, "nothing to boot: -kernel FILE is expected; see calque --help");
     c->ram_size = s->ram_size;
-    c->ncpus = 1;
+    c->ncpus = (unsigned)s->smp.cpus;
+    app->cpus.model.topology = (struct cpu_topology){.sockets = (uint16_t)s->smp.sockets,
+                                                     .cores = (uint16_t)s->smp.cores,
+                                                     .threads = (uint16_t)s->smp.threads};
     c->kernel = s->kernel;
     c->initrd = s->initrd;
     c->append = s->append;
@@ -214,6 +236,10 @@ static bool build_machine(struct app *app, struct error *err)
     c->icount_auto = s->icount_auto;
     c->debug_exit_port = s->debug_exit ? (uint16_t)s->debug_exit_iobase : 0;
     c->debug_exit_size = (unsigned)s->debug_exit_iosize;
+    c->pc_testdev = s->pc_testdev;
+    c->pci_testdev = s->pci_testdev;
+    c->pci_testdev_membar = s->pci_testdev_membar;
+    c->no_hpet = s->no_hpet;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
     if (!pc_init(&app->pc, c, err))

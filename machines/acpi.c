@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ACPI tables of the PC (ACPI 6.5; the tables themselves are those of ACPI 2.0, which every
- * system reads): RSDP -> RSDT and XSDT -> FADT (-> FACS, DSDT), MADT. Section numbers are the
+ * system reads): RSDP -> RSDT and XSDT -> FADT (-> FACS, DSDT), MADT, HPET. Section numbers are the
  * specification's.
  *
  * In the DSDT the four PCI interrupt link devices LNKA..LNKD read and write the PIIX3's PIRQ route
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "devices/misc/piix4_pm.h" /* register offsets, SMI commands */
+#include "devices/timer/hpet.h"    /* HPET_ID, HPET_SIZE */
 #include "machines/aml.h"
 #include "machines/boot.h"
 
@@ -20,6 +21,9 @@
 #define RSDP_SIZE   36
 #define FADT_SIZE   244
 #define FACS_SIZE   64
+
+#define HPET_TABLE_SIZE 56
+#define ROOT_TABLES     3 /* what RSDT and XSDT point to */
 
 #define SCI_IRQ   9
 #define PIIX3_ADR 0x00010000 /* _ADR of 00:01.0 */
@@ -85,14 +89,24 @@ static void end_table(struct tables *t, uint32_t address)
 
 /* ---- DSDT ---- */
 
-static void add_processors(struct aml *a, unsigned ncpus)
+#define XAPIC_ID_MAX 254 /* 255 is the broadcast */
+
+/* Processor () for those with a local APIC entry in the MADT, Device () for the others (8.4). */
+static void add_processors(struct aml *a, const struct acpi_config *c)
 {
     char name[16];
 
     aml_scope(a, "\\_SB");
-    for (unsigned i = 0; i < ncpus; i++) {
+    for (unsigned i = 0; i < c->ncpus; i++) {
         snprintf(name, sizeof(name), "C%03X", i & 0xfff);
-        aml_processor(a, name, (uint8_t)i);
+        if (c->apic_ids[i] <= XAPIC_ID_MAX) {
+            aml_processor(a, name, (uint8_t)i);
+        } else {
+            aml_device(a, name);
+            aml_name(a, "_HID");
+            aml_string(a, "ACPI0007");
+            aml_name_integer(a, "_UID", i);
+        }
         aml_close(a);
     }
     aml_close(a);
@@ -159,6 +173,41 @@ static void add_isa_device(struct aml *a, const char *name, const char *hid, uin
     aml_close(a);
 }
 
+/* The DMA controllers; channel 4 is taken by the cascade. */
+static void add_dma(struct aml *a)
+{
+    open_device(a, "DMAC", "PNP0200", 0);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_res_io(a, 0x00, 0x10);
+    aml_res_io(a, 0x81, 0x0f);
+    aml_res_io(a, 0xc0, 0x20);
+    aml_res_dma(a, 4);
+    aml_resources_close(a);
+    aml_close(a);
+}
+
+static void add_parallel(struct aml *a, const struct acpi_config *c)
+{
+    static const char *const names[2] = {"LPT1", "LPT2"};
+
+    for (unsigned i = 0; i < 2; i++)
+        if (c->parallel[i].port)
+            add_isa_device(a, names[i], "PNP0400", i + 1, (const uint16_t[2]){c->parallel[i].port},
+                           3, c->parallel[i].irq);
+}
+
+/* Legacy replacement takes IRQ 0 and 8, which are the PIT's and the RTC's to name. */
+static void add_hpet(struct aml *a, uint32_t base)
+{
+    open_device(a, "HPET", "PNP0103", 0);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_res_memory32_fixed(a, base, HPET_SIZE);
+    aml_resources_close(a);
+    aml_close(a);
+}
+
 static void add_fw_cfg(struct aml *a, uint16_t base)
 {
     aml_device(a, "FWCF");
@@ -204,6 +253,8 @@ static void add_isa_bridge(struct aml *a, const struct acpi_config *c)
         add_isa_device(a, "COM1", "PNP0501", 1, (const uint16_t[2]){0x3f8}, 8, 4);
     if (c->serial[1])
         add_isa_device(a, "COM2", "PNP0501", 2, (const uint16_t[2]){0x2f8}, 8, 3);
+    add_parallel(a, c);
+    add_dma(a);
     add_board_resources(a, c);
     add_fw_cfg(a, c->fw_cfg_base);
     aml_close(a);
@@ -329,6 +380,8 @@ static void add_pci(struct aml *a, const struct acpi_config *c)
     add_isa_bridge(a, c);
     add_prt(a);
     aml_close(a);
+    if (c->hpet_base)
+        add_hpet(a, c->hpet_base);
     for (unsigned i = 0; i < 4; i++)
         add_link(a, i);
     add_sci_link(a);
@@ -349,7 +402,7 @@ static uint32_t build_dsdt(struct tables *t)
 {
     uint32_t at = begin_table(t, "DSDT", 1); /* revision 1: integers of 32 bits */
 
-    add_processors(&t->out, t->config->ncpus);
+    add_processors(&t->out, t->config);
     add_pci(&t->out, t->config);
     add_s5(&t->out);
     end_table(t, at);
@@ -454,13 +507,42 @@ static void add_override(struct aml *a, uint8_t irq, uint8_t gsi, uint8_t flags)
 
 #define MADT_LEVEL_ACTIVE_HIGH 0x0d
 
-static void add_local_apics(struct aml *a, unsigned ncpus)
+/* 5.2.12.12: Processor Local x2APIC. */
+static void add_local_x2apic(struct aml *a, uint32_t apic_id, uint32_t uid)
 {
-    for (unsigned i = 0; i < ncpus; i++) {
-        uint8_t e[8] = {0, sizeof(e), (uint8_t)i, (uint8_t)i, 1}; /* enabled */
+    uint8_t e[16] = {9, sizeof(e)};
 
-        aml_bytes(a, e, sizeof(e));
+    put_le32(e + 4, apic_id);
+    put_le32(e + 8, 1); /* enabled */
+    put_le32(e + 12, uid);
+    aml_bytes(a, e, sizeof(e));
+}
+
+static void add_local_apics(struct aml *a, const struct acpi_config *c)
+{
+    for (unsigned i = 0; i < c->ncpus; i++) {
+        uint32_t id = c->apic_ids[i];
+        uint8_t e[8] = {0, sizeof(e), (uint8_t)i, (uint8_t)id, 1}; /* enabled */
+
+        if (id <= XAPIC_ID_MAX)
+            aml_bytes(a, e, sizeof(e));
+        else
+            add_local_x2apic(a, id, i);
     }
+}
+
+/* 5.2.12.7 and 5.2.12.13: NMI is at LINT1 of all processors. */
+static void add_local_nmi(struct aml *a, const struct acpi_config *c)
+{
+    uint8_t nmi[6] = {4, sizeof(nmi), 0xff, 0, 0, 1};
+    uint8_t x2_nmi[12] = {10, sizeof(x2_nmi), 0, 0, 0xff, 0xff, 0xff, 0xff, 1};
+    bool x2 = false;
+
+    for (unsigned i = 0; i < c->ncpus; i++)
+        x2 |= c->apic_ids[i] > XAPIC_ID_MAX;
+    aml_bytes(a, nmi, sizeof(nmi));
+    if (x2)
+        aml_bytes(a, x2_nmi, sizeof(x2_nmi));
 }
 
 static uint32_t build_madt(struct tables *t)
@@ -469,32 +551,49 @@ static uint32_t build_madt(struct tables *t)
     const struct acpi_config *c = t->config;
     uint32_t at = begin_table(t, "APIC", 1);
     uint8_t head[8], ioapic[12] = {1, sizeof(ioapic), c->ioapic_id};
-    uint8_t nmi[6] = {4, sizeof(nmi), 0xff, 0, 0, 1}; /* all processors, LINT1 */
 
     put_le32(head, 0xfee00000);
     put_le32(head + 4, 1); /* PCAT_COMPAT: there are 8259s too */
     aml_bytes(&t->out, head, sizeof(head));
-    add_local_apics(&t->out, c->ncpus);
+    add_local_apics(&t->out, c);
     put_le32(ioapic + 4, c->ioapic_base);
     aml_bytes(&t->out, ioapic, sizeof(ioapic));
     add_override(&t->out, 0, 2, 0); /* the PIT is at pin 2 */
     for (unsigned i = 0; i < sizeof(level_irqs); i++)
         add_override(&t->out, level_irqs[i], level_irqs[i], MADT_LEVEL_ACTIVE_HIGH);
-    aml_bytes(&t->out, nmi, sizeof(nmi));
+    add_local_nmi(&t->out, c);
     end_table(t, at);
     return at;
 }
 
-/* 5.2.7, 5.2.8: addresses of 4 or 8 bytes. */
-static uint32_t build_root(struct tables *t, const char *signature, unsigned size, uint32_t fadt,
-                           uint32_t madt)
+/* IA-PC HPET specification 3.2.4, the HPET description table. */
+static uint32_t build_hpet(struct tables *t)
+{
+    uint32_t at = begin_table(t, "HPET", 1);
+    uint8_t h[HPET_TABLE_SIZE - HEADER_SIZE] = {0};
+
+    put_le32(h, HPET_ID);
+    h[5] = 64; /* Generic Address Structure in memory: width, address */
+    put_le64(h + 8, t->config->hpet_base);
+    put_le16(h + 17, 128); /* periods shorter than that, in ticks, may lose interrupts */
+    aml_bytes(&t->out, h, sizeof(h));
+    end_table(t, at);
+    return at;
+}
+
+/* 5.2.7, 5.2.8: addresses of 4 or 8 bytes; absent tables (0) are left out. */
+static uint32_t build_root(struct tables *t, const char *signature, unsigned size,
+                           const uint32_t list[ROOT_TABLES])
 {
     uint32_t at = begin_table(t, signature, 1);
-    uint8_t entries[16] = {0};
 
-    put_le32(entries, fadt);
-    put_le32(entries + size, madt);
-    aml_bytes(&t->out, entries, 2 * size);
+    for (unsigned i = 0; i < ROOT_TABLES; i++) {
+        uint8_t entry[8] = {0};
+
+        put_le32(entry, list[i]);
+        if (list[i])
+            aml_bytes(&t->out, entry, size);
+    }
     end_table(t, at);
     return at;
 }
@@ -517,17 +616,18 @@ size_t acpi_build(const struct acpi_config *config, uint32_t base, uint8_t *out,
 {
     static const uint8_t rsdp_room[RSDP_SIZE];
     struct tables t = {.config = config, .base = base};
-    uint32_t facs, dsdt, fadt, madt, rsdt, xsdt;
+    uint32_t facs, dsdt, list[ROOT_TABLES], rsdt, xsdt;
 
     assert(base % 16 == 0 && config->ncpus <= ACPI_MAX_CPUS);
     aml_init(&t.out, out, size);
     aml_bytes(&t.out, rsdp_room, sizeof(rsdp_room));
     facs = build_facs(&t);
     dsdt = build_dsdt(&t);
-    fadt = build_fadt(&t, facs, dsdt);
-    madt = build_madt(&t);
-    rsdt = build_root(&t, "RSDT", 4, fadt, madt);
-    xsdt = build_root(&t, "XSDT", 8, fadt, madt);
+    list[0] = build_fadt(&t, facs, dsdt);
+    list[1] = build_madt(&t);
+    list[2] = config->hpet_base ? build_hpet(&t) : 0;
+    rsdt = build_root(&t, "RSDT", 4, list);
+    xsdt = build_root(&t, "XSDT", 8, list);
     if (t.out.overflow)
         return 0;
     put_rsdp(out, rsdt, xsdt);

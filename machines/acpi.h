@@ -11,7 +11,8 @@
 
 /* What the tables say of the machine. */
 struct acpi_config {
-    unsigned ncpus; /* APIC IDs 0..ncpus-1 */
+    unsigned ncpus;
+    const uint32_t *apic_ids; /* of each */
     uint32_t ioapic_base;
     uint8_t ioapic_id;
     uint32_t pci_hole_first, pci_hole_last; /* 32-bit memory window of the PCI bus, inclusive */
@@ -20,6 +21,11 @@ struct acpi_config {
     bool serial[2]; /* COM1, COM2 are there */
     bool vga;
     bool i8042;
+    uint32_t hpet_base; /* 0: none */
+    struct {
+        uint16_t port; /* 0: none */
+        uint8_t irq;
+    } parallel[2];
 };
 
 /* Builds the tables for the address `base` (16-byte aligned, below 4 GiB) into out. The RSDP is

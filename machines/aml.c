@@ -317,6 +317,22 @@ void aml_res_io(struct aml *a, uint16_t base, uint8_t length)
     aml_byte(a, length);
 }
 
+void aml_res_dma(struct aml *a, uint8_t channel)
+{
+    aml_byte(a, 0x2a); /* 6.4.2.2 */
+    aml_byte(a, (uint8_t)(1u << channel));
+    aml_byte(a, 0); /* compatibility timing, not a bus master, 8 bits */
+}
+
+void aml_res_memory32_fixed(struct aml *a, uint32_t base, uint32_t length)
+{
+    aml_byte(a, 0x86); /* 6.4.3.4 */
+    le(a, 9, 2);
+    aml_byte(a, 1);
+    le(a, base, 4);
+    le(a, length, 4);
+}
+
 void aml_res_irq(struct aml *a, uint8_t irq)
 {
     aml_byte(a, 0x22); /* 6.4.2.1, without flags */

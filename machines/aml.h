@@ -67,6 +67,8 @@ void aml_resources(struct aml *a);
 void aml_resources_close(struct aml *a);
 void aml_res_io(struct aml *a, uint16_t base, uint8_t length);
 void aml_res_irq(struct aml *a, uint8_t irq); /* edge, active high, exclusive */
+void aml_res_dma(struct aml *a, uint8_t channel);
+void aml_res_memory32_fixed(struct aml *a, uint32_t base, uint32_t length); /* read-write */
 void aml_res_irqs_extended(struct aml *a, const uint32_t *gsi, uint8_t n); /* level, high, shared */
 /* Windows a bridge passes on: all bounds inclusive. */
 void aml_res_word_bus(struct aml *a, uint16_t first, uint16_t last);

@@ -7,6 +7,7 @@
  *   0x000100000-low_ram      RAM, low_ram at most 0xc0000000
  *   0x0c0000000-0x0febfffff  PCI
  *   0x0fec00000              IOAPIC
+ *   0x0fed00000              HPET
  *   0x0fee00000              local APICs (the processors')
  *   ...        -0x0ffffffff  BIOS
  *   0x100000000-             the rest of RAM
@@ -173,6 +174,17 @@ static void wire_serial(struct pc *pc)
                            pc_isa_irq(pc, com[i].irq), pc->config->serial[i]);
 }
 
+static void wire_parallel(struct pc *pc)
+{
+    static const char *const ids[PC_NUM_PARALLEL] = {"parallel0", "parallel1"};
+    const struct pc_config *c = pc->config;
+
+    for (unsigned i = 0; i < PC_NUM_PARALLEL; i++)
+        if (c->parallel[i].port)
+            parallel_init(&pc->parallel[i], &pc->m, ids[i], c->parallel[i].port,
+                          pc_isa_irq(pc, c->parallel[i].irq), c->parallel[i].chr);
+}
+
 static void wire_debug(struct pc *pc)
 {
     static const char *const ids[PC_NUM_DEBUGCON] = {"debugcon0", "debugcon1"};
@@ -188,21 +200,64 @@ static void wire_debug(struct pc *pc)
     port80_init(&pc->port80, &pc->m, "port80", 0x80);
 }
 
+/* The HPET's timers may have the IOAPIC's pins that no ISA interrupt has. PIT and RTC reach their
+ * interrupts through it, for it can take them over. */
+static void wire_timers(struct pc *pc)
+{
+    struct machine *m = &pc->m;
+    struct irq_line lines[32] = {{0}}, irq[2] = {pc_isa_irq(pc, 0), pc_isa_irq(pc, 8)};
+
+    for (unsigned pin = 16; pin < 24; pin++)
+        lines[pin] = ioapic_line(&pc->ioapic, pin);
+    if (!pc->config->no_hpet) {
+        hpet_init(&pc->hpet, m, "hpet", HPET_BASE, lines, irq);
+        irq[0] = hpet_legacy_in(&pc->hpet, 0);
+        irq[1] = hpet_legacy_in(&pc->hpet, 1);
+    }
+    i8254_init(&pc->pit, m, "pit", 0x40, 0x61, irq[0]);
+    mc146818_init(&pc->rtc, m, "rtc", 0x70, irq[1]);
+}
+
 static void wire_isa(struct pc *pc)
 {
     struct machine *m = &pc->m;
     struct irq_line a20_kbd = {.set = set_a20, .owner = &pc->lines, .n = 0};
     struct irq_line a20_fast = {.set = set_a20, .owner = &pc->lines, .n = 1};
 
-    i8254_init(&pc->pit, m, "pit", 0x40, 0x61, pc_isa_irq(pc, 0));
-    mc146818_init(&pc->rtc, m, "rtc", 0x70, pc_isa_irq(pc, 8));
+    wire_timers(pc);
+    i8237_init(&pc->dma, m, "dma");
     ps2kbd_init(&pc->kbd, m, "kbd");
     ps2mouse_init(&pc->mouse, m, "mouse");
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
     wire_serial(pc);
+    wire_parallel(pc);
     wire_debug(pc);
+}
+
+/* A function number on the first slot that is free. The bus has more than there can be devices. */
+static uint8_t free_devfn(const struct pc *pc)
+{
+    unsigned slot = 2;
+
+    while (slot < 31 && pc->pci.devices[PCI_DEVFN(slot, 0)])
+        slot++;
+    return PCI_DEVFN(slot, 0);
+}
+
+static void wire_test_devices(struct pc *pc)
+{
+    struct irq_line isa[PC_TESTDEV_IRQS];
+
+    if (pc->config->pc_testdev) {
+        for (unsigned irq = 0; irq < PC_TESTDEV_IRQS; irq++)
+            isa[irq] = pc_isa_irq(pc, irq);
+        pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
+    }
+    if (pc->config->pci_testdev)
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+                         pc->config->pci_testdev_membar);
 }
 
 static void wire_pci(struct pc *pc)
@@ -215,7 +270,7 @@ static void wire_pci(struct pc *pc)
     pci_bus_init(&pc->pci, m, "pci");
     i440fx_init(&pc->host_bridge, m, "host-bridge", &pc->pci, pc->bios_last_128k); /* 00:00.0 */
     piix3_init(&pc->piix3, m, "piix3", &pc->pci, isa);                             /* 00:01.0 */
-    piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9));                  /* 00:01.3 */
+    piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
 }
 
 /* ---- what firmware asks ---- */
@@ -261,6 +316,14 @@ static bool add_e820_file(struct pc *pc)
     return fw_cfg_add_file(&pc->fw_cfg, "etc/e820", file, 20 * n);
 }
 
+/* IDs are dealt out in ascending order. */
+static uint16_t apic_id_limit(const struct pc *pc)
+{
+    unsigned last = pc->config->ncpus - 1;
+
+    return (uint16_t)((pc->cpu.apic_id ? pc->cpu.apic_id(pc->cpu.cpus, last) : last) + 1);
+}
+
 static bool add_fw_cfg(struct pc *pc, struct error *err)
 {
     struct fw_cfg *f = &pc->fw_cfg;
@@ -269,7 +332,8 @@ static bool add_fw_cfg(struct pc *pc, struct error *err)
 
     fw_cfg_init(f, &pc->m, "fw-cfg", PC_FW_CFG_BASE);
     ok = fw_cfg_add_u64(f, FW_CFG_RAM_SIZE, pc->m.ram_size) &&
-         fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) && fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, ncpus) &&
+         fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) &&
+         fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, apic_id_limit(pc)) &&
          fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, !pc->config->vga) &&
          fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, 0) && add_e820_file(pc);
     return ok ? true : error_set(err, "fw_cfg: out of memory");
@@ -336,6 +400,7 @@ static bool build(struct pc *pc, struct error *err)
     wire_interrupts(pc);
     wire_isa(pc);
     wire_pci(pc);
+    wire_test_devices(pc);
     fill_cmos(pc);
     pc->m.run.after_reset = after_reset;
     pc->m.run.reset_opaque = pc;

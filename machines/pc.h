@@ -4,6 +4,7 @@
 
 #include "devices/bus/i440fx.h"
 #include "devices/bus/piix3.h"
+#include "devices/char/parallel.h"
 #include "devices/char/uart16550.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
@@ -13,9 +14,13 @@
 #include "devices/misc/debug_exit.h"
 #include "devices/misc/debugcon.h"
 #include "devices/misc/fw_cfg.h"
+#include "devices/misc/i8237.h"
+#include "devices/misc/pc_testdev.h"
+#include "devices/misc/pci_testdev.h"
 #include "devices/misc/piix4_pm.h"
 #include "devices/misc/port80.h"
 #include "devices/misc/port92.h"
+#include "devices/timer/hpet.h"
 #include "devices/timer/i8254.h"
 #include "devices/timer/mc146818.h"
 #include "machines/boot.h"
@@ -24,6 +29,7 @@
 
 #define PC_MAX_CPUS     255
 #define PC_NUM_SERIAL   4
+#define PC_NUM_PARALLEL 2
 #define PC_NUM_DEBUGCON 2
 #define PC_LOW_RAM_MAX  0xc0000000u /* RAM below the PCI hole; the rest is above 4 GiB */
 #define PC_MIN_RAM      0x200000u
@@ -32,8 +38,11 @@
 struct pc_cpu_hooks {
     struct irq_line intr; /* INTR of the PIC pair: to LINT0 of the boot processor */
     struct irq_line a20;  /* high: address bit 20 passes */
+    struct irq_line smi;  /* SMI#: each rise is one, to the boot processor */
     struct msi_sink msi;  /* the APIC bus: where IOAPIC and MSIs go */
     void *cpus;           /* for the functions below */
+    uint32_t (*apic_id)(void *cpus, unsigned n); /* of the n-th; unset: n */
+    uint32_t cpu_signature, cpu_features;        /* EAX and EDX of CPUID leaf 1 */
     void (*set_intack)(void *cpus, struct intack_source intack);
     void (*set_eoi)(void *cpus, struct eoi_sink eoi);
     /* Called when the processors have been reset: power-on and every reset. */
@@ -52,10 +61,18 @@ struct pc_config {
     bool serial_present[PC_NUM_SERIAL];    /* the port is there, perhaps unconnected */
     struct {
         uint16_t port; /* 0: none */
+        uint8_t irq;
+        struct chardev *chr;
+    } parallel[PC_NUM_PARALLEL];
+    struct {
+        uint16_t port; /* 0: none */
         struct chardev *chr;
     } debugcon[PC_NUM_DEBUGCON];
     uint16_t debug_exit_port; /* 0: none; 0xf4 or 0x501 */
     unsigned debug_exit_size;
+    bool pc_testdev, pci_testdev;
+    uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
+    bool no_hpet;
     bool no_reboot;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
@@ -91,20 +108,25 @@ struct pc {
     struct pc_lines lines;
     struct i8259 pic;
     struct ioapic ioapic;
+    struct hpet hpet;
     struct i8254 pit;
     struct mc146818 rtc;
     struct ps2kbd kbd;
     struct ps2mouse mouse;
     struct i8042 i8042;
+    struct i8237 dma;
     struct port92 port92;
     struct port80 port80;
     struct uart16550 serial[PC_NUM_SERIAL];
+    struct parallel parallel[PC_NUM_PARALLEL];
     struct debugcon debugcon[PC_NUM_DEBUGCON];
     struct debug_exit debug_exit;
     struct pci_bus pci;
     struct i440fx host_bridge;
     struct piix3 piix3;
     struct piix4_pm pm;
+    struct pc_testdev pc_testdev;
+    struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;
 
     /* Direct boot: kept, for every reset loads them again. */

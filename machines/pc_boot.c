@@ -11,8 +11,11 @@
 #include "base/error.h"
 #include "machines/acpi.h"
 #include "machines/load_linux.h"
+#include "machines/mptable.h"
 
 #define IMAGE_MAX ((size_t)2 << 30)
+
+static const uint8_t pirq_irq[4] = {10, 10, 11, 11};
 
 /* ---- memory map ---- */
 
@@ -116,6 +119,7 @@ static void program_isa(struct pc *pc)
         {0x4d0, 0x00}, {0x4d1, 0x0e},                             /* ELCR: 9, 10, 11 */
         {0x43, 0x34},  {0x40, 0x00},  {0x40, 0x00},               /* counter 0, mode 2 */
         {0x43, 0x54},  {0x41, 0x12},                              /* counter 1, refresh */
+        {0xd6, 0xc0},  {0xd4, 0x00},                              /* DMA: channel 4 cascades */
     };
 
     for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
@@ -134,7 +138,6 @@ static void open_shadow_ram(struct pc *pc)
 
 static bool program_pci(struct pc *pc, struct error *err)
 {
-    static const uint8_t pirq_irq[4] = {10, 10, 11, 11};
     const struct pci_windows windows = {.io_base = 0xc000,
                                         .io_limit = 0xffff,
                                         .mem_base = PC_LOW_RAM_MAX,
@@ -166,15 +169,72 @@ static void write_bda(struct pc *pc)
             address_space_write(mem, at, com[i], 2);
             at += 2;
         }
+    at = 0x408;
+    for (unsigned i = 0; i < PC_NUM_PARALLEL; i++)
+        if (pc->config->parallel[i].port) {
+            address_space_write(mem, at, pc->config->parallel[i].port, 2);
+            at += 2;
+        }
     address_space_write(mem, 0x40e, PC_EBDA >> 4, 2);  /* segment of the EBDA */
     address_space_write(mem, 0x413, PC_EBDA >> 10, 2); /* KiB of conventional memory */
     address_space_write(mem, PC_EBDA, 1, 1);           /* the EBDA's size in KiB */
 }
 
-static bool write_acpi(struct pc *pc, struct error *err)
+/* Who is who on the APIC bus. */
+struct apic_ids {
+    uint32_t cpu[PC_MAX_CPUS];
+    uint8_t ioapic;
+};
+
+static bool is_cpu(const struct pc *pc, const struct apic_ids *ids, uint32_t id)
 {
-    const struct acpi_config config = {
+    for (unsigned i = 0; i < pc->config->ncpus; i++)
+        if (ids->cpu[i] == id)
+            return true;
+    return false;
+}
+
+/* IDs of processors and IOAPICs are one space (MP specification 3.6.6), in which an IOAPIC has 4
+ * bits; if all of those are taken it shares 0. */
+static void give_apic_ids(struct pc *pc, struct apic_ids *ids)
+{
+    for (unsigned i = 0; i < pc->config->ncpus; i++)
+        ids->cpu[i] = pc->cpu.apic_id ? pc->cpu.apic_id(pc->cpu.cpus, i) : i;
+    ids->ioapic = 1;
+    while (ids->ioapic && is_cpu(pc, ids, ids->ioapic))
+        ids->ioapic = (ids->ioapic + 1) & 15;
+    address_space_write(&pc->m.mem, IOAPIC_BASE, 0, 4); /* IOREGSEL: IOAPICID */
+    address_space_write(&pc->m.mem, IOAPIC_BASE + 0x10, (uint32_t)ids->ioapic << 24, 4);
+}
+
+static bool write_mptable(struct pc *pc, const struct apic_ids *ids, struct error *err)
+{
+    struct mptable_config config = {
         .ncpus = pc->config->ncpus,
+        .apic_ids = ids->cpu,
+        .cpu_signature = pc->cpu.cpu_signature,
+        .cpu_features = pc->cpu.cpu_features,
+        .ioapic_base = IOAPIC_BASE,
+        .ioapic_id = ids->ioapic,
+        .ioapic_version = IOAPIC_VERSION,
+        .sci_irq = 9,
+    };
+    uint8_t tables[MPTABLE_MAX];
+
+    memcpy(config.pirq_irq, pirq_irq, sizeof(pirq_irq));
+    size_t size = mptable_build(&config, PC_MP_BASE, tables, sizeof(tables));
+    if (!size)
+        return error_set(err, "MP tables exceed %d bytes", MPTABLE_MAX);
+    address_space_write_block(&pc->m.mem, PC_MP_BASE, tables, size);
+    return true;
+}
+
+static bool write_acpi(struct pc *pc, const struct apic_ids *ids, struct error *err)
+{
+    struct acpi_config config = {
+        .ncpus = pc->config->ncpus,
+        .apic_ids = ids->cpu,
+        .ioapic_id = ids->ioapic,
         .ioapic_base = IOAPIC_BASE,
         .pci_hole_first = PC_LOW_RAM_MAX,
         .pci_hole_last = PC_PCI_MEM_LAST,
@@ -183,9 +243,16 @@ static bool write_acpi(struct pc *pc, struct error *err)
         .serial = {pc->config->serial_present[0], pc->config->serial_present[1]},
         .vga = pc->config->vga,
         .i8042 = true,
+        .hpet_base = pc->config->no_hpet ? 0 : HPET_BASE,
     };
     uint8_t tables[ACPI_TABLES_MAX];
-    size_t size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
+    size_t size;
+
+    for (unsigned i = 0; i < PC_NUM_PARALLEL; i++) {
+        config.parallel[i].port = pc->config->parallel[i].port;
+        config.parallel[i].irq = pc->config->parallel[i].irq;
+    }
+    size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
 
     if (!size)
         return error_set(err, "ACPI tables for %u processors exceed %d bytes", config.ncpus,
@@ -220,9 +287,12 @@ static bool load_kernel(struct pc *pc, struct boot_state *state, struct error *e
 
 bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
 {
+    struct apic_ids ids;
+
     program_isa(pc);
     if (!program_pci(pc, err))
         return false;
     write_bda(pc);
-    return write_acpi(pc, err) && load_kernel(pc, state, err);
+    give_apic_ids(pc, &ids);
+    return write_acpi(pc, &ids, err) && write_mptable(pc, &ids, err) && load_kernel(pc, state, err);
 }

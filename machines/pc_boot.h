@@ -8,6 +8,7 @@
 #define PC_FW_CFG_BASE  0x510u
 #define PC_EBDA         0x9fc00u
 #define PC_ACPI_BASE    0xe0000u /* tables of a direct boot, in the BIOS area that is searched */
+#define PC_MP_BASE      0xf8000u /* MP tables of a direct boot */
 #define PC_PCI_MEM_LAST 0xfebfffffu
 
 /* Address ranges as a BIOS would report them (INT 15h, E820h). */

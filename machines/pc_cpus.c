@@ -6,18 +6,22 @@
 
 static void set_a20(void *owner, unsigned n, bool level)
 {
-    struct cpu *cpu = owner;
+    struct machine *m = owner;
 
     (void)n;
-    cpu->a20_mask = level ? ~0ull : ~(1ull << 20);
-    cpu->v.ops->map_changed(&cpu->v);
+    for (unsigned i = 0; i < m->ncpus; i++) {
+        cpu_of(m->cpus[i])->a20_mask = level ? ~0ull : ~(1ull << 20);
+        m->cpus[i]->ops->map_changed(m->cpus[i]);
+    }
 }
 
 static void set_intack(void *opaque, struct intack_source intack)
 {
     struct pc_cpus *cpus = opaque;
+    struct machine *m = cpus->boot->v.m;
 
-    cpus->boot->intack = intack;
+    for (unsigned i = 0; i < m->ncpus; i++)
+        cpu_of(m->cpus[i])->intack = intack;
 }
 
 /* Every local APIC broadcasts; with several CPUs each gets the sink. */
@@ -68,11 +72,14 @@ static void set_registers(struct cpu *cpu, const struct boot_state *b)
     cpu_set_eflags(cpu, EFLAGS_FIXED);
 }
 
-/* What a BIOS leaves in the bootstrap processor; memory is write-back by default. */
-static void set_firmware_state(struct cpu *cpu)
+/* What a BIOS leaves in the processors; memory is write-back by default. */
+static void set_firmware_state(struct cpu *boot)
 {
-    apic_virtual_wire(cpu);
-    cpu->mtrr_def_type = MTRR_DEF_ENABLE | MTRR_WRITE_BACK;
+    struct machine *m = boot->v.m;
+
+    apic_virtual_wire(boot);
+    for (unsigned i = 0; i < m->ncpus; i++)
+        cpu_of(m->cpus[i])->mtrr_def_type = MTRR_DEF_ENABLE | MTRR_WRITE_BACK;
 }
 
 static void set_boot_state(void *opaque, const struct boot_state *b)
@@ -100,6 +107,22 @@ static void set_boot_state(void *opaque, const struct boot_state *b)
 
 /* ---- creation ---- */
 
+static uint32_t apic_id(void *opaque, unsigned n)
+{
+    const struct pc_cpus *cpus = opaque;
+
+    return topology_apic_id(&cpus->model.topology, n);
+}
+
+static void fill_identity(const struct cpu *cpu, struct pc_cpu_hooks *hooks)
+{
+    uint32_t leaf1[4];
+
+    cpuid_query(cpu, 1, 0, leaf1);
+    hooks->cpu_signature = leaf1[0];
+    hooks->cpu_features = leaf1[3];
+}
+
 bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
                     struct error *err)
 {
@@ -118,9 +141,12 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
             cpus->boot = cpu;
     }
     hooks->intr = cpu_intr_line(cpus->boot);
-    hooks->a20 = (struct irq_line){.set = set_a20, .owner = cpus->boot};
+    hooks->a20 = (struct irq_line){.set = set_a20, .owner = m};
+    hooks->smi = cpu_smi_line(cpus->boot);
     hooks->msi = apic_msi_sink(m);
     hooks->cpus = cpus;
+    hooks->apic_id = apic_id;
+    fill_identity(cpus->boot, hooks);
     hooks->set_intack = set_intack;
     hooks->set_eoi = set_eoi;
     hooks->set_boot_state = set_boot_state;

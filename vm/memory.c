@@ -151,6 +151,17 @@ void address_space_commit(struct address_space *as)
         rebuild(as);
 }
 
+void address_space_set_hidden(struct address_space *as, const struct hidden_memory *hidden)
+{
+    struct hidden_memory *old = &as->hidden;
+
+    if (old->start == hidden->start && old->last == hidden->last && old->at == hidden->at &&
+        old->data == hidden->data && old->code == hidden->code)
+        return;
+    *old = *hidden;
+    map_changed(as);
+}
+
 void address_space_listen(struct address_space *as, struct address_space_listener *l)
 {
     l->next = as->listeners;
@@ -299,6 +310,17 @@ struct page_view address_space_page(const struct address_space *as, uint64_t add
     offset = r->offset + (page - r->start);
     return (struct page_view){page_at(r->region->read_at, offset),
                               page_at(r->region->write_at, offset)};
+}
+
+struct page_view address_space_hidden_page(const struct address_space *as, uint64_t addr,
+                                           bool fetch)
+{
+    const struct hidden_memory *h = &as->hidden;
+    uint64_t page = addr & ~(uint64_t)(VM_PAGE_SIZE - 1);
+
+    if (!(fetch ? h->code : h->data) || page < h->start || page > h->last)
+        return address_space_page(as, addr);
+    return (struct page_view){h->at + (page - h->start), h->at + (page - h->start)};
 }
 
 /* ---- scalar access ---- */

@@ -68,6 +68,14 @@ struct address_space_listener {
     struct address_space_listener *next;
 };
 
+/* Memory that ordinary accesses do not see and accesses of a marked kind do, over whatever the
+ * regions show there (SMRAM: a processor in system management mode). Whole pages. */
+struct hidden_memory {
+    uint64_t start, last; /* inclusive */
+    uint64_t at;          /* arena offset of start */
+    bool data, code;      /* loads and stores see it; fetches do */
+};
+
 struct address_space {
     const char *name;
     uint64_t last; /* highest address: 0xffff for ports */
@@ -82,6 +90,7 @@ struct address_space {
     bool stale;
     uint64_t next_seq;
     struct address_space_listener *listeners;
+    struct hidden_memory hidden;
     uint64_t unmapped_accesses;
 };
 
@@ -164,6 +173,9 @@ void region_set_memory(struct region *r, uint64_t read_at, uint64_t write_at);
 void address_space_begin(struct address_space *as);
 void address_space_commit(struct address_space *as);
 
+/* What marked accesses see; a change is a change of the map. */
+void address_space_set_hidden(struct address_space *as, const struct hidden_memory *hidden);
+
 void address_space_listen(struct address_space *as, struct address_space_listener *l);
 
 /* The range that answers at addr; NULL if unmapped. */
@@ -176,6 +188,9 @@ struct page_view {
     uint64_t read_at, write_at;
 };
 struct page_view address_space_page(const struct address_space *as, uint64_t addr);
+/* The same for a marked access; fetch: of code. */
+struct page_view address_space_hidden_page(const struct address_space *as, uint64_t addr,
+                                           bool fetch);
 
 /* Scalar access as the CPU makes it: size 1, 2, 4 or 8; may cross ranges and pages (then bytewise
  * in address order). Little-endian value. Unmapped: all ones, counted, logged as guest_errors.

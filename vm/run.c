@@ -22,6 +22,7 @@
 
 #define QUANTUM_ALONE  200000 /* host time, one CPU: bounds how late a request is seen */
 #define QUANTUM_SHARED 20000
+#define TURN_AFTER_IPI 1000 /* how long a CPU goes on that gave another one work */
 
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
 #define INLINE_WAIT_NS (10 * 1000 * 1000)
@@ -48,13 +49,24 @@ static void notify_main(struct machine *m)
         m->run.notify(m->run.notify_opaque);
 }
 
+/* The running CPU stops after `left` more instructions, if that is earlier. At least 1: the one
+ * that is making the access will retire in any case. */
+static void shorten_slice(struct vcpu *v, uint64_t left)
+{
+    left = left ? left : 1;
+    if (v->budget <= 1 || left >= (uint64_t)v->budget)
+        return;
+    v->slice -= (uint64_t)v->budget - left;
+    v->budget = (int64_t)left;
+    atomic_store(&v->exit_req, 1);
+}
+
 /* A timer is now the earliest. On host time the main loop must wake earlier; with instruction
  * counting the running slice must end earlier. */
 static void timer_rearmed(void *opaque)
 {
     struct machine *m = opaque;
     struct vcpu *v = m->run.current;
-    uint64_t left;
 
     if (!is_icount(m)) {
         notify_main(m);
@@ -64,16 +76,8 @@ static void timer_rearmed(void *opaque)
         machine_kick(m);
         return;
     }
-    if (v->budget <= 1)
-        return;
-    /* At least 1: the instruction that is making the access will retire in any case. */
-    left = vm_clock_insns_to_deadline(&m->clock, (uint64_t)v->budget);
-    left = left ? left : 1;
-    if (left == (uint64_t)v->budget)
-        return;
-    v->slice -= (uint64_t)v->budget - left;
-    v->budget = (int64_t)left;
-    atomic_store(&v->exit_req, 1);
+    if (v->budget > 1)
+        shorten_slice(v, vm_clock_insns_to_deadline(&m->clock, (uint64_t)v->budget));
 }
 
 void run_init(struct machine *m)
@@ -251,6 +255,19 @@ const char *stop_reason_name(enum stop_reason r)
 
 /* ---- turns ---- */
 
+void machine_end_turn_soon(struct machine *m)
+{
+    struct vcpu *v = m->run.current;
+    uint64_t last;
+
+    if (!v || !on_cpu_thread(m))
+        return;
+    last = v->slice - (uint64_t)v->budget + TURN_AFTER_IPI;
+    if (m->run.quantum_left > last)
+        m->run.quantum_left = last;
+    shorten_slice(v, TURN_AFTER_IPI);
+}
+
 static uint64_t quantum(const struct machine *m)
 {
     return m->ncpus == 1 && !is_icount(m) ? QUANTUM_ALONE : QUANTUM_SHARED;
@@ -292,6 +309,9 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
     switch (why) {
     case VCPU_EXIT_HALT:
         v->halted = true;
+        break;
+    case VCPU_EXIT_YIELD:
+        start_turn(m, (v->index + 1) % m->ncpus);
         break;
     case VCPU_EXIT_SHUTDOWN:
         if (m->run.no_reboot)

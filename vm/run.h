@@ -72,6 +72,8 @@ void machine_kick(struct machine *m);
 /* One pass of the main loop's share: timers (host mode) and input. Returns host ns until it is
  * wanted again, -1 for ever. Takes the lock itself. */
 int64_t machine_poll(struct machine *m);
+/* The running CPU has interrupted another one, which shall have its turn soon. */
+void machine_end_turn_soon(struct machine *m);
 const char *stop_reason_name(enum stop_reason r);
 /* Deterministic stepping without threads, for tests and oracles: runs the CPUs in turn on the
  * caller's thread until `insns` instructions retired, the machine stopped or ended, or all CPUs are

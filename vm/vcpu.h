@@ -18,6 +18,7 @@ struct vcpu;
 enum vcpu_exit {
     VCPU_EXIT_SLICE,    /* budget used up or exit_req seen */
     VCPU_EXIT_HALT,     /* waiting for an interrupt */
+    VCPU_EXIT_YIELD,    /* waiting for another CPU: its turn ends */
     VCPU_EXIT_REQUEST,  /* the guest did something that changed run control (reset, power-off) */
     VCPU_EXIT_SHUTDOWN, /* triple fault */
     VCPU_EXIT_DEBUG,    /* breakpoint or single step */

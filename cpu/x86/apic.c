@@ -7,6 +7,7 @@
 
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/smm.h"
 
 enum apic_register { /* offset >> 4; in x2APIC mode the MSR's low byte */
                      REG_ID = 0x02,
@@ -49,13 +50,17 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 #define BASE_ENABLE     (1ull << 11)
 #define APIC_BASE_RESET 0xfee00000ull
 #define SVR_ENABLE      (1u << 8)
+#define SVR_NO_FOCUS    (1u << 9)
 #define LVT_MASKED      (1u << 16)
+#define LVT_DEADLINE    (1u << 18)
+#define LVT_READ_ONLY   0x5000u /* delivery status, remote IRR */
 #define APIC_VERSION    (0x14u | (NUM_LVT - 1u) << 16)
 #define ESR_SEND_VECTOR (1u << 5)
 #define ESR_RECV_VECTOR (1u << 6)
 #define ESR_REGISTER    (1u << 7)
 #define ICR_LEVEL       (1u << 14)
 #define ICR_TRIGGER     (1u << 15)
+#define ICR_WRITABLE    0xccfffu /* the rest is reserved, or delivery status: always idle */
 #define MSR_BASE        0x1bu
 #define MSR_DEADLINE    0x6e0u
 #define MSR_X2          0x800u
@@ -95,6 +100,29 @@ static bool x2apic(const struct local_apic *a)
     return (a->base_msr & (BASE_ENABLE | BASE_X2APIC)) == (BASE_ENABLE | BASE_X2APIC);
 }
 
+static bool software_enabled(const struct local_apic *a)
+{
+    return enabled(a) && a->svr & SVR_ENABLE;
+}
+
+bool apic_is_bsp(const struct cpu *cpu)
+{
+    return cpu->apic.base_msr & BASE_BSP;
+}
+
+/* In x2APIC mode the LDR follows from the ID (11.12.10.2). */
+static uint32_t x2_ldr(const struct local_apic *a)
+{
+    return (a->id >> 4) << 16 | 1u << (a->id & 15);
+}
+
+/* The P6 family looks for a processor that has the interrupt already; later ones do not, and SVR
+ * bit 9 is reserved (11.9). */
+static bool has_focus_checking(const struct cpu *cpu)
+{
+    return cpu->model.family == 6 && !model_has(&cpu->model, F_lm);
+}
+
 /* ---- vector bitmaps ---- */
 
 static int highest(const uint32_t map[8])
@@ -131,7 +159,7 @@ int apic_pending_vector(const struct cpu *cpu)
     const struct local_apic *a = &cpu->apic;
     int irr = highest(a->irr);
 
-    if (irr < 0 || !enabled(a) || !(a->svr & SVR_ENABLE))
+    if (irr < 0 || !software_enabled(a))
         return -1;
     return (uint32_t)(irr & 0xf0) > (ppr(a) & 0xf0) ? irr : -1;
 }
@@ -183,7 +211,7 @@ static void accept_fixed(struct cpu *cpu, unsigned vector, bool level)
 {
     struct local_apic *a = &cpu->apic;
 
-    if (!enabled(a) || !(a->svr & SVR_ENABLE))
+    if (!software_enabled(a))
         return;
     if (vector < 16) {
         apic_error(cpu, ESR_RECV_VECTOR);
@@ -197,21 +225,31 @@ static void accept_fixed(struct cpu *cpu, unsigned vector, bool level)
     vcpu_kick(&cpu->v);
 }
 
+/* Interrupts at the first error only; a write to the ESR arms it again (11.5.3). */
 static void apic_error(struct cpu *cpu, uint32_t bit)
 {
     struct local_apic *a = &cpu->apic;
     uint32_t lvt = a->lvt[LVT_ERROR];
+    bool armed = !a->esr_shadow;
 
     a->esr_shadow |= bit;
-    if (!(lvt & LVT_MASKED) && (lvt & 0xff) >= 16)
+    if (armed && !(lvt & LVT_MASKED))
         accept_fixed(cpu, lvt & 0xff, false);
 }
 
+static void accept_init(struct cpu *cpu)
+{
+    cpu->init_pending = true;
+    cpu->sipi_pending = false; /* it comes after this INIT, if at all */
+}
+
+/* Counts only for a processor that waits for it, or will (SDM vol. 3A 9.4.3). */
 static void accept_sipi(struct cpu *cpu, unsigned vector)
 {
-    if (!cpu->init_pending)
-        log_unimp(cpu, "start-up IPI to vector %#x: further processors are not implemented",
-                  vector);
+    if (!cpu->init_pending && !cpu->wait_sipi)
+        return;
+    cpu->sipi_pending = true;
+    cpu->sipi_vector = (uint8_t)vector;
 }
 
 static void accept(struct cpu *cpu, unsigned mode, unsigned vector, bool level)
@@ -225,12 +263,18 @@ static void accept(struct cpu *cpu, unsigned mode, unsigned vector, bool level)
         cpu->nmi_pending = true;
         break;
     case DELIVER_INIT:
-        cpu->init_pending = true;
+        accept_init(cpu);
         break;
     case DELIVER_SIPI:
         accept_sipi(cpu, vector);
+        break;
+    case DELIVER_EXTINT:
+        cpu->extint_pending = true;
+        break;
+    case DELIVER_SMI:
+        smm_request(cpu);
         return;
-    default: /* SMI: there is no system management mode */
+    default:
         return;
     }
     vcpu_kick(&cpu->v);
@@ -250,11 +294,16 @@ static bool logical_match(const struct local_apic *a, uint32_t dest, bool wide)
     return (dest >> 4 == ldr >> 4 || dest >> 4 == 15) && dest & ldr & 15;
 }
 
+/* An xAPIC has IDs of 8 bits; a disabled one hears nothing (11.4.3). */
 static bool matches(const struct local_apic *a, uint32_t dest, bool logical, bool wide)
 {
+    if (!enabled(a))
+        return false;
     if (dest == (wide ? 0xffffffffu : 0xffu))
         return true;
-    return logical ? logical_match(a, dest, wide) : a->id == dest;
+    if (logical)
+        return logical_match(a, dest, wide);
+    return (x2apic(a) ? a->id : a->id & 0xff) == dest;
 }
 
 struct message {
@@ -263,7 +312,25 @@ struct message {
     uint8_t mode, vector;
 };
 
-/* Gives the message to those it names; lowest priority: to the one of lowest PPR (11.6.2.4). */
+static bool is_focus(const struct cpu *cpu, unsigned vector)
+{
+    const struct local_apic *a = &cpu->apic;
+    uint32_t has = a->irr[vector >> 5] | a->isr[vector >> 5];
+
+    return has_focus_checking(cpu) && !(a->svr & SVR_NO_FOCUS) && has >> (vector & 31) & 1;
+}
+
+/* Whether c is a better receiver than the best so far (11.6.2.4). Of equals the first one wins. */
+static bool precedes(const struct cpu *c, const struct cpu *best, unsigned vector)
+{
+    if (!software_enabled(&c->apic))
+        return false;
+    if (!best || is_focus(best, vector) != is_focus(c, vector))
+        return !best || is_focus(c, vector);
+    return ppr(&c->apic) < ppr(&best->apic);
+}
+
+/* Gives the message to those it names; lowest priority: to one of them. */
 static void deliver(struct machine *m, const struct message *msg, const struct cpu *except)
 {
     struct cpu *lowest = NULL;
@@ -274,7 +341,7 @@ static void deliver(struct machine *m, const struct message *msg, const struct c
             continue;
         if (msg->mode != DELIVER_LOWEST)
             accept(c, msg->mode, msg->vector, msg->level);
-        else if (enabled(&c->apic) && (!lowest || ppr(&c->apic) < ppr(&lowest->apic)))
+        else if (precedes(c, lowest, msg->vector))
             lowest = c;
     }
     if (lowest)
@@ -329,6 +396,8 @@ static void send_ipi(struct cpu *cpu, uint32_t low, uint32_t dest)
         accept(cpu, msg.mode, msg.vector, false);
     else
         deliver(cpu->v.m, &msg, shorthand == TO_OTHERS ? cpu : NULL);
+    if (shorthand != TO_SELF && cpu->v.m->ncpus > 1)
+        machine_end_turn_soon(cpu->v.m);
 }
 
 static void end_of_interrupt(struct cpu *cpu)
@@ -344,7 +413,8 @@ static void end_of_interrupt(struct cpu *cpu)
     vcpu_kick(&cpu->v); /* the next one may be let in */
 }
 
-/* ---- timer (11.5.4); one tick of the undivided clock is 1 ns ---- */
+/* ---- local vector table (11.5.1) and timer (11.5.4); one tick of the undivided clock is 1 ns ----
+ */
 
 static unsigned timer_shift(const struct local_apic *a)
 {
@@ -420,12 +490,19 @@ static void write_timer_initial(struct cpu *cpu, uint32_t v)
     timer_arm(cpu);
 }
 
+static uint32_t lvt_mask(const struct cpu *cpu, unsigned n)
+{
+    bool no_deadline = n == LVT_TIMER && !model_has(&cpu->model, F_tsc_deadline);
+
+    return lvt_writable[n] & ~(no_deadline ? LVT_DEADLINE : 0);
+}
+
 static void write_lvt(struct cpu *cpu, unsigned n, uint32_t v)
 {
     struct local_apic *a = &cpu->apic;
     unsigned before = timer_mode(a);
 
-    a->lvt[n] = v & lvt_writable[n];
+    a->lvt[n] = v & lvt_mask(cpu, n);
     if (!(a->svr & SVR_ENABLE))
         a->lvt[n] |= LVT_MASKED; /* 11.4.7.2 */
     if (n == LVT_TIMER && timer_mode(a) != before) {
@@ -454,7 +531,7 @@ static bool read_register(const struct cpu *cpu, unsigned reg, uint32_t *v)
     else
         switch (reg) {
         case REG_ID:
-            *v = x2apic(a) ? a->id : a->id << 24;
+            *v = x2apic(a) ? a->id : a->id << 24; /* 8 bits of it in an xAPIC */
             break;
         case REG_VERSION:
             *v = APIC_VERSION;
@@ -502,11 +579,16 @@ static bool read_register(const struct cpu *cpu, unsigned reg, uint32_t *v)
     return true;
 }
 
+static uint32_t svr_mask(const struct cpu *cpu)
+{
+    return 0xff | SVR_ENABLE | (has_focus_checking(cpu) ? SVR_NO_FOCUS : 0);
+}
+
 static void write_svr(struct cpu *cpu, uint32_t v)
 {
     struct local_apic *a = &cpu->apic;
 
-    a->svr = v & 0x1ff;
+    a->svr = v & svr_mask(cpu);
     for (unsigned n = 0; !(v & SVR_ENABLE) && n < NUM_LVT; n++)
         a->lvt[n] |= LVT_MASKED;
 }
@@ -579,7 +661,7 @@ void apic_write(struct cpu *cpu, unsigned offset, uint32_t value)
         a->icr[1] = value & 0xff000000;
         break;
     case REG_ICR_LOW:
-        a->icr[0] = value & 0xccfff; /* delivery status always reads idle */
+        a->icr[0] = value & ICR_WRITABLE;
         send_ipi(cpu, value, a->icr[1] >> 24);
         break;
     default:
@@ -601,19 +683,43 @@ static bool read_x2(struct cpu *cpu, unsigned reg, uint64_t *value)
     return true;
 }
 
+/* The bits that may be set in a write (11.12.1.3: reserved ones are #GP). */
+static uint32_t x2_mask(const struct cpu *cpu, unsigned reg)
+{
+    if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR)
+        return lvt_mask(cpu, LVT_TIMER + reg - REG_LVT_TIMER) | LVT_READ_ONLY;
+    switch (reg) {
+    case REG_TPR:
+    case REG_SELF_IPI:
+        return 0xff;
+    case REG_SVR:
+        return svr_mask(cpu);
+    case REG_LVT_CMCI:
+        return lvt_mask(cpu, LVT_CMCI) | LVT_READ_ONLY;
+    case REG_ICR_LOW:
+        return ICR_WRITABLE;
+    case REG_TIMER_INITIAL:
+        return ~0u;
+    case REG_TIMER_DIVIDE:
+        return 0xb;
+    default: /* EOI and ESR take 0 only; the rest is refused anyway */
+        return 0;
+    }
+}
+
 static bool write_x2(struct cpu *cpu, unsigned reg, uint64_t v)
 {
     struct local_apic *a = &cpu->apic;
 
-    if (!x2apic(a))
+    if (!x2apic(a) || (uint32_t)v & ~x2_mask(cpu, reg))
         return false;
     if (reg == REG_ICR_LOW) {
-        a->icr[0] = (uint32_t)v & 0xccfff;
+        a->icr[0] = (uint32_t)v;
         a->icr[1] = (uint32_t)(v >> 32);
         send_ipi(cpu, (uint32_t)v, a->icr[1]);
         return true;
     }
-    if (v >> 32 || ((reg == REG_EOI || reg == REG_ESR) && v))
+    if (v >> 32)
         return false;
     if (reg == REG_SELF_IPI) {
         accept_fixed(cpu, v & 0xff, false);
@@ -633,10 +739,14 @@ static bool write_base(struct cpu *cpu, uint64_t v)
         reserved |= BASE_X2APIC;
     if (v & reserved || (x2 && !on) || (x2apic(a) && on && !x2) || (!enabled(a) && x2))
         return false;
-    bool enters = x2 && !x2apic(a);
+    bool enters = x2 && !x2apic(a), leaves = !on && enabled(a);
     a->base_msr = v;
+    if (enters || leaves)
+        a->id = cpu->apic_id; /* all 32 bits of it */
     if (enters)
-        a->ldr = (a->id >> 4) << 16 | 1u << (a->id & 15);
+        a->ldr = x2_ldr(a);
+    if (leaves) /* enabled again it is as after power-up (11.4.3) */
+        apic_init_reset(cpu);
     vcpu_kick(&cpu->v);
     return true;
 }
@@ -682,7 +792,7 @@ void apic_init(struct cpu *cpu)
     vm_timer_init(&cpu->apic.timer, &cpu->v.m->clock, timer_fired, cpu);
 }
 
-void apic_reset(struct cpu *cpu)
+void apic_init_reset(struct cpu *cpu)
 {
     struct local_apic *a = &cpu->apic;
 
@@ -690,14 +800,20 @@ void apic_reset(struct cpu *cpu)
     memset(a->irr, 0, sizeof(a->irr));
     memset(a->isr, 0, sizeof(a->isr));
     memset(a->tmr, 0, sizeof(a->tmr));
-    a->id = cpu->v.index;
-    a->base_msr = APIC_BASE_RESET | (cpu->v.index == 0 ? BASE_BSP : 0) |
-                  (model_has(&cpu->model, F_apic) ? BASE_ENABLE : 0);
-    a->ldr = a->esr = a->esr_shadow = a->icr[0] = a->icr[1] = a->tpr = 0;
+    a->esr = a->esr_shadow = a->icr[0] = a->icr[1] = a->tpr = 0;
+    a->ldr = x2apic(a) ? x2_ldr(a) : 0;
     a->dfr = 0xffffffff;
     a->svr = 0xff;
     a->timer_initial = a->timer_divide = 0;
     a->timer_start = a->tsc_deadline = 0;
     for (unsigned n = 0; n < NUM_LVT; n++)
         a->lvt[n] = LVT_MASKED;
+}
+
+void apic_reset(struct cpu *cpu)
+{
+    cpu->apic.id = cpu->apic_id;
+    cpu->apic.base_msr = APIC_BASE_RESET | (cpu->v.index == 0 ? BASE_BSP : 0) |
+                         (model_has(&cpu->model, F_apic) ? BASE_ENABLE : 0);
+    apic_init_reset(cpu);
 }

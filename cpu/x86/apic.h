@@ -45,6 +45,9 @@ bool apic_wrmsr(struct cpu *cpu, uint32_t msr, uint64_t value);
 
 void apic_init(struct cpu *cpu);
 void apic_reset(struct cpu *cpu);
+/* INIT: as reset, but enable bits and ID stay (SDM vol. 3A 11.4.7.3, 11.12.5.1). */
+void apic_init_reset(struct cpu *cpu);
+bool apic_is_bsp(const struct cpu *cpu);
 /* Virtual wire mode, as firmware leaves it: LINT0 takes the PIC's INTR, LINT1 is NMI
  * (MultiProcessor Specification 3.6.2.2). */
 void apic_virtual_wire(struct cpu *cpu);

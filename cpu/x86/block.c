@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The cache of decoded blocks.
+/* The cache of decoded blocks, one for all CPUs of a machine.
  *
  * Blocks live in a pool of segments that are filled and evicted in FIFO order. A hash finds
  * them; a list per page finds those to retire when the page is written. Before bytes
@@ -18,12 +18,14 @@
 #define SEGMENT_SIZE (2u << 20)
 
 struct block_cache {
+    struct cpu *users; /* linked by next_user */
+    uint64_t keys;     /* the last fetch key given out */
+    uint64_t evictions;
     struct block *hash[1u << HASH_BITS];
     struct block **page_list; /* per arena page */
     uint8_t *pool;
     uint32_t used[NUM_SEGMENTS];
     unsigned filling;
-    struct block *scratch; /* for what is not kept: straddling or fetched from a device */
 };
 
 static inline size_t hash_of(uint64_t arena, uint32_t mode)
@@ -37,28 +39,60 @@ static size_t block_bytes(unsigned ninsn)
     return sizeof(struct block) + ninsn * sizeof(struct insn);
 }
 
-bool block_cache_init(struct cpu *cpu)
+static void cache_destroy(struct block_cache *c)
+{
+    free(c->page_list);
+    free(c->pool);
+    free(c);
+}
+
+static struct block_cache *cache_create(const struct machine *m)
 {
     struct block_cache *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->page_list = calloc(m->arena.capacity / VM_PAGE_SIZE + 1, sizeof(*c->page_list));
+    c->pool = malloc((size_t)NUM_SEGMENTS * SEGMENT_SIZE);
+    if (c->page_list && c->pool)
+        return c;
+    cache_destroy(c);
+    return NULL;
+}
+
+bool block_cache_init(struct cpu *cpu)
+{
+    struct machine *m = cpu->v.m;
+    struct block_cache *c = m->ncpus ? cpu_of(m->cpus[0])->blocks : cache_create(m);
+    cpu->scratch = malloc(block_bytes(1));
     cpu->blocks = c;
     if (!c)
         return false;
-    c->page_list = calloc(cpu->v.m->arena.capacity / VM_PAGE_SIZE + 1, sizeof(*c->page_list));
-    c->pool = malloc((size_t)NUM_SEGMENTS * SEGMENT_SIZE);
-    c->scratch = malloc(block_bytes(1));
-    return c->page_list && c->pool && c->scratch;
+    cpu->next_user = c->users;
+    c->users = cpu;
+    fetch_key_renew(cpu);
+    return cpu->scratch;
 }
 
 void block_cache_free(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
+    free(cpu->scratch);
     if (!c)
         return;
-    free(c->page_list);
-    free(c->pool);
-    free(c->scratch);
-    free(c);
+    struct cpu **link = &c->users;
+    while (*link != cpu)
+        link = &(*link)->next_user;
+    *link = cpu->next_user;
+    if (!c->users)
+        cache_destroy(c);
     cpu->blocks = NULL;
+}
+
+void fetch_key_renew(struct cpu *cpu)
+{
+    cpu->blocks->keys += 2;
+    cpu->fetch_keys[0] = cpu->blocks->keys;
+    cpu->fetch_keys[1] = cpu->blocks->keys + 1;
 }
 
 static void link_block(struct block_cache *c, struct block *b)
@@ -93,10 +127,13 @@ static void retire(struct cpu *cpu, struct block *b)
         arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
 }
 
-/* Forgets the blocks of the segment that is about to be filled again. */
+/* Forgets the blocks of the segment that is about to be filled again, and all links to them. */
 static void evict_segment(struct cpu *cpu, unsigned segment)
 {
     struct block_cache *c = cpu->blocks;
+    c->evictions++;
+    for (struct cpu *user = c->users; user; user = user->next_user)
+        fetch_key_renew(user);
     uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
     for (uint32_t at = 0; at < c->used[segment];) {
         struct block *b = (struct block *)(base + at);
@@ -125,6 +162,12 @@ static struct block *pool_alloc(struct cpu *cpu, size_t size)
     return b;
 }
 
+static void leave_if_running(struct cpu *cpu, const struct block *b)
+{
+    if (cpu->insn && cpu->settled >= b->insns && cpu->settled <= b->insns + b->ninsn)
+        cpu_leave_block(cpu);
+}
+
 void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t len)
 {
     struct block_cache *c = cpu->blocks;
@@ -137,8 +180,8 @@ void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t l
             if (b->arena >= arena_offset + len || b->arena + b->nbytes <= arena_offset)
                 continue;
             retire(cpu, b);
-            if (cpu->insn && cpu->settled >= b->insns && cpu->settled <= b->insns + b->ninsn)
-                cpu_leave_block(cpu);
+            for (struct cpu *user = c->users; user; user = user->next_user)
+                leave_if_running(user, b);
         }
     }
 }
@@ -202,11 +245,11 @@ static void log_block(struct cpu *cpu, const struct block *b, const uint8_t *byt
 }
 
 /* One instruction that crosses the page end, or comes from a device: decoded each time. */
-static const struct block *make_scratch(struct cpu *cpu, uint64_t lin)
+static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
 {
     uint8_t bytes[15];
     unsigned got = 0;
-    struct block *b = cpu->blocks->scratch;
+    struct block *b = cpu->scratch;
     struct insn *i = b->insns;
     if (mem_fetch_bytes(cpu, lin, bytes, sizeof(bytes), &got))
         return NULL;
@@ -281,7 +324,7 @@ static int fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena)
     return 0;
 }
 
-const struct block *block_find(struct cpu *cpu)
+struct block *block_find(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
     uint64_t rip = cpu->r[R_RIP], page;
@@ -299,4 +342,23 @@ const struct block *block_find(struct cpu *cpu)
         return b;
     b = make_block(cpu, arena);
     return b ? b : make_scratch(cpu, lin);
+}
+
+struct block *block_after(struct cpu *cpu, struct block *from)
+{
+    uint64_t rip = cpu->r[R_RIP], key = cpu->fetch_keys[cpu->cpl == 3];
+    struct block *b = from->succ[0].block;
+    if (likely(from->succ[0].rip == rip && from->succ[0].key == key && b->link_in_page))
+        return b;
+    struct successor first = from->succ[0];
+    b = from->succ[1].block;
+    if (!(from->succ[1].rip == rip && from->succ[1].key == key && b->link_in_page)) {
+        uint64_t evictions = cpu->blocks->evictions;
+        b = block_find(cpu);
+        if (!b || b->arena == ARENA_NONE || evictions != cpu->blocks->evictions)
+            return b;
+    }
+    from->succ[1] = first;
+    from->succ[0] = (struct successor){.rip = rip, .key = key, .block = b};
+    return b;
 }

@@ -15,11 +15,19 @@ struct block {
     uint16_t ninsn, nbytes;
     struct block *next_in_hash;
     struct block *next_in_page, **link_in_page; /* link: what points here; NULL once retired */
+    /* Where it went last, the latest first: right while the CPU's fetch_key is still `key`. */
+    struct successor {
+        uint64_t rip, key;
+        struct block *block;
+    } succ[2];
     struct insn insns[];
 };
 
 /* The block at CS:RIP, decoded now if need be. NULL: fetching it faulted (cpu->exc is set). Valid
  * until the next call. */
-const struct block *block_find(struct cpu *cpu);
+struct block *block_find(struct cpu *cpu);
+/* The same, when the last to run was `from` and left by OP_OK or OP_BRANCH (the mode and CS stay).
+ */
+struct block *block_after(struct cpu *cpu, struct block *from);
 
 #endif

@@ -12,6 +12,7 @@
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/smm.h"
 
 /* ---- flags ---- */
 
@@ -60,6 +61,11 @@ void cpu_mode_changed(struct cpu *cpu)
     unsigned class = cpu->cpl == 3                                    ? TLB_USER
                      : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
                                                                       : TLB_KERNEL;
+    uint64_t fetch_base = cpu->code_mode == CODE64 ? 0 : cpu->seg[SEG_CS].base;
+    if (fetch_base != cpu->fetch_base) {
+        cpu->fetch_base = fetch_base;
+        fetch_key_renew(cpu);
+    }
     debug_derive(cpu);
     /* with alignment checks or data breakpoints on, nothing may take the fast path */
     bool checked = cpu->bp_data || (cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC);
@@ -167,7 +173,8 @@ static void reset_segments(struct cpu *cpu)
     cpu->gdtr = cpu->idtr = (struct table_register){.limit = 0xffff};
 }
 
-void cpu_reset(struct cpu *cpu)
+/* What RESET and INIT have in common; CR0's cache bits and MSRs but EFER are the caller's. */
+static void reset_core(struct cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
     cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
@@ -175,10 +182,8 @@ void cpu_reset(struct cpu *cpu)
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     reset_segments(cpu);
     cpu->cpl = 0;
-    cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
     cpu->cr2 = cpu->cr3 = cpu->efer = 0;
     cpu->cr4 = 0;
-    cpu->xcr0 = 1;
     memset(cpu->dr, 0, sizeof(cpu->dr));
     cpu->dr[6] = 0xffff0ff0;
     cpu->dr[7] = 0x400;
@@ -186,14 +191,46 @@ void cpu_reset(struct cpu *cpu)
     cpu->exc_pending = false;
     cpu->bp_hits = 0;
     cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
-    cpu->init_pending = false;
-    cpu->v.halted = false;
+    cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
+    cpu->extint_pending = false;
     cpu->insn = NULL;
+}
+
+/* Only the bootstrap processor runs; the others wait (SDM vol. 3A 9.4.3). */
+static void start_or_wait(struct cpu *cpu)
+{
+    cpu->wait_sipi = cpu->v.halted = !apic_is_bsp(cpu);
+    cpu_mode_changed(cpu);
+    tlb_flush_all(cpu);
+}
+
+void cpu_reset(struct cpu *cpu)
+{
+    reset_core(cpu);
+    cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
+    cpu->xcr0 = 1;
+    cpu->init_pending = cpu->sipi_pending = false;
     reset_fpu(cpu);
     msr_reset(cpu);
     apic_reset(cpu);
+    start_or_wait(cpu);
+}
+
+void cpu_init_reset(struct cpu *cpu)
+{
+    reset_core(cpu);
+    cpu->cr0 = CR0_ET | (cpu->cr0 & (CR0_NW | CR0_CD));
+    apic_init_reset(cpu);
+    start_or_wait(cpu);
+}
+
+void cpu_start_up(struct cpu *cpu, uint8_t vector)
+{
+    cpu->seg[SEG_CS].sel = (uint16_t)(vector << 8);
+    cpu->seg[SEG_CS].base = (uint64_t)vector << 12;
+    cpu->r[R_RIP] = 0;
+    cpu->wait_sipi = cpu->v.halted = false;
     cpu_mode_changed(cpu);
-    tlb_flush_all(cpu);
 }
 
 /* ---- vcpu ---- */
@@ -212,6 +249,7 @@ static void vcpu_reset(struct vcpu *v)
         log_line(log, LOG_CPU_RESET, "CPU %u is reset; its state was", v->index);
         cpu_print_registers(cpu, log_register_line, log);
     }
+    cpu->smbase = SMBASE_RESET; /* INIT leaves it (SDM vol. 3A table 10-1) */
     cpu_reset(cpu);
 }
 
@@ -260,6 +298,18 @@ static void set_intr(void *owner, unsigned n, bool level)
         vcpu_kick(&cpu->v);
 }
 
+static void set_smi(void *owner, unsigned n, bool level)
+{
+    (void)n;
+    if (level)
+        smm_request(owner);
+}
+
+struct irq_line cpu_smi_line(struct cpu *cpu)
+{
+    return (struct irq_line){.set = set_smi, .owner = cpu};
+}
+
 struct irq_line cpu_intr_line(struct cpu *cpu)
 {
     return (struct irq_line){.set = set_intr, .owner = cpu};
@@ -290,9 +340,13 @@ static const struct state_field vector_fields[] = {
 };
 
 static const struct state_field exception_fields[] = {
-    STATE_U8(struct pending_exception, vector), STATE_BOOL(struct pending_exception, has_error),
-    STATE_U32(struct pending_exception, error), STATE_U64(struct pending_exception, cr2),
-    STATE_U64(struct pending_exception, dr6),   STATE_FIELDS_END,
+    STATE_U8(struct pending_exception, vector),
+    STATE_BOOL(struct pending_exception, has_error),
+    STATE_U32(struct pending_exception, error),
+    STATE_U64(struct pending_exception, cr2),
+    STATE_U64(struct pending_exception, dr6),
+    STATE_BOOL(struct pending_exception, shutdown),
+    STATE_FIELDS_END,
 };
 
 #define C struct cpu
@@ -322,8 +376,16 @@ static const struct state_field cpu_fields[] = {
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),
     STATE_BOOL(C, nmi_pending),
+    STATE_BOOL(C, smm),
+    STATE_BOOL(C, smi_pending),
+    STATE_BOOL(C, smm_nmi_blocked),
+    STATE_U32(C, smbase),
     STATE_BOOL(C, intr_level),
+    STATE_BOOL(C, extint_pending),
     STATE_BOOL(C, init_pending),
+    STATE_BOOL(C, sipi_pending),
+    STATE_BOOL(C, wait_sipi),
+    STATE_U8(C, sipi_vector),
     STATE_U64(C, star),
     STATE_U64(C, lstar),
     STATE_U64(C, cstar),
@@ -391,14 +453,14 @@ static const struct vcpu_ops ops = {
     .map_changed = map_changed,
     .destroy = destroy,
     .fields = cpu_fields,
-    .fields_version = 1,
+    .fields_version = 2,
     .pre_save = pre_save,
     .post_load = post_load,
 };
 
 /* ---- creation ---- */
 
-struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned apic_id,
+struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned index,
                     struct error *err)
 {
     struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) / 64 * 64);
@@ -409,10 +471,12 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned a
     memset(cpu, 0, sizeof(*cpu));
     cpu->v.m = m;
     cpu->v.ops = &ops;
-    cpu->v.index = apic_id;
+    cpu->v.index = index;
     cpu->model = *model;
+    cpu->apic_id = topology_apic_id(&model->topology, index);
     cpu->tsc_hz = TSC_HZ;
     cpu->a20_mask = ~0ull;
+    cpu->smbase = SMBASE_RESET;
     if (!block_cache_init(cpu)) {
         error_set(err, "out of memory for decoded code");
         destroy(&cpu->v);
@@ -468,8 +532,8 @@ void cpu_print_registers(const struct cpu *cpu, void (*line)(void *opaque, const
         print(&p, "%s=%016llx %s=%016llx %s=%016llx %s=%016llx", names[n], reg(cpu, n),
               names[n + 1], reg(cpu, n + 1), names[n + 2], reg(cpu, n + 2), names[n + 3],
               reg(cpu, n + 3));
-    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u", reg(cpu, R_RIP), cpu_eflags(cpu), cpu->cpl,
-          cpu->v.halted);
+    print(&p, "RIP=%016llx RFL=%08x CPL=%u HLT=%u SMM=%u SMBASE=%08x", reg(cpu, R_RIP),
+          cpu_eflags(cpu), cpu->cpl, cpu->v.halted, cpu->smm, cpu->smbase);
     for (unsigned n = 0; n < 6; n++)
         print_segment(&p, segments[n], &cpu->seg[n]);
     print_segment(&p, "LDT", &cpu->ldtr);

@@ -125,8 +125,9 @@ struct pending_exception {
     uint8_t vector;
     bool has_error;
     uint32_t error;
-    uint64_t cr2; /* with EXC_PF */
-    uint64_t dr6; /* with EXC_DB: bits to set */
+    uint64_t cr2;  /* with EXC_PF */
+    uint64_t dr6;  /* with EXC_DB: bits to set */
+    bool shutdown; /* no exception: the processor shuts down (RSM of an invalid state) */
 };
 
 /* What an operation says to whoever called it. */
@@ -137,6 +138,7 @@ enum op_result {
     OP_FAULT,  /* not done; cpu->exc is to be delivered at this instruction */
     OP_AGAIN,  /* REP: an iteration is done, registers are updated, RIP stays */
     OP_HALT,   /* as OP_LEAVE, and wait for an interrupt */
+    OP_PAUSE,  /* as OP_LEAVE, and let another processor have its turn */
 };
 
 struct tlb_entry {
@@ -158,6 +160,7 @@ struct tlb_log {
     uint16_t filled[TLB_LOG_SIZE];
 };
 
+struct block;
 struct block_cache;
 
 struct x87_reg {
@@ -198,8 +201,16 @@ struct cpu {
     bool shadow;      /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
     bool shadow_ss;   /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
-    bool intr_level; /* level of the INTR/LINT0 input from the PIC */
-    bool init_pending;
+    bool smm;             /* in system management mode */
+    bool smi_pending;     /* latched until SMM is left */
+    bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
+    uint32_t smbase;
+    bool intr_level;     /* level of the INTR/LINT0 input from the PIC */
+    bool extint_pending; /* a message asked for an INTA cycle */
+    bool init_pending, sipi_pending;
+    bool wait_sipi; /* halted after INIT: only a start-up IPI goes on (SDM vol. 3A 9.4.3) */
+    uint8_t sipi_vector;
+    uint32_t apic_id; /* initial APIC ID */
     struct intack_source intack;
     bool map_stale;   /* atomic: memory map changed, flush TLBs before running on */
     bool store_stale; /* atomic: drop store entries */
@@ -240,8 +251,14 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
-    bool large_pages_filled; /* a TLB entry came from a large page: INVLPG flushes all */
-    struct block_cache *blocks;
+    bool large_pages_filled;    /* a TLB entry came from a large page: INVLPG flushes all */
+    struct block_cache *blocks; /* shared by the machine's CPUs */
+    struct cpu *next_user;      /* of it */
+    struct block *scratch;      /* an instruction that is not kept: straddling, or from a device */
+    /* Names the state of the fetch translations, for CPL < 3 and 3: new whenever one of them, or
+     * the code segment's base, may have changed. Never 0. */
+    uint64_t fetch_keys[2];
+    uint64_t fetch_base; /* the code segment's base that they stand for */
     /* The running instruction; the first one not yet taken off the budget; where this run of the
      * block ends (a device access or a store into the block may move it closer). */
     const struct insn *insn, *settled, *run_end;
@@ -262,13 +279,20 @@ static inline struct cpu *cpu_of(struct vcpu *v)
 
 /* ---- life ---- */
 
-/* A processor in its reset state (SDM vol. 3A 10.1.1), not attached to a machine's lines yet. */
-struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned apic_id,
+/* The machine's processor `index` (0: the bootstrap processor) in its reset state (SDM vol. 3A
+ * 10.1.1), not attached to a machine's lines yet. */
+struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned index,
                     struct error *err);
-/* RESET and INIT. */
 void cpu_reset(struct cpu *cpu);
+/* INIT: as RESET, but for x87, SSE, MSRs, cache control and the APIC's identity. A processor that
+ * is not the bootstrap one waits for a start-up IPI afterwards, as it does after RESET. */
+void cpu_init_reset(struct cpu *cpu);
+/* A start-up IPI: real mode at vector << 12. */
+void cpu_start_up(struct cpu *cpu, uint8_t vector);
 /* Line into LINT0 (the PIC's INTR output). */
 struct irq_line cpu_intr_line(struct cpu *cpu);
+/* Line into SMI#: each rise is latched. */
+struct irq_line cpu_smi_line(struct cpu *cpu);
 
 /* ---- flags ---- */
 uint32_t cpu_eflags(const struct cpu *cpu);           /* architectural image */
@@ -378,9 +402,12 @@ static inline void cpu_after_device(struct cpu *cpu)
     if (atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
         cpu_leave_block(cpu);
 }
+/* Gives the CPU fetch keys that no CPU of the machine had before. */
+void fetch_key_renew(struct cpu *cpu);
 /* Drops all cached fetch translations. */
 static inline void itlb_flush(struct cpu *cpu)
 {
+    fetch_key_renew(cpu);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
         cpu->itlb[n].page = ~0ull;
 }

@@ -220,23 +220,35 @@ static void leaf_vendor(const struct cpu_model *m, uint32_t out[4])
     memcpy(&out[ECX], m->vendor + 8, 4);
 }
 
+/* In a package. */
+static unsigned logical_processors(const struct cpu_model *m)
+{
+    const struct cpu_topology *t = &m->topology;
+
+    return (t->threads ? t->threads : 1u) * (t->cores ? t->cores : 1u);
+}
+
 static void leaf_1(const struct cpu *cpu, uint32_t out[4])
 {
     out[EAX] = signature(&cpu->model);
-    out[EBX] = cpu->apic.id << 24 | 1u << 16;
+    unsigned logical = 1u << topology_package_shift(&cpu->model.topology);
+    out[EBX] = cpu->apic_id << 24 | (logical > 255 ? 255 : logical) << 16;
     if (cpu->model.has[F_clfsh])
         out[EBX] |= 8u << 8; /* CLFLUSH line, in 8-byte units */
     add_features(&cpu->model, 1, 0, out);
     if (cpu->cr4 & CR4_OSXSAVE)
         out[ECX] |= 1u << 27;
+    if (logical > 1)
+        out[EDX] |= 1u << 28; /* HTT: EBX[23:16] counts */
     /* The APIC's bit follows its global enable (SDM vol. 3A 10.4.3). */
     if (!(cpu->apic.base_msr & 1u << 11))
         out[EDX] &= ~(1u << 9);
 }
 
-/* Deterministic cache parameters: data and code 32 KiB, then 1 MiB for all. */
-static void leaf_4(uint32_t subleaf, uint32_t out[4])
+/* Deterministic cache parameters: data and code 32 KiB for a core, then 1 MiB for the package. */
+static void leaf_4(const struct cpu_topology *t, uint32_t subleaf, uint32_t out[4])
 {
+    unsigned threads = 1u << topology_thread_bits(t), logical = 1u << topology_package_shift(t);
     static const struct {
         uint8_t type, level;
         uint16_t ways, sets;
@@ -245,17 +257,21 @@ static void leaf_4(uint32_t subleaf, uint32_t out[4])
     if (subleaf >= ARRAY_SIZE(caches))
         return;
     out[EAX] = caches[subleaf].type | caches[subleaf].level << 5 | 1u << 8;
+    out[EAX] |= ((caches[subleaf].level == 1 ? threads : logical) - 1) << 14;
+    out[EAX] |= ((logical / threads - 1) & 63) << 26;
     out[EBX] = 63 | (caches[subleaf].ways - 1u) << 22;
     out[ECX] = caches[subleaf].sets - 1u;
 }
 
-/* Topology: every processor is a package of one. */
+/* Extended topology: threads of a core, then logical processors of a package. */
 static void leaf_b(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
 {
+    const struct cpu_topology *t = &cpu->model.topology;
     out[ECX] = subleaf & 0xff;
-    out[EDX] = cpu->apic.id;
+    out[EDX] = cpu->apic_id;
     if (subleaf < 2) {
-        out[EBX] = 1;
+        out[EAX] = subleaf ? topology_package_shift(t) : topology_thread_bits(t);
+        out[EBX] = subleaf || !t->threads ? logical_processors(&cpu->model) : t->threads;
         out[ECX] |= (subleaf + 1) << 8;
     }
 }
@@ -304,7 +320,7 @@ static void basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, u
         out[EAX] = 1; /* ask once; no descriptors: leaf 4 has the caches */
         break;
     case 4:
-        leaf_4(subleaf, out);
+        leaf_4(&m->topology, subleaf, out);
         break;
     case 6:
         out[EAX] = 1u << 2; /* the APIC timer never stops */
@@ -348,6 +364,8 @@ static void extended_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out
             for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++)
                 if (m->has[f] && features[f].leaf == 1 && features[f].reg == EDX)
                     out[EDX] |= 0x0183f3ffu & 1u << features[f].bit;
+        if (!is_intel(m) && topology_package_shift(&m->topology))
+            out[ECX] |= 1u << 1; /* CmpLegacy: the logical processors of leaf 1 are cores */
         break;
     case 0x80000002:
     case 0x80000003:
@@ -362,6 +380,8 @@ static void extended_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out
         break;
     case 0x80000008:
         out[EAX] = m->phys_bits | (uint32_t)m->lin_bits << 8;
+        if (!is_intel(m)) /* ApicIdCoreIdSize, NC */
+            out[ECX] = topology_package_shift(&m->topology) << 12 | (logical_processors(m) - 1);
         break;
     default:
         break;

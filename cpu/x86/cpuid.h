@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/x86/topology.h"
+
 /* CPU models and features. One list (cpuid_features.def) names every feature Calque knows, its
  * CPUID leaf, register and bit; what a model enables is both what CPUID reports and what decodes.
  */
@@ -27,6 +29,7 @@ struct cpu_model {
     uint8_t family, model, stepping;
     char brand[49];
     uint8_t phys_bits, lin_bits;
+    struct cpu_topology topology; /* of the machine; all 0: packages of one */
 };
 
 static inline bool model_has(const struct cpu_model *m, unsigned feature)

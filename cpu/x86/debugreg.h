@@ -7,14 +7,16 @@
 /* Breakpoints of DR0-DR3 and DR7 (SDM vol. 3B chapter 18). While DR7 enables any, the engine goes
  * instruction by instruction and every data access takes the slow path. */
 
-#define DR6_FIXED   0xffff0ff0u
-#define DR6_BD      (1u << 13)
-#define DR6_BS      (1u << 14)
-#define DR6_BT      (1u << 15)
-#define DR7_FIXED   0x400u
-#define DR7_LOCALS  0x155u /* L0-L3 and LE */
-#define DR7_ENABLES 0xffu
-#define DR7_GD      (1u << 13)
+#define DR6_FIXED    0xffff0ff0u
+#define DR6_BD       (1u << 13)
+#define DR6_BS       (1u << 14)
+#define DR6_BT       (1u << 15)
+#define DR7_FIXED    0x400u
+#define DR6_WRITABLE 0xe00fu
+#define DR7_WRITABLE 0xffff2bffu
+#define DR7_LOCALS   0x155u /* L0-L3 and LE */
+#define DR7_ENABLES  0xffu
+#define DR7_GD       (1u << 13)
 
 /* Computes cpu->bp_* from DR7 and CR4.DE. For cpu_mode_changed(). */
 void debug_derive(struct cpu *cpu);

@@ -7,6 +7,7 @@
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/smm.h"
 #include "cpu/x86/task.h"
 
 void exception_note(struct cpu *cpu, unsigned vector)
@@ -357,6 +358,8 @@ static enum int_kind kind_of(const struct pending_exception *e)
 bool exception_deliver(struct cpu *cpu)
 {
     struct pending_exception e = cpu->exc;
+    if (e.shutdown)
+        return false;
     for (;;) {
         apply_side_effects(cpu, &e);
         /* exceptions push error codes only in protected mode; interrupt_deliver's real path
@@ -381,13 +384,25 @@ bool exception_deliver(struct cpu *cpu)
 
 /* ---- interrupts ---- */
 
+/* The PIC's interrupt: its pin, or a message that stands for it. */
+static bool extint(const struct cpu *cpu)
+{
+    return cpu->extint_pending || (cpu->intr_level && apic_accepts_extint(cpu));
+}
+
 bool cpu_interrupt_ready(const struct cpu *cpu)
 {
-    if (cpu->init_pending || (cpu->nmi_pending && !cpu->nmi_blocked))
+    if (cpu->smi_pending && !cpu->smm && !cpu->wait_sipi)
+        return true;
+    if ((cpu->init_pending || cpu->sipi_pending) && !cpu->smm)
+        return true;
+    if (cpu->wait_sipi)
+        return false;
+    if (cpu->nmi_pending && !cpu->nmi_blocked)
         return true;
     if (!(cpu->eflags & EFLAGS_IF))
         return false;
-    return (cpu->intr_level && apic_accepts_extint(cpu)) || apic_pending_vector(cpu) >= 0;
+    return extint(cpu) || apic_pending_vector(cpu) >= 0;
 }
 
 /* The vector of the interrupt to take, acknowledged; -1 if it went away. */
@@ -397,21 +412,40 @@ static int acknowledge(struct cpu *cpu)
     int vector;
     machine_lock(m);
     vector = apic_acknowledge(cpu);
-    if (vector < 0 && cpu->intr_level && apic_accepts_extint(cpu) && cpu->intack.ack)
+    if (vector < 0 && extint(cpu) && cpu->intack.ack) {
+        cpu->extint_pending = false;
         vector = cpu->intack.ack(cpu->intack.owner);
+    }
     machine_unlock(m);
     return vector;
+}
+
+/* INIT, then a start-up IPI (SDM vol. 3A 9.4.3). True if there was one. */
+static bool take_init(struct cpu *cpu)
+{
+    machine_lock(cpu->v.m);
+    bool init = cpu->init_pending, sipi = cpu->sipi_pending;
+    cpu->init_pending = cpu->sipi_pending = false;
+    if (init)
+        cpu_init_reset(cpu);
+    if (sipi && cpu->wait_sipi)
+        cpu_start_up(cpu, cpu->sipi_vector);
+    machine_unlock(cpu->v.m);
+    return init || sipi;
 }
 
 bool cpu_take_interrupts(struct cpu *cpu)
 {
     if (cpu->shadow)
         return true;
-    if (cpu->init_pending) {
-        cpu->init_pending = false;
-        cpu_reset(cpu);
+    /* priorities: SDM vol. 3A table 6-2 */
+    if (cpu->smi_pending && !cpu->smm && !cpu->wait_sipi) {
+        smm_enter(cpu);
         return true;
     }
+    /* SMM holds it back */
+    if ((cpu->init_pending || cpu->sipi_pending) && !cpu->smm && take_init(cpu))
+        return true;
     int vector = -1;
     if (cpu->nmi_pending && !cpu->nmi_blocked) {
         cpu->nmi_pending = false;
@@ -422,6 +456,7 @@ bool cpu_take_interrupts(struct cpu *cpu)
     }
     if (vector < 0)
         return true;
+    cpu->v.halted = false;
     if (interrupt_deliver(cpu, (unsigned)vector, INT_EXTERNAL, false, 0) == OP_FAULT)
         return exception_deliver(cpu);
     return true;

@@ -59,10 +59,9 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     return r;
 }
 
-/* Runs one block, or one instruction of it. */
-static int run_one(struct cpu *cpu, bool single)
+/* Runs a block, or one instruction of it. NULL: none could be fetched. */
+static inline int run_one(struct cpu *cpu, const struct block *b, bool single)
 {
-    const struct block *b = block_find(cpu);
     if (unlikely(!b))
         return OP_FAULT;
     unsigned limit = single ? 1 : b->ninsn;
@@ -74,11 +73,13 @@ static int run_one(struct cpu *cpu, bool single)
 
 static int run_blocks(struct cpu *cpu)
 {
-    int r;
-    do
-        r = run_one(cpu, false);
-    while (r <= OP_BRANCH && cpu->v.budget > 0 && !exit_requested(cpu));
-    return r;
+    struct block *b = block_find(cpu);
+    for (;;) {
+        int r = run_one(cpu, b, false);
+        if (r > OP_BRANCH || cpu->v.budget <= 0 || exit_requested(cpu))
+            return r;
+        b = block_after(cpu, b);
+    }
 }
 
 /* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
@@ -101,7 +102,7 @@ static int run_without_rf(struct cpu *cpu)
 {
     uint32_t rf = cpu->eflags & EFLAGS_RF;
     cpu->eflags &= ~EFLAGS_RF;
-    int r = run_one(cpu, true);
+    int r = run_one(cpu, block_find(cpu), true);
     if (r == OP_FAULT || r == OP_AGAIN)
         cpu->eflags |= rf;
     return r;
@@ -128,7 +129,7 @@ static int run_single(struct cpu *cpu)
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
     }
-    return r == OP_HALT ? r : OP_LEAVE;
+    return r == OP_HALT || r == OP_PAUSE ? r : OP_LEAVE;
 }
 
 /* The exception that a task switch left behind, one special instruction, or blocks. */
@@ -162,11 +163,9 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
     (void)budget; /* v->budget */
     for (;;) {
         refresh(cpu);
-        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu)) {
-            v->halted = false;
-            if (!cpu_take_interrupts(cpu))
-                return VCPU_EXIT_SHUTDOWN;
-        }
+        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) &&
+            !cpu_take_interrupts(cpu))
+            return VCPU_EXIT_SHUTDOWN;
         if (v->halted)
             return VCPU_EXIT_HALT;
         if (v->budget <= 0 || exit_requested(cpu))
@@ -176,8 +175,9 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;
         } else if (r == OP_HALT) {
-            if (!cpu_interrupt_ready(cpu) || cpu->shadow)
-                return VCPU_EXIT_HALT;
+            v->halted = true;
+        } else if (r == OP_PAUSE) {
+            return VCPU_EXIT_YIELD;
         }
     }
 }
@@ -190,7 +190,7 @@ int interp_step(struct cpu *cpu, struct pending_exception *fault)
     if (cpu->exc_pending)
         cpu->exc_pending = false;
     else
-        r = run_one(cpu, true);
+        r = run_one(cpu, block_find(cpu), true);
     if (r != OP_FAULT)
         return 0;
     *fault = cpu->exc;

@@ -30,6 +30,10 @@ int sys_load(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t *out);
 int sys_store(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t value);
 int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size);
 
+/* Physical memory as the processor sees it (SMRAM in SMM); within a page. size 1, 2, 4, 8. */
+uint64_t phys_load(struct cpu *cpu, uint64_t phys, unsigned size);
+void phys_store(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t value);
+
 /* Instruction fetch: arena offset of the page that holds linear address lin, ARENA_NONE when the
  * code is not in memory (device region; then fetch bytes with mem_fetch_byte). Returns 0 or
  * OP_FAULT. */

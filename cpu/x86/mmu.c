@@ -30,6 +30,21 @@ static inline uint64_t phys_mask(const struct cpu *cpu)
     return (1ull << cpu->model.phys_bits) - 1;
 }
 
+/* A20M# is ignored in SMM (SDM vol. 3C, System Management Mode, "Entering SMM"). */
+static inline uint64_t a20_mask(const struct cpu *cpu)
+{
+    return cpu->smm ? ~0ull : cpu->a20_mask;
+}
+
+/* The page at a physical address, as this processor sees it now. */
+static struct page_view page_view(const struct cpu *cpu, uint64_t phys, bool fetch)
+{
+    const struct address_space *as = &cpu->v.m->mem;
+    uint64_t page = phys & ~(uint64_t)(VM_PAGE_SIZE - 1);
+    return unlikely(cpu->smm) ? address_space_hidden_page(as, page, fetch)
+                              : address_space_page(as, page);
+}
+
 /* What an access is, for permission checks. */
 struct access {
     bool write, fetch;
@@ -53,7 +68,7 @@ struct translation {
 static uint64_t *table_pointer(struct cpu *cpu, uint64_t phys, uint64_t *arena_offset)
 {
     struct machine *m = cpu->v.m;
-    struct page_view view = address_space_page(&m->mem, phys & ~0xfffull);
+    struct page_view view = page_view(cpu, phys, false);
     if (view.read_at == ARENA_NONE || view.read_at != view.write_at)
         return NULL;
     *arena_offset = view.read_at + (phys & 0xfff);
@@ -63,7 +78,7 @@ static uint64_t *table_pointer(struct cpu *cpu, uint64_t phys, uint64_t *arena_o
 static uint64_t read_entry(struct cpu *cpu, uint64_t phys, unsigned size)
 {
     uint64_t at;
-    phys &= cpu->a20_mask;
+    phys &= a20_mask(cpu);
     void *p = table_pointer(cpu, phys, &at);
     if (p)
         return size == 8 ? __atomic_load_n((uint64_t *)p, __ATOMIC_ACQUIRE)
@@ -77,7 +92,7 @@ static bool update_entry(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t
     uint64_t at;
     if ((old & set) == set)
         return true;
-    phys &= cpu->a20_mask;
+    phys &= a20_mask(cpu);
     void *p = table_pointer(cpu, phys, &at);
     if (!p)
         return true;
@@ -244,7 +259,7 @@ static int translate(struct cpu *cpu, uint64_t lin, const struct access *a, stru
     } else {
         *t = (struct translation){.phys = lin, .dirty = true, .user = true, .writable = true};
     }
-    t->phys &= cpu->a20_mask;
+    t->phys &= a20_mask(cpu);
     return 0;
 }
 
@@ -325,6 +340,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
         if (tlb_table(cpu, n)[slot].page == (lin & ~0xfffull))
             clear_entry(tlb_table(cpu, n), slot);
     cpu->itlb[lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1)].page = ~0ull;
+    fetch_key_renew(cpu);
 }
 
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
@@ -388,7 +404,7 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     if (is_apic_page(cpu, t.phys))
         return 0;
     struct machine *m = cpu->v.m;
-    struct page_view view = address_space_page(&m->mem, t.phys & ~0xfffull);
+    struct page_view view = page_view(cpu, t.phys, a->fetch);
     uint64_t page = a->write ? view.write_at : view.read_at;
     if (view.read_at != ARENA_NONE)
         p->read_arena = view.read_at + (t.phys & 0xfff);
@@ -500,6 +516,23 @@ static void place_write(struct cpu *cpu, const struct place *p, const void *in, 
         memcpy(&v, from + at, n);
         device_write(cpu, p->phys + at, v, n);
     }
+}
+
+uint64_t phys_load(struct cpu *cpu, uint64_t phys, unsigned size)
+{
+    phys &= a20_mask(cpu);
+    uint64_t v = 0, at = page_view(cpu, phys, false).read_at;
+    struct place p = {.phys = phys, .arena = at == ARENA_NONE ? at : at + (phys & 0xfff)};
+    place_read(cpu, &p, &v, size);
+    return v;
+}
+
+void phys_store(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t value)
+{
+    phys &= a20_mask(cpu);
+    uint64_t at = page_view(cpu, phys, false).write_at;
+    struct place p = {.phys = phys, .arena = at == ARENA_NONE ? at : at + (phys & 0xfff)};
+    place_write(cpu, &p, &value, size);
 }
 
 /* ---- accesses of one or two pages ---- */
@@ -657,7 +690,7 @@ int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset)
     if (translate(cpu, lin, &a, &t))
         return OP_FAULT;
     cpu->large_pages_filled |= t.large;
-    *arena_offset = address_space_page(&cpu->v.m->mem, t.phys & ~0xfffull).read_at;
+    *arena_offset = page_view(cpu, t.phys, true).read_at;
     return 0;
 }
 
@@ -692,5 +725,5 @@ uint64_t mmu_debug_translate(struct cpu *cpu, uint64_t lin)
         phys = ok ? frame_of(cpu, &w) | (lin & w.page_mask) : UINT64_MAX;
     }
     cpu->exc = saved;
-    return phys == UINT64_MAX ? phys : phys & cpu->a20_mask;
+    return phys == UINT64_MAX ? phys : phys & a20_mask(cpu);
 }

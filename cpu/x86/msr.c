@@ -186,12 +186,16 @@ static bool pat_ok(uint64_t v)
 
 /* ---- EFER (SDM vol. 3A 2.2.1) ---- */
 
+uint64_t efer_known(const struct cpu *cpu)
+{
+    return (model_has(&cpu->model, F_syscall) ? EFER_SCE : 0) |
+           (model_has(&cpu->model, F_lm) ? EFER_LME | EFER_LMA : 0) |
+           (model_has(&cpu->model, F_nx) ? EFER_NXE : 0);
+}
+
 static bool write_efer(struct cpu *cpu, uint64_t v)
 {
-    uint64_t known = (model_has(&cpu->model, F_syscall) ? EFER_SCE : 0) |
-                     (model_has(&cpu->model, F_lm) ? EFER_LME | EFER_LMA : 0) |
-                     (model_has(&cpu->model, F_nx) ? EFER_NXE : 0);
-    uint64_t changed = (v ^ cpu->efer) & known;
+    uint64_t known = efer_known(cpu), changed = (v ^ cpu->efer) & known;
 
     if (v & ~known || (changed & EFER_LME && cpu->cr0 & CR0_PG))
         return false;

@@ -374,10 +374,13 @@ int op_prefetch_x(struct cpu *cpu, const struct insn *i)
     return OP_OK;
 }
 
+/* A spin-wait loop: what it waits for is another processor's doing. */
 int op_pause_x(struct cpu *cpu, const struct insn *i)
 {
-    (void)cpu, (void)i;
-    return OP_OK;
+    if (cpu->v.m->ncpus == 1)
+        return OP_OK;
+    cpu->r[R_RIP] = insn_next_rip(cpu, i);
+    return OP_PAUSE;
 }
 
 /* BOUND: signed comparison against two words or doublewords; #BR outside. */

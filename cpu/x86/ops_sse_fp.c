@@ -77,8 +77,6 @@ static inline uint32_t sse_inexact(const struct cpu *cpu, uint32_t csr, uint32_t
 int sse_raise(struct cpu *cpu, uint32_t flags)
 {
     uint32_t enabled = ~(cpu->mxcsr >> 7) & FSW_EXC;
-    if (unlikely(!SSE_HOST))
-        return raise_ud(cpu);
     flags &= FSW_EXC;
     if (unlikely(flags & enabled & (FSW_IE | FSW_DE | FSW_ZE))) /* before computation */
         flags &= FSW_IE | FSW_DE | FSW_ZE;

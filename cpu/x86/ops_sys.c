@@ -6,6 +6,7 @@
 #include "cpu/x86/ops.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/smm.h"
 
 /* The instruction changed what blocks depend on. */
 static int leave(struct cpu *cpu, const struct insn *i)
@@ -24,10 +25,6 @@ static int leave_mode(struct cpu *cpu, const struct insn *i)
 
 /* ---- control registers (SDM vol. 3A 2.5) ---- */
 
-#define CR0_KNOWN                                                                                  \
-    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |     \
-     CR0_PG)
-
 static bool pae_tables(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
     return cr0 & CR0_PG && cr4 & CR4_PAE && !(efer & EFER_LMA);
@@ -36,19 +33,21 @@ static bool pae_tables(uint64_t cr0, uint64_t cr4, uint64_t efer)
 /* Loads the four page-directory-pointer entries (SDM vol. 3A 4.4.1). Reserved bits: #GP(0). */
 static int load_pdptes(struct cpu *cpu, uint64_t cr3)
 {
-    struct machine *m = cpu->v.m;
     uint64_t pdpte[4], reserved = 0x1e6 | ~0ull << cpu->model.phys_bits;
 
-    machine_lock(m);
     for (unsigned n = 0; n < 4; n++)
-        pdpte[n] = address_space_read(&m->mem, (cr3 & 0xffffffe0) + 8 * n, 8);
-    machine_unlock(m);
+        pdpte[n] = phys_load(cpu, (cr3 & 0xffffffe0) + 8 * n, 8);
     for (unsigned n = 0; n < 4; n++) {
         if (pdpte[n] & 1 && pdpte[n] & reserved)
             return raise_gp(cpu, 0);
     }
     memcpy(cpu->pdpte, pdpte, sizeof(pdpte));
     return 0;
+}
+
+int pdptes_reload(struct cpu *cpu)
+{
+    return pae_tables(cpu->cr0, cpu->cr4, cpu->efer) ? load_pdptes(cpu, cpu->cr3) : 0;
 }
 
 /* EFER after a change of CR0.PG (SDM vol. 3A 9.8.5): LMA follows LME while paging is on. */
@@ -116,8 +115,7 @@ static int set_cr3(struct cpu *cpu, const struct insn *i, uint64_t v)
     return leave_mode(cpu, i);
 }
 
-/* CR4 bits that exist because a feature does. */
-static uint32_t cr4_known(const struct cpu *cpu)
+uint32_t cr4_known(const struct cpu *cpu)
 {
     static const struct {
         uint32_t bits;
@@ -317,9 +315,9 @@ int op_mov_to_dr_x(struct cpu *cpu, const struct insn *i)
     if (n >= 6 && v >> 32)
         return raise_gp(cpu, 0);
     if (n == 6)
-        v = (v & 0xe00f) | DR6_FIXED;
+        v = (v & DR6_WRITABLE) | DR6_FIXED;
     if (n == 7)
-        v = (v & 0xffff2bff) | DR7_FIXED;
+        v = (v & DR7_WRITABLE) | DR7_FIXED;
     cpu->dr[n] = v;
     return leave_mode(cpu, i); /* which breakpoints are enabled */
 }
@@ -896,11 +894,10 @@ int op_ud_x(struct cpu *cpu, const struct insn *i)
     return raise_ud(cpu);
 }
 
-/* There is no system management mode to return from. */
 int op_rsm_x(struct cpu *cpu, const struct insn *i)
 {
     (void)i;
-    return raise_ud(cpu);
+    return smm_leave(cpu);
 }
 
 /* Bytes that mean an instruction on some processor, but not on this one yet. */

@@ -44,6 +44,14 @@ static inline bool not_supervisor(const struct cpu *cpu)
 /* CR3 outside long mode, with the PDPTEs if PAE paging uses them (bad ones: #GP). 0, or OP_FAULT
  * with nothing changed. */
 int cr3_load_legacy(struct cpu *cpu, uint32_t value);
+/* Reads the PDPTEs again if PAE paging is on. 0, or OP_FAULT: reserved bits, nothing changed. */
+int pdptes_reload(struct cpu *cpu);
+#define CR0_KNOWN                                                                                  \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |     \
+     CR0_PG)
+/* Bits of CR4 and EFER that exist because a feature does. */
+uint32_t cr4_known(const struct cpu *cpu);
+uint64_t efer_known(const struct cpu *cpu);
 
 /* MSRs. False: #GP. CPL is the caller's business. */
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);

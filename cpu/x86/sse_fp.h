@@ -2,7 +2,7 @@
 #ifndef CALQUE_CPU_X86_SSE_FP_H
 #define CALQUE_CPU_X86_SSE_FP_H
 
-#include "cpu/x86/x87.h"
+#include "cpu/x86/sse_soft.h"
 
 /* SSE floating-point operations by the instruction's name, under the guest's MXCSR: `csr`, a
  * uint32_t variable with every exception masked (the caller raises them), which comes back with the
@@ -15,8 +15,8 @@
  *   SSE_FP_TO_INT(cvtsd2si, wide, csr, v, s)  v, a uint64_t = the 64-bit, or the zero-extended
  *                                        32-bit result
  *
- * A 256-bit operation is the 128-bit one on each half, with the same csr. x86 hosts execute the
- * instruction; an operation that is added works elsewhere when soft_NAME exists (sse_soft.h). */
+ * A 256-bit operation is the 128-bit one on each half, with the same csr. x86-64 hosts execute
+ * the instruction; others call soft_NAME (sse_soft.h). */
 #if defined(__x86_64__)
 #define SSE_HOST 1
 /* One asm statement: nothing can move between the changes of MXCSR. */
@@ -54,9 +54,9 @@
             SSE_IMM_CASES8(8, name, csr, d, s)                                                     \
         }                                                                                          \
     } while (0)
-#define SSE_INT_ASM(text, csr, v, src)                                                             \
+#define SSE_INT_ASM(text, csr, out, src)                                                           \
     __asm__ volatile("ldmxcsr %[c]\n\t" text "\n\tstmxcsr %[c]\n\tldmxcsr %[h]"                    \
-                     : [c] "+m"(csr), [v] "=&r"(v)                                                 \
+                     : [c] "+m"(csr), [v] "=&r"(out)                                               \
                      : [s] "m"(src), [h] "m"((const uint32_t){0x1f80}))
 #define SSE_FP_TO_INT(name, wide, csr, v, s)                                                       \
     do {                                                                                           \
@@ -66,12 +66,12 @@
             SSE_INT_ASM(#name " %[s], %k[v]", csr, v, s);                                          \
     } while (0)
 #else
-#define SSE_HOST                             0 /* the operations raise #UD */
-#define SSE_FP(name, csr, d, s)              ((void)(csr), (void)(d), (void)(s))
-#define SSE_FP_IMM(name, imm, csr, d, s)     ((void)(imm), (void)(csr), (void)(d), (void)(s))
-#define SSE_FP_IMM3(name, imm, csr, d, s)    SSE_FP_IMM(name, imm, csr, d, s)
-#define SSE_FP_IMM4(name, imm, csr, d, s)    SSE_FP_IMM(name, imm, csr, d, s)
-#define SSE_FP_TO_INT(name, wide, csr, v, s) ((v) = 0, (void)(wide), (void)(csr), (void)(s))
+#define SSE_HOST                             0
+#define SSE_FP(name, csr, d, s)              soft_##name(&(csr), &(d), &(s))
+#define SSE_FP_IMM(name, imm, csr, d, s)     soft_##name(&(csr), &(d), &(s), imm)
+#define SSE_FP_IMM3(name, imm, csr, d, s)    soft_##name(&(csr), &(d), &(s), (imm)&7)
+#define SSE_FP_IMM4(name, imm, csr, d, s)    soft_##name(&(csr), &(d), &(s), (imm)&15)
+#define SSE_FP_TO_INT(name, wide, csr, v, s) ((v) = soft_##name(&(csr), &(s), wide))
 #endif
 
 #endif

@@ -4,10 +4,12 @@
  * What matters to software on an emulated machine are its two windows in the first megabyte:
  * - PAM0..PAM6 decide for each segment of 0xc0000-0xfffff separately whether reads and writes go to
  *   RAM or to PCI. Each segment is one memory region; its two sides move independently.
- * - SMRAM decides what is at 0xa0000-0xbffff: the display (on PCI), or RAM while D_OPEN is set.
+ * - SMRAM decides what is at 0xa0000-0xbffff: the display (on PCI), or RAM. With G_SMRAME set a
+ *   processor in SMM sees the RAM (only its fetches while D_CLS is set), and everybody does while
+ *   D_OPEN is set.
  *
- * Not here: SMM's own view of SMRAM (no processor enters SMM yet), DRAM timing and sizing (DRB0-7
- * are storage: firmware learns the memory size from CMOS or fw_cfg), AGP, error reporting. */
+ * Not here: DRAM timing and sizing (DRB0-7 are storage: firmware learns the memory size from CMOS
+ * or fw_cfg), AGP, error reporting. */
 #include "devices/bus/i440fx.h"
 
 #include <string.h>
@@ -52,10 +54,14 @@ static void update_pam(struct i440fx *s)
 static void update_smram(struct i440fx *s)
 {
     uint8_t smram = s->pci.config[I440FX_SMRAM];
-    bool open = (smram & SMRAM_D_OPEN) && !(smram & SMRAM_D_CLS);
+    bool on = smram & SMRAM_G_SMRAME, closed = smram & SMRAM_D_CLS;
+    bool open = on && (smram & SMRAM_D_OPEN) && !closed;
+    struct hidden_memory smm = {
+        .start = 0xa0000, .last = 0xbffff, .at = 0xa0000, .data = on && !closed, .code = on};
 
     if (s->smram.enabled != open)
         region_enable(&s->smram, open);
+    address_space_set_hidden(s->pci.bus->mem, &smm);
 }
 
 static void update(struct i440fx *s)

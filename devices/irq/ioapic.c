@@ -21,7 +21,7 @@ enum {
     IOREDTBL = 0x10,
 };
 
-#define VERSION            (0x20u | (IOAPIC_INPUTS - 1) << 16)
+#define VERSION            (IOAPIC_VERSION | (IOAPIC_INPUTS - 1) << 16)
 #define RTE_DELIVERY(e)    ((unsigned)((e) >> 8) & 7)
 #define RTE_LOGICAL(e)     ((unsigned)((e) >> 11) & 1)
 #define RTE_REMOTE_IRR     (1ull << 14)

@@ -6,8 +6,9 @@
 #include "vm/irq.h"
 #include "vm/memory.h"
 
-#define IOAPIC_BASE   0xfec00000u
-#define IOAPIC_INPUTS 24
+#define IOAPIC_BASE    0xfec00000u
+#define IOAPIC_INPUTS  24
+#define IOAPIC_VERSION 0x20u
 
 struct ioapic {
     struct device dev;

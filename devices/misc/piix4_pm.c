@@ -7,10 +7,13 @@
  * computed from the tick at which that happens next (tmrof_next); a timer is armed only while the
  * guest wants the interrupt.
  *
- * There is no SMM firmware: what its SMI handler would do on writes of ACPI_ENABLE and ACPI_DISABLE
- * to the SMI command port (set and clear SCI_EN) is done here.
+ * A write of the APM control port is an SMI# if DEVACTB.APMC_EN and GLBCTL.SMI_EN allow it. What an
+ * SMI handler would do on writes of ACPI_ENABLE and ACPI_DISABLE (set and clear SCI_EN) is done
+ * here as well: SeaBIOS leaves it to the machine, and a kernel that is booted directly has no
+ * handler.
  *
- * Not here: sleep states but soft-off, SMBus, device monitors, RTC_STS. */
+ * Not here: sleep states but soft-off, SMBus, device monitors, RTC_STS, other causes of SMI#, EOS
+ * (each cause makes one SMI#, whether the one before was acknowledged or not). */
 #include "devices/misc/piix4_pm.h"
 
 #include "vm/machine.h"
@@ -28,6 +31,10 @@
 #define PMCNTRL_SUS_EN  0x2000
 #define SUS_TYP(value)  ((value) >> 10 & 7)
 #define SUS_TYP_SOFTOFF 0
+
+#define GLBSTS_APM   0x0020 /* the APM control port was written */
+#define GLBCTL_SMIEN 0x0001
+#define DEVACTB_APMC 0x02 /* APMC_EN, in the fourth byte */
 
 #define GPSTS_W1C 0x0f81
 #define GPEN_BITS 0x0f01
@@ -138,6 +145,10 @@ static uint16_t read16(struct piix4_pm *s, unsigned offset)
         return s->gpsts;
     case PIIX4_GPEN:
         return s->gpen;
+    case PIIX4_GLBSTS:
+        return s->glbsts;
+    case PIIX4_GLBCTL:
+        return s->glbctl;
     default:
         return 0;
     }
@@ -161,6 +172,12 @@ static void write16(struct piix4_pm *s, unsigned offset, uint16_t value, uint16_
         break;
     case PIIX4_GPEN:
         s->gpen = ((s->gpen & ~mask) | value) & GPEN_BITS;
+        break;
+    case PIIX4_GLBSTS:
+        s->glbsts &= (uint16_t) ~(value & GLBSTS_APM);
+        break;
+    case PIIX4_GLBCTL:
+        s->glbctl = ((s->glbctl & ~mask) | value) & GLBCTL_SMIEN;
         break;
     default:
         break;
@@ -224,6 +241,11 @@ static void apm_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     else if (s->apmc == PIIX4_ACPI_DISABLE)
         s->pmcntrl &= (uint16_t)~PMCNTRL_SCI_EN;
     update(s);
+    if (!(s->pci.config[PIIX4_DEVACTB + 3] & DEVACTB_APMC))
+        return;
+    s->glbsts |= GLBSTS_APM;
+    if (s->glbctl & GLBCTL_SMIEN)
+        irq_pulse(s->smi);
 }
 
 /* ---- configuration ---- */
@@ -256,8 +278,9 @@ static void piix4_pm_reset(struct device *dev)
     pci_device_reset(&s->pci);
     s->pci.config[PCI_INTERRUPT_LINE] = 9; /* SCI is wired to IRQ 9 whatever is written here */
     pci_set16(&s->pci, PIIX4_PMBA, 1);
-    s->pci.config[PIIX4_PMREGMISC] = 0;
+    s->pci.config[PIIX4_PMREGMISC] = s->pci.config[PIIX4_DEVACTB + 3] = 0;
     s->pmsts = s->pmen = s->pmcntrl = s->gpsts = s->gpen = 0;
+    s->glbsts = s->glbctl = 0;
     s->apmc = s->apms = 0;
     set_next_overflow(s);
     update_mapping(s);
@@ -283,6 +306,8 @@ static const struct state_field piix4_pm_fields[] = {
     STATE_U16(struct piix4_pm, pmcntrl),
     STATE_U16(struct piix4_pm, gpsts),
     STATE_U16(struct piix4_pm, gpen),
+    STATE_U16(struct piix4_pm, glbsts),
+    STATE_U16(struct piix4_pm, glbctl),
     STATE_U8(struct piix4_pm, apmc),
     STATE_U8(struct piix4_pm, apms),
     STATE_U64(struct piix4_pm, tmrof_next),
@@ -291,7 +316,7 @@ static const struct state_field piix4_pm_fields[] = {
 
 static const struct device_class piix4_pm_class = {
     .type = "piix4-pm",
-    .version = 1,
+    .version = 2,
     .fields = piix4_pm_fields,
     .reset = piix4_pm_reset,
     .post_load = piix4_pm_post_load,
@@ -312,16 +337,17 @@ static void init_ports(struct piix4_pm *s, struct address_space *io)
 }
 
 void piix4_pm_init(struct piix4_pm *s, struct machine *m, const char *id, struct pci_bus *bus,
-                   struct irq_line sci)
+                   struct irq_line sci, struct irq_line smi)
 {
     static const struct pci_ids ids = {
         .vendor = 0x8086, .device = 0x7113, .revision = 3, .class = 0x0680, .interrupt_pin = 1};
 
-    *s = (struct piix4_pm){.sci = sci};
+    *s = (struct piix4_pm){.sci = sci, .smi = smi};
     pci_device_init(&s->pci, m, &piix4_pm_class, id, bus, PCI_DEVFN(1, 3), &ids);
     s->pci.config_written = config_written;
     s->pci.wmask[PIIX4_PMBA] = 0xc0;
     s->pci.wmask[PIIX4_PMBA + 1] = 0xff;
+    s->pci.wmask[PIIX4_DEVACTB + 3] = DEVACTB_APMC;
     s->pci.wmask[PIIX4_PMREGMISC] = 1;
     vm_timer_init(&s->tmrof_timer, &m->clock, tmrof_expired, s);
     input_register(m, &s->power_button, "power-button", power_button_pressed, s);

@@ -40,7 +40,10 @@ refused "more than this host's" -m 99T
 refused "-m: 12X" -m 12X
 refused "-m 0" -m 0
 refused "SIZE is expected" -m
-refused "not in this version yet" -smp 4
+refused "3 sockets of 1 cores of 1 threads are not 4 CPUs" -smp 4,sockets=3
+refused "cpus=2 is more than maxcpus=1" -smp 2,maxcpus=1
+refused "1 to 255 is expected" -smp 256
+refused "no such setting; did you mean cores" -smp 4,core=4
 refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm
@@ -49,10 +52,25 @@ refused "did you mean isa-debug-exit?" -device isa-debugexit
 refused "did you mean iobase?" -device isa-debug-exit,iobas=1
 refused "iobase: 0x10000" -device isa-debug-exit,iobase=0x10000
 refused "chardev=ID" -device isa-debugcon
+refused "did you mean pci-testdev?" -device pci-tesdev
+refused "did you mean pc-testdev?" -device pc-tesdev,help
+refused "there is one already" -device pc-testdev -device pc-testdev
+refused "membar=48: a power of two" -device pci-testdev,membar=48
+refused "membar: x" -device pci-testdev,membar=x
+refused "no room in the PCI memory window" -kernel "$BUILD/tests/tools/echo.elf" -serial null -device pci-testdev,membar=64G
+refused "did you mean driver?" -device pci-testdev,drivers=1
+refused "irq=5" -device isa-parallel,chardev=x,irq=5
+refused "irq=13" -device isa-parallel,chardev=x,irq=13
+refused "no -chardev has this id" -device isa-parallel,chardev=x
+refused "more than 2" -parallel null -parallel null -parallel null
+refused "did you mean null?" -parallel nulll
+refused "hpet=maybe" -machine pc,hpet=maybe
+refused "did you mean hpet?" -machine pc,hpett=on
 refused "no -chardev has this id" -device isa-debugcon,chardev=x
 refused "did you mean int?" -d innt
 refused "-D /nonexistent/x" -D /nonexistent/x
 refused "did you mean" -serial stdoi
+refused "more than 4" -serial null -serial null -serial null -serial null -serial null
 refused "file:/nonexistent/x" -serial file:/nonexistent/x
 refused "HOST:PORT" -serial tcp:1
 refused "unix:/nonexistent/x" -serial unix:/nonexistent/x
@@ -73,6 +91,8 @@ prints "isa-debug-exit" --help=exit
 prints "interp" -accel help
 prints "pc" -machine help
 prints "isa-debugcon" -device help
+prints "irq=3-15" -device isa-parallel,help
+prints "id=ID" -device pc-testdev,help
 prints "guest_errors" -d help
 prints "unix:PATH" -chardev help
 echo "1..$n"

@@ -126,6 +126,28 @@ static void mode3_square_and_port61(void **state)
     rig_end(&t.r);
 }
 
+/* System control port B: bits 3:0 are kept, 7:6 (parity, I/O check) are clear, 4 toggles. */
+static void port61(void **state)
+{
+    struct pit_rig t;
+    unsigned toggles = 0;
+
+    (void)state;
+    start(&t);
+    rig_out(&t.r, 0x61, 0xce);
+    assert_int_equal(rig_in(&t.r, 0x61) & 0xcf, 0x0e);
+    rig_round_trip(&t.r, &t.pit.dev);
+    uint8_t last = rig_in(&t.r, 0x61);
+    for (unsigned us = 0; us < 1000; us++) {
+        rig_pass(&t.r, 1000);
+        uint8_t v = rig_in(&t.r, 0x61);
+        toggles += (v ^ last) >> 4 & 1;
+        last = v;
+    }
+    assert_in_range(toggles, 65, 67); /* every 15.085 us */
+    rig_end(&t.r);
+}
+
 static void mode1_and_5_trigger(void **state)
 {
     struct pit_rig t;
@@ -217,6 +239,7 @@ int main(void)
         cmocka_unit_test(mode2_periodic),
         cmocka_unit_test(late_host_gives_one_edge),
         cmocka_unit_test(mode3_square_and_port61),
+        cmocka_unit_test(port61),
         cmocka_unit_test(mode1_and_5_trigger),
         cmocka_unit_test(mode4_strobe_and_gate),
         cmocka_unit_test(bcd_and_latches),

@@ -241,6 +241,17 @@ static void test_smram(void **state)
     pci_config_write(&b->bus, 0, I440FX_SMRAM, 0x48, 1);
     address_space_write(mem, 0xa0000, 0x12, 1);
     assert_int_equal(address_space_read(mem, 0xa0000, 1), 0x12);
+    pci_config_write(&b->bus, 0, I440FX_SMRAM, 0x40, 1); /* nothing without G_SMRAME */
+    assert_int_equal(address_space_read(mem, 0xa0000, 1), 0xff);
+    assert_true(address_space_hidden_page(mem, 0xa0000, true).read_at == ARENA_NONE);
+    pci_config_write(&b->bus, 0, I440FX_SMRAM, 0x08, 1);
+    assert_true(address_space_page(mem, 0xa0000).read_at == ARENA_NONE);
+    assert_int_equal(address_space_hidden_page(mem, 0xa0000, false).read_at, 0xa0000);
+    assert_int_equal(address_space_hidden_page(mem, 0xbf123, true).write_at, 0xbf000);
+    assert_true(address_space_hidden_page(mem, 0xc0000, true).write_at == ARENA_NONE);
+    pci_config_write(&b->bus, 0, I440FX_SMRAM, 0x28, 1); /* D_CLS: fetches only */
+    assert_true(address_space_hidden_page(mem, 0xa0000, false).read_at == ARENA_NONE);
+    assert_int_equal(address_space_hidden_page(mem, 0xa0000, true).read_at, 0xa0000);
     pci_config_write(&b->bus, 0, I440FX_SMRAM, 0x18, 1); /* lock */
     pci_config_write(&b->bus, 0, I440FX_SMRAM, 0x48, 1);
     assert_int_equal(pci_config_read(&b->bus, 0, I440FX_SMRAM, 1), 0x1a);

@@ -19,6 +19,7 @@ struct board {
     struct pci_bus bus;
     struct piix4_pm pm;
     bool sci;
+    unsigned smis;
 };
 
 static void set_sci(void *owner, unsigned n, bool level)
@@ -27,13 +28,20 @@ static void set_sci(void *owner, unsigned n, bool level)
     ((struct board *)owner)->sci = level;
 }
 
+static void set_smi(void *owner, unsigned n, bool level)
+{
+    (void)n;
+    ((struct board *)owner)->smis += level;
+}
+
 static int setup(void **state)
 {
     struct board *b = calloc(1, sizeof(*b));
 
     assert_true(machine_init(&b->m, 2 << 20, 0, NULL));
     pci_bus_init(&b->bus, &b->m, "pci");
-    piix4_pm_init(&b->pm, &b->m, "pm", &b->bus, (struct irq_line){.set = set_sci, .owner = b});
+    piix4_pm_init(&b->pm, &b->m, "pm", &b->bus, (struct irq_line){.set = set_sci, .owner = b},
+                  (struct irq_line){.set = set_smi, .owner = b});
     pci_config_write(&b->bus, PCI_DEVFN(1, 3), PIIX4_PMBA, PM | 1, 4);
     pci_config_write(&b->bus, PCI_DEVFN(1, 3), PIIX4_PMREGMISC, 1, 1);
     *state = b;
@@ -127,6 +135,32 @@ static void test_power_button(void **state)
     assert_false(b->sci);
 }
 
+/* APMC_EN and SMI_EN together let a write of the APM control port through. */
+static void test_apm_smi(void **state)
+{
+    struct board *b = *state;
+
+    out(b, PIIX4_SMI_CMD, 0x12, 1);
+    out(b, PM + PIIX4_GLBCTL, 1, 4);
+    out(b, PIIX4_SMI_CMD, 0x12, 1);
+    assert_int_equal(in(b, PM + PIIX4_GLBSTS, 2), 0);
+    pci_config_write(&b->bus, PCI_DEVFN(1, 3), PIIX4_DEVACTB, 0xffffffff, 4);
+    assert_int_equal(pci_config_read(&b->bus, PCI_DEVFN(1, 3), PIIX4_DEVACTB, 4), 0x02000000);
+    assert_int_equal(b->smis, 0);
+    out(b, PIIX4_SMI_CMD, 0x12, 1);
+    out(b, PIIX4_SMI_CMD + 1, 0x34, 1); /* status: not a command */
+    assert_int_equal(b->smis, 1);
+    assert_int_equal(in(b, PIIX4_SMI_CMD, 1), 0x12);
+    assert_int_equal(in(b, PM + PIIX4_GLBSTS, 2), 0x20);
+    out(b, PM + PIIX4_GLBSTS, 0x20, 2);
+    out(b, PM + PIIX4_GLBCTL, 0, 4);
+    out(b, PIIX4_SMI_CMD, 0x12, 1);
+    assert_int_equal(b->smis, 1);
+    assert_int_equal(in(b, PM + PIIX4_GLBSTS, 2), 0x20);
+    devices_reset(&b->m);
+    assert_int_equal(pci_config_read(&b->bus, PCI_DEVFN(1, 3), PIIX4_DEVACTB, 4), 0);
+}
+
 static void test_soft_off(void **state)
 {
     struct board *b = *state;
@@ -147,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_button, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_apm_smi, setup, teardown),
         cmocka_unit_test_setup_teardown(test_soft_off, setup, teardown),
     };
 

@@ -46,7 +46,7 @@ static int setup(void **state)
         struct cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~63ul);
         memset(c, 0, sizeof(*c));
         c->v.m = &f->m;
-        c->v.index = n;
+        c->v.index = c->apic_id = n;
         c->tsc_hz = 2500000000ull;
         f->cpu[n] = c;
         f->list[n] = &c->v;

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmdline_devices.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "base/size.h"
+#include "base/suggest.h"
+#include "cmdline.h"
+
+#define MAX_PROPERTIES 4
+
+/* One row per device, in the order of help. */
+struct device_row {
+    const char *name, *help;
+    bool (*add)(struct settings *s, const struct option_list *l, struct error *err);
+    struct device_property {
+        const char *name, *arg, *help;
+    } properties[MAX_PROPERTIES];
+};
+
+/* chardev=ID, which must be there. The string is copied: the list is freed. */
+static bool get_chardev(const struct option_list *l, char out[DEVICE_CHARDEV_MAX],
+                        struct error *err)
+{
+    const char *id = option_get(l, "chardev");
+
+    if (!id || strlen(id) >= DEVICE_CHARDEV_MAX)
+        return error_set(err, "chardev=ID is expected");
+    snprintf(out, DEVICE_CHARDEV_MAX, "%s", id);
+    return true;
+}
+
+static bool add_debug_exit(struct settings *s, const struct option_list *l, struct error *err)
+{
+    if (s->debug_exit)
+        return error_set(err, "there is one already");
+    s->debug_exit = true;
+    s->debug_exit_iobase = 0x501;
+    s->debug_exit_iosize = 2;
+    return option_get_number(l, "iobase", 0, 0xffff, &s->debug_exit_iobase, err) &&
+           option_get_number(l, "iosize", 1, 4, &s->debug_exit_iosize, err);
+}
+
+static bool add_debugcon(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct debugcon_setting *d = &s->debugcon[s->ndebugcon];
+
+    if (s->ndebugcon == MAX_DEBUGCON)
+        return error_set(err, "more than %d", MAX_DEBUGCON);
+    d->iobase = 0xe9;
+    s->ndebugcon++;
+    return get_chardev(l, d->chardev, err) &&
+           option_get_number(l, "iobase", 0, 0xffff, &d->iobase, err);
+}
+
+/* The next port with its usual address and interrupt. */
+static struct parallel_setting *next_parallel(struct settings *s, struct error *err)
+{
+    static const struct parallel_setting usual[MAX_PARALLEL] = {
+        {.iobase = 0x378, .irq = 7}, {.iobase = 0x278, .irq = 7}, /* not 5: that may be PCI's */
+    };
+    struct parallel_setting *p = &s->parallel[s->nparallel];
+
+    if (s->nparallel == MAX_PARALLEL) {
+        error_set(err, "more than %d", MAX_PARALLEL);
+        return NULL;
+    }
+    *p = usual[s->nparallel++];
+    return p;
+}
+
+bool device_add_parallel(struct settings *s, const char *where, struct error *err)
+{
+    struct parallel_setting *p;
+
+    if (!strcmp(where, "none"))
+        return true;
+    p = next_parallel(s, err);
+    if (p)
+        p->spec = where;
+    return p;
+}
+
+/* Edge triggered interrupts that a card can have: 5 and 9 to 11 are PCI's and the SCI's, and level
+ * triggered. */
+#define ISA_CARD_IRQS 0xd0d8u
+
+static bool add_parallel(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct parallel_setting *p = next_parallel(s, err);
+
+    if (!p || !get_chardev(l, p->chardev, err) ||
+        !option_get_number(l, "iobase", 1, 0xfff8, &p->iobase, err) ||
+        !option_get_number(l, "irq", 3, 15, &p->irq, err))
+        return false;
+    if (!(ISA_CARD_IRQS >> p->irq & 1))
+        return error_set(err, "irq=%u: 3, 4, 6, 7, 12, 14 or 15 is expected", (unsigned)p->irq);
+    return true;
+}
+
+static bool add_pc_testdev(struct settings *s, const struct option_list *l, struct error *err)
+{
+    (void)l;
+    if (s->pc_testdev)
+        return error_set(err, "there is one already");
+    return s->pc_testdev = true;
+}
+
+static bool add_pci_testdev(struct settings *s, const struct option_list *l, struct error *err)
+{
+    const char *membar = option_get(l, "membar");
+    uint64_t *size = &s->pci_testdev_membar;
+
+    if (s->pci_testdev)
+        return error_set(err, "there is one already");
+    s->pci_testdev = true;
+    if (!membar)
+        return true;
+    if (!size_parse(membar, 1, size, err)) {
+        error_prefix(err, "membar");
+        return false;
+    }
+    return (*size >= 16 && !(*size & (*size - 1))) ||
+           error_set(err, "membar=%s: a power of two is expected, at least 16", membar);
+}
+
+static const struct device_row devices[] = {
+    {"isa-debug-exit",
+     "a write of v ends with status (v << 1) | 1",
+     add_debug_exit,
+     {{"iobase", "PORT", "default 0x501"}, {"iosize", "1-4", "number of ports, default 2"}}},
+    {"isa-debugcon",
+     "bytes written to a port go to a -chardev",
+     add_debugcon,
+     {{"iobase", "PORT", "default 0xe9"}, {"chardev", "ID", "where they go"}}},
+    {"isa-parallel",
+     "parallel port (SPP) with a printer; see also -parallel",
+     add_parallel,
+     {{"iobase", "PORT", "default 0x378, then 0x278"},
+      {"irq", "3-15", "default 7"},
+      {"chardev", "ID", "where characters are printed"}}},
+    {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
+    {"pci-testdev",
+     "PCI device that counts accesses, for test suites",
+     add_pci_testdev,
+     {{"membar", "SIZE", "BAR 2, without anything behind it; default none"}}},
+};
+
+#define NUM_DEVICES (sizeof(devices) / sizeof(devices[0]))
+
+static const struct device_row *find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < NUM_DEVICES; i++)
+        if (strlen(devices[i].name) == len && !memcmp(devices[i].name, name, len))
+            return &devices[i];
+    return NULL;
+}
+
+static void print_properties(const struct device_row *d)
+{
+    printf("%s: %s\n", d->name, d->help);
+    for (unsigned i = 0; i < MAX_PROPERTIES && d->properties[i].name; i++) {
+        const struct device_property *p = &d->properties[i];
+        char text[32];
+
+        snprintf(text, sizeof(text), "%s=%s", p->name, p->arg);
+        printf("  %-15s %s\n", text, p->help);
+    }
+    printf("  %-15s %s\n", "id=ID", "its name");
+}
+
+bool device_help(const char *value)
+{
+    size_t len = strcspn(value, ",");
+    const struct device_row *d = find(value, len);
+
+    if (!strcmp(value, "help") || !strcmp(value, "?")) {
+        puts("Devices (TYPE,help lists properties):");
+        for (size_t i = 0; i < NUM_DEVICES; i++)
+            printf("  %-15s %s\n", devices[i].name, devices[i].help);
+        return true;
+    }
+    if (!d || (strcmp(value + len, ",help") != 0 && strcmp(value + len, ",?") != 0))
+        return false;
+    print_properties(d);
+    return true;
+}
+
+static bool no_such_device(const char *name, struct error *err)
+{
+    struct suggestion near;
+
+    suggest_begin(&near, name);
+    for (size_t i = 0; i < NUM_DEVICES; i++)
+        suggest_offer(&near, devices[i].name);
+    return error_set(err, "-device %s: there is none of this name; did you mean %s?", name,
+                     near.best);
+}
+
+static bool check_properties(const struct device_row *d, const struct option_list *l,
+                             struct error *err)
+{
+    const char *known[MAX_PROPERTIES + 3] = {"driver", "id"};
+
+    for (unsigned i = 0; i < MAX_PROPERTIES && d->properties[i].name; i++)
+        known[2 + i] = d->properties[i].name;
+    return option_list_check(l, known, err);
+}
+
+bool device_parse(struct settings *s, const char *value, struct error *err)
+{
+    const struct device_row *d;
+    struct option_list l;
+    const char *name;
+    bool ok;
+
+    if (!option_list_parse(&l, value, "driver", err)) {
+        error_prefix(err, "-device");
+        return false;
+    }
+    name = option_get(&l, "driver");
+    name = name ? name : "";
+    d = find(name, strlen(name));
+    if (!d) {
+        ok = no_such_device(name, err);
+    } else {
+        ok = check_properties(d, &l, err) && d->add(s, &l, err);
+        if (!ok)
+            error_prefix(err, "-device %s", name);
+    }
+    option_list_free(&l);
+    return ok;
+}

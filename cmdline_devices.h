@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CMDLINE_DEVICES_H
+#define CALQUE_CMDLINE_DEVICES_H
+
+#include <stdbool.h>
+
+struct error;
+struct settings;
+
+/* -device: the devices that can be added, and what is said of them. */
+
+/* "TYPE,property=value,..." into the settings. */
+bool device_parse(struct settings *s, const char *value, struct error *err);
+/* -parallel: the next parallel port, connected to `where`. */
+bool device_add_parallel(struct settings *s, const char *where, struct error *err);
+/* If the value is "help" prints all devices, if it is "TYPE,help" a device's properties. False if
+ * it is neither, or there is no such device. */
+bool device_help(const char *value);
+
+#endif
