@@ -27,7 +27,7 @@ static const struct feature_info features[NUM_FEATURES] = {
 
 /* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
  * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_fma, F_f16c};
+static const uint8_t withheld[] = {F_NONE};
 
 static bool is_withheld(unsigned f)
 {
