@@ -75,7 +75,8 @@ static const struct option_row options[] = {
     {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
-    {"action", "EVENT=ACTION", OPT_ACTION, "run", "reboot=reset or reboot=shutdown"},
+    {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
+     "reboot=reset|shutdown, triple-fault=reset|report"},
     {"icount", "shift=N|auto", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each; runs repeat"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
@@ -180,7 +181,7 @@ static const char exit_help[] =
     "    1  Calque could not do what it was asked; standard error says why\n"
     "  odd  isa-debug-exit: the guest wrote v, the status is (v << 1) | 1, modulo 256\n"
     "  120  the machine ended and --until's text had not been seen\n"
-    "  122  triple fault (with -no-reboot)\n"
+    "  122  triple fault (with -no-reboot or -action triple-fault=report)\n"
     "  124  --timeout\n"
     "  130  ended by a second SIGINT or SIGTERM, or by SIGHUP\n";
 
@@ -358,15 +359,50 @@ static bool parse_icount(struct settings *s, const char *value, struct error *er
     return ok;
 }
 
+/* Index of value in two names, or an error that lists them. */
+static bool choose(const char *key, const char *value, const char *const names[2], unsigned *chosen,
+                   struct error *err)
+{
+    for (*chosen = 0; *chosen < 2; ++*chosen)
+        if (!strcmp(value, names[*chosen]))
+            return true;
+    return error_set(err, "%s=%s: %s or %s is expected", key, value, names[0], names[1]);
+}
+
+static bool apply_actions(struct settings *s, const struct option_list *l, struct error *err)
+{
+    static const char *const keys[] = {"reboot", "triple-fault", NULL};
+    static const char *const reboot[] = {"reset", "shutdown"}, *const fault[] = {"reset", "report"};
+    const char *value;
+    unsigned n;
+
+    if (!option_list_check(l, keys, err))
+        return false;
+    if ((value = option_get(l, "reboot"))) {
+        if (!choose("reboot", value, reboot, &n, err))
+            return false;
+        s->no_reboot = n == 1;
+    }
+    if ((value = option_get(l, "triple-fault"))) {
+        if (!choose("triple-fault", value, fault, &n, err))
+            return false;
+        s->triple_fault = n == 1 ? TRIPLE_FAULT_REPORT : TRIPLE_FAULT_RESET;
+    }
+    return true;
+}
+
 static bool parse_action(struct settings *s, const char *value, struct error *err)
 {
-    if (!strcmp(value, "reboot=shutdown"))
-        s->no_reboot = true;
-    else if (!strcmp(value, "reboot=reset"))
-        s->no_reboot = false;
-    else
-        return error_set(err, "-action %s: reboot=reset or reboot=shutdown is expected", value);
-    return true;
+    struct option_list l;
+
+    bool ok = option_list_parse(&l, value, NULL, err);
+    if (ok) {
+        ok = apply_actions(s, &l, err);
+        option_list_free(&l);
+    }
+    if (!ok)
+        error_prefix(err, "-action");
+    return ok;
 }
 
 static bool parse_timeout(struct settings *s, const char *value, struct error *err)

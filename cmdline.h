@@ -21,7 +21,7 @@ enum exit_status {
     EXIT_OK = 0,
     EXIT_ERROR = 1,
     EXIT_UNTIL_MISSED = 120, /* the machine ended and --until's text had not been seen */
-    EXIT_TRIPLE_FAULT = 122,
+    EXIT_TRIPLE_FAULT = 122, /* -no-reboot or -action triple-fault=report */
     EXIT_TIMEOUT = 124,
     EXIT_SIGNALLED = 130, /* ended by a second SIGINT or SIGTERM */
 };
@@ -56,6 +56,7 @@ struct settings {
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
     bool nographic, no_display, nodefaults, no_reboot, start_paused;
+    enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;
     const char *log_categories, *log_file;
@@ -63,6 +64,13 @@ struct settings {
     uint64_t timeout_ns; /* 0: none */
     const char *until;
 };
+
+/* A triple fault ends the machine, with a report, if that was asked for; -no-reboot asks too. */
+static inline bool settings_report_triple_fault(const struct settings *s)
+{
+    return s->triple_fault == TRIPLE_FAULT_DEFAULT ? s->no_reboot
+                                                   : s->triple_fault == TRIPLE_FAULT_REPORT;
+}
 
 /* What to do after parsing. */
 enum cmdline_result { CMDLINE_RUN, CMDLINE_DONE /* help was printed */, CMDLINE_BAD };

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmdline.h"
+#include "cpu/x86/report.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
 #include "host/poll.h"
@@ -215,6 +216,17 @@ static bool open_terminals(struct app *app, struct error *err)
 
 /* ---- the machine ---- */
 
+/* What a triple fault's report will show. */
+static bool keep_histories(struct app *app)
+{
+    struct machine *m = &app->pc.m;
+
+    for (unsigned i = 0; i < m->ncpus && app->config.triple_fault_ends; i++)
+        if (!report_keep_history(cpu_of(m->cpus[i])))
+            return false;
+    return true;
+}
+
 static bool build_machine(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -231,6 +243,7 @@ static bool build_machine(struct app *app, struct error *err)
     c->initrd = s->initrd;
     c->append = s->append;
     c->no_reboot = s->no_reboot;
+    c->triple_fault_ends = settings_report_triple_fault(s);
     c->icount = s->icount;
     c->icount_shift = (unsigned)s->icount_shift;
     c->icount_auto = s->icount_auto;
@@ -245,6 +258,8 @@ static bool build_machine(struct app *app, struct error *err)
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
+    if (!keep_histories(app))
+        return error_set(err, "out of memory");
     app->pc.m.log = app->log; /* moved: the machine closes it */
     log_init(&app->log);
     app->pc.m.run.notify = notify;
@@ -349,6 +364,21 @@ static void main_loop(struct app *app)
     machine_join(m);
 }
 
+static void report_line(void *opaque, const char *text)
+{
+    (void)opaque;
+    fprintf(stderr, "%s\n", text);
+}
+
+static void report_triple_fault(const struct app *app)
+{
+    const struct machine *m = &app->pc.m;
+
+    fputs("calque: triple fault\n", stderr);
+    for (unsigned i = 0; i < m->ncpus; i++)
+        report_shutdown(cpu_of(m->cpus[i]), report_line, NULL);
+}
+
 /* The exit status, and a line for the ends that a person did not ask for. */
 static int exit_status(const struct app *app)
 {
@@ -361,7 +391,7 @@ static int exit_status(const struct app *app)
         fputs("calque: --timeout: time is up\n", stderr);
         return EXIT_TIMEOUT;
     case STOP_TRIPLE_FAULT:
-        fputs("calque: triple fault\n", stderr);
+        report_triple_fault(app);
         return EXIT_TRIPLE_FAULT;
     case STOP_UNTIL:
         return EXIT_OK;

@@ -231,6 +231,9 @@ static void wire_isa(struct pc *pc)
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
+    coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
+    if (pc->cpu.set_ferr)
+        pc->cpu.set_ferr(pc->cpu.cpus, coprocessor_ferr(&pc->coprocessor));
     wire_serial(pc);
     wire_parallel(pc);
     wire_debug(pc);
@@ -392,6 +395,7 @@ static bool build(struct pc *pc, struct error *err)
     const struct pc_config *c = pc->config;
 
     pc->m.run.no_reboot = c->no_reboot;
+    pc->m.run.triple_fault_ends = c->triple_fault_ends;
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);

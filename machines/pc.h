@@ -11,6 +11,7 @@
 #include "devices/input/ps2mouse.h"
 #include "devices/irq/i8259.h"
 #include "devices/irq/ioapic.h"
+#include "devices/misc/coprocessor.h"
 #include "devices/misc/debug_exit.h"
 #include "devices/misc/debugcon.h"
 #include "devices/misc/fw_cfg.h"
@@ -36,15 +37,17 @@
 
 /* The processors' side of the board. Unset members are lines that go nowhere. */
 struct pc_cpu_hooks {
-    struct irq_line intr; /* INTR of the PIC pair: to LINT0 of the boot processor */
-    struct irq_line a20;  /* high: address bit 20 passes */
-    struct irq_line smi;  /* SMI#: each rise is one, to the boot processor */
-    struct msi_sink msi;  /* the APIC bus: where IOAPIC and MSIs go */
-    void *cpus;           /* for the functions below */
+    struct irq_line intr;  /* INTR of the PIC pair: to LINT0 of the boot processor */
+    struct irq_line a20;   /* high: address bit 20 passes */
+    struct irq_line smi;   /* SMI#: each rise is one, to the boot processor */
+    struct irq_line ignne; /* IGNNE# of the boot processor */
+    struct msi_sink msi;   /* the APIC bus: where IOAPIC and MSIs go */
+    void *cpus;            /* for the functions below */
     uint32_t (*apic_id)(void *cpus, unsigned n); /* of the n-th; unset: n */
     uint32_t cpu_signature, cpu_features;        /* EAX and EDX of CPUID leaf 1 */
     void (*set_intack)(void *cpus, struct intack_source intack);
     void (*set_eoi)(void *cpus, struct eoi_sink eoi);
+    void (*set_ferr)(void *cpus, struct irq_line ferr); /* FERR# of the boot processor */
     /* Called when the processors have been reset: power-on and every reset. */
     void (*set_boot_state)(void *cpus, const struct boot_state *state);
 };
@@ -73,7 +76,7 @@ struct pc_config {
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     bool no_hpet;
-    bool no_reboot;
+    bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
     bool vga; /* a display adapter will be added: text mode is announced to the guest */
@@ -116,6 +119,7 @@ struct pc {
     struct i8042 i8042;
     struct i8237 dma;
     struct port92 port92;
+    struct coprocessor coprocessor;
     struct port80 port80;
     struct uart16550 serial[PC_NUM_SERIAL];
     struct parallel parallel[PC_NUM_PARALLEL];

@@ -34,6 +34,13 @@ static void set_eoi(void *opaque, struct eoi_sink eoi)
         cpu_of(m->cpus[i])->apic.eoi = eoi;
 }
 
+static void set_ferr(void *opaque, struct irq_line ferr)
+{
+    struct pc_cpus *cpus = opaque;
+
+    cpus->boot->ferr_out = ferr;
+}
+
 /* ---- what a loader left (machines/boot.h) ---- */
 
 static void set_flat(struct segment *seg, uint16_t selector, uint16_t attr)
@@ -143,12 +150,14 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
     hooks->intr = cpu_intr_line(cpus->boot);
     hooks->a20 = (struct irq_line){.set = set_a20, .owner = m};
     hooks->smi = cpu_smi_line(cpus->boot);
+    hooks->ignne = cpu_ignne_line(cpus->boot);
     hooks->msi = apic_msi_sink(m);
     hooks->cpus = cpus;
     hooks->apic_id = apic_id;
     fill_identity(cpus->boot, hooks);
     hooks->set_intack = set_intack;
     hooks->set_eoi = set_eoi;
+    hooks->set_ferr = set_ferr;
     hooks->set_boot_state = set_boot_state;
     return true;
 }

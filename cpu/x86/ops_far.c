@@ -413,10 +413,11 @@ int op_retf_x(struct cpu *cpu, const struct insn *i)
 
 /* ---- IRET ---- */
 
+/* IRET lets NMIs in, even if it faults (SDM vol. 3A 6.7.1; vol. 3C 28.2.3, "NMI unblocking due to
+ * IRET"). */
 static int iret_done(struct cpu *cpu, int result)
 {
-    if (result != OP_FAULT)
-        cpu->nmi_blocked = false; /* SDM vol. 3A 6.7.1 */
+    cpu->nmi_blocked = false;
     return result;
 }
 
@@ -517,7 +518,7 @@ int op_iret_x(struct cpu *cpu, const struct insn *i)
         return iret_done(cpu, iret_real(cpu, i));
     if (cpu->eflags & EFLAGS_NT) {
         if (cpu->long_mode)
-            return raise_gp(cpu, 0);
+            return iret_done(cpu, raise_gp(cpu, 0));
         return iret_done(cpu, task_return(cpu, insn_next_rip(cpu, i)));
     }
     return iret_done(cpu, iret_protected(cpu, i));

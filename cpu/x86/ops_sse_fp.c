@@ -115,6 +115,19 @@ static inline uint32_t with_tiny(const struct cpu *cpu, uint32_t csr, const unio
 VEC_FP_OPERATIONS(FP)
 #undef FP
 
+/* The approximations: no exceptions. */
+#define APPROX(name, size, lanes)                                                                  \
+    uint32_t vec_##name(const struct cpu *cpu, union v128 *to, const union v128 *from)             \
+    {                                                                                              \
+        union v128 s = *from, d = *to;                                                             \
+        uint32_t csr = sse_csr(cpu);                                                               \
+        SSE_APPROX(cpu, name, csr, d, s);                                                          \
+        *to = d;                                                                                   \
+        return 0;                                                                                  \
+    }
+VEC_FP_APPROX(APPROX)
+#undef APPROX
+
 /* Which of greater, less, equal, unordered make predicate 0-15 true: bits 3 to 0. Predicates 16-31
  * are the same with the other answer to quiet NaNs: invalid or not. */
 static const uint8_t predicate_true[16] = {2, 4, 6, 1, 13, 11, 9, 14, 3, 5, 7, 0, 12, 10, 8, 15};
@@ -263,6 +276,7 @@ int sse_dppd(struct cpu *cpu, union v128 *d, const union v128 *s, unsigned imm)
     }
 #define BINARY(name, size, lanes) XMM(name, size, vec_##name(cpu, &d, &s))
 VEC_FP_OPERATIONS(BINARY)
+VEC_FP_APPROX(BINARY)
 
 /* Legacy forms have the predicates 0-7. */
 XMM(cmpps, 16, vec_cmpps(cpu, &d, &s, i->imm & 7))

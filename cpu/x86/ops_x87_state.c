@@ -2,14 +2,25 @@
 /* x87 control instructions and the state images of FXSAVE and MXCSR. */
 #include "cpu/x86/avx.h"
 
+void x87_set_ferr(struct cpu *cpu, bool level)
+{
+    cpu->ferr = level;
+    cpu_settle(cpu);
+    machine_lock(cpu->v.m);
+    irq_set(cpu->ferr_out, level);
+    machine_unlock(cpu->v.m);
+    cpu_after_device(cpu);
+}
 int x87_pending(struct cpu *cpu)
 {
     if (cpu->cr0 & CR0_NE)
         return raise_exception(cpu, EXC_MF);
-    /* FERR# is not wired: as with IGNNE# asserted, go on. */
-    if (!cpu->unimp_logged++)
-        log_line(&cpu->v.m->log, LOG_UNIMP, "x87 exception with CR0.NE=0: FERR# not implemented");
-    return 0;
+    if (!cpu->ferr)
+        x87_set_ferr(cpu, true);
+    if (cpu->ignne)
+        return 0;
+    cpu->ferr_frozen = true;
+    return OP_FAULT;
 }
 int op_fwait_x(struct cpu *cpu, const struct insn *i)
 {
@@ -27,6 +38,7 @@ int op_fninit_x(struct cpu *cpu, const struct insn *i)
     cpu->fsw = cpu->fop = cpu->fcs = cpu->fds = 0;
     cpu->ftw = 0;
     cpu->fip = cpu->fdp = 0;
+    x87_update_summary(cpu);
     return OP_OK;
 }
 int op_fnclex_x(struct cpu *cpu, const struct insn *i)
@@ -35,6 +47,7 @@ int op_fnclex_x(struct cpu *cpu, const struct insn *i)
     if (unlikely(x87_check_nowait(cpu)))
         return OP_FAULT;
     cpu->fsw &= (uint16_t) ~(FSW_EXC | FSW_SF | FSW_ES | FSW_B);
+    x87_update_summary(cpu);
     return OP_OK;
 }
 int op_fldcw_x(struct cpu *cpu, const struct insn *i)

@@ -14,6 +14,7 @@
  *                                        time; evaluates imm once
  *   SSE_FP_TO_INT(cvtsd2si, wide, csr, v, s)  v, a uint64_t = the 64-bit, or the zero-extended
  *                                        32-bit result
+ *   SSE_APPROX(cpu, rcpps, csr, d, s)    for RCPPS, RCPSS, RSQRTPS, RSQRTSS
  *
  * A 256-bit operation is the 128-bit one on each half, with the same csr. x86-64 hosts execute
  * the instruction; others call soft_NAME (sse_soft.h). */
@@ -73,5 +74,14 @@
 #define SSE_FP_IMM4(name, imm, csr, d, s)    soft_##name(&(csr), &(d), &(s), (imm)&15)
 #define SSE_FP_TO_INT(name, wide, csr, v, s) ((v) = soft_##name(&(csr), &(s), wide))
 #endif
+
+/* RCPPS and the like as -cpu fpapprox= says. */
+#define SSE_APPROX(cpu, name, csr, d, s)                                                           \
+    do {                                                                                           \
+        if ((cpu)->model.soft_approx)                                                              \
+            soft_##name(&(csr), &(d), &(s));                                                       \
+        else                                                                                       \
+            SSE_FP(name, csr, d, s);                                                               \
+    } while (0)
 
 #endif

@@ -28,10 +28,6 @@
     X(hsubpd, 16, T_PD | T_SUM)                                                                    \
     X(addsubps, 16, T_PS | T_SUM)                                                                  \
     X(addsubpd, 16, T_PD | T_SUM)                                                                  \
-    X(rcpps, 16, T_NO)                                                                             \
-    X(rcpss, 4, T_NO)                                                                              \
-    X(rsqrtps, 16, T_NO)                                                                           \
-    X(rsqrtss, 4, T_NO)                                                                            \
     X(cvtps2pd, 8, T_NO)                                                                           \
     X(cvtpd2ps, 16, T_PD_PS)                                                                       \
     X(cvtss2sd, 4, T_NO)                                                                           \
@@ -42,11 +38,14 @@
     X(cvtdq2pd, 8, T_NO)                                                                           \
     X(cvtpd2dq, 16, T_NO)                                                                          \
     X(cvttpd2dq, 16, T_NO)
+#define VEC_FP_APPROX(X)                                                                           \
+    X(rcpps, 16, T_NO) X(rcpss, 4, T_NO) X(rsqrtps, 16, T_NO) X(rsqrtss, 4, T_NO)
 
 /* d = operation(d, s); what the operation leaves alone stays. */
 typedef uint32_t vec_fp_fn(const struct cpu *cpu, union v128 *d, const union v128 *s);
 #define VEC_FP_DECLARE(name, size, t) vec_fp_fn vec_##name;
 VEC_FP_OPERATIONS(VEC_FP_DECLARE)
+VEC_FP_APPROX(VEC_FP_DECLARE)
 #undef VEC_FP_DECLARE
 
 /* CMPPS ... with the predicates of VCMPPS: imm[4:0] (SDM vol. 2A table 3-1). */

@@ -15,8 +15,28 @@ GUEST_CFLAGS := -std=gnu11 -O1 -Wall -Wextra -ffreestanding -fno-pic -fno-pie -f
                 -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing \
                 -fno-reorder-functions -mno-red-zone -mgeneral-regs-only -I$(GUEST_DIR)
 
-GUEST_32 := smm exceptions control paging smc segments tasks taskfault modes ring3 irq strings timers hpet fpu xsave
-GUEST_64 := smm exceptions control paging smc ring3 irq strings timers hpet fpu xsave
+# One a line, so that additions do not meet.
+GUEST_BOTH := \
+    smm \
+    exceptions \
+    control \
+    paging \
+    smc \
+    ring3 \
+    irq \
+    strings \
+    timers \
+    hpet \
+    fpu \
+    ferr \
+    smp \
+    xsave \
+    faults \
+    idiv \
+    ioperm \
+    supervisor
+GUEST_32 := $(GUEST_BOTH) segments tasks taskfault modes v86
+GUEST_64 := $(GUEST_BOTH)
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
 GUEST_LIB := $(GUEST_DIR)/lib/start.S $(GUEST_DIR)/lib/rt.c
 GUEST_DEPS := $(GUEST_LIB) $(GUEST_DIR)/lib/rt.h $(GUEST_DIR)/lib/guest.ld

@@ -8,6 +8,7 @@ for image in "$BUILD"/guest/*.elf; do
     n=$((n + 1))
     case $name in
     timers-*) set -- -icount shift=3 ;; # clocks against each other: not on a busy host's time
+    smp-*) set -- -smp 4 ;;
     *) set -- ;;
     esac
     if out=$("$here/run" "$name" "$@"); then

@@ -35,6 +35,7 @@ static struct box *box_new(const char *program)
                                    .debug_exit_port = 0xf4,
                                    .debug_exit_size = 4,
                                    .no_reboot = true,
+                                   .triple_fault_ends = true,
                                    .icount = true,
                                    .icount_shift = 3,
                                    .create_cpus = pc_cpus_create,
