@@ -165,10 +165,11 @@ static uint64_t operand_linear(const struct cpu *cpu, const struct insn *i)
 /* An operand in another case's slot, whose bytes change as batches come and go. */
 static bool reads_other_slot(const struct cpu *cpu, const struct diff_case *c, const struct insn *i)
 {
-    if (!(i->flags & INSN_MEM))
+    bool xlat = op_operation(i->op) == &operations[OPN_xlat];
+    if (!(i->flags & INSN_MEM) && !xlat)
         return false;
-    uint64_t lin = operand_linear(cpu, i);
-    return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 16);
+    uint64_t lin = xlat ? cpu->r[R_RBX] + (uint8_t)cpu->r[R_RAX] : operand_linear(cpu, i);
+    return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 32);
 }
 
 /* x87 pointers and FOP in an image that is about to be saved; FXSAVE's MXCSR_MASK. */
