@@ -29,6 +29,8 @@ enum option_id {
     OPT_KERNEL,
     OPT_INITRD,
     OPT_APPEND,
+    OPT_BIOS,
+    OPT_SMBIOS,
     OPT_SERIAL,
     OPT_MONITOR,
     OPT_CHARDEV,
@@ -66,6 +68,8 @@ static const struct option_row options[] = {
     {"kernel", "FILE", OPT_KERNEL, "boot", "Linux bzImage, or multiboot ELF program"},
     {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk (or modules)"},
     {"append", "TEXT", OPT_APPEND, "boot", "its command line"},
+    {"bios", "FILE", OPT_BIOS, "boot", "firmware: a ROM image that ends at 4 GiB"},
+    {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
@@ -87,8 +91,7 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"bios", "FILE", 0, NULL, "-kernel"},
-    {"pflash", "FILE", 0, NULL, "-kernel"},
+    {"pflash", "FILE", 0, NULL, "-bios"},
     {"drive", "X", 0, NULL, "-initrd"},
     {"blockdev", "X", 0, NULL, "-initrd"},
     {"hda", "FILE", 0, NULL, "-initrd"},
@@ -110,7 +113,6 @@ static const struct option_row options[] = {
     {"rtc", "X", 0, NULL, NULL},
     {"k", "X", 0, NULL, NULL},
     {"global", "X", 0, NULL, "-device"},
-    {"smbios", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
     {"readconfig", "X", 0, NULL, NULL},
@@ -229,6 +231,10 @@ static bool print_help(const char *topic, struct error *err)
 
 /* ---- options with a syntax of their own ---- */
 
+/* Memory is the host's only when the guest touches it: up to here a guest may have more than the
+ * host, as long as it uses less. */
+#define LAZY_RAM (64ull << 30)
+
 static bool parse_memory(struct settings *s, const char *value, struct error *err)
 {
     uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -240,7 +246,7 @@ static bool parse_memory(struct settings *s, const char *value, struct error *er
         error_prefix(err, "-m");
         return false;
     }
-    if (s->ram_size > host)
+    if (s->ram_size > host && s->ram_size > LAZY_RAM)
         return error_set(err, "-m %s: more than this host's %s; try -m %s", value,
                          size_format(host, text), host > (8ull << 30) ? "4G" : "512M");
     if (s->ram_size < 1 << 20)
@@ -488,6 +494,11 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_APPEND:
         s->append = value;
         return true;
+    case OPT_BIOS:
+        s->bios = value;
+        return true;
+    case OPT_SMBIOS:
+        return add_string(s->smbios, &s->nsmbios, MAX_SMBIOS, "-smbios", value, err);
     case OPT_SERIAL:
         return add_string(s->serial, &s->nserial, MAX_SERIAL, "-serial", value, err);
     case OPT_MONITOR:

@@ -11,6 +11,7 @@ struct error;
 #define MAX_PARALLEL 2
 #define MAX_DEBUGCON 2
 #define MAX_CHARDEV  16
+#define MAX_SMBIOS   16
 #define MAX_CPUS     255
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
@@ -33,7 +34,9 @@ struct settings {
     struct smp_setting {
         uint64_t cpus, maxcpus, sockets, cores, threads; /* maxcpus is the product of the rest */
     } smp;
-    const char *kernel, *initrd, *append;
+    const char *kernel, *initrd, *append, *bios;
+    const char *smbios[MAX_SMBIOS];
+    unsigned nsmbios;
     const char *serial[MAX_SERIAL];
     unsigned nserial;
     const char *monitor;

@@ -36,6 +36,7 @@ struct app {
     unsigned power_presses;
     bool signalled, quit;
     struct pc_config config;
+    struct smbios_settings smbios;
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
@@ -232,8 +233,9 @@ static bool build_machine(struct app *app, struct error *err)
     const struct settings *s = &app->settings;
     struct pc_config *c = &app->config;
 
-    if (!s->kernel)
-        return error_set(err, "nothing to boot: -kernel FILE is expected; see calque --help");
+    if (!s->kernel && !s->bios)
+        return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
+                              "see calque --help");
     c->ram_size = s->ram_size;
     c->ncpus = (unsigned)s->smp.cpus;
     app->cpus.model.topology = (struct cpu_topology){.sockets = (uint16_t)s->smp.sockets,
@@ -242,6 +244,11 @@ static bool build_machine(struct app *app, struct error *err)
     c->kernel = s->kernel;
     c->initrd = s->initrd;
     c->append = s->append;
+    c->bios = s->bios;
+    for (unsigned i = 0; i < s->nsmbios; i++)
+        if (!smbios_parse(&app->smbios, s->smbios[i], err))
+            return false;
+    c->smbios = &app->smbios;
     c->no_reboot = s->no_reboot;
     c->triple_fault_ends = settings_report_triple_fault(s);
     c->icount = s->icount;
@@ -298,6 +305,7 @@ static void app_close(struct app *app)
         monitor_free(app->monitors[i]);
     if (app->pc_built)
         pc_destroy(&app->pc);
+    smbios_settings_free(&app->smbios);
     chardevs_free(app->chardevs);
     for (unsigned i = 0; i < MAX_SERIAL; i++)
         matcher_destroy(&app->until[i].matcher);

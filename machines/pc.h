@@ -24,8 +24,8 @@
 #include "devices/timer/hpet.h"
 #include "devices/timer/i8254.h"
 #include "devices/timer/mc146818.h"
-#include "machines/boot.h"
-#include "machines/load_multiboot.h"
+#include "machines/boot_block.h"
+#include "machines/smbios.h"
 #include "vm/machine.h"
 
 #define PC_MAX_CPUS     255
@@ -50,16 +50,29 @@ struct pc_cpu_hooks {
     void (*set_ferr)(void *cpus, struct irq_line ferr); /* FERR# of the boot processor */
     /* Called when the processors have been reset: power-on and every reset. */
     void (*set_boot_state)(void *cpus, const struct boot_state *state);
+    unsigned sockets, cores, threads; /* all 0: one socket, a core for each processor */
+    bool long_mode;
+};
+
+/* What -kernel may be, in the order in which it is tried. */
+enum pc_kernel {
+    PC_KERNEL_NONE,
+    PC_KERNEL_LINUX,     /* bzImage */
+    PC_KERNEL_MULTIBOOT, /* Multiboot 1 */
+    PC_KERNEL_ELF,       /* ELF with a PVH note, or plain */
+    PC_KERNEL_FIRMWARE,  /* whatever the firmware makes of it */
 };
 
 struct pc_config {
     uint64_t ram_size;
     unsigned ncpus;
-    const char *kernel; /* a bzImage or a Multiboot kernel; NULL: start in the BIOS */
-    const char *initrd; /* Multiboot: "file args,file args" */
+    const char *kernel; /* see enum pc_kernel; perhaps gzip'ed; NULL: start in the BIOS */
+    const char *initrd; /* Multiboot and PVH: "file args,file args" */
     const char *append;
-    const char *bios; /* ROM image of 64 KiB to 16 MiB; NULL: none, kernel is needed */
-    bool boot_32bit;  /* enter Linux at its 32-bit entry */
+    const char *bios; /* ROM image of 64 KiB to 16 MiB; NULL: none, kernel is needed. With both
+                       * the firmware is started and finds the kernel in fw_cfg. */
+    const struct smbios_settings *smbios;  /* NULL: none */
+    bool boot_32bit;                       /* enter Linux at its 32-bit entry */
     struct chardev *serial[PC_NUM_SERIAL]; /* with serial_present */
     bool serial_present[PC_NUM_SERIAL];    /* the port is there, perhaps unconnected */
     struct {
@@ -132,12 +145,14 @@ struct pc {
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;
+    size_t acpi_size; /* bytes of the tables in fw_cfg */
 
     /* Direct boot: kept, for every reset loads them again. */
+    enum pc_kernel kernel_kind;
     struct boot_image kernel, initrd;
-    struct boot_image modules[MULTIBOOT_MAX_MODULES];
+    struct boot_image modules[BOOT_MAX_MODULES];
     char *module_names; /* the strings of modules, cut up */
-    const char *module_args[MULTIBOOT_MAX_MODULES];
+    const char *module_args[BOOT_MAX_MODULES];
     unsigned nmodules;
     char *multiboot_cmdline;
 };

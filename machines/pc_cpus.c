@@ -94,6 +94,8 @@ static void set_boot_state(void *opaque, const struct boot_state *b)
     struct pc_cpus *cpus = opaque;
     struct cpu *cpu = cpus->boot;
 
+    if (b->mode == BOOT_RESET)
+        return;
     set_registers(cpu, b);
     if (b->mode == BOOT_REAL) {
         set_real_segments(cpu, b);
@@ -123,11 +125,16 @@ static uint32_t apic_id(void *opaque, unsigned n)
 
 static void fill_identity(const struct cpu *cpu, struct pc_cpu_hooks *hooks)
 {
+    const struct cpu_topology *t = &cpu->model.topology;
     uint32_t leaf1[4];
 
     cpuid_query(cpu, 1, 0, leaf1);
     hooks->cpu_signature = leaf1[0];
     hooks->cpu_features = leaf1[3];
+    hooks->sockets = t->sockets;
+    hooks->cores = t->cores;
+    hooks->threads = t->threads;
+    hooks->long_mode = model_has(&cpu->model, F_lm);
 }
 
 bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,

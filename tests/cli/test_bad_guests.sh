@@ -69,7 +69,7 @@ refused "a folder" "not a regular file" -kernel "$scratch"
 refused "a device" "not a regular file" -kernel /dev/zero
 refused "a pipe nobody writes to" "not a regular file" -kernel "$scratch/fifo"
 refused "an empty kernel" "expected 1 to" -kernel "$scratch/empty"
-refused "a random kernel" "neither a Linux bzImage nor a Multiboot kernel" -kernel "$scratch/random"
+refused "a random kernel" "expected a Linux bzImage, a Multiboot kernel or an ELF" -kernel "$scratch/random"
 refused "a truncated multiboot program" "short.elf" -kernel "$scratch/short.elf"
 refused "no such module" "none: cannot be opened" -kernel "$echo_guest" -initrd "$scratch/none"
 refused "an empty module" "expected 1 to" -kernel "$echo_guest" -initrd "$scratch/empty"
