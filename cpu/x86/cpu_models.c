@@ -422,6 +422,10 @@ void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
         len += (size_t)snprintf(text + len, sizeof(text) - len, " %s", cpu_features[f].text);
     }
     line(opaque, text);
+    line(opaque, "");
+    line(opaque,
+         "fpapprox=host|soft: RCPPS, RSQRTPS and the x87's sines, logarithms and the like by the");
+    line(opaque, "host's instructions (default on x86 hosts), or one result on every host.");
 }
 
 /* ---- what executes ---- */

@@ -50,6 +50,7 @@ refused "sse2 needs sse" -cpu 486,+sse2
 refused "has no APIC" -cpu 486 -smp 2 -kernel "$BUILD/guest/strings-32.elf"
 refused "expected on or off" -cpu max,sse2=perhaps
 prints "core2duo" -cpu help
+refused "fpapprox=hard: expected host or soft" -cpu max,fpapprox=hard
 refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm

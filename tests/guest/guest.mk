@@ -28,6 +28,7 @@ GUEST_BOTH := \
     timers \
     hpet \
     fpu \
+    approx \
     ferr \
     smp \
     xsave \

@@ -22,6 +22,12 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in
     timers-*) set -- -icount shift=3 ;; # clocks against each other: not on a busy host's time
     smp-*) set -- -smp 4 ;;
+    approx-*)
+        if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
+            echo "ok $n - $name # SKIP built without MPFR"
+            continue
+        fi
+        set -- -cpu max,fpapprox=soft ;;
     *) set -- ;;
     esac
     try "$name" "$name" "$@"
