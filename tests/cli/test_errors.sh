@@ -92,6 +92,20 @@ refused "reboot=" -action reboot=never
 refused "topics are" --help=nothing
 refused "takes no value" --version=3
 refused "nothing to boot"
+head -c 65536 /dev/urandom >"$scratch/rom"
+head -c 65537 /dev/urandom >"$scratch/long"
+: >"$scratch/empty"
+refused "none: cannot be opened: No such" -bios "$scratch/none"
+refused "not a regular file" -bios "$scratch"
+refused "0 bytes long" -bios "$scratch/empty"
+refused "multiple of 64 KiB" -bios "$scratch/long"
+refused "FILE is expected" -bios
+refused "-initrd: expected -kernel too" -bios "$scratch/rom" -initrd "$scratch/rom"
+refused "-append: expected -kernel too" -bios "$scratch/rom" -append x
+refused "none: cannot be opened" -bios "$scratch/rom" -kernel "$scratch/none"
+refused "type=N is expected" -bios "$scratch/rom" -smbios serial=5
+refused "did you mean serial?" -bios "$scratch/rom" -smbios type=1,srial=5
+refused "uuid=12" -bios "$scratch/rom" -smbios type=1,uuid=12
 prints "Calque " --version
 prints "-kernel" --help
 prints "isa-debug-exit" --help=exit
