@@ -34,8 +34,7 @@ void ticks_elapsed(struct lost_ticks *t, uint64_t n, uint64_t period, uint64_t n
 
 uint64_t ticks_taken(struct lost_ticks *t, uint64_t period, uint64_t now)
 {
-    /* A little more than half a period, so that the next regular one comes first. */
-    uint64_t at = t->last + period / 2 + period / 16;
+    uint64_t at = t->last + period / TICKS_FASTER;
 
     t->wanted = true;
     t->waiting = false;

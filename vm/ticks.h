@@ -12,12 +12,13 @@
  * if the host was away for a while (QEMU: -rtc driftfix=slew, PIT lost_tick_policy=delay). A timer
  * chip keeps one of these: periods that brought no interrupt of their own, because the host was
  * late or the one before was still waiting, are owed and given later, when the one before has been
- * taken and half a period has passed, so that the rate is at most doubled.
+ * taken and a part of a period has passed: the rate has a bound.
  *
  * Only a guest that takes the interrupts is owed any: nothing is counted before the first one is
  * taken, and all is forgotten when the timer is programmed or its input opened, or when nobody took
  * an interrupt for a second. Times are virtual, in ns. */
 
+#define TICKS_FASTER      8              /* owed ones come at most at this multiple of the rate */
 #define TICKS_GIVE_UP_NS  1000000000ull  /* unanswered for that long: the guest does not listen */
 #define TICKS_MAX_OWED_NS 30000000000ull /* a longer absence is not made up for */
 

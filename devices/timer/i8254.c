@@ -191,7 +191,7 @@ static void irq_edge(void *opaque)
     if (periodic(ch) && !ch->reload_valid && now - ch->start >= ch->count)
         ticks_elapsed(&pit->lost, (uint64_t)(now - ch->start) / ch->count, period_ns(ch),
                       vm_clock_now(&pit->dev.m->clock));
-    vm_timer_cancel(&pit->owed_timer); /* half a period after this one */
+    vm_timer_cancel(&pit->owed_timer); /* it shall not follow at once */
     give_edge(pit);
     arm(pit, now);
 }

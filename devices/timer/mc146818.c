@@ -250,7 +250,7 @@ static void account(struct mc146818 *rtc, uint64_t now)
     uint64_t periods = p ? cycles_at(rtc, now) / p - cycles_at(rtc, rtc->seen) / p : 0;
 
     if (periods && rtc->ram[REG_B] & B_PIE) {
-        vm_timer_cancel(&rtc->owed_timer); /* half a period after this one */
+        vm_timer_cancel(&rtc->owed_timer); /* it shall not follow at once */
         ticks_elapsed(&rtc->lost, periods, period_ns(rtc), now);
     }
     if (periods)

@@ -44,7 +44,7 @@ start() { # NAME KERNEL-OPTIONS [CALQUE-OPTIONS...]
     shift 2
     mkfifo "$scratch/$name.in"
     "$CALQUE" -m 128 -kernel "$kernel" -initrd "$scratch/initrd" -nographic -no-reboot "$@" \
-        -append "console=ttyS0 $append calque.run=/clock.sh" <"$scratch/$name.in" >"$scratch/$name" 2>&1 &
+        -append "console=ttyS0 no_timer_check $append calque.run=/clock.sh" <"$scratch/$name.in" >"$scratch/$name" 2>&1 &
     pid[$name]=$!
     exec {fd}>"$scratch/$name.in"
     input[$name]=$fd
