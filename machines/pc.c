@@ -318,8 +318,8 @@ static bool check_config(const struct pc_config *c, struct error *err)
         return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
     if (!c->kernel && !c->bios)
         return error_set(err, "nothing to boot: expected -kernel or -bios");
-    if (c->initrd && !c->kernel)
-        return error_set(err, "-initrd: expected -kernel too");
+    if ((c->initrd || c->append) && !c->kernel)
+        return error_set(err, "%s: expected -kernel too", c->initrd ? "-initrd" : "-append");
     return true;
 }
 
