@@ -150,6 +150,8 @@ static void wire_interrupts(struct pc *pc)
         if (irq != 2)
             l->ioapic[irq] = ioapic_line(&pc->ioapic, irq == 0 ? 2 : irq);
     }
+    i8259_watch(&pc->pic, 0, i8254_watch(&pc->pit));
+    ioapic_watch(&pc->ioapic, 2, i8254_watch(&pc->pit));
     if (pc->cpu.set_intack)
         pc->cpu.set_intack(pc->cpu.cpus, i8259_intack(&pc->pic));
     if (pc->cpu.set_eoi)

@@ -288,14 +288,12 @@ static int far_transfer(struct cpu *cpu, const struct insn *i, uint16_t sel, uin
 
 static int far_memory(struct cpu *cpu, const struct insn *i, bool call)
 {
-    uint8_t raw[10];
-    uint64_t off = 0;
-    unsigned size = insn_osize(i);
+    uint64_t off;
+    uint16_t sel;
 
-    if (mem_load_bytes(cpu, i, size + 2, raw))
+    if (load_far_operand(cpu, i, &off, &sel))
         return OP_FAULT;
-    memcpy(&off, raw, size);
-    return far_transfer(cpu, i, ld_le16(raw + size), off, call);
+    return far_transfer(cpu, i, sel, off, call);
 }
 
 static uint64_t immediate_offset(const struct insn *i)
@@ -357,7 +355,8 @@ static int return_ss(struct cpu *cpu, uint16_t sel, uint64_t cs_desc, unsigned l
     return 0;
 }
 
-/* Commits a return with a new stack. */
+/* Commits a return to a level, with the stack that was popped: only as much of rsp as the new SS
+ * has counts. */
 static int return_with_stack(struct cpu *cpu, uint16_t cs, uint64_t desc, uint64_t rip,
                              const struct segment *ss, uint64_t rsp, bool outer)
 {
@@ -371,6 +370,17 @@ static int return_with_stack(struct cpu *cpu, uint16_t cs, uint64_t desc, uint64
     return arrive(cpu, rip);
 }
 
+/* The same with the stack that there is. */
+static int return_same_stack(struct cpu *cpu, uint16_t cs, uint64_t desc, uint64_t rip,
+                             unsigned release)
+{
+    uint64_t sp = stack_pointer(cpu) + release;
+    if (code_segment_load(cpu, cs, desc, cpu->cpl))
+        return OP_FAULT;
+    set_stack_pointer(cpu, sp);
+    return arrive(cpu, rip);
+}
+
 static int retf_protected(struct cpu *cpu, unsigned size, uint64_t rip, uint16_t cs,
                           unsigned release)
 {
@@ -379,13 +389,8 @@ static int retf_protected(struct cpu *cpu, unsigned size, uint64_t rip, uint16_t
 
     if (return_cs(cpu, cs, rip, &desc))
         return OP_FAULT;
-    if ((cs & 3) == cpu->cpl) {
-        uint64_t sp = stack_pointer(cpu) + 2 * size + release;
-        if (code_segment_load(cpu, cs, desc, cpu->cpl))
-            return OP_FAULT;
-        set_stack_pointer(cpu, sp);
-        return arrive(cpu, rip);
-    }
+    if ((cs & 3) == cpu->cpl)
+        return return_same_stack(cpu, cs, desc, rip, 2 * size + release);
     if (stack_peek(cpu, 2 * size + release, size, &rsp) ||
         stack_peek(cpu, 3 * size + release, size, &ss_sel) ||
         return_ss(cpu, (uint16_t)ss_sel, desc, cs & 3, &ss))
@@ -501,10 +506,9 @@ static int iret_protected(struct cpu *cpu, const struct insn *i)
         if (stack_peek(cpu, 3 * size, size, &rsp) || stack_peek(cpu, 4 * size, size, &ss_sel) ||
             return_ss(cpu, (uint16_t)ss_sel, desc, level, &ss))
             return OP_FAULT;
-    } else {
-        rsp = stack_pointer(cpu) + 3 * size;
     }
-    int result = return_with_stack(cpu, (uint16_t)cs, desc, rip, &ss, rsp, outer);
+    int result = outer || is64 ? return_with_stack(cpu, (uint16_t)cs, desc, rip, &ss, rsp, outer)
+                               : return_same_stack(cpu, (uint16_t)cs, desc, rip, 3 * size);
     if (result == OP_FAULT)
         return OP_FAULT;
     eflags_merge(cpu, (uint32_t)image, mask);

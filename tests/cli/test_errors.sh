@@ -44,6 +44,13 @@ refused "3 sockets of 1 cores of 1 threads are not 4 CPUs" -smp 4,sockets=3
 refused "cpus=2 is more than maxcpus=1" -smp 2,maxcpus=1
 refused "1 to 255 is expected" -smp 256
 refused "no such setting; did you mean cores" -smp 4,core=4
+refused "did you mean 'pentium3'?" -cpu pentiun3
+refused "did you mean 'sse4.1'?" -cpu max,+sse4.11
+refused "sse2 needs sse" -cpu 486,+sse2
+refused "has no APIC" -cpu 486 -smp 2 -kernel "$BUILD/guest/strings-32.elf"
+refused "expected on or off" -cpu max,sse2=perhaps
+prints "core2duo" -cpu help
+refused "fpapprox=hard: expected host or soft" -cpu max,fpapprox=hard
 refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm
