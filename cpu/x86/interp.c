@@ -129,6 +129,8 @@ static int run_without_rf(struct cpu *cpu)
 static int run_single(struct cpu *cpu)
 {
     bool step = cpu->eflags & EFLAGS_TF, after_mov_ss = cpu->shadow_ss;
+    bool branches_only = cpu->debugctl & DEBUGCTL_BTF; /* SDM vol. 3B 18.4.3 */
+    uint64_t rip = cpu->r[R_RIP];
     cpu->shadow = cpu->shadow_ss = false;
     if (unlikely(cpu->bp_code) && !after_mov_ss && !(cpu->eflags & EFLAGS_RF)) {
         unsigned hits = debug_code_hits(cpu);
@@ -141,6 +143,8 @@ static int run_single(struct cpu *cpu)
         cpu->bp_hits = 0; /* it is executed again */
         return r;
     }
+    if (step && branches_only)
+        step = r != OP_AGAIN && cpu->r[R_RIP] != ((rip + cpu->insn->len) & cpu_ip_mask(cpu));
     uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn->op) ? DR6_BS : 0);
     if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
         cpu->bp_hits = 0;

@@ -35,8 +35,11 @@ GUEST_BOTH := \
     faults \
     idiv \
     ioperm \
-    supervisor
-GUEST_32 := $(GUEST_BOTH) segments tasks taskfault modes v86
+    supervisor \
+    msrs \
+    returns \
+    syscalls
+GUEST_32 := $(GUEST_BOTH) segments tasks taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH)
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
 GUEST_LIB := $(GUEST_DIR)/lib/start.S $(GUEST_DIR)/lib/rt.c

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "cpu/x86/mem.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/x87_host.h"
 #include "machines/pc_cpus.h"
 
@@ -116,7 +118,7 @@ static void assert_equal_boxes(struct box *a, struct box *b, unsigned step)
         fail_msg("step %u: memory differs", step);
 }
 
-static const char *const programs[] = {"irq-32", "timers-64", "paging-64", "modes-32"};
+static const char *const programs[] = {"irq-32", "timers-64", "paging-64", "modes-32", "smm-64"};
 
 static void test_two_runs_are_equal(void **state)
 {
@@ -146,6 +148,13 @@ static void test_slices_do_not_show(void **state)
     box_free(b);
 }
 
+/* All of it, SMRAM too. */
+static void copy_memory(struct box *from, struct box *to)
+{
+    memcpy(to->pc.m.arena.host, from->pc.m.arena.host, 16 << 20);
+    arena_store_notify(&to->pc.m.arena, 0, 16 << 20);
+}
+
 /* Copies time, processors, chips and memory. */
 static void copy_machine(struct box *to, struct box *from, unsigned step)
 {
@@ -155,8 +164,7 @@ static void copy_machine(struct box *to, struct box *from, unsigned step)
     assert_true(machine_save(&from->pc.m, &s));
     machine_unlock(&from->pc.m);
     machine_lock(&to->pc.m);
-    address_space_write_block(&to->pc.m.mem, 0, from->pc.m.arena.host, 16 << 20);
-    memcpy(to->pc.m.arena.host, from->pc.m.arena.host, 16 << 20);
+    copy_memory(from, to);
     if (!machine_load(&to->pc.m, &s, &err))
         fail_msg("step %u: %s", step, err.text);
     machine_unlock(&to->pc.m);
@@ -235,6 +243,62 @@ static void test_saved_machine_has_its_arithmetic(void **state)
     box_free(b);
 }
 
+/* Runs the program of SMM into its first handler. */
+static struct box *box_in_smm(const char *program)
+{
+    struct box *b = box_new(program);
+    for (unsigned n = 0; n < 1000000 && !b->cpus.boot->smm; n++)
+        machine_run_inline(&b->pc.m, 1);
+    assert_true(b->cpus.boot->smm);
+    return b;
+}
+
+static void test_saved_in_smm(void **state)
+{
+    (void)state;
+    struct box *a = box_in_smm("smm-64"), *b = box_new("smm-64");
+    struct state_stream s = {0};
+    struct error err = {{0}};
+    assert_true(machine_save(&a->pc.m, &s));
+    copy_memory(a, b);
+    assert_true(machine_load(&b->pc.m, &s, &err));
+    state_stream_free(&s);
+    assert_true(b->cpus.boot->smm);
+    assert_equal_boxes(a, b, 0);
+    run(a, 5000);
+    run(b, 5000);
+    assert_equal_boxes(a, b, 1);
+    box_free(a);
+    box_free(b);
+}
+
+static void find_rsm(void *opaque, const char *text)
+{
+    *(bool *)opaque |= strstr(text, "RSM found a state") != NULL;
+}
+
+/* RSM of CR0.PG without PE, and of reserved bits of CR4: shutdown. */
+static void test_rsm_of_an_impossible_state(void **state)
+{
+    static const struct {
+        const char *program;
+        unsigned offset;
+        uint32_t value;
+    } rows[] = {{"smm-64", 0xff58, 1u << 31}, {"smm-64", 0xff48, 1u << 31}};
+    (void)state;
+    for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+        struct box *b = box_in_smm(rows[n].program);
+        struct cpu *cpu = b->cpus.boot;
+        bool told = false;
+        phys_store(cpu, (uint64_t)cpu->smbase + rows[n].offset, 4, rows[n].value);
+        run(b, 5000);
+        assert_int_equal(b->pc.m.run.reason, STOP_TRIPLE_FAULT);
+        report_shutdown(cpu, find_rsm, &told);
+        assert_true(told);
+        box_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +307,8 @@ int main(void)
         cmocka_unit_test(test_saved_machine_goes_on),
         cmocka_unit_test(test_saved_machine_has_its_arithmetic),
         cmocka_unit_test(test_several_cpus_repeat),
+        cmocka_unit_test(test_saved_in_smm),
+        cmocka_unit_test(test_rsm_of_an_impossible_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
