@@ -176,6 +176,7 @@ static void what_is_reported_executes(void **state)
     assert_true(cpu_model_parse(&m, "max,-mmx", NULL));
     assert_false(model_executes(&m, &operations[OPN_pshufw]));
     assert_false(model_executes(&m, &operations[OPN_pshufb_mmx]));
+    assert_false(model_executes(&m, &operations[OPN_movq2dq]));
     assert_true(model_executes(&m, &operations[OPN_pshufb]));
     assert_true(cpu_model_parse(&m, "core2duo", NULL));
     assert_true(model_executes(&m, &operations[OPN_pshufb]));
