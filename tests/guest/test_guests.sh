@@ -35,7 +35,7 @@ for image in "$BUILD"/guest/*.elf; do
     esac
     try "$name" "$name" "$@"
 done
-for name in segments-32 tasks-32 control-32; do
+for name in segments-32 tasks-32; do
     try "$name on a 486" "$name" -cpu 486
 done
 for name in strings-32 irq-32 smc-32 ferr-32; do
