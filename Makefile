@@ -46,10 +46,12 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone
+OPTIONAL  := capstone mpfr zlib
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := sdl2 vnc slirp dw zlib zstd liburing curses jansson libedit lua png mpfr libffi
+FUTURE    := sdl2 vnc slirp dw zstd liburing curses jansson libedit lua png libffi
 PKG_capstone := capstone
+PKG_mpfr     := mpfr
+PKG_zlib     := zlib
 unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
 ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))
@@ -165,13 +167,13 @@ test-long:
 	+$(SUBMAKE) tests
 	BUILD=$(B) LONG=1 tests/run unit devices cli guest diff boot
 
-# Unit and device tests of a cross build, under the target's emulator of QEMU.
+# Unit, device and guest tests of a cross build, under the target's emulator of QEMU.
 CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
 test-cross:
 	[ -n '$(CROSS)' ] || { echo "make: test-cross: CROSS=aarch64-linux-gnu- is expected" >&2; exit 1; }
 	tests/deps cross
-	+$(SUBMAKE) $(TESTS)
-	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices
+	+$(SUBMAKE) $(B)/calque guests $(TESTS)
+	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
 
 fuzz:
 	echo "make: fuzz: there are no fuzz targets yet (tests/fuzz is empty)" >&2; exit 1
@@ -227,7 +229,7 @@ help:
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
 	 'make test-long           the same with many more cases' \
-	 'make test-cross          unit and device tests of a CROSS build under QEMU' \
+	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make deps                install the Debian packages that are missing' \
 	 'make lint, format-check, format' \
 	 'make install DESTDIR= PREFIX=$(PREFIX)' \

@@ -29,6 +29,8 @@ enum option_id {
     OPT_KERNEL,
     OPT_INITRD,
     OPT_APPEND,
+    OPT_BIOS,
+    OPT_SMBIOS,
     OPT_SERIAL,
     OPT_MONITOR,
     OPT_CHARDEV,
@@ -61,11 +63,14 @@ static const struct option_row options[] = {
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
     {"no-hpet", NULL, OPT_NO_HPET, "machine", "-machine hpet=off"},
+    {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
     {"name", "NAME", OPT_NAME, "machine", "name of the machine, for messages"},
     {"nodefaults", NULL, OPT_NODEFAULTS, "machine", "no serial port nor monitor unless asked for"},
-    {"kernel", "FILE", OPT_KERNEL, "boot", "Linux bzImage, or multiboot ELF program"},
-    {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk (or modules)"},
+    {"kernel", "FILE", OPT_KERNEL, "boot",
+     "Linux bzImage, Multiboot or PVH kernel, or ELF program"},
+    {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk, or modules: FILE ARGS,FILE ARGS"},
     {"append", "TEXT", OPT_APPEND, "boot", "its command line"},
+    {"bios", "FILE", OPT_BIOS, "boot", "firmware, started at the reset vector: SeaBIOS, OVMF"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
@@ -75,7 +80,8 @@ static const struct option_row options[] = {
     {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
-    {"action", "EVENT=ACTION", OPT_ACTION, "run", "reboot=reset or reboot=shutdown"},
+    {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
+     "reboot=reset|shutdown, triple-fault=reset|report"},
     {"icount", "shift=N|auto", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each; runs repeat"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
@@ -86,8 +92,7 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"bios", "FILE", 0, NULL, "-kernel"},
-    {"pflash", "FILE", 0, NULL, "-kernel"},
+    {"pflash", "FILE", 0, NULL, "-bios"},
     {"drive", "X", 0, NULL, "-initrd"},
     {"blockdev", "X", 0, NULL, "-initrd"},
     {"hda", "FILE", 0, NULL, "-initrd"},
@@ -109,7 +114,6 @@ static const struct option_row options[] = {
     {"rtc", "X", 0, NULL, NULL},
     {"k", "X", 0, NULL, NULL},
     {"global", "X", 0, NULL, "-device"},
-    {"smbios", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
     {"readconfig", "X", 0, NULL, NULL},
@@ -180,7 +184,7 @@ static const char exit_help[] =
     "    1  Calque could not do what it was asked; standard error says why\n"
     "  odd  isa-debug-exit: the guest wrote v, the status is (v << 1) | 1, modulo 256\n"
     "  120  the machine ended and --until's text had not been seen\n"
-    "  122  triple fault (with -no-reboot)\n"
+    "  122  triple fault (with -no-reboot or -action triple-fault=report)\n"
     "  124  --timeout\n"
     "  130  ended by a second SIGINT or SIGTERM, or by SIGHUP\n";
 
@@ -228,6 +232,10 @@ static bool print_help(const char *topic, struct error *err)
 
 /* ---- options with a syntax of their own ---- */
 
+/* Memory is the host's only when the guest touches it: up to here a guest may have more than the
+ * host, as long as it uses less. */
+#define LAZY_RAM (64ull << 30)
+
 static bool parse_memory(struct settings *s, const char *value, struct error *err)
 {
     uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -239,7 +247,7 @@ static bool parse_memory(struct settings *s, const char *value, struct error *er
         error_prefix(err, "-m");
         return false;
     }
-    if (s->ram_size > host)
+    if (s->ram_size > host && s->ram_size > LAZY_RAM)
         return error_set(err, "-m %s: more than this host's %s; try -m %s", value,
                          size_format(host, text), host > (8ull << 30) ? "4G" : "512M");
     if (s->ram_size < 1 << 20)
@@ -358,15 +366,50 @@ static bool parse_icount(struct settings *s, const char *value, struct error *er
     return ok;
 }
 
+/* Index of value in two names, or an error that lists them. */
+static bool choose(const char *key, const char *value, const char *const names[2], unsigned *chosen,
+                   struct error *err)
+{
+    for (*chosen = 0; *chosen < 2; ++*chosen)
+        if (!strcmp(value, names[*chosen]))
+            return true;
+    return error_set(err, "%s=%s: %s or %s is expected", key, value, names[0], names[1]);
+}
+
+static bool apply_actions(struct settings *s, const struct option_list *l, struct error *err)
+{
+    static const char *const keys[] = {"reboot", "triple-fault", NULL};
+    static const char *const reboot[] = {"reset", "shutdown"}, *const fault[] = {"reset", "report"};
+    const char *value;
+    unsigned n;
+
+    if (!option_list_check(l, keys, err))
+        return false;
+    if ((value = option_get(l, "reboot"))) {
+        if (!choose("reboot", value, reboot, &n, err))
+            return false;
+        s->no_reboot = n == 1;
+    }
+    if ((value = option_get(l, "triple-fault"))) {
+        if (!choose("triple-fault", value, fault, &n, err))
+            return false;
+        s->triple_fault = n == 1 ? TRIPLE_FAULT_REPORT : TRIPLE_FAULT_RESET;
+    }
+    return true;
+}
+
 static bool parse_action(struct settings *s, const char *value, struct error *err)
 {
-    if (!strcmp(value, "reboot=shutdown"))
-        s->no_reboot = true;
-    else if (!strcmp(value, "reboot=reset"))
-        s->no_reboot = false;
-    else
-        return error_set(err, "-action %s: reboot=reset or reboot=shutdown is expected", value);
-    return true;
+    struct option_list l;
+
+    bool ok = option_list_parse(&l, value, NULL, err);
+    if (ok) {
+        ok = apply_actions(s, &l, err);
+        option_list_free(&l);
+    }
+    if (!ok)
+        error_prefix(err, "-action");
+    return ok;
 }
 
 static bool parse_timeout(struct settings *s, const char *value, struct error *err)
@@ -452,6 +495,11 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_APPEND:
         s->append = value;
         return true;
+    case OPT_BIOS:
+        s->bios = value;
+        return true;
+    case OPT_SMBIOS:
+        return add_string(s->smbios, &s->nsmbios, MAX_SMBIOS, "-smbios", value, err);
     case OPT_SERIAL:
         return add_string(s->serial, &s->nserial, MAX_SERIAL, "-serial", value, err);
     case OPT_MONITOR:

@@ -11,6 +11,7 @@ struct error;
 #define MAX_PARALLEL 2
 #define MAX_DEBUGCON 2
 #define MAX_CHARDEV  16
+#define MAX_SMBIOS   16
 #define MAX_CPUS     255
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
@@ -21,7 +22,7 @@ enum exit_status {
     EXIT_OK = 0,
     EXIT_ERROR = 1,
     EXIT_UNTIL_MISSED = 120, /* the machine ended and --until's text had not been seen */
-    EXIT_TRIPLE_FAULT = 122,
+    EXIT_TRIPLE_FAULT = 122, /* -no-reboot or -action triple-fault=report */
     EXIT_TIMEOUT = 124,
     EXIT_SIGNALLED = 130, /* ended by a second SIGINT or SIGTERM */
 };
@@ -33,7 +34,9 @@ struct settings {
     struct smp_setting {
         uint64_t cpus, maxcpus, sockets, cores, threads; /* maxcpus is the product of the rest */
     } smp;
-    const char *kernel, *initrd, *append;
+    const char *kernel, *initrd, *append, *bios;
+    const char *smbios[MAX_SMBIOS];
+    unsigned nsmbios;
     const char *serial[MAX_SERIAL];
     unsigned nserial;
     const char *monitor;
@@ -52,9 +55,11 @@ struct settings {
     } parallel[MAX_PARALLEL];
     unsigned nparallel;
     bool pc_testdev, pci_testdev, no_hpet;
+    uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
     bool nographic, no_display, nodefaults, no_reboot, start_paused;
+    enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;
     const char *log_categories, *log_file;
@@ -62,6 +67,13 @@ struct settings {
     uint64_t timeout_ns; /* 0: none */
     const char *until;
 };
+
+/* A triple fault ends the machine, with a report, if that was asked for; -no-reboot asks too. */
+static inline bool settings_report_triple_fault(const struct settings *s)
+{
+    return s->triple_fault == TRIPLE_FAULT_DEFAULT ? s->no_reboot
+                                                   : s->triple_fault == TRIPLE_FAULT_REPORT;
+}
 
 /* What to do after parsing. */
 enum cmdline_result { CMDLINE_RUN, CMDLINE_DONE /* help was printed */, CMDLINE_BAD };

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
 
@@ -59,8 +60,7 @@ static bool add_debugcon(struct settings *s, const struct option_list *l, struct
 static struct parallel_setting *next_parallel(struct settings *s, struct error *err)
 {
     static const struct parallel_setting usual[MAX_PARALLEL] = {
-        {.iobase = 0x378, .irq = 7},
-        {.iobase = 0x278, .irq = 5},
+        {.iobase = 0x378, .irq = 7}, {.iobase = 0x278, .irq = 7}, /* not 5: that may be PCI's */
     };
     struct parallel_setting *p = &s->parallel[s->nparallel];
 
@@ -84,7 +84,10 @@ bool device_add_parallel(struct settings *s, const char *where, struct error *er
     return p;
 }
 
-/* Interrupts 0, 2, 8 and 13 are not on the ISA bus. */
+/* Edge triggered interrupts that a card can have: 5 and 9 to 11 are PCI's and the SCI's, and level
+ * triggered. */
+#define ISA_CARD_IRQS 0xd0d8u
+
 static bool add_parallel(struct settings *s, const struct option_list *l, struct error *err)
 {
     struct parallel_setting *p = next_parallel(s, err);
@@ -93,8 +96,8 @@ static bool add_parallel(struct settings *s, const struct option_list *l, struct
         !option_get_number(l, "iobase", 1, 0xfff8, &p->iobase, err) ||
         !option_get_number(l, "irq", 3, 15, &p->irq, err))
         return false;
-    if (p->irq == 8 || p->irq == 13)
-        return error_set(err, "irq=%u: not an interrupt of the ISA bus", (unsigned)p->irq);
+    if (!(ISA_CARD_IRQS >> p->irq & 1))
+        return error_set(err, "irq=%u: 3, 4, 6, 7, 12, 14 or 15 is expected", (unsigned)p->irq);
     return true;
 }
 
@@ -108,10 +111,20 @@ static bool add_pc_testdev(struct settings *s, const struct option_list *l, stru
 
 static bool add_pci_testdev(struct settings *s, const struct option_list *l, struct error *err)
 {
-    (void)l;
+    const char *membar = option_get(l, "membar");
+    uint64_t *size = &s->pci_testdev_membar;
+
     if (s->pci_testdev)
         return error_set(err, "there is one already");
-    return s->pci_testdev = true;
+    s->pci_testdev = true;
+    if (!membar)
+        return true;
+    if (!size_parse(membar, 1, size, err)) {
+        error_prefix(err, "membar");
+        return false;
+    }
+    return (*size >= 16 && !(*size & (*size - 1))) ||
+           error_set(err, "membar=%s: a power of two is expected, at least 16", membar);
 }
 
 static const struct device_row devices[] = {
@@ -127,10 +140,13 @@ static const struct device_row devices[] = {
      "parallel port (SPP) with a printer; see also -parallel",
      add_parallel,
      {{"iobase", "PORT", "default 0x378, then 0x278"},
-      {"irq", "3-15", "default 7, then 5"},
+      {"irq", "3-15", "default 7"},
       {"chardev", "ID", "where characters are printed"}}},
     {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
-    {"pci-testdev", "PCI device that counts accesses, for test suites", add_pci_testdev, {{0}}},
+    {"pci-testdev",
+     "PCI device that counts accesses, for test suites",
+     add_pci_testdev,
+     {{"membar", "SIZE", "BAR 2, without anything behind it; default none"}}},
 };
 
 #define NUM_DEVICES (sizeof(devices) / sizeof(devices[0]))

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmdline.h"
+#include "cpu/x86/report.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
 #include "host/poll.h"
@@ -35,6 +36,7 @@ struct app {
     unsigned power_presses;
     bool signalled, quit;
     struct pc_config config;
+    struct smbios_settings smbios;
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
@@ -215,13 +217,25 @@ static bool open_terminals(struct app *app, struct error *err)
 
 /* ---- the machine ---- */
 
+/* What a triple fault's report will show. */
+static bool keep_histories(struct app *app)
+{
+    struct machine *m = &app->pc.m;
+
+    for (unsigned i = 0; i < m->ncpus && app->config.triple_fault_ends; i++)
+        if (!report_keep_history(cpu_of(m->cpus[i])))
+            return false;
+    return true;
+}
+
 static bool build_machine(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
     struct pc_config *c = &app->config;
 
-    if (!s->kernel)
-        return error_set(err, "nothing to boot: -kernel FILE is expected; see calque --help");
+    if (!s->kernel && !s->bios)
+        return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
+                              "see calque --help");
     c->ram_size = s->ram_size;
     c->ncpus = (unsigned)s->smp.cpus;
     app->cpus.model.topology = (struct cpu_topology){.sockets = (uint16_t)s->smp.sockets,
@@ -230,7 +244,13 @@ static bool build_machine(struct app *app, struct error *err)
     c->kernel = s->kernel;
     c->initrd = s->initrd;
     c->append = s->append;
+    c->bios = s->bios;
+    for (unsigned i = 0; i < s->nsmbios; i++)
+        if (!smbios_parse(&app->smbios, s->smbios[i], err))
+            return false;
+    c->smbios = &app->smbios;
     c->no_reboot = s->no_reboot;
+    c->triple_fault_ends = settings_report_triple_fault(s);
     c->icount = s->icount;
     c->icount_shift = (unsigned)s->icount_shift;
     c->icount_auto = s->icount_auto;
@@ -238,12 +258,15 @@ static bool build_machine(struct app *app, struct error *err)
     c->debug_exit_size = (unsigned)s->debug_exit_iosize;
     c->pc_testdev = s->pc_testdev;
     c->pci_testdev = s->pci_testdev;
+    c->pci_testdev_membar = s->pci_testdev_membar;
     c->no_hpet = s->no_hpet;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
+    if (!keep_histories(app))
+        return error_set(err, "out of memory");
     app->pc.m.log = app->log; /* moved: the machine closes it */
     log_init(&app->log);
     app->pc.m.run.notify = notify;
@@ -282,6 +305,7 @@ static void app_close(struct app *app)
         monitor_free(app->monitors[i]);
     if (app->pc_built)
         pc_destroy(&app->pc);
+    smbios_settings_free(&app->smbios);
     chardevs_free(app->chardevs);
     for (unsigned i = 0; i < MAX_SERIAL; i++)
         matcher_destroy(&app->until[i].matcher);
@@ -348,6 +372,21 @@ static void main_loop(struct app *app)
     machine_join(m);
 }
 
+static void report_line(void *opaque, const char *text)
+{
+    (void)opaque;
+    fprintf(stderr, "%s\n", text);
+}
+
+static void report_triple_fault(const struct app *app)
+{
+    const struct machine *m = &app->pc.m;
+
+    fputs("calque: triple fault\n", stderr);
+    for (unsigned i = 0; i < m->ncpus; i++)
+        report_shutdown(cpu_of(m->cpus[i]), report_line, NULL);
+}
+
 /* The exit status, and a line for the ends that a person did not ask for. */
 static int exit_status(const struct app *app)
 {
@@ -360,7 +399,7 @@ static int exit_status(const struct app *app)
         fputs("calque: --timeout: time is up\n", stderr);
         return EXIT_TIMEOUT;
     case STOP_TRIPLE_FAULT:
-        fputs("calque: triple fault\n", stderr);
+        report_triple_fault(app);
         return EXIT_TRIPLE_FAULT;
     case STOP_UNTIL:
         return EXIT_OK;

@@ -18,7 +18,6 @@
 #include "machines/boot.h"
 
 #define HEADER_SIZE 36
-#define RSDP_SIZE   36
 #define FADT_SIZE   244
 #define FACS_SIZE   64
 
@@ -33,6 +32,7 @@ struct tables {
     const struct acpi_config *config;
     struct aml out;
     uint32_t base;
+    struct acpi_fixups fixups;
 };
 
 static uint32_t here(const struct tables *t)
@@ -44,6 +44,15 @@ static void align(struct tables *t, unsigned to)
 {
     while (here(t) % to && !t->out.overflow)
         aml_byte(&t->out, 0);
+}
+
+/* Notes that the table at address `at` has a pointer at `offset`. */
+static void note_pointer(struct tables *t, uint32_t at, uint32_t offset, uint8_t size)
+{
+    struct acpi_fixups *f = &t->fixups;
+
+    assert(f->npointers < ACPI_MAX_POINTERS);
+    f->pointers[f->npointers++] = (struct acpi_pointer){at - t->base + offset, size};
 }
 
 /* The byte that makes the sum of n bytes zero. */
@@ -83,6 +92,9 @@ static void end_table(struct tables *t, uint32_t address)
 
     if (t->out.overflow)
         return;
+    assert(t->fixups.nsums < ACPI_MAX_SUMS);
+    t->fixups.sums[t->fixups.nsums++] =
+        (struct acpi_sum){(uint32_t)at, (uint32_t)(t->out.used - at)};
     put_le32(p + 4, (uint32_t)(t->out.used - at));
     p[9] = checksum(p, t->out.used - at);
 }
@@ -490,6 +502,10 @@ static uint32_t build_fadt(struct tables *t, uint32_t facs, uint32_t dsdt)
     f[45] = 1; /* Preferred_PM_Profile: desktop */
     put_le64(f + 132, facs);
     put_le64(f + 140, dsdt);
+    note_pointer(t, at, 36, 4);
+    note_pointer(t, at, 40, 4);
+    note_pointer(t, at, 132, 8);
+    note_pointer(t, at, 140, 8);
     put_fadt_board(f, t->config);
     put_fadt_blocks(f, t->config->pm_base);
     aml_bytes(&t->out, f + HEADER_SIZE, FADT_SIZE - HEADER_SIZE);
@@ -591,8 +607,10 @@ static uint32_t build_root(struct tables *t, const char *signature, unsigned siz
         uint8_t entry[8] = {0};
 
         put_le32(entry, list[i]);
-        if (list[i])
-            aml_bytes(&t->out, entry, size);
+        if (!list[i])
+            continue;
+        note_pointer(t, at, here(t) - at, (uint8_t)size);
+        aml_bytes(&t->out, entry, size);
     }
     end_table(t, at);
     return at;
@@ -601,35 +619,60 @@ static uint32_t build_root(struct tables *t, const char *signature, unsigned siz
 /* 5.2.5.3. The first checksum covers the 20 bytes of ACPI 1.0. */
 static void put_rsdp(uint8_t *p, uint32_t rsdt, uint32_t xsdt)
 {
-    memset(p, 0, RSDP_SIZE);
+    memset(p, 0, ACPI_RSDP_SIZE);
     memcpy(p, "RSD PTR ", 8);
     memcpy(p + 9, "CALQUE", 6);
     p[15] = 2; /* revision */
     put_le32(p + 16, rsdt);
-    put_le32(p + 20, RSDP_SIZE);
+    put_le32(p + 20, ACPI_RSDP_SIZE);
     put_le64(p + 24, xsdt);
     p[8] = checksum(p, 20);
-    p[32] = checksum(p, RSDP_SIZE);
+    p[32] = checksum(p, ACPI_RSDP_SIZE);
+}
+
+/* All but the RSDP; false if they do not fit. */
+static bool build_tables(struct tables *t, uint32_t *rsdt, uint32_t *xsdt)
+{
+    uint32_t facs = build_facs(t), dsdt = build_dsdt(t);
+    uint32_t list[ROOT_TABLES];
+
+    list[0] = build_fadt(t, facs, dsdt);
+    list[1] = build_madt(t);
+    list[2] = t->config->hpet_base ? build_hpet(t) : 0;
+    *rsdt = build_root(t, "RSDT", 4, list);
+    *xsdt = build_root(t, "XSDT", 8, list);
+    return !t->out.overflow;
 }
 
 size_t acpi_build(const struct acpi_config *config, uint32_t base, uint8_t *out, size_t size)
 {
-    static const uint8_t rsdp_room[RSDP_SIZE];
+    static const uint8_t rsdp_room[ACPI_RSDP_SIZE];
     struct tables t = {.config = config, .base = base};
-    uint32_t facs, dsdt, list[ROOT_TABLES], rsdt, xsdt;
+    uint32_t rsdt, xsdt;
 
     assert(base % 16 == 0 && config->ncpus <= ACPI_MAX_CPUS);
     aml_init(&t.out, out, size);
     aml_bytes(&t.out, rsdp_room, sizeof(rsdp_room));
-    facs = build_facs(&t);
-    dsdt = build_dsdt(&t);
-    list[0] = build_fadt(&t, facs, dsdt);
-    list[1] = build_madt(&t);
-    list[2] = config->hpet_base ? build_hpet(&t) : 0;
-    rsdt = build_root(&t, "RSDT", 4, list);
-    xsdt = build_root(&t, "XSDT", 8, list);
-    if (t.out.overflow)
+    if (!build_tables(&t, &rsdt, &xsdt))
         return 0;
     put_rsdp(out, rsdt, xsdt);
+    return t.out.used;
+}
+
+size_t acpi_build_movable(const struct acpi_config *config, uint8_t *out, size_t size,
+                          uint8_t rsdp[ACPI_RSDP_SIZE], struct acpi_fixups *fixups)
+{
+    struct tables t = {.config = config};
+    uint32_t rsdt, xsdt;
+
+    assert(config->ncpus <= ACPI_MAX_CPUS);
+    aml_init(&t.out, out, size);
+    if (!build_tables(&t, &rsdt, &xsdt))
+        return 0;
+    put_rsdp(rsdp, rsdt, xsdt);
+    rsdp[8] = rsdp[32] = 0;
+    for (unsigned i = 0; i < t.fixups.nsums; i++)
+        out[t.fixups.sums[i].at + 9] = 0;
+    *fixups = t.fixups;
     return t.out.used;
 }

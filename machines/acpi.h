@@ -8,6 +8,10 @@
 
 #define ACPI_TABLES_MAX 0x8000 /* bytes all tables together may take */
 #define ACPI_MAX_CPUS   255
+#define ACPI_RSDP_SIZE  36
+
+#define ACPI_MAX_POINTERS 32
+#define ACPI_MAX_SUMS     16
 
 /* What the tables say of the machine. */
 struct acpi_config {
@@ -28,8 +32,26 @@ struct acpi_config {
     } parallel[2];
 };
 
+/* What must be changed when tables move: pointers, which hold addresses, and checksums. */
+struct acpi_fixups {
+    struct acpi_pointer {
+        uint32_t at;  /* offset of the pointer in the tables */
+        uint8_t size; /* 4 or 8 bytes */
+    } pointers[ACPI_MAX_POINTERS];
+    unsigned npointers;
+    struct acpi_sum {
+        uint32_t at, length; /* of the table; its checksum is byte 9 of it */
+    } sums[ACPI_MAX_SUMS];
+    unsigned nsums;
+};
+
 /* Builds the tables for the address `base` (16-byte aligned, below 4 GiB) into out. The RSDP is
  * first. Returns the bytes used, or 0 if they do not fit into size. */
 size_t acpi_build(const struct acpi_config *config, uint32_t base, uint8_t *out, size_t size);
+/* Builds them for firmware that places them: pointers are offsets into out, whose start is to be
+ * 64-byte aligned; the RSDP is apart, its pointers (32 bits at 16, 64 bits at 24) and both
+ * checksums likewise. Returns the bytes of out used, or 0. */
+size_t acpi_build_movable(const struct acpi_config *config, uint8_t *out, size_t size,
+                          uint8_t rsdp[ACPI_RSDP_SIZE], struct acpi_fixups *fixups);
 
 #endif

@@ -10,6 +10,7 @@
  * already written; this is the register contents to start with. Everything not named here has its
  * reset value. */
 enum boot_mode {
+    BOOT_RESET,  /* everything has its reset value: firmware starts (SDM vol. 3A 10.1.4) */
     BOOT_REAL,   /* CR0.PE = 0 */
     BOOT_PROT32, /* CR0.PE = 1, paging off, flat 32-bit segments */
     BOOT_LONG64, /* CR0.PE|PG, CR4.PAE, EFER.LME|LMA = 1, 64-bit code segment, cr3 as below */

@@ -8,7 +8,8 @@
  * header has in the file too (0x1f1).
  *
  * Every number in the file is hostile until checked. Not here: zImages (kernels that load at
- * 0x10000), which no kernel since 1996 needs. */
+ * 0x10000), which no kernel since 1996 needs; the 16-bit entry, whose code asks a BIOS for memory
+ * and screen (every kernel has the 32-bit entry that this code would go to). */
 #include "machines/load_linux.h"
 
 #include <string.h>
@@ -43,6 +44,7 @@
 #define HDR_RELOCATABLE      0x234
 #define HDR_XLOADFLAGS       0x236
 #define HDR_CMDLINE_SIZE     0x238
+#define HDR_SETUP_DATA       0x250
 #define HDR_PREF_ADDRESS     0x258
 #define HDR_INIT_SIZE        0x260
 #define HDR_END              0x268 /* of the fields used here */
@@ -55,6 +57,9 @@
 #define LOADED_HIGH   0x01
 #define KEEP_SEGMENTS 0x40
 #define XLF_KERNEL_64 0x0001
+
+#define SETUP_RNG_SEED  9
+#define SETUP_DATA_SIZE 16 /* of the header: le64 next, le32 type, le32 length */
 
 #define LOADER_UNDEFINED 0xff
 #define ENTRY_64_OFFSET  0x200
@@ -212,6 +217,8 @@ static bool write_cmdline(const struct linux_request *rq, const struct boot_memo
 
 /* ---- boot_params ---- */
 
+_Static_assert(E820_MAX <= 128, "e820_table has 128 entries");
+
 static void put_e820(uint8_t *bp, const struct e820_map *map)
 {
     bp[BP_E820_ENTRIES] = (uint8_t)map->count;
@@ -252,12 +259,30 @@ static void put_header(uint8_t *bp, const struct boot_image *image, const struct
     bp[HDR_LOADFLAGS] &= (uint8_t)~KEEP_SEGMENTS;
     put_le16(bp + HDR_VID_MODE, 0xffff); /* "normal" */
     put_le32(bp + HDR_CODE32_START, (uint32_t)k->load_address);
+    put_le64(bp + HDR_RAMDISK_IMAGE, 0); /* and its size */
+    if (k->version >= 0x209)
+        put_le64(bp + HDR_SETUP_DATA, 0);
     if (k->version >= 0x202) {
         put_le32(bp + HDR_CMD_LINE_PTR, LINUX_CMDLINE);
     } else {
         put_le16(bp + OLD_CL_MAGIC_AT, OLD_CL_MAGIC);
         put_le16(bp + OLD_CL_OFFSET_AT, LINUX_CMDLINE - LINUX_BOOT_PARAMS);
     }
+}
+
+/* One struct setup_data, since protocol 2.09: bytes for the kernel's random number generator. */
+static void write_seed(const struct linux_request *rq, const struct boot_memory *bm,
+                       const struct kernel_info *k, uint8_t *bp)
+{
+    uint8_t data[SETUP_DATA_SIZE + LINUX_SEED_SIZE] = {0};
+
+    if (!rq->rng_seed || k->version < 0x209)
+        return;
+    put_le32(data + 8, SETUP_RNG_SEED);
+    put_le32(data + 12, LINUX_SEED_SIZE);
+    memcpy(data + SETUP_DATA_SIZE, rq->rng_seed, LINUX_SEED_SIZE);
+    address_space_write_block(bm->mem, LINUX_SETUP_DATA, data, sizeof(data));
+    put_le64(bp + HDR_SETUP_DATA, LINUX_SETUP_DATA);
 }
 
 static bool write_boot_params(const struct linux_request *rq, const struct boot_memory *bm,
@@ -269,6 +294,7 @@ static bool write_boot_params(const struct linux_request *rq, const struct boot_
     put_header(bp, rq->kernel, k);
     put_e820(bp, &bm->e820);
     put_old_memory(bp, bm);
+    write_seed(rq, bm, k, bp);
     put_le64(bp + BP_ACPI_RSDP_ADDR, bm->rsdp);
     if (rq->vga_text)
         put_text_screen(bp);

@@ -23,6 +23,7 @@
 
 #include "base/error.h"
 #include "machines/pc_boot.h"
+#include "machines/pc_fw_cfg.h"
 
 #define RAM_PRIORITY     (PCI_BAR_PRIORITY - 1)
 #define BIOS_MIN         0x10000u
@@ -149,6 +150,8 @@ static void wire_interrupts(struct pc *pc)
         if (irq != 2)
             l->ioapic[irq] = ioapic_line(&pc->ioapic, irq == 0 ? 2 : irq);
     }
+    i8259_watch(&pc->pic, 0, i8254_watch(&pc->pit));
+    ioapic_watch(&pc->ioapic, 2, i8254_watch(&pc->pit));
     if (pc->cpu.set_intack)
         pc->cpu.set_intack(pc->cpu.cpus, i8259_intack(&pc->pic));
     if (pc->cpu.set_eoi)
@@ -231,6 +234,9 @@ static void wire_isa(struct pc *pc)
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
+    coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
+    if (pc->cpu.set_ferr)
+        pc->cpu.set_ferr(pc->cpu.cpus, coprocessor_ferr(&pc->coprocessor));
     wire_serial(pc);
     wire_parallel(pc);
     wire_debug(pc);
@@ -256,7 +262,8 @@ static void wire_test_devices(struct pc *pc)
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
     if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc));
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+                         pc->config->pci_testdev_membar);
 }
 
 static void wire_pci(struct pc *pc)
@@ -272,83 +279,13 @@ static void wire_pci(struct pc *pc)
     piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
 }
 
-/* ---- what firmware asks ---- */
-
-/* CMOS bytes as SeaBIOS and older firmware read them. */
-static void fill_cmos(struct pc *pc)
-{
-    uint64_t kib = (pc->low_ram - 0x100000) >> 10;
-    uint64_t above_16m = pc->low_ram > 0x1000000 ? (pc->low_ram - 0x1000000) >> 16 : 0;
-    uint64_t above_4g = pc->high_ram >> 16;
-    const struct {
-        uint8_t index;
-        uint64_t value;
-        unsigned bytes;
-    } fields[] = {
-        {0x15, 640, 2},
-        {0x17, kib < 0xffff ? kib : 0xffff, 2},
-        {0x30, kib < 0xffff ? kib : 0xffff, 2},
-        {0x34, above_16m < 0xffff ? above_16m : 0xffff, 2},
-        {0x5b, above_4g, 3},
-        {0x5f, pc->config->ncpus - 1, 1},
-        {0x14, 0x06, 1}, /* equipment: FPU, mouse */
-    };
-
-    for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        for (unsigned j = 0; j < fields[i].bytes; j++)
-            mc146818_set(&pc->rtc, (uint8_t)(fields[i].index + j),
-                         (uint8_t)(fields[i].value >> 8 * j));
-}
-
-/* "etc/e820": packed { le64 base; le64 size; le32 type; }, RAM only. */
-static bool add_e820_file(struct pc *pc)
-{
-    uint8_t file[2 * 20];
-    unsigned n = pc->high_ram ? 2 : 1;
-
-    put_le64(file, 0);
-    put_le64(file + 8, pc->low_ram);
-    put_le32(file + 16, E820_RAM);
-    put_le64(file + 20, 1ull << 32);
-    put_le64(file + 28, pc->high_ram);
-    put_le32(file + 36, E820_RAM);
-    return fw_cfg_add_file(&pc->fw_cfg, "etc/e820", file, 20 * n);
-}
-
-/* IDs are dealt out in ascending order. */
-static uint16_t apic_id_limit(const struct pc *pc)
-{
-    unsigned last = pc->config->ncpus - 1;
-
-    return (uint16_t)((pc->cpu.apic_id ? pc->cpu.apic_id(pc->cpu.cpus, last) : last) + 1);
-}
-
-static bool add_fw_cfg(struct pc *pc, struct error *err)
-{
-    struct fw_cfg *f = &pc->fw_cfg;
-    uint16_t ncpus = (uint16_t)pc->config->ncpus;
-    bool ok;
-
-    fw_cfg_init(f, &pc->m, "fw-cfg", PC_FW_CFG_BASE);
-    ok = fw_cfg_add_u64(f, FW_CFG_RAM_SIZE, pc->m.ram_size) &&
-         fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) &&
-         fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, apic_id_limit(pc)) &&
-         fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, !pc->config->vga) &&
-         fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, 0) && add_e820_file(pc);
-    return ok ? true : error_set(err, "fw_cfg: out of memory");
-}
-
 /* ---- boot ---- */
-
-/* The reset vector: SDM vol. 3A 10.1.4. */
-static const struct boot_state reset_vector = {
-    .mode = BOOT_REAL, .cs = 0xf000, .cs_base = 0xffff0000, .rip = 0xfff0};
 
 static bool boot(struct pc *pc, struct error *err)
 {
-    struct boot_state state = reset_vector;
+    struct boot_state state = {.mode = BOOT_RESET};
 
-    if (pc->kernel.data && !pc_direct_boot(pc, &state, err))
+    if (!pc->config->bios && !pc_direct_boot(pc, &state, err))
         return false;
     if (pc->cpu.set_boot_state)
         pc->cpu.set_boot_state(pc->cpu.cpus, &state);
@@ -381,8 +318,8 @@ static bool check_config(const struct pc_config *c, struct error *err)
         return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
     if (!c->kernel && !c->bios)
         return error_set(err, "nothing to boot: expected -kernel or -bios");
-    if (c->initrd && !c->kernel)
-        return error_set(err, "-initrd: expected -kernel too");
+    if ((c->initrd || c->append) && !c->kernel)
+        return error_set(err, "%s: expected -kernel too", c->initrd ? "-initrd" : "-append");
     return true;
 }
 
@@ -391,6 +328,7 @@ static bool build(struct pc *pc, struct error *err)
     const struct pc_config *c = pc->config;
 
     pc->m.run.no_reboot = c->no_reboot;
+    pc->m.run.triple_fault_ends = c->triple_fault_ends;
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);
@@ -400,10 +338,10 @@ static bool build(struct pc *pc, struct error *err)
     wire_isa(pc);
     wire_pci(pc);
     wire_test_devices(pc);
-    fill_cmos(pc);
+    pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;
     pc->m.run.reset_opaque = pc;
-    return add_fw_cfg(pc, err) && (!c->kernel || pc_read_images(pc, err));
+    return (!c->kernel || pc_read_images(pc, err)) && pc_add_fw_cfg(pc, err);
 }
 
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)

@@ -11,6 +11,7 @@
 #include "devices/input/ps2mouse.h"
 #include "devices/irq/i8259.h"
 #include "devices/irq/ioapic.h"
+#include "devices/misc/coprocessor.h"
 #include "devices/misc/debug_exit.h"
 #include "devices/misc/debugcon.h"
 #include "devices/misc/fw_cfg.h"
@@ -23,8 +24,8 @@
 #include "devices/timer/hpet.h"
 #include "devices/timer/i8254.h"
 #include "devices/timer/mc146818.h"
-#include "machines/boot.h"
-#include "machines/load_multiboot.h"
+#include "machines/boot_block.h"
+#include "machines/smbios.h"
 #include "vm/machine.h"
 
 #define PC_MAX_CPUS     255
@@ -36,27 +37,42 @@
 
 /* The processors' side of the board. Unset members are lines that go nowhere. */
 struct pc_cpu_hooks {
-    struct irq_line intr; /* INTR of the PIC pair: to LINT0 of the boot processor */
-    struct irq_line a20;  /* high: address bit 20 passes */
-    struct irq_line smi;  /* SMI#: each rise is one, to the boot processor */
-    struct msi_sink msi;  /* the APIC bus: where IOAPIC and MSIs go */
-    void *cpus;           /* for the functions below */
+    struct irq_line intr;  /* INTR of the PIC pair: to LINT0 of the boot processor */
+    struct irq_line a20;   /* high: address bit 20 passes */
+    struct irq_line smi;   /* SMI#: each rise is one, to the boot processor */
+    struct irq_line ignne; /* IGNNE# of the boot processor */
+    struct msi_sink msi;   /* the APIC bus: where IOAPIC and MSIs go */
+    void *cpus;            /* for the functions below */
     uint32_t (*apic_id)(void *cpus, unsigned n); /* of the n-th; unset: n */
     uint32_t cpu_signature, cpu_features;        /* EAX and EDX of CPUID leaf 1 */
     void (*set_intack)(void *cpus, struct intack_source intack);
     void (*set_eoi)(void *cpus, struct eoi_sink eoi);
+    void (*set_ferr)(void *cpus, struct irq_line ferr); /* FERR# of the boot processor */
     /* Called when the processors have been reset: power-on and every reset. */
     void (*set_boot_state)(void *cpus, const struct boot_state *state);
+    unsigned sockets, cores, threads; /* all 0: one socket, a core for each processor */
+    bool long_mode;
+};
+
+/* What -kernel may be, in the order in which it is tried. */
+enum pc_kernel {
+    PC_KERNEL_NONE,
+    PC_KERNEL_LINUX,     /* bzImage */
+    PC_KERNEL_MULTIBOOT, /* Multiboot 1 */
+    PC_KERNEL_ELF,       /* ELF with a PVH note, or plain */
+    PC_KERNEL_FIRMWARE,  /* whatever the firmware makes of it */
 };
 
 struct pc_config {
     uint64_t ram_size;
     unsigned ncpus;
-    const char *kernel; /* a bzImage or a Multiboot kernel; NULL: start in the BIOS */
-    const char *initrd; /* Multiboot: "file args,file args" */
+    const char *kernel; /* see enum pc_kernel; perhaps gzip'ed; NULL: start in the BIOS */
+    const char *initrd; /* Multiboot and PVH: "file args,file args" */
     const char *append;
-    const char *bios; /* ROM image of 64 KiB to 16 MiB; NULL: none, kernel is needed */
-    bool boot_32bit;  /* enter Linux at its 32-bit entry */
+    const char *bios; /* ROM image of 64 KiB to 16 MiB; NULL: none, kernel is needed. With both
+                       * the firmware is started and finds the kernel in fw_cfg. */
+    const struct smbios_settings *smbios;  /* NULL: none */
+    bool boot_32bit;                       /* enter Linux at its 32-bit entry */
     struct chardev *serial[PC_NUM_SERIAL]; /* with serial_present */
     bool serial_present[PC_NUM_SERIAL];    /* the port is there, perhaps unconnected */
     struct {
@@ -71,8 +87,9 @@ struct pc_config {
     uint16_t debug_exit_port; /* 0: none; 0xf4 or 0x501 */
     unsigned debug_exit_size;
     bool pc_testdev, pci_testdev;
+    uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     bool no_hpet;
-    bool no_reboot;
+    bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
     bool vga; /* a display adapter will be added: text mode is announced to the guest */
@@ -115,6 +132,7 @@ struct pc {
     struct i8042 i8042;
     struct i8237 dma;
     struct port92 port92;
+    struct coprocessor coprocessor;
     struct port80 port80;
     struct uart16550 serial[PC_NUM_SERIAL];
     struct parallel parallel[PC_NUM_PARALLEL];
@@ -127,12 +145,14 @@ struct pc {
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;
+    size_t acpi_size; /* bytes of the tables in fw_cfg */
 
     /* Direct boot: kept, for every reset loads them again. */
+    enum pc_kernel kernel_kind;
     struct boot_image kernel, initrd;
-    struct boot_image modules[MULTIBOOT_MAX_MODULES];
+    struct boot_image modules[BOOT_MAX_MODULES];
     char *module_names; /* the strings of modules, cut up */
-    const char *module_args[MULTIBOOT_MAX_MODULES];
+    const char *module_args[BOOT_MAX_MODULES];
     unsigned nmodules;
     char *multiboot_cmdline;
 };

@@ -9,13 +9,15 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "machines/acpi.h"
+#include "machines/gunzip.h"
+#include "machines/load_elf.h"
 #include "machines/load_linux.h"
-#include "machines/mptable.h"
+#include "machines/load_multiboot.h"
+#include "machines/pc_tables.h"
 
 #define IMAGE_MAX ((size_t)2 << 30)
 
-static const uint8_t pirq_irq[4] = {10, 10, 11, 11};
+const uint8_t pc_pirq_irq[4] = {10, 10, 11, 11};
 
 /* ---- memory map ---- */
 
@@ -51,8 +53,8 @@ static bool read_modules(struct pc *pc, struct error *err)
         next = comma ? comma + 1 : NULL;
         if (comma)
             *comma = 0;
-        if (pc->nmodules == MULTIBOOT_MAX_MODULES)
-            return error_set(err, "-initrd: expected at most %d modules", MULTIBOOT_MAX_MODULES);
+        if (pc->nmodules == BOOT_MAX_MODULES)
+            return error_set(err, "-initrd: expected at most %d modules", BOOT_MAX_MODULES);
         space = strchr(text, ' ');
         if (space)
             *space = 0;
@@ -78,16 +80,47 @@ static bool make_multiboot_cmdline(struct pc *pc, struct error *err)
     return true;
 }
 
+static enum pc_kernel kind_of(const struct boot_image *kernel)
+{
+    if (linux_probe(kernel))
+        return PC_KERNEL_LINUX;
+    if (multiboot_probe(kernel))
+        return PC_KERNEL_MULTIBOOT;
+    return elf_probe(kernel) ? PC_KERNEL_ELF : PC_KERNEL_NONE;
+}
+
+/* Multiboot 2 kernels are ELF files, too, but none that could run without what they ask for. */
+static bool find_kind(struct pc *pc, struct error *err)
+{
+    const char *name = pc->config->kernel;
+
+    if (gzip_probe(&pc->kernel) && !gunzip(&pc->kernel, pc->m.ram_size, err))
+        return false;
+    pc->kernel_kind = kind_of(&pc->kernel);
+    if (pc->kernel_kind != PC_KERNEL_LINUX && pc->kernel_kind != PC_KERNEL_MULTIBOOT &&
+        multiboot2_probe(&pc->kernel))
+        return error_set(err,
+                         "%s: a Multiboot 2 kernel, which is not in this version; expected "
+                         "Multiboot 1",
+                         name);
+    if (pc->kernel_kind == PC_KERNEL_NONE)
+        return error_set(err, "%s: expected a Linux bzImage, a Multiboot kernel or an ELF program",
+                         name);
+    return true;
+}
+
 bool pc_read_images(struct pc *pc, struct error *err)
 {
     const struct pc_config *config = pc->config;
 
     if (!boot_image_read(&pc->kernel, config->kernel, IMAGE_MAX, err))
         return false;
-    if (linux_probe(&pc->kernel))
+    if (config->bios)
+        pc->kernel_kind = PC_KERNEL_FIRMWARE;
+    else if (!find_kind(pc, err))
+        return false;
+    if (pc->kernel_kind == PC_KERNEL_LINUX || pc->kernel_kind == PC_KERNEL_FIRMWARE)
         return !config->initrd || boot_image_read(&pc->initrd, config->initrd, IMAGE_MAX, err);
-    if (!multiboot_probe(&pc->kernel))
-        return error_set(err, "%s: neither a Linux bzImage nor a Multiboot kernel", config->kernel);
     return make_multiboot_cmdline(pc, err) && (!config->initrd || read_modules(pc, err));
 }
 
@@ -95,7 +128,7 @@ void pc_free_images(struct pc *pc)
 {
     boot_image_free(&pc->kernel);
     boot_image_free(&pc->initrd);
-    for (unsigned i = 0; i < MULTIBOOT_MAX_MODULES; i++)
+    for (unsigned i = 0; i < BOOT_MAX_MODULES; i++)
         boot_image_free(&pc->modules[i]);
     free(pc->module_names);
     free(pc->multiboot_cmdline);
@@ -146,8 +179,8 @@ static bool program_pci(struct pc *pc, struct error *err)
 
     open_shadow_ram(pc);
     for (unsigned i = 0; i < 4; i++)
-        pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC + i, pirq_irq[i], 1);
-    if (!pci_assign_resources(&pc->pci, &windows, pirq_irq, err))
+        pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC + i, pc_pirq_irq[i], 1);
+    if (!pci_assign_resources(&pc->pci, &windows, pc_pirq_irq, err))
         return false;
     pci_config_write(&pc->pci, pm, PIIX4_PMBA, PC_PM_BASE | 1, 4);
     pci_config_write(&pc->pci, pm, PIIX4_PMREGMISC, 1, 1);
@@ -155,7 +188,26 @@ static bool program_pci(struct pc *pc, struct error *err)
     return true;
 }
 
-/* ---- tables ---- */
+/* ---- what a BIOS leaves in low memory ---- */
+
+/* Kernels that go back to real mode to ask the BIOS (Xen does) get from every interrupt the answer
+ * that there is no such function: carry set, AH = 86h. */
+static void write_vectors(struct pc *pc)
+{
+    static const uint8_t no_function[] = {
+        0x55,                   /* push %bp */
+        0x89, 0xe5,             /* mov %sp, %bp */
+        0x83, 0x4e, 0x06, 0x01, /* orw $1, 6(%bp): CF of the flags that iret restores */
+        0x5d,                   /* pop %bp */
+        0xb4, 0x86,             /* mov $0x86, %ah */
+        0xcf,                   /* iret */
+    };
+    uint32_t vector = (PC_NO_BIOS & 0xf0000) << 12 | (PC_NO_BIOS & 0xffff);
+
+    address_space_write_block(&pc->m.mem, PC_NO_BIOS, no_function, sizeof(no_function));
+    for (unsigned i = 0; i < 256; i++)
+        address_space_write(&pc->m.mem, 4 * i, vector, 4);
+}
 
 /* BIOS data area: what kernels look up there. */
 static void write_bda(struct pc *pc)
@@ -180,119 +232,51 @@ static void write_bda(struct pc *pc)
     address_space_write(mem, PC_EBDA, 1, 1);           /* the EBDA's size in KiB */
 }
 
-/* Who is who on the APIC bus. */
-struct apic_ids {
-    uint32_t cpu[PC_MAX_CPUS];
-    uint8_t ioapic;
-};
-
-static bool is_cpu(const struct pc *pc, const struct apic_ids *ids, uint32_t id)
-{
-    for (unsigned i = 0; i < pc->config->ncpus; i++)
-        if (ids->cpu[i] == id)
-            return true;
-    return false;
-}
-
-/* IDs of processors and IOAPICs are one space (MP specification 3.6.6), in which an IOAPIC has 4
- * bits; if all of those are taken it shares 0. */
-static void give_apic_ids(struct pc *pc, struct apic_ids *ids)
-{
-    for (unsigned i = 0; i < pc->config->ncpus; i++)
-        ids->cpu[i] = pc->cpu.apic_id ? pc->cpu.apic_id(pc->cpu.cpus, i) : i;
-    ids->ioapic = 1;
-    while (ids->ioapic && is_cpu(pc, ids, ids->ioapic))
-        ids->ioapic = (ids->ioapic + 1) & 15;
-    address_space_write(&pc->m.mem, IOAPIC_BASE, 0, 4); /* IOREGSEL: IOAPICID */
-    address_space_write(&pc->m.mem, IOAPIC_BASE + 0x10, (uint32_t)ids->ioapic << 24, 4);
-}
-
-static bool write_mptable(struct pc *pc, const struct apic_ids *ids, struct error *err)
-{
-    struct mptable_config config = {
-        .ncpus = pc->config->ncpus,
-        .apic_ids = ids->cpu,
-        .cpu_signature = pc->cpu.cpu_signature,
-        .cpu_features = pc->cpu.cpu_features,
-        .ioapic_base = IOAPIC_BASE,
-        .ioapic_id = ids->ioapic,
-        .ioapic_version = IOAPIC_VERSION,
-        .sci_irq = 9,
-    };
-    uint8_t tables[MPTABLE_MAX];
-
-    memcpy(config.pirq_irq, pirq_irq, sizeof(pirq_irq));
-    size_t size = mptable_build(&config, PC_MP_BASE, tables, sizeof(tables));
-    if (!size)
-        return error_set(err, "MP tables exceed %d bytes", MPTABLE_MAX);
-    address_space_write_block(&pc->m.mem, PC_MP_BASE, tables, size);
-    return true;
-}
-
-static bool write_acpi(struct pc *pc, const struct apic_ids *ids, struct error *err)
-{
-    struct acpi_config config = {
-        .ncpus = pc->config->ncpus,
-        .apic_ids = ids->cpu,
-        .ioapic_id = ids->ioapic,
-        .ioapic_base = IOAPIC_BASE,
-        .pci_hole_first = PC_LOW_RAM_MAX,
-        .pci_hole_last = PC_PCI_MEM_LAST,
-        .pm_base = PC_PM_BASE,
-        .fw_cfg_base = PC_FW_CFG_BASE,
-        .serial = {pc->config->serial_present[0], pc->config->serial_present[1]},
-        .vga = pc->config->vga,
-        .i8042 = true,
-        .hpet_base = pc->config->no_hpet ? 0 : HPET_BASE,
-    };
-    uint8_t tables[ACPI_TABLES_MAX];
-    size_t size;
-
-    for (unsigned i = 0; i < PC_NUM_PARALLEL; i++) {
-        config.parallel[i].port = pc->config->parallel[i].port;
-        config.parallel[i].irq = pc->config->parallel[i].irq;
-    }
-    size = acpi_build(&config, PC_ACPI_BASE, tables, sizeof(tables));
-
-    if (!size)
-        return error_set(err, "ACPI tables for %u processors exceed %d bytes", config.ncpus,
-                         ACPI_TABLES_MAX);
-    address_space_write_block(&pc->m.mem, PC_ACPI_BASE, tables, size);
-    return true;
-}
-
 /* ---- the kernel ---- */
+
+static bool load_linux(struct pc *pc, const struct boot_memory *bm, struct boot_state *state,
+                       struct error *err)
+{
+    uint8_t seed[LINUX_SEED_SIZE];
+    const struct linux_request rq = {.kernel = &pc->kernel,
+                                     .initrd = pc->initrd.data ? &pc->initrd : NULL,
+                                     .cmdline = pc->config->append,
+                                     .vga_text = pc->config->vga,
+                                     .force_32bit = pc->config->boot_32bit || !pc->cpu.long_mode,
+                                     .rng_seed = seed};
+
+    input_random(&pc->m, seed, sizeof(seed));
+    return linux_load(&rq, bm, state, err);
+}
 
 static bool load_kernel(struct pc *pc, struct boot_state *state, struct error *err)
 {
     struct boot_memory bm = {.mem = &pc->m.mem, .low_ram = pc->low_ram, .rsdp = PC_ACPI_BASE};
-    struct multiboot_module modules[MULTIBOOT_MAX_MODULES];
-    struct linux_request linux_rq = {.kernel = &pc->kernel,
-                                     .initrd = pc->initrd.data ? &pc->initrd : NULL,
-                                     .cmdline = pc->config->append,
-                                     .vga_text = pc->config->vga,
-                                     .force_32bit = pc->config->boot_32bit};
-    struct multiboot_request mb_rq = {.kernel = &pc->kernel,
-                                      .cmdline = pc->multiboot_cmdline,
-                                      .modules = modules,
-                                      .nmodules = pc->nmodules};
+    struct boot_module modules[BOOT_MAX_MODULES];
+    const struct multiboot_request mb_rq = {.kernel = &pc->kernel,
+                                            .cmdline = pc->multiboot_cmdline,
+                                            .modules = modules,
+                                            .nmodules = pc->nmodules};
+    const struct elf_request elf_rq = {.kernel = &pc->kernel,
+                                       .cmdline = pc->config->append,
+                                       .modules = modules,
+                                       .nmodules = pc->nmodules};
 
     pc_e820(pc, &bm.e820);
-    if (linux_probe(&pc->kernel))
-        return linux_load(&linux_rq, &bm, state, err);
+    if (pc->kernel_kind == PC_KERNEL_LINUX)
+        return load_linux(pc, &bm, state, err);
     for (unsigned i = 0; i < pc->nmodules; i++)
-        modules[i] = (struct multiboot_module){&pc->modules[i], pc->module_args[i]};
-    return multiboot_load(&mb_rq, &bm, state, err);
+        modules[i] = (struct boot_module){&pc->modules[i], pc->module_args[i]};
+    return pc->kernel_kind == PC_KERNEL_MULTIBOOT ? multiboot_load(&mb_rq, &bm, state, err)
+                                                  : elf_load(&elf_rq, &bm, state, err);
 }
 
 bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
 {
-    struct apic_ids ids;
-
     program_isa(pc);
     if (!program_pci(pc, err))
         return false;
+    write_vectors(pc);
     write_bda(pc);
-    give_apic_ids(pc, &ids);
-    return write_acpi(pc, &ids, err) && write_mptable(pc, &ids, err) && load_kernel(pc, state, err);
+    return pc_write_tables(pc, err) && load_kernel(pc, state, err);
 }

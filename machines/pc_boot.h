@@ -4,15 +4,15 @@
 
 #include "machines/pc.h"
 
-#define PC_PM_BASE      0x600u
-#define PC_FW_CFG_BASE  0x510u
-#define PC_EBDA         0x9fc00u
-#define PC_ACPI_BASE    0xe0000u /* tables of a direct boot, in the BIOS area that is searched */
-#define PC_MP_BASE      0xf8000u /* MP tables of a direct boot */
-#define PC_PCI_MEM_LAST 0xfebfffffu
+#define PC_PM_BASE     0x600u
+#define PC_FW_CFG_BASE 0x510u
+#define PC_EBDA        0x9fc00u
+#define PC_NO_BIOS     0xff000u /* where the interrupt vectors of a direct boot point */
 
 /* Address ranges as a BIOS would report them (INT 15h, E820h). */
 void pc_e820(const struct pc *pc, struct e820_map *map);
+/* ISA interrupts of PIRQA#..PIRQD# in a direct boot. */
+extern const uint8_t pc_pirq_irq[4];
 /* Reads the files that a direct boot needs. */
 bool pc_read_images(struct pc *pc, struct error *err);
 void pc_free_images(struct pc *pc);

@@ -34,6 +34,13 @@ static void set_eoi(void *opaque, struct eoi_sink eoi)
         cpu_of(m->cpus[i])->apic.eoi = eoi;
 }
 
+static void set_ferr(void *opaque, struct irq_line ferr)
+{
+    struct pc_cpus *cpus = opaque;
+
+    cpus->boot->ferr_out = ferr;
+}
+
 /* ---- what a loader left (machines/boot.h) ---- */
 
 static void set_flat(struct segment *seg, uint16_t selector, uint16_t attr)
@@ -87,6 +94,8 @@ static void set_boot_state(void *opaque, const struct boot_state *b)
     struct pc_cpus *cpus = opaque;
     struct cpu *cpu = cpus->boot;
 
+    if (b->mode == BOOT_RESET)
+        return;
     set_registers(cpu, b);
     if (b->mode == BOOT_REAL) {
         set_real_segments(cpu, b);
@@ -116,11 +125,16 @@ static uint32_t apic_id(void *opaque, unsigned n)
 
 static void fill_identity(const struct cpu *cpu, struct pc_cpu_hooks *hooks)
 {
+    const struct cpu_topology *t = &cpu->model.topology;
     uint32_t leaf1[4];
 
     cpuid_query(cpu, 1, 0, leaf1);
     hooks->cpu_signature = leaf1[0];
     hooks->cpu_features = leaf1[3];
+    hooks->sockets = t->sockets;
+    hooks->cores = t->cores;
+    hooks->threads = t->threads;
+    hooks->long_mode = model_has(&cpu->model, F_lm);
 }
 
 bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
@@ -128,6 +142,9 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
 {
     struct pc_cpus *cpus = opaque;
 
+    if (ncpus > 1 && !model_has(&cpus->model, F_apic))
+        return error_set(err, "-smp %u: -cpu %s has no APIC to start a second processor with",
+                         ncpus, cpus->model.name);
     for (unsigned i = 0; i < ncpus; i++) {
         struct cpu *cpu = cpu_new(m, &cpus->model, i, err);
 
@@ -143,12 +160,14 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
     hooks->intr = cpu_intr_line(cpus->boot);
     hooks->a20 = (struct irq_line){.set = set_a20, .owner = m};
     hooks->smi = cpu_smi_line(cpus->boot);
+    hooks->ignne = cpu_ignne_line(cpus->boot);
     hooks->msi = apic_msi_sink(m);
     hooks->cpus = cpus;
     hooks->apic_id = apic_id;
     fill_identity(cpus->boot, hooks);
     hooks->set_intack = set_intack;
     hooks->set_eoi = set_eoi;
+    hooks->set_ferr = set_ferr;
     hooks->set_boot_state = set_boot_state;
     return true;
 }

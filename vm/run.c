@@ -314,7 +314,7 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
         start_turn(m, (v->index + 1) % m->ncpus);
         break;
     case VCPU_EXIT_SHUTDOWN:
-        if (m->run.no_reboot)
+        if (m->run.triple_fault_ends)
             machine_request_end(m, STOP_TRIPLE_FAULT, 0);
         else
             m->run.reset_wanted = true;

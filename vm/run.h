@@ -24,7 +24,7 @@ enum stop_reason {
     STOP_USER,         /* monitor `stop`, -S */
     STOP_POWEROFF,     /* guest powered off (S5) */
     STOP_RESET,        /* guest reset while -no-reboot */
-    STOP_TRIPLE_FAULT, /* while -no-reboot or -action triple-fault=... */
+    STOP_TRIPLE_FAULT, /* while run.triple_fault_ends */
     STOP_DEBUG_EXIT,   /* isa-debug-exit: run.exit_value is the value written */
     STOP_TIMEOUT,      /* --timeout */
     STOP_UNTIL,        /* --until text seen */
@@ -36,7 +36,7 @@ struct run_control {
     enum run_state state;
     enum stop_reason reason; /* why paused or ended */
     uint32_t exit_value;
-    bool no_reboot;
+    bool no_reboot, triple_fault_ends;
     bool reset_wanted;
     bool stop_wanted; /* pause at the next boundary */
     bool end_wanted;

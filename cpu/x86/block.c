@@ -207,7 +207,7 @@ static void older_meaning(const struct cpu *cpu, struct insn *i)
 static bool has_what_it_needs(const struct cpu *cpu, const struct insn *i)
 {
     const struct operation_info *op = op_operation(i->op);
-    if (op->cpuid != F_NONE && !model_has(&cpu->model, op->cpuid))
+    if (!model_executes(&cpu->model, op))
         return false;
     return !(op->props & P_INT256 && i->flags & INSN_L256) || model_has(&cpu->model, F_avx2);
 }

@@ -11,8 +11,10 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
+#include "cpu/x86/x87_host.h"
 
 /* ---- flags ---- */
 
@@ -154,6 +156,7 @@ static void reset_fpu(struct cpu *cpu)
     memset(cpu->xmm, 0, sizeof(cpu->xmm));
     cpu->fcw = 0x40;
     cpu->fsw = 0;
+    cpu->ferr = cpu->ferr_frozen = false;
     cpu->ftw = 0xff; /* tag word 5555h: all zero, none empty */
     cpu->fop = cpu->fcs = cpu->fds = 0;
     cpu->fip = cpu->fdp = 0;
@@ -177,7 +180,7 @@ static void reset_segments(struct cpu *cpu)
 static void reset_core(struct cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
-    cpu->r[R_RDX] = cpu->model.family << 8 | cpu->model.model << 4 | cpu->model.stepping;
+    cpu->r[R_RDX] = cpuid_signature(&cpu->model);
     cpu->r[R_RIP] = 0xfff0;
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     reset_segments(cpu);
@@ -190,8 +193,10 @@ static void reset_core(struct cpu *cpu)
     cpu->exc = (struct pending_exception){0};
     cpu->exc_pending = false;
     cpu->bp_hits = 0;
-    cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending = false;
+    cpu->rep_unfinished = cpu->shadow = cpu->shadow_ss = cpu->nmi_blocked = cpu->nmi_pending =
+        false;
     cpu->smm = cpu->smi_pending = cpu->smm_nmi_blocked = false;
+    cpu->shut_down = false;
     cpu->extint_pending = false;
     cpu->insn = NULL;
 }
@@ -268,6 +273,7 @@ static void destroy(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
     block_cache_free(cpu);
+    report_free(cpu);
     free(cpu);
 }
 
@@ -313,6 +319,18 @@ struct irq_line cpu_smi_line(struct cpu *cpu)
 struct irq_line cpu_intr_line(struct cpu *cpu)
 {
     return (struct irq_line){.set = set_intr, .owner = cpu};
+}
+
+static void set_ignne(void *owner, unsigned n, bool level)
+{
+    struct cpu *cpu = owner;
+    (void)n;
+    cpu->ignne = level;
+}
+
+struct irq_line cpu_ignne_line(struct cpu *cpu)
+{
+    return (struct irq_line){.set = set_ignne, .owner = cpu};
 }
 
 /* ---- saved state ---- */
@@ -372,6 +390,7 @@ static const struct state_field cpu_fields[] = {
     STATE_STRUCTS(C, exc, 1, struct pending_exception, exception_fields),
     STATE_BOOL(C, exc_pending),
     STATE_U8_MAX(C, bp_hits, 15),
+    STATE_BOOL(C, rep_unfinished),
     STATE_BOOL(C, shadow),
     STATE_BOOL(C, shadow_ss),
     STATE_BOOL(C, nmi_blocked),
@@ -381,6 +400,8 @@ static const struct state_field cpu_fields[] = {
     STATE_BOOL(C, smm_nmi_blocked),
     STATE_U32(C, smbase),
     STATE_BOOL(C, intr_level),
+    STATE_BOOL(C, ferr),
+    STATE_BOOL(C, ignne),
     STATE_BOOL(C, extint_pending),
     STATE_BOOL(C, init_pending),
     STATE_BOOL(C, sipi_pending),
@@ -417,6 +438,7 @@ static const struct state_field cpu_fields[] = {
     STATE_U64(C, fip),
     STATE_U64(C, fdp),
     STATE_U32(C, mxcsr),
+    STATE_BOOL(C, model.soft_approx),
     STATE_STRUCTS(C, xmm, 16, union vector, vector_fields),
     STATE_STRUCTS(C, apic, 1, struct local_apic, apic_fields),
     STATE_FIELDS_END,
@@ -438,6 +460,9 @@ static bool post_load(struct vcpu *v, struct error *err)
     bool lma = cpu->efer & EFER_LMA;
     if (lma && !(cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
         return error_set(err, "cpu%u: long mode without PAE paging", v->index);
+    if (cpu->model.soft_approx ? !CONFIG_MPFR && X87_HOST : !X87_HOST)
+        return error_set(err, "cpu%u: saved with fpapprox=%s, which this build cannot", v->index,
+                         cpu->model.soft_approx ? "soft" : "host");
     cpu_set_eflags(cpu, cpu->eflags_image);
     cpu->insn = NULL;
     cpu_mode_changed(cpu);

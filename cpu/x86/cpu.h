@@ -75,6 +75,9 @@
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
 
+#define DEBUGCTL_LBR (1u << 0)
+#define DEBUGCTL_BTF (1u << 1)
+
 #define MTRR_DEF_ENABLE (1u << 11)
 #define MTRR_WRITE_BACK 6u
 
@@ -162,6 +165,7 @@ struct tlb_log {
 
 struct block;
 struct block_cache;
+struct history;
 
 struct x87_reg {
     uint64_t mant;
@@ -196,10 +200,11 @@ struct cpu {
     uint64_t a20_mask; /* ~0, or with bit 20 clear */
 
     struct pending_exception exc;
-    bool exc_pending; /* exc is to be delivered before the next instruction: a task switch */
-    uint8_t bp_hits;  /* data and I/O breakpoints hit, #DB not raised yet */
-    bool shadow;      /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
-    bool shadow_ss;   /* it was MOV SS or POP SS: #DB is held back too */
+    bool exc_pending;    /* exc is to be delivered before the next instruction: a task switch */
+    uint8_t bp_hits;     /* data and I/O breakpoints hit, #DB not raised yet */
+    bool rep_unfinished; /* the next instruction is the rest of a repeated one */
+    bool shadow;         /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
+    bool shadow_ss;      /* it was MOV SS or POP SS: #DB is held back too */
     bool nmi_blocked, nmi_pending;
     bool smm;             /* in system management mode */
     bool smi_pending;     /* latched until SMM is left */
@@ -212,8 +217,11 @@ struct cpu {
     uint8_t sipi_vector;
     uint32_t apic_id; /* initial APIC ID */
     struct intack_source intack;
-    bool map_stale;   /* atomic: memory map changed, flush TLBs before running on */
-    bool store_stale; /* atomic: drop store entries */
+    struct irq_line ferr_out; /* FERR#; the machine connects it */
+    bool ferr, ignne;         /* levels of FERR# and IGNNE#, as if active high */
+    bool ferr_frozen;         /* an x87 instruction waits for the interrupt that FERR# causes */
+    bool map_stale;           /* atomic: memory map changed, flush TLBs before running on */
+    bool store_stale;         /* atomic: drop store entries */
 
     /* MSRs */
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
@@ -268,6 +276,12 @@ struct cpu {
         uint64_t arena;
     } itlb[ITLB_SIZE];
 
+    /* Of a shutdown, to tell people (report.h): no state of the machine. */
+    struct pending_exception faults[8];
+    unsigned nfaults;
+    bool shut_down;
+    struct history *history; /* NULL: not kept */
+
     struct code_listener code_listener;
     unsigned unimp_logged; /* lines of "not implemented" written */
 };
@@ -291,6 +305,8 @@ void cpu_init_reset(struct cpu *cpu);
 void cpu_start_up(struct cpu *cpu, uint8_t vector);
 /* Line into LINT0 (the PIC's INTR output). */
 struct irq_line cpu_intr_line(struct cpu *cpu);
+/* Line into IGNNE# (high: x87 errors are ignored while CR0.NE is clear). */
+struct irq_line cpu_ignne_line(struct cpu *cpu);
 /* Line into SMI#: each rise is latched. */
 struct irq_line cpu_smi_line(struct cpu *cpu);
 

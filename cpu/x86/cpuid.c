@@ -1,153 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* CPU models, and CPUID (SDM vol. 2A, CPUID; leaf 40000000H is a hypervisor's). */
+/* CPUID (SDM vol. 2A, CPUID; leaf 40000000H is a hypervisor's). */
 #include "cpu/x86/cpuid.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "base/suggest.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/xsave.h"
 
 enum { EAX, EBX, ECX, EDX };
-
-struct feature_info {
-    uint32_t leaf;
-    uint8_t subleaf, reg, bit;
-    const char *text;
-};
-
-#define FEATURE(name, leaf, subleaf, reg, bit, text) [F_##name] = {leaf, subleaf, reg, bit, text},
-static const struct feature_info features[NUM_FEATURES] = {
-#include "cpu/x86/cpuid_features.def"
-};
-#undef FEATURE
-
-/* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
- * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_fma,  F_f16c,     F_xsave,  F_avx,
-                                   F_avx2, F_xsaveopt, F_xsavec, F_xgetbv1};
-
-static bool is_withheld(unsigned f)
-{
-    for (unsigned n = 0; n < ARRAY_SIZE(withheld); n++) {
-        if (withheld[n] == f)
-            return true;
-    }
-    return false;
-}
-
-/* ---- models ---- */
-
-struct model_row {
-    const char *name, *text, *vendor, *brand;
-    uint8_t family, model, stepping, phys_bits, lin_bits;
-    const uint8_t *list; /* features, 0 at the end; NULL: all that work */
-};
-
-static const uint8_t list_486[] = {F_fpu, 0};
-#define PENTIUM3                                                                                   \
-    F_fpu, F_vme, F_de, F_pse, F_tsc, F_msr, F_pae, F_mce, F_cx8, F_apic, F_sep, F_mtrr, F_pge,    \
-        F_mca, F_cmov, F_pat, F_pse36, F_mmx, F_fxsr, F_sse
-static const uint8_t list_pentium3[] = {PENTIUM3, 0};
-#define QEMU64                                                                                     \
-    PENTIUM3, F_clfsh, F_sse2, F_sse3, F_cx16, F_x2apic, F_hypervisor, F_lahf_lm, F_syscall, F_nx, \
-        F_lm
-static const uint8_t list_qemu64[] = {QEMU64, 0};
-static const uint8_t list_v2[] = {QEMU64, F_ssse3, F_sse41, F_sse42, F_popcnt, F_rdtscp, 0};
-
-static const struct model_row models[] = {
-    {"max", "everything that works", "GenuineIntel", "Calque Virtual CPU", 6, 0x3a, 9, 40, 48,
-     NULL},
-    {"qemu64", "a plain 64-bit processor", "AuthenticAMD", "Calque Virtual CPU (qemu64)", 15, 107,
-     1, 40, 48, list_qemu64},
-    {"x86-64-v2", "the x86-64-v2 level, as far as it works", "GenuineIntel",
-     "Calque Virtual CPU (x86-64-v2)", 6, 0x1a, 3, 40, 48, list_v2},
-    {"pentium3", "Intel Pentium III", "GenuineIntel", "", 6, 8, 3, 36, 32, list_pentium3},
-    {"486", "Intel 80486DX", "GenuineIntel", "", 4, 8, 0, 32, 32, list_486},
-};
-
-static void model_from_row(struct cpu_model *m, const struct model_row *row)
-{
-    memset(m, 0, sizeof(*m));
-    snprintf(m->name, sizeof(m->name), "%s", row->name);
-    snprintf(m->vendor, sizeof(m->vendor), "%s", row->vendor);
-    snprintf(m->brand, sizeof(m->brand), "%s", row->brand);
-    m->family = row->family;
-    m->model = row->model;
-    m->stepping = row->stepping;
-    m->phys_bits = row->phys_bits;
-    m->lin_bits = row->lin_bits;
-    for (unsigned f = F_NONE + 1; !row->list && f < NUM_FEATURES; f++)
-        m->has[f] = !is_withheld(f);
-    for (const uint8_t *f = row->list; f && *f; f++)
-        m->has[*f] = !is_withheld(*f);
-}
-
-static bool find_model(struct cpu_model *m, const char *name, struct error *err)
-{
-    struct suggestion s;
-
-    suggest_begin(&s, name);
-    for (unsigned n = 0; n < ARRAY_SIZE(models); n++) {
-        if (!strcmp(models[n].name, name)) {
-            model_from_row(m, &models[n]);
-            return true;
-        }
-        suggest_offer(&s, models[n].name);
-    }
-    return error_set(err, "-cpu %s: no such model; did you mean '%s'?", name, s.best);
-}
-
-/* "+sse2" or "-mmx" */
-static bool apply_feature(struct cpu_model *m, const char *word, struct error *err)
-{
-    struct suggestion s;
-
-    if (word[0] != '+' && word[0] != '-')
-        return error_set(err, "-cpu: '%s': expected +feature or -feature", word);
-    suggest_begin(&s, word + 1);
-    for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
-        if (strcmp(features[f].text, word + 1) != 0) {
-            suggest_offer(&s, features[f].text);
-            continue;
-        }
-        if (word[0] == '+' && is_withheld(f))
-            return error_set(err, "-cpu: %s: Calque does not have this feature yet", word + 1);
-        m->has[f] = word[0] == '+';
-        return true;
-    }
-    return error_set(err, "-cpu: '%s': Calque has no such feature; did you mean '%s'?", word + 1,
-                     s.best);
-}
-
-bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *err)
-{
-    char text[512], *rest = NULL;
-
-    if (strlen(spec) >= sizeof(text))
-        return error_set(err, "-cpu: longer than %zu letters", sizeof(text) - 1);
-    memcpy(text, spec, strlen(spec) + 1);
-    char *word = strtok_r(text, ",", &rest);
-    if (!find_model(model, word ? word : "", err))
-        return false;
-    while ((word = strtok_r(NULL, ",", &rest))) {
-        if (!apply_feature(model, word, err))
-            return false;
-    }
-    return true;
-}
-
-void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
-{
-    char text[128];
-
-    for (unsigned n = 0; n < ARRAY_SIZE(models); n++) {
-        snprintf(text, sizeof(text), "%-12s %s", models[n].name, models[n].text);
-        line(opaque, text);
-    }
-}
 
 /* ---- leaves ---- */
 
@@ -155,8 +16,8 @@ static void add_features(const struct cpu_model *m, uint32_t leaf, uint32_t subl
                          uint32_t out[4])
 {
     for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
-        if (m->has[f] && features[f].leaf == leaf && features[f].subleaf == subleaf)
-            out[features[f].reg] |= 1u << features[f].bit;
+        if (m->has[f] && cpu_features[f].leaf == leaf && cpu_features[f].subleaf == subleaf)
+            out[cpu_features[f].reg] |= 1u << cpu_features[f].bit;
     }
 }
 
@@ -165,17 +26,7 @@ static bool is_intel(const struct cpu_model *m)
     return !strcmp(m->vendor, "GenuineIntel");
 }
 
-/* A processor without long mode stops where its time did. */
-static uint32_t max_leaf(const struct cpu_model *m)
-{
-    if (m->family < 6)
-        return 1;
-    if (!m->has[F_lm])
-        return 2;
-    return is_intel(m) ? 0x16 : 0xd;
-}
-
-static uint32_t signature(const struct cpu_model *m)
+uint32_t cpuid_signature(const struct cpu_model *m)
 {
     uint32_t family = m->family > 15 ? 15 : m->family;
     uint32_t extended = m->family > 15 ? m->family - 15u : 0;
@@ -201,7 +52,7 @@ static unsigned logical_processors(const struct cpu_model *m)
 
 static void leaf_1(const struct cpu *cpu, uint32_t out[4])
 {
-    out[EAX] = signature(&cpu->model);
+    out[EAX] = cpuid_signature(&cpu->model);
     unsigned logical = 1u << topology_package_shift(&cpu->model.topology);
     out[EBX] = cpu->apic_id << 24 | (logical > 255 ? 255 : logical) << 16;
     if (cpu->model.has[F_clfsh])
@@ -209,9 +60,26 @@ static void leaf_1(const struct cpu *cpu, uint32_t out[4])
     add_features(&cpu->model, 1, 0, out);
     if (logical > 1)
         out[EDX] |= 1u << 28; /* HTT: EBX[23:16] counts */
+    if (cpu->cr4 & CR4_OSXSAVE)
+        out[ECX] |= 1u << 27;
     /* The APIC's bit follows its global enable (SDM vol. 3A 10.4.3). */
     if (!(cpu->apic.base_msr & 1u << 11))
         out[EDX] &= ~(1u << 9);
+}
+
+/* Descriptors of caches and TLBs, in the order of the registers; AL: ask once. FFH: leaf 4 has the
+ * caches. */
+static void leaf_2(const struct cpu_model *m, uint32_t out[4])
+{
+    const uint8_t *d = m->descriptors;
+
+    out[EAX] = 1;
+    if (!d[0]) {
+        out[EAX] |= 0xff00;
+        return;
+    }
+    out[EAX] |= (uint32_t)d[0] << 8 | (uint32_t)d[1] << 16 | (uint32_t)d[2] << 24;
+    out[EDX] = (uint32_t)d[3] | (uint32_t)d[4] << 8 | (uint32_t)d[5] << 16;
 }
 
 /* Deterministic cache parameters: data and code 32 KiB for a core, then 1 MiB for the package. */
@@ -245,26 +113,54 @@ static void leaf_b(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
     }
 }
 
+/* XSAVE: components and sizes (SDM vol. 1 13.2). */
+static void leaf_d(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
+{
+    const struct cpu_model *m = &cpu->model;
+    uint32_t all = xcr0_supported(m);
+
+    switch (subleaf) {
+    case 0:
+        out[EAX] = all;
+        out[EBX] = xsave_size(cpu->xcr0);
+        out[ECX] = xsave_size(all);
+        break;
+    case 1:
+        add_features(m, 0xd, 1, out);
+        if (m->has[F_xsavec])
+            out[EBX] = xsave_size(cpu->xcr0);
+        break;
+    case 2:
+        if (all & XCR0_AVX) {
+            out[EAX] = XSAVE_AVX_SIZE;
+            out[EBX] = XSAVE_AVX;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
 static void basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     const struct cpu_model *m = &cpu->model;
 
     switch (leaf) {
     case 0:
-        out[EAX] = max_leaf(m);
+        out[EAX] = m->max_leaf;
         leaf_vendor(m, out);
         break;
     case 1:
         leaf_1(cpu, out);
         break;
     case 2:
-        out[EAX] = 1; /* ask once; no descriptors: leaf 4 has the caches */
+        leaf_2(m, out);
         break;
     case 4:
         leaf_4(&m->topology, subleaf, out);
         break;
     case 6:
-        out[EAX] = 1u << 2; /* the APIC timer never stops */
+        out[EAX] = m->has[F_apic] ? 1u << 2 : 0; /* the APIC timer never stops */
         break;
     case 7:
         add_features(m, 7, subleaf, out);
@@ -272,6 +168,10 @@ static void basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, u
     case 0xb:
         if (m->has[F_x2apic])
             leaf_b(cpu, subleaf, out);
+        break;
+    case 0xd:
+        if (m->has[F_xsave])
+            leaf_d(cpu, subleaf, out);
         break;
     case 0x15: /* TSC = crystal * EBX / EAX: saves guests their calibration */
         out[EAX] = 2;
@@ -291,7 +191,7 @@ static void extended_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out
 {
     switch (leaf) {
     case 0x80000000:
-        out[EAX] = m->has[F_lm] ? 0x80000008 : m->brand[0] ? 0x80000004 : 0x80000001;
+        out[EAX] = m->max_extended;
         if (!is_intel(m))
             leaf_vendor(m, out);
         break;
@@ -299,8 +199,8 @@ static void extended_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out
         add_features(m, leaf, 0, out);
         if (!is_intel(m)) /* AMD repeats leaf 1's bits (APM vol. 3 E.4.2) */
             for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++)
-                if (m->has[f] && features[f].leaf == 1 && features[f].reg == EDX)
-                    out[EDX] |= 0x0183f3ffu & 1u << features[f].bit;
+                if (m->has[f] && cpu_features[f].leaf == 1 && cpu_features[f].reg == EDX)
+                    out[EDX] |= 0x0183f3ffu & 1u << cpu_features[f].bit;
         if (!is_intel(m) && topology_package_shift(&m->topology))
             out[ECX] |= 1u << 1; /* CmpLegacy: the logical processors of leaf 1 are cores */
         break;
@@ -308,6 +208,10 @@ static void extended_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out
     case 0x80000003:
     case 0x80000004:
         memcpy(out, m->brand + 16 * (leaf - 0x80000002), 16);
+        break;
+    case 0x80000005: /* L1 (APM vol. 3 E.4.4): 32 KiB, 8 ways, one line a tag, 64-byte lines */
+        if (!is_intel(m))
+            out[ECX] = out[EDX] = 32u << 24 | 8u << 16 | 1u << 8 | 64;
         break;
     case 0x80000006:
         out[ECX] = 1024u << 16 | 8u << 12 | 64; /* L2: 1 MiB, 16 ways, 64-byte lines */
@@ -343,10 +247,12 @@ void cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_
     const struct cpu_model *m = &cpu->model;
 
     memset(out, 0, 4 * sizeof(*out));
-    if (leaf >> 28 == 8)
+    if (leaf >> 31 && leaf <= m->max_extended)
         extended_leaf(m, leaf, out);
     else if (leaf >> 28 == 4 && m->has[F_hypervisor])
         hypervisor_leaf(leaf, out);
-    else if (leaf <= max_leaf(m))
+    else if (leaf <= m->max_leaf)
         basic_leaf(cpu, leaf, subleaf, out);
+    else if (is_intel(m)) /* beyond the last: the last basic leaf's answer */
+        basic_leaf(cpu, m->max_leaf, subleaf, out);
 }

@@ -594,6 +594,8 @@ static bool gather_overlaps(const struct encoding *e, const struct insn *i)
 
 static void special_operands(const struct decoder *d, const struct encoding *e, struct insn *i)
 {
+    if (d->map == MAP_1 && (d->opcode & 0xf8) == 0xd8)
+        i->imm = (d->opcode & 7u) << 8 | d->mod << 6 | (d->reg & 7u) << 3 | (d->rm & 7u);
     switch (e->operation) {
     case OPN_push_seg:
     case OPN_pop_seg:

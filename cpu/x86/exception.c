@@ -6,6 +6,7 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
 #include "cpu/x86/task.h"
@@ -229,13 +230,14 @@ static int choose_stack32(struct cpu *cpu, const struct gate *g, unsigned cpl, s
     return 0;
 }
 
-/* RF in the saved image: set for faults, so that the instruction runs on after IRET (SDM vol. 3B
- * 18.3.1.1); not for traps and interrupts. */
+/* RF in the saved image: set for faults, so that the instruction runs on after IRET, and for traps
+ * and interrupts between iterations of a repeated instruction (SDM vol. 3B 18.3.1.1). */
 static uint32_t saved_eflags(const struct cpu *cpu, unsigned vector, enum int_kind kind)
 {
     uint32_t f = cpu_eflags(cpu);
     bool fault = kind == INT_EXCEPTION && vector != EXC_DB && vector != EXC_BP && vector != EXC_OF;
-    return fault ? f | EFLAGS_RF : f;
+    bool between = cpu->rep_unfinished && (kind == INT_EXTERNAL || kind == INT_EXCEPTION);
+    return fault || between ? f | EFLAGS_RF : f;
 }
 
 static void push_old_state(struct cpu *cpu, struct frame *f, const struct new_stack *ns,
@@ -282,7 +284,9 @@ static int deliver_protected(struct cpu *cpu, unsigned vector, enum int_kind kin
     if (!cpu->long_mode &&
         frame_fits(cpu, ss, &f, ns.switched ? (ns.ss & 0xfffcu) | ext_bit(kind) : ext_bit(kind)))
         return OP_FAULT;
-    if (frame_write(cpu, &f))
+    /* accessed bits first: after the pushes nothing may fault */
+    if ((ns.switched && !cpu->long_mode && desc_set_accessed(cpu, ns.ss, &ns.ss_desc)) ||
+        desc_set_accessed(cpu, g.selector, &cs_desc) || frame_write(cpu, &f))
         return OP_FAULT;
 
     bool was_v86 = cpu_v86(cpu);
@@ -292,7 +296,6 @@ static int deliver_protected(struct cpu *cpu, unsigned vector, enum int_kind kin
     if (ns.switched && cpu->long_mode) {
         segment_set_null(&cpu->seg[SEG_SS], (uint16_t)cpl);
     } else if (ns.switched) {
-        desc_set_accessed(cpu, ns.ss, &ns.ss_desc);
         segment_from_descriptor(&cpu->seg[SEG_SS], ns.ss, ns.ss_desc);
     }
     if (was_v86)
@@ -323,6 +326,10 @@ int interrupt_deliver(struct cpu *cpu, unsigned vector, enum int_kind kind, bool
     int r = cpu_protected(cpu) ? deliver_protected(cpu, vector, kind, has_error, error)
                                : deliver_real(cpu, vector);
     cpu->insn = insn;
+    if (r != OP_FAULT)
+        cpu->rep_unfinished = cpu->shadow = cpu->shadow_ss = false;
+    else if (cpu->exc.vector >= EXC_TS && cpu->exc.vector <= EXC_GP)
+        cpu->exc.error |= ext_bit(kind);
     return r;
 }
 
@@ -344,9 +351,9 @@ static void apply_side_effects(struct cpu *cpu, const struct pending_exception *
 {
     if (e->vector == EXC_PF)
         cpu->cr2 = e->cr2;
-    if (e->vector == EXC_DB) { /* the handler may use the debug registers (SDM vol. 3B 18.2.4) */
+    if (e->vector == EXC_DB) {
         cpu->dr[6] |= e->dr6;
-        cpu->dr[7] &= ~(uint64_t)DR7_GD;
+        debug_entered(cpu);
     }
 }
 
@@ -355,27 +362,48 @@ static enum int_kind kind_of(const struct pending_exception *e)
     return e->vector == EXC_NMI ? INT_EXTERNAL : INT_EXCEPTION;
 }
 
+/* The delivery was a task switch, and the new task's state is bad: that fault, too, comes while the
+ * first is being delivered. The debug trap of the T bit is none. */
+static bool fault_of_new_task(struct cpu *cpu)
+{
+    if (!cpu->exc_pending || cpu->exc.vector == EXC_DB)
+        return false;
+    cpu->exc_pending = false;
+    return true;
+}
+
+static bool shut_down(struct cpu *cpu)
+{
+    log_line(&cpu->v.m->log, LOG_INT | LOG_CPU_RESET, "shutdown at %04x:%016llx",
+             cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[R_RIP]);
+    cpu->shut_down = true;
+    return false;
+}
+
 bool exception_deliver(struct cpu *cpu)
 {
     struct pending_exception e = cpu->exc;
+    cpu->nfaults = 0;
     if (e.shutdown)
-        return false;
+        return shut_down(cpu);
+    report_add_fault(cpu, &e);
     for (;;) {
         apply_side_effects(cpu, &e);
         /* exceptions push error codes only in protected mode; interrupt_deliver's real path
          * ignores them */
-        if (interrupt_deliver(cpu, e.vector, kind_of(&e), e.has_error, e.error) != OP_FAULT)
+        if (interrupt_deliver(cpu, e.vector, kind_of(&e), e.has_error, e.error) != OP_FAULT &&
+            !fault_of_new_task(cpu))
             return true;
         struct pending_exception second = cpu->exc;
+        report_add_fault(cpu, &second);
         if (e.vector == EXC_DF) {
             apply_side_effects(cpu, &second);
-            log_line(&cpu->v.m->log, LOG_INT | LOG_CPU_RESET, "triple fault at %04x:%016llx",
-                     cpu->seg[SEG_CS].sel, (unsigned long long)cpu->r[R_RIP]);
-            return false;
+            return shut_down(cpu);
         }
         if (makes_double_fault(e.vector, second.vector)) {
             apply_side_effects(cpu, &second);
             e = (struct pending_exception){.vector = EXC_DF, .has_error = true};
+            report_add_fault(cpu, &e);
         } else {
             e = second;
         }

@@ -95,7 +95,9 @@ struct insn {
     uint16_t group; /* reserved for the translator's guard groups */
     uint16_t off;   /* byte offset in the block */
     int32_t disp;
-    uint64_t imm; /* sign-extended to 64 bits; far pointer: selector << 32 | offset */
+    /* sign-extended to 64 bits; far pointer: selector << 32 | offset; x87: the 11 bits of its
+     * opcode as FOP has them */
+    uint64_t imm;
 };
 
 static inline unsigned insn_osize(const struct insn *i) /* operand size in bytes */

@@ -8,6 +8,8 @@
 
 #include "cpu/x86/block.h"
 #include "cpu/x86/debugreg.h"
+#include "cpu/x86/report.h"
+#include "cpu/x86/x87_soft.h"
 
 static inline bool exit_requested(const struct cpu *cpu)
 {
@@ -59,6 +61,15 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     return r;
 }
 
+/* The same, for a report of what was run. */
+static int run_block_noted(struct cpu *cpu, const struct block *b, unsigned limit)
+{
+    report_begin_block(cpu, b);
+    int r = run_block(cpu, b, limit);
+    report_end_block(cpu);
+    return r;
+}
+
 /* Runs a block, or one instruction of it. NULL: none could be fetched. */
 static inline int run_one(struct cpu *cpu, const struct block *b, bool single)
 {
@@ -68,6 +79,8 @@ static inline int run_one(struct cpu *cpu, const struct block *b, bool single)
     if (unlikely(limit > cpu->v.budget))
         limit = cpu->v.budget > 0 ? (unsigned)cpu->v.budget : 1;
     limit = within_code_limit(cpu, b, limit);
+    if (unlikely(cpu->history) && limit)
+        return run_block_noted(cpu, b, limit);
     return likely(limit) ? run_block(cpu, b, limit) : OP_FAULT;
 }
 
@@ -83,11 +96,13 @@ static int run_blocks(struct cpu *cpu)
 }
 
 /* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
- * 18.3.1.4); an INTO that does nothing is. */
+ * 18.3.1.4); an INTO that does nothing is, and SYSCALL if IA32_FMASK leaves TF set (AMD APM vol. 3,
+ * SYSCALL). */
 static bool steps_as_one(const struct cpu *cpu, unsigned op)
 {
-    bool nothing = op == OP_into_x && cpu->eflags & EFLAGS_TF;
-    return nothing || (op != OP_int_x && op != OP_int3_x && op != OP_into_x && op != OP_int1_x);
+    if (op == OP_syscall_x || op == OP_into_x)
+        return cpu->eflags & EFLAGS_TF;
+    return op != OP_int_x && op != OP_int3_x && op != OP_int1_x;
 }
 
 static int raise_debug(struct cpu *cpu, uint64_t dr6)
@@ -114,6 +129,8 @@ static int run_without_rf(struct cpu *cpu)
 static int run_single(struct cpu *cpu)
 {
     bool step = cpu->eflags & EFLAGS_TF, after_mov_ss = cpu->shadow_ss;
+    bool branches_only = cpu->debugctl & DEBUGCTL_BTF; /* SDM vol. 3B 18.4.3 */
+    uint64_t rip = cpu->r[R_RIP];
     cpu->shadow = cpu->shadow_ss = false;
     if (unlikely(cpu->bp_code) && !after_mov_ss && !(cpu->eflags & EFLAGS_RF)) {
         unsigned hits = debug_code_hits(cpu);
@@ -121,10 +138,13 @@ static int run_single(struct cpu *cpu)
             return raise_debug(cpu, hits);
     }
     int r = run_without_rf(cpu);
+    cpu->rep_unfinished = r == OP_AGAIN;
     if (r == OP_FAULT) {
         cpu->bp_hits = 0; /* it is executed again */
         return r;
     }
+    if (step && branches_only)
+        step = r != OP_AGAIN && cpu->r[R_RIP] != ((rip + cpu->insn->len) & cpu_ip_mask(cpu));
     uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn->op) ? DR6_BS : 0);
     if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
         cpu->bp_hits = 0;
@@ -141,7 +161,11 @@ static int run_next(struct cpu *cpu)
         return OP_FAULT;
     }
     bool single = cpu->shadow || cpu->bp_any || cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
-    return single ? run_single(cpu) : run_blocks(cpu);
+    if (single)
+        return run_single(cpu);
+    int r = run_blocks(cpu);
+    cpu->rep_unfinished = r == OP_AGAIN;
+    return r;
 }
 
 static bool deliver(struct cpu *cpu)
@@ -158,10 +182,9 @@ static void refresh(struct cpu *cpu)
         tlb_drop_stores(cpu, ARENA_NONE);
 }
 
-enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
+static enum vcpu_exit run_turn(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
-    (void)budget; /* v->budget */
     for (;;) {
         refresh(cpu);
         if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) &&
@@ -172,7 +195,10 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
         if (v->budget <= 0 || exit_requested(cpu))
             return VCPU_EXIT_SLICE;
         int r = run_next(cpu);
-        if (r == OP_FAULT) {
+        if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
+            cpu->ferr_frozen = false;
+            v->halted = true;
+        } else if (r == OP_FAULT) {
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;
         } else if (r == OP_HALT) {
@@ -183,6 +209,15 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
     }
 }
 
+enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
+{
+    (void)budget; /* v->budget */
+    enum vcpu_exit why = run_turn(v);
+    if (unlikely(cpu_of(v)->model.soft_approx))
+        x87_soft_release();
+    return why;
+}
+
 int interp_step(struct cpu *cpu, struct pending_exception *fault)
 {
     refresh(cpu);
@@ -191,7 +226,7 @@ int interp_step(struct cpu *cpu, struct pending_exception *fault)
         cpu->exc_pending = false;
     else
         r = run_single(cpu);
-    if (r != OP_FAULT)
+    if (r != OP_FAULT || cpu->ferr_frozen)
         return 0;
     *fault = cpu->exc;
     return 1;

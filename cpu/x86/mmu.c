@@ -132,12 +132,21 @@ static int page_fault(struct cpu *cpu, uint64_t lin, const struct access *a, uin
     return OP_FAULT;
 }
 
+/* 4 MiB pages: bit 21, and of bits 13-20, address bits 32-39 with PSE-36, those that the processor
+ * does not have (table 4-4). */
+static uint32_t pse_reserved(const struct cpu *cpu)
+{
+    unsigned bits = model_has(&cpu->model, F_pse36) ? cpu->model.phys_bits : 32;
+    bits = bits < 32 ? 32 : bits > 40 ? 40 : bits;
+    return 0x3fe000u & ~((1u << (bits - 32 + 13)) - 1);
+}
+
 /* Reserved bits of an entry (SDM vol. 3A tables 4-9 ff.). */
 static bool reserved_bits(const struct cpu *cpu, uint64_t e, unsigned size, bool large,
                           uint64_t page_mask)
 {
-    if (size == 4) /* PSE-36: bit 21 (table 4-4) */
-        return large && e & 1u << 21;
+    if (size == 4)
+        return large && e & pse_reserved(cpu);
     if (e & ((1ull << 52) - 1) & ~phys_mask(cpu))
         return true;
     if (!cpu->long_mode && e & 0x7ff0000000000000ull)
@@ -562,6 +571,9 @@ static int find_span(struct cpu *cpu, uint64_t lin, unsigned size, const struct 
     unsigned room = VM_PAGE_SIZE - (unsigned)(lin & (VM_PAGE_SIZE - 1));
     s->first = size < room ? size : room;
     lin = cut_linear(cpu, lin, a);
+    /* segmentation comes before paging: the canonical check is of all bytes */
+    if (s->first < size && cpu->long_mode && !is_canonical(next_page(cpu, lin, a)))
+        return not_canonical(cpu);
     if (find_place(cpu, lin, a, &s->part[0]))
         return OP_FAULT;
     return s->first < size ? find_place(cpu, next_page(cpu, lin, a), a, &s->part[1]) : 0;

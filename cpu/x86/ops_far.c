@@ -418,10 +418,11 @@ int op_retf_x(struct cpu *cpu, const struct insn *i)
 
 /* ---- IRET ---- */
 
+/* IRET lets NMIs in, even if it faults (SDM vol. 3A 6.7.1; vol. 3C 28.2.3, "NMI unblocking due to
+ * IRET"). */
 static int iret_done(struct cpu *cpu, int result)
 {
-    if (result != OP_FAULT)
-        cpu->nmi_blocked = false; /* SDM vol. 3A 6.7.1 */
+    cpu->nmi_blocked = false;
     return result;
 }
 
@@ -521,7 +522,7 @@ int op_iret_x(struct cpu *cpu, const struct insn *i)
         return iret_done(cpu, iret_real(cpu, i));
     if (cpu->eflags & EFLAGS_NT) {
         if (cpu->long_mode)
-            return raise_gp(cpu, 0);
+            return iret_done(cpu, raise_gp(cpu, 0));
         return iret_done(cpu, task_return(cpu, insn_next_rip(cpu, i)));
     }
     return iret_done(cpu, iret_protected(cpu, i));
@@ -551,7 +552,7 @@ int op_int1_x(struct cpu *cpu, const struct insn *i)
     int result = software_interrupt(cpu, i, EXC_DB, INT1);
 
     if (result != OP_FAULT)
-        cpu->dr[7] &= ~(uint64_t)DR7_GD; /* as every #DB does (SDM vol. 3B 18.2.4) */
+        debug_entered(cpu);
     return result;
 }
 
@@ -649,14 +650,32 @@ static bool vendor_is_intel(const struct cpu *cpu)
     return !strcmp(cpu->model.vendor, "GenuineIntel");
 }
 
+/* Outside 64-bit mode only AMD's processors have SYSCALL and SYSRET (AMD APM vol. 3; SDM vol. 2B).
+ */
+static bool syscall_exists(const struct cpu *cpu)
+{
+    return cpu->efer & EFER_SCE && cpu_protected(cpu) &&
+           (cpu->code_mode == CODE64 || !vendor_is_intel(cpu));
+}
+
+/* Legacy mode: the target is in STAR, and only IF, RF and VM change. */
+static int syscall_legacy(struct cpu *cpu, const struct insn *i, uint16_t cs)
+{
+    cpu->r[R_RCX] = (uint32_t)insn_next_rip(cpu, i);
+    load_flat(cpu, cs, cs + 8, 0, false);
+    cpu_set_eflags(cpu, cpu_eflags(cpu) & ~(EFLAGS_IF | EFLAGS_RF | EFLAGS_VM));
+    return arrive(cpu, (uint32_t)cpu->star);
+}
+
 int op_syscall_x(struct cpu *cpu, const struct insn *i)
 {
     bool is64 = cpu->code_mode == CODE64;
-
-    /* Compatibility mode has it on AMD processors only (AMD APM vol. 3, SYSCALL). */
-    if (!(cpu->efer & EFER_SCE) || !cpu->long_mode || (!is64 && vendor_is_intel(cpu)))
-        return raise_ud(cpu);
     uint16_t cs = (uint16_t)(cpu->star >> 32) & 0xfffc;
+
+    if (!syscall_exists(cpu))
+        return raise_ud(cpu);
+    if (!cpu->long_mode)
+        return syscall_legacy(cpu, i, cs);
     uint32_t flags = cpu_eflags(cpu) & ~EFLAGS_RF;
     cpu->r[R_RCX] = insn_next_rip(cpu, i);
     cpu->r[R_R11] = flags;
@@ -670,17 +689,26 @@ int op_sysret_x(struct cpu *cpu, const struct insn *i)
     bool to64 = insn_osize(i) == 8;
     uint16_t base = (uint16_t)(cpu->star >> 48);
 
-    if (!(cpu->efer & EFER_SCE) || cpu->code_mode != CODE64)
+    if (!syscall_exists(cpu))
         return raise_ud(cpu);
-    if (not_supervisor(cpu) || (to64 && !is_canonical(cpu->r[R_RCX])))
+    /* AMD's processors go to ring 3 and fault there. */
+    bool bad = to64 && vendor_is_intel(cpu) && !is_canonical(cpu->r[R_RCX]);
+    if (not_supervisor(cpu) || bad)
         return raise_gp(cpu, 0);
     uint16_t cs = (uint16_t)((base + (to64 ? 16 : 0)) | 3);
     /* SDM vol. 2B, SYSRET: RF, VM and reserved bits of R11 are not taken. */
-    uint32_t flags = ((uint32_t)cpu->r[R_R11] & 0x3c7fd7) | EFLAGS_FIXED;
+    uint32_t flags = cpu->long_mode ? ((uint32_t)cpu->r[R_R11] & 0x3c7fd7) | EFLAGS_FIXED
+                                    : cpu_eflags(cpu) | EFLAGS_IF;
     uint64_t rip = to64 ? cpu->r[R_RCX] : (uint32_t)cpu->r[R_RCX];
     load_flat(cpu, cs, (uint16_t)((base + 8) | 3), 3, to64);
     cpu_set_eflags(cpu, flags);
     return arrive(cpu, rip);
+}
+
+/* AMD's processors do not have these two in long mode (AMD APM vol. 3, SYSENTER). */
+static bool sysenter_exists(const struct cpu *cpu)
+{
+    return !cpu->long_mode || vendor_is_intel(cpu);
 }
 
 int op_sysenter_x(struct cpu *cpu, const struct insn *i)
@@ -689,6 +717,8 @@ int op_sysenter_x(struct cpu *cpu, const struct insn *i)
     bool is64 = cpu->long_mode;
 
     (void)i;
+    if (!sysenter_exists(cpu))
+        return raise_ud(cpu);
     if (!cpu_protected(cpu) || !cs)
         return raise_gp(cpu, 0);
     cpu_set_eflags(cpu, cpu_eflags(cpu) & ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF));
@@ -703,6 +733,8 @@ int op_sysexit_x(struct cpu *cpu, const struct insn *i)
     bool to64 = insn_osize(i) == 8;
     uint64_t rip = cpu->r[R_RDX], rsp = cpu->r[R_RCX];
 
+    if (!sysenter_exists(cpu))
+        return raise_ud(cpu);
     if (!cpu_protected(cpu) || not_supervisor(cpu) || !base)
         return raise_gp(cpu, 0);
     if (to64 && (!is_canonical(rip) || !is_canonical(rsp)))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SSSE3, SSE4.1, SSE4.2, AES, PCLMULQDQ and SHA instructions: operands and checks around the
  * functions of vec_*.h. Floating point is in ops_sse_fp.c. */
+#include "cpu/x86/avx.h"
 #include "cpu/x86/vec_crypto.h"
 #include "cpu/x86/vec_sse4.h"
 #include "cpu/x86/vec_string.h"
-#include "cpu/x86/x87.h"
 
 /* d = fn(d, source of `size` bytes); 16 bytes of memory are aligned. call: with d, s, i. */
 #define XMM(name, size, call)                                                                      \
@@ -138,7 +138,7 @@ static int extract(struct cpu *cpu, const struct insn *i, unsigned size)
 {
     union v128 v;
     uint64_t e = 0;
-    if (unlikely(sse_check(cpu)))
+    if (unlikely(vector_check(cpu, i)))
         return OP_FAULT;
     v = vec_get(cpu, i->reg);
     memcpy(&e, v.b + size * (i->imm & (16 / size - 1)), size);
@@ -163,6 +163,10 @@ int op_extractps_x(struct cpu *cpu, const struct insn *i)
 {
     return extract(cpu, i, 4);
 }
+VEX_FORM(pextrb)
+VEX_FORM(pextrw_store)
+VEX_FORM(pextrd)
+VEX_FORM(extractps)
 static int insert(struct cpu *cpu, const struct insn *i, unsigned size)
 {
     uint64_t e = 0;
@@ -195,7 +199,7 @@ static int compare_strings(struct cpu *cpu, const struct insn *i, bool len, stru
     unsigned imm = (unsigned)i->imm & 0xff;
     bool wide = insn_osize(i) == 8;
     union v128 a, b;
-    if (unlikely(sse_check(cpu)))
+    if (unlikely(vector_check(cpu, i)))
         return OP_FAULT;
     a = vec_get(cpu, i->reg);
     if (!(i->flags & INSN_MEM))
@@ -227,7 +231,10 @@ static int string_to_mask(struct cpu *cpu, const struct insn *i, bool len)
     if (unlikely(compare_strings(cpu, i, len, &r)))
         return OP_FAULT;
     union v128 m = vec_string_mask(&r, (unsigned)i->imm & 0xff);
-    vec_set(cpu, 0, &m);
+    if (i->flags & INSN_VEX)
+        avx_set128(cpu, 0, &m);
+    else
+        vec_set(cpu, 0, &m);
     return OP_OK;
 }
 #define STRING(name, fn, len)                                                                      \
@@ -239,3 +246,7 @@ STRING(pcmpestrm, string_to_mask, true)
 STRING(pcmpestri, string_to_index, true)
 STRING(pcmpistrm, string_to_mask, false)
 STRING(pcmpistri, string_to_index, false)
+VEX_FORM(pcmpestrm)
+VEX_FORM(pcmpestri)
+VEX_FORM(pcmpistrm)
+VEX_FORM(pcmpistri)

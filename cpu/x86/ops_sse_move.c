@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* MMX, SSE and SSE2: moves, masks, element access. */
+#include "cpu/x86/avx.h"
 #include "cpu/x86/vec_int.h"
-#include "cpu/x86/x87.h"
 
 /* 16-byte moves. Aligned forms raise #GP(0) for memory that is not. */
 static int load16(struct cpu *cpu, const struct insn *i, bool aligned)
@@ -88,7 +88,7 @@ MOVE(movshdup, 16, vec_movshdup(&d, &s))
     int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         union v128 s, d;                                                                           \
-        if (unlikely(sse_check(cpu)))                                                              \
+        if (unlikely(vector_check(cpu, i)))                                                        \
             return OP_FAULT;                                                                       \
         s = vec_get(cpu, i->reg);                                                                  \
         if (i->flags & INSN_MEM)                                                                   \
@@ -105,6 +105,12 @@ STORE(movlps_store, 64, q[0], )
 STORE(movlpd_store, 64, q[0], )
 STORE(movhps_store, 64, q[1], )
 STORE(movhpd_store, 64, q[1], )
+VEX_FORM(movss_store)
+VEX_FORM(movsd_store)
+VEX_FORM(movlps_store)
+VEX_FORM(movlpd_store)
+VEX_FORM(movhps_store)
+VEX_FORM(movhpd_store)
 
 /* The 32- or 64-bit general register or memory operand of MOVD/MOVQ. */
 static int general_source(struct cpu *cpu, const struct insn *i, uint64_t *v)
@@ -140,8 +146,11 @@ int op_movd_x(struct cpu *cpu, const struct insn *i)
 }
 int op_movd_store_x(struct cpu *cpu, const struct insn *i)
 {
-    return unlikely(sse_check(cpu)) ? OP_FAULT : general_store(cpu, i, cpu->xmm[i->reg & 15].q[0]);
+    if (unlikely(vector_check(cpu, i)))
+        return OP_FAULT;
+    return general_store(cpu, i, cpu->xmm[i->reg & 15].q[0]);
 }
+VEX_FORM(movd_store)
 int op_movd_mmx_x(struct cpu *cpu, const struct insn *i)
 {
     uint64_t v;
@@ -238,11 +247,12 @@ int op_pmovmskb_mmx_x(struct cpu *cpu, const struct insn *i)
 
 int op_pextrw_x(struct cpu *cpu, const struct insn *i)
 {
-    if (unlikely(sse_check(cpu)))
+    if (unlikely(vector_check(cpu, i)))
         return OP_FAULT;
     cpu->r[i->reg] = cpu->xmm[i->rm & 15].w[i->imm & 7];
     return OP_OK;
 }
+VEX_FORM(pextrw)
 int op_pextrw_mmx_x(struct cpu *cpu, const struct insn *i)
 {
     if (unlikely(mmx_check(cpu)))
@@ -299,11 +309,12 @@ static int masked_store(struct cpu *cpu, const struct insn *i, const union v128 
 }
 int op_maskmovdqu_x(struct cpu *cpu, const struct insn *i)
 {
-    if (unlikely(sse_check(cpu)))
+    if (unlikely(vector_check(cpu, i)))
         return OP_FAULT;
     union v128 v = vec_get(cpu, i->reg), m = vec_get(cpu, i->rm);
     return masked_store(cpu, i, &v, &m, 16);
 }
+VEX_FORM(maskmovdqu)
 int op_maskmovq_x(struct cpu *cpu, const struct insn *i)
 {
     union v128 v = {0}, m = {0};

@@ -65,7 +65,9 @@ static bool cr0_allowed(const struct cpu *cpu, uint64_t v)
 
     if (v >> 32 || (v & CR0_PG && !(v & CR0_PE)) || (v & CR0_NW && !(v & CR0_CD)))
         return false;
-    if (on && cpu->efer & EFER_LME && (!(cpu->cr4 & CR4_PAE) || cpu->seg[SEG_CS].attr & SEG_ATTR_L))
+    bool tss16 = (cpu->tr.attr & SEG_ATTR_P) && !(cpu->tr.attr & 8);
+    if (on && cpu->efer & EFER_LME &&
+        (!(cpu->cr4 & CR4_PAE) || cpu->seg[SEG_CS].attr & SEG_ATTR_L || tss16))
         return false;
     return !(off && (cpu->code_mode == CODE64 || cpu->cr4 & CR4_PCIDE));
 }
@@ -126,6 +128,7 @@ uint32_t cr4_known(const struct cpu *cpu)
         {CR4_PGE, F_pge},           {CR4_PCE, F_msr},   {CR4_OSFXSR, F_fxsr},
         {CR4_OSXMMEXCPT, F_sse},    {CR4_UMIP, F_umip}, {CR4_FSGSBASE, F_fsgsbase},
         {CR4_PCIDE, F_pcid},        {CR4_SMEP, F_smep}, {CR4_SMAP, F_smap},
+        {CR4_OSXSAVE, F_xsave},
     };
     uint32_t known = 0;
 

@@ -3,7 +3,7 @@
 #include "cpu/x86/x87_op.h"
 
 /* ST(dst) = ST(dst) fn ST(src). */
-static int arith(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned dst, unsigned src,
+static int arith(struct cpu *cpu, const struct insn *i, x87_fn *fn, unsigned dst, unsigned src,
                  bool pop)
 {
     struct x87_frame f = {.cw = cpu->fcw};
@@ -48,7 +48,7 @@ ARITH(fdiv)
 ARITH(fdivr)
 
 /* Loads: fn turns mem into st[0]. A denormal is pushed even when it signals. */
-static int load(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size)
+static int load(struct cpu *cpu, const struct insn *i, x87_fn *fn, unsigned size)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     if (x87_start(cpu) || (size && mem_load_bytes(cpu, i, size, f.mem)))
@@ -90,7 +90,7 @@ LOAD(fldln2, x87_host_fldln2, 0)
 LOAD(fldz, x87_host_fldz, 0)
 
 /* ST0 = fn(ST0). */
-static int unary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_t cc)
+static int unary(struct cpu *cpu, const struct insn *i, x87_fn *fn, uint16_t cc)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     if (x87_start(cpu))
@@ -116,13 +116,13 @@ static int unary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_
     }
 UNARY(fsqrt, FSW_C1)
 UNARY(frndint, FSW_C1)
-UNARY(f2xm1, FSW_C1)
-UNARY(fsin, FSW_C1 | FSW_C2)
-UNARY(fcos, FSW_C1 | FSW_C2)
+X87_APPROX_OP(f2xm1, unary, FSW_C1)
+X87_APPROX_OP(fsin, unary, FSW_C1 | FSW_C2)
+X87_APPROX_OP(fcos, unary, FSW_C1 | FSW_C2)
 
 /* Stores: fn turns st[0] into mem; NULL stores all 80 bits. Memory first, then state: the address
  * is checked even when an unmasked exception forbids the store. */
-static int store(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size, bool pop)
+static int store(struct cpu *cpu, const struct insn *i, x87_fn *fn, unsigned size, bool pop)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     bool under = x87_empty(cpu, 0);

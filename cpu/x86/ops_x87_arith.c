@@ -3,7 +3,7 @@
 #include "cpu/x86/x87_op.h"
 
 /* ST0 = ST0 fn memory. */
-static int arith_memory(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, unsigned size)
+static int arith_memory(struct cpu *cpu, const struct insn *i, x87_fn *fn, unsigned size)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     if (x87_start(cpu) || mem_load_bytes(cpu, i, size, f.mem))
@@ -38,7 +38,7 @@ ARITH(div)
 ARITH(divr)
 
 /* ST0 = fn(ST0, ST1); or, with pop, ST1 = fn(ST0, ST1) and pop. cc: condition bits it sets. */
-static int binary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_t cc, bool pop)
+static int binary(struct cpu *cpu, const struct insn *i, x87_fn *fn, uint16_t cc, bool pop)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     bool done;
@@ -71,6 +71,6 @@ static int binary(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16
 BINARY(fscale, FSW_C1, false)
 BINARY(fprem, FSW_CC, false)
 BINARY(fprem1, FSW_CC, false)
-BINARY(fyl2x, FSW_C1, true)
-BINARY(fyl2xp1, FSW_C1, true)
-BINARY(fpatan, FSW_C1, true)
+X87_APPROX_OP(fyl2x, binary, FSW_C1, true)
+X87_APPROX_OP(fyl2xp1, binary, FSW_C1, true)
+X87_APPROX_OP(fpatan, binary, FSW_C1, true)

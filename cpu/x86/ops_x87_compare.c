@@ -8,7 +8,7 @@
  * ZF, PF, CF. Then pops. The outcome is written even when an unmasked exception forbids the pops
  * (the SDM says otherwise of EFLAGS; processors do it). */
 struct comparison {
-    x87_host_fn *fn;
+    x87_fn *fn;
     uint8_t size, pops;
     bool flags;
 };

@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* x87 control instructions and the state images of FXSAVE and MXCSR. */
-#include "cpu/x86/x87.h"
+#include "cpu/x86/avx.h"
 
+void x87_set_ferr(struct cpu *cpu, bool level)
+{
+    cpu->ferr = level;
+    cpu_settle(cpu);
+    machine_lock(cpu->v.m);
+    irq_set(cpu->ferr_out, level);
+    machine_unlock(cpu->v.m);
+    cpu_after_device(cpu);
+}
 int x87_pending(struct cpu *cpu)
 {
     if (cpu->cr0 & CR0_NE)
         return raise_exception(cpu, EXC_MF);
-    /* FERR# is not wired: as with IGNNE# asserted, go on. */
-    if (!cpu->unimp_logged++)
-        log_line(&cpu->v.m->log, LOG_UNIMP, "x87 exception with CR0.NE=0: FERR# not implemented");
-    return 0;
+    if (!cpu->ferr)
+        x87_set_ferr(cpu, true);
+    if (cpu->ignne)
+        return 0;
+    cpu->ferr_frozen = true;
+    return OP_FAULT;
 }
 int op_fwait_x(struct cpu *cpu, const struct insn *i)
 {
@@ -27,6 +38,7 @@ int op_fninit_x(struct cpu *cpu, const struct insn *i)
     cpu->fsw = cpu->fop = cpu->fcs = cpu->fds = 0;
     cpu->ftw = 0;
     cpu->fip = cpu->fdp = 0;
+    x87_update_summary(cpu);
     return OP_OK;
 }
 int op_fnclex_x(struct cpu *cpu, const struct insn *i)
@@ -35,6 +47,7 @@ int op_fnclex_x(struct cpu *cpu, const struct insn *i)
     if (unlikely(x87_check_nowait(cpu)))
         return OP_FAULT;
     cpu->fsw &= (uint16_t) ~(FSW_EXC | FSW_SF | FSW_ES | FSW_B);
+    x87_update_summary(cpu);
     return OP_OK;
 }
 int op_fldcw_x(struct cpu *cpu, const struct insn *i)
@@ -65,7 +78,7 @@ int op_fnstsw_ax_x(struct cpu *cpu, const struct insn *i)
 int op_ldmxcsr_x(struct cpu *cpu, const struct insn *i)
 {
     uint32_t v;
-    if (unlikely(sse_check(cpu) || mem_load32(cpu, i, &v)))
+    if (unlikely(vector_check(cpu, i) || mem_load32(cpu, i, &v)))
         return OP_FAULT;
     if (v & 0xffff0000)
         return raise_gp(cpu, 0);
@@ -74,8 +87,10 @@ int op_ldmxcsr_x(struct cpu *cpu, const struct insn *i)
 }
 int op_stmxcsr_x(struct cpu *cpu, const struct insn *i)
 {
-    return unlikely(sse_check(cpu)) ? OP_FAULT : mem_store32(cpu, i, cpu->mxcsr);
+    return unlikely(vector_check(cpu, i)) ? OP_FAULT : mem_store32(cpu, i, cpu->mxcsr);
 }
+VEX_FORM(ldmxcsr)
+VEX_FORM(stmxcsr)
 
 /* ---- FXSAVE, FXRSTOR (SDM vol. 1 10.5.1): 512 bytes, accessed in pieces after probing ---- */
 static int fx_begin(struct cpu *cpu, const struct insn *i, enum mem_access acc, uint64_t *lin)
@@ -96,6 +111,37 @@ static unsigned fx_xmm_count(const struct cpu *cpu)
 {
     return !(cpu->cr4 & CR4_OSFXSR) ? 0 : cpu->code_mode == CODE64 ? 16 : 8;
 }
+/* Bytes 0-23 and 32-159. */
+void fx_put_x87(const struct cpu *cpu, uint8_t *a, bool wide)
+{
+    st_le16(a, cpu->fcw);
+    st_le16(a + 2, cpu->fsw);
+    a[4] = cpu->ftw;
+    a[5] = 0;
+    st_le16(a + 6, cpu->fop);
+    st_le64(a + 8, wide ? cpu->fip : (uint32_t)cpu->fip | (uint64_t)cpu->fcs << 32);
+    st_le64(a + 16, wide ? cpu->fdp : (uint32_t)cpu->fdp | (uint64_t)cpu->fds << 32);
+    memset(a + 32, 0, 128);
+    for (unsigned k = 0; k < 8; k++) {
+        st_le64(a + 32 + 16 * k, cpu->fpr[(x87_top(cpu) + k) & 7].mant);
+        st_le16(a + 40 + 16 * k, cpu->fpr[(x87_top(cpu) + k) & 7].sexp);
+    }
+}
+void fx_get_x87(struct cpu *cpu, const uint8_t *a, bool wide)
+{
+    cpu->fcw = (ld_le16(a) & 0x1f3f) | 0x40;
+    cpu->fsw = ld_le16(a + 2);
+    cpu->ftw = a[4];
+    cpu->fop = ld_le16(a + 6) & 0x7ff;
+    cpu->fip = wide ? ld_le64(a + 8) : ld_le32(a + 8);
+    cpu->fdp = wide ? ld_le64(a + 16) : ld_le32(a + 16);
+    cpu->fcs = wide ? 0 : ld_le16(a + 12);
+    cpu->fds = wide ? 0 : ld_le16(a + 20);
+    for (unsigned k = 0; k < 8; k++)
+        *x87_st(cpu, k) =
+            (struct x87_reg){.mant = ld_le64(a + 32 + 16 * k), .sexp = ld_le16(a + 40 + 16 * k)};
+    x87_update_summary(cpu);
+}
 int op_fxsave_x(struct cpu *cpu, const struct insn *i)
 {
     uint8_t a[416] = {0};
@@ -108,16 +154,9 @@ int op_fxsave_x(struct cpu *cpu, const struct insn *i)
         if (unlikely(lin_probe_store(cpu, lin + k, 32)))
             return OP_FAULT;
     }
-    st_le16(a, cpu->fcw);
-    st_le16(a + 2, cpu->fsw);
-    a[4] = cpu->ftw;
-    st_le16(a + 6, cpu->fop);
-    st_le64(a + 8, wide ? cpu->fip : (uint32_t)cpu->fip | (uint64_t)cpu->fcs << 32);
-    st_le64(a + 16, wide ? cpu->fdp : (uint32_t)cpu->fdp | (uint64_t)cpu->fds << 32);
+    fx_put_x87(cpu, a, wide);
     st_le32(a + 24, cpu->mxcsr);
     st_le32(a + 28, 0xffff);
-    for (unsigned k = 0; k < 8; k++)
-        memcpy(a + 32 + 16 * k, x87_st(cpu, k), 10);
     for (unsigned k = 0; k < nxmm; k++)
         memcpy(a + 160 + 16 * k, &cpu->xmm[k], 16);
     for (unsigned k = 0; k < size; k += 8) {
@@ -141,20 +180,10 @@ int op_fxrstor_x(struct cpu *cpu, const struct insn *i)
     }
     if (ld_le32(a + 24) & 0xffff0000)
         return raise_gp(cpu, 0);
-    cpu->fcw = (ld_le16(a) & 0x1f3f) | 0x40;
-    cpu->fsw = ld_le16(a + 2);
-    cpu->ftw = a[4];
-    cpu->fop = ld_le16(a + 6) & 0x7ff;
-    cpu->fip = wide ? ld_le64(a + 8) : ld_le32(a + 8);
-    cpu->fdp = wide ? ld_le64(a + 16) : ld_le32(a + 16);
-    cpu->fcs = wide ? 0 : ld_le16(a + 12);
-    cpu->fds = wide ? 0 : ld_le16(a + 20);
+    fx_get_x87(cpu, a, wide);
     if (cpu->cr4 & CR4_OSFXSR)
         cpu->mxcsr = ld_le32(a + 24);
-    for (unsigned k = 0; k < 8; k++)
-        memcpy(x87_st(cpu, k), a + 32 + 16 * k, 10);
     for (unsigned k = 0; k < nxmm; k++)
         memcpy(&cpu->xmm[k], a + 160 + 16 * k, 16);
-    x87_update_summary(cpu);
     return OP_OK;
 }

@@ -4,7 +4,7 @@
 
 /* Replaces ST0 by fn's first result and pushes the second; fn may also leave ST0 and not push
  * (operand out of range: C2). */
-static int two_results(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, uint16_t cc)
+static int two_results(struct cpu *cpu, const struct insn *i, x87_fn *fn, uint16_t cc)
 {
     struct x87_frame f = {.cw = cpu->fcw};
     bool done, under = x87_empty(cpu, 0);
@@ -32,6 +32,6 @@ static int two_results(struct cpu *cpu, const struct insn *i, x87_host_fn *fn, u
     {                                                                                              \
         return two_results(cpu, i, x87_host_##name, cc);                                           \
     }
-TWO_RESULTS(fptan, FSW_C1 | FSW_C2)
-TWO_RESULTS(fsincos, FSW_C1 | FSW_C2)
+X87_APPROX_OP(fptan, two_results, FSW_C1 | FSW_C2)
+X87_APPROX_OP(fsincos, two_results, FSW_C1 | FSW_C2)
 TWO_RESULTS(fxtract, FSW_C1)

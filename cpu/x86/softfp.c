@@ -220,12 +220,13 @@ struct sf sf_round(struct sf_env *env, const struct sf_format *f, struct sf_wide
     if (flag & env->unmasked) {
         env->flags |= (uint8_t)flag;
         if (env->to_memory)
-            return a;
-        a.e += flag == SF_OE ? -X87_BIAS_ADJUST : X87_BIAS_ADJUST;
-        if (a.e > f->emax) /* FSCALE only */
-            return sf_infinity(a.neg);
-        if (a.e < f->emin)
             return sf_zero(a.neg);
+        a.e += flag == SF_OE ? -X87_BIAS_ADJUST : X87_BIAS_ADJUST;
+        if (a.e > f->emax || a.e < f->emin) { /* FSCALE only: too far even so */
+            env->flags |= SF_PE;
+            env->up = flag == SF_OE;
+            return env->up ? sf_infinity(a.neg) : sf_zero(a.neg);
+        }
     } else if (flag == SF_OE) {
         return overflow(env, f, w.neg);
     } else if (flag) {

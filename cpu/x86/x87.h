@@ -69,17 +69,24 @@ static inline struct x87_reg x87_indefinite(void)
 {
     return (struct x87_reg){.mant = 0xc000000000000000, .sexp = 0xffff};
 }
+/* Drives FERR# (ops_x87_state.c). */
+void x87_set_ferr(struct cpu *cpu, bool level);
+
 /* FLDCW, FRSTOR and others may change which flags are unmasked (SDM vol. 1 8.1.3.3). */
 static inline void x87_update_summary(struct cpu *cpu)
 {
     cpu->fsw &= (uint16_t) ~(FSW_ES | FSW_B);
     if (cpu->fsw & ~cpu->fcw & FSW_EXC)
         cpu->fsw |= FSW_ES | FSW_B;
+    else if (unlikely(cpu->ferr))
+        x87_set_ferr(cpu, false);
 }
 
 /* ---- entry checks: 0 or OP_FAULT ---- */
 
-/* Raises #MF for a pending exception; with CR0.NE clear the FERR# line would be used. */
+/* A waiting instruction met a pending exception: #MF, or with CR0.NE clear FERR# rises, and unless
+ * IGNNE# is active the processor stands still in front of the instruction until an interrupt comes
+ * (SDM vol. 1 D.2.1). FERR# falls when no unmasked exception is left. */
 int x87_pending(struct cpu *cpu);
 
 static inline int x87_check_nowait(struct cpu *cpu)
@@ -104,6 +111,12 @@ static inline int sse_check(struct cpu *cpu)
         return raise_ud(cpu);
     return unlikely(cpu->cr0 & CR0_TS) ? raise_exception(cpu, EXC_NM) : 0;
 }
+
+/* ---- the x87 part of an FXSAVE or XSAVE image (SDM vol. 1 10.5.1) ---- */
+
+/* wide: with 64-bit pointers. */
+void fx_put_x87(const struct cpu *cpu, uint8_t *image, bool wide);
+void fx_get_x87(struct cpu *cpu, const uint8_t *image, bool wide);
 
 /* ---- vector operands ---- */
 

@@ -2,25 +2,14 @@
 #ifndef CALQUE_CPU_X86_X87_HOST_H
 #define CALQUE_CPU_X86_X87_HOST_H
 
-#include "cpu/x86/x87.h"
+#include "cpu/x86/x87_soft.h"
 
-/* x87 arithmetic by the host's own x87. Operands go in as st[0], st[1] or mem, and come back
- * there; sw receives the exception and condition bits that the one instruction set, and TOP
- * relative to what was loaded in `pushed`.
+/* x87 instructions by the host's own x87, x87_host_NAME(struct x87_frame *); hosts without one
+ * calculate (x87_soft.h).
  *
  * With every exception masked the instruction is bracketed by loads and stores. Otherwise it runs
  * under the guest's own control word, and FNSAVE, which does not wait, takes the state away before
  * an exception can be delivered to us: so the unmasked responses (SDM vol. 1 8.5) are exact. */
-struct x87_frame {
-    struct x87_reg st[2];
-    uint8_t mem[16];
-    uint16_t cw, sw;
-    int pushed; /* registers that the instruction pushed, negative: popped */
-    uint8_t env[108];
-};
-
-typedef void x87_host_fn(struct x87_frame *f);
-
 #if defined(__x86_64__) || defined(__i386__)
 #define X87_HOST 1
 
@@ -66,15 +55,29 @@ static inline void x87_host_unpack(struct x87_frame *f, unsigned nin)
         X87_HOST_ASM(nin, insn, "fnsave %[env]");                                                  \
         x87_host_unpack(f, nin);                                                                   \
     }
+#define X87_HOST_TRANS_OP(name, nin, insn, tail) X87_HOST_OP(name, nin, insn, tail)
+#define X87_HOST_TRANS_ENV_OP(name, nin, insn)   X87_HOST_ENV_OP(name, nin, insn)
 #else
 #define X87_HOST 0
-/* No 80-bit arithmetic here: the operations raise #UD. */
 #define X87_HOST_OP(name, nin, insn, tail)                                                         \
     static inline void x87_host_##name(struct x87_frame *f)                                        \
     {                                                                                              \
-        (void)f;                                                                                   \
+        x87_soft_##name(f);                                                                        \
     }
 #define X87_HOST_ENV_OP(name, nin, insn) X87_HOST_OP(name, nin, insn, )
+#define X87_HOST_TRANS_OP(name, nin, insn, tail)
+#define X87_HOST_TRANS_ENV_OP(name, nin, insn)
+#endif
+
+/* A transcendental instruction as -cpu fpapprox= says; NULL: this build cannot. */
+#if X87_HOST && CONFIG_MPFR
+#define X87_APPROX(cpu, name) ((cpu)->model.soft_approx ? x87_soft_##name : x87_host_##name)
+#elif X87_HOST
+#define X87_APPROX(cpu, name) ((void)(cpu), x87_host_##name)
+#elif CONFIG_MPFR
+#define X87_APPROX(cpu, name) ((void)(cpu), x87_soft_##name)
+#else
+#define X87_APPROX(cpu, name) ((void)(cpu), (x87_fn *)NULL)
 #endif
 
 #define X87_OUT1      "fstpt %[s0]"
@@ -135,17 +138,17 @@ X87_HOST_OP(fldz, 0, "fldz", X87_OUT1)
 
 X87_HOST_OP(fsqrt, 1, "fsqrt", X87_OUT1)
 X87_HOST_OP(frndint, 1, "frndint", X87_OUT1)
-X87_HOST_OP(f2xm1, 1, "f2xm1", X87_OUT1)
-X87_HOST_OP(fsin, 1, "fsin", X87_OUT1)
-X87_HOST_OP(fcos, 1, "fcos", X87_OUT1)
+X87_HOST_TRANS_OP(f2xm1, 1, "f2xm1", X87_OUT1)
+X87_HOST_TRANS_OP(fsin, 1, "fsin", X87_OUT1)
+X87_HOST_TRANS_OP(fcos, 1, "fcos", X87_OUT1)
 X87_HOST_OP(fscale, 2, "fscale", X87_OUT1_DROP)
 X87_HOST_OP(fprem, 2, "fprem", X87_OUT1_DROP)
 X87_HOST_OP(fprem1, 2, "fprem1", X87_OUT1_DROP)
-X87_HOST_OP(fyl2x, 2, "fyl2x", X87_OUT1)
-X87_HOST_OP(fyl2xp1, 2, "fyl2xp1", X87_OUT1)
-X87_HOST_OP(fpatan, 2, "fpatan", X87_OUT1)
-X87_HOST_ENV_OP(fptan, 1, "fptan")
-X87_HOST_ENV_OP(fsincos, 1, "fsincos")
+X87_HOST_TRANS_OP(fyl2x, 2, "fyl2x", X87_OUT1)
+X87_HOST_TRANS_OP(fyl2xp1, 2, "fyl2xp1", X87_OUT1)
+X87_HOST_TRANS_OP(fpatan, 2, "fpatan", X87_OUT1)
+X87_HOST_TRANS_ENV_OP(fptan, 1, "fptan")
+X87_HOST_TRANS_ENV_OP(fsincos, 1, "fsincos")
 X87_HOST_ENV_OP(fxtract, 1, "fxtract")
 
 #endif

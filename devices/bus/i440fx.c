@@ -167,8 +167,13 @@ static void init_regions(struct i440fx *s, uint64_t rom_at)
 void i440fx_init(struct i440fx *s, struct machine *m, const char *id, struct pci_bus *bus,
                  uint64_t rom_at)
 {
-    static const struct pci_ids ids = {
-        .vendor = 0x8086, .device = 0x1237, .revision = 2, .class = 0x0600};
+    /* The subsystem by which firmware tells that the board has fw_cfg. */
+    static const struct pci_ids ids = {.vendor = 0x8086,
+                                       .device = 0x1237,
+                                       .revision = 2,
+                                       .class = 0x0600,
+                                       .subsystem_vendor = 0x1af4,
+                                       .subsystem = 0x1100};
 
     memset(s, 0, sizeof(*s));
     pci_device_init(&s->pci, m, &i440fx_class, id, bus, PCI_DEVFN(0, 0), &ids);

@@ -20,7 +20,8 @@ struct parallel {
     struct region ports;
 };
 
-/* port: 0x378 or 0x278; irq: 7 or 5. Characters printed go to chr; NULL: nothing is connected. */
+/* port: 0x378 or 0x278; irq: 7, an edge triggered interrupt. Characters printed go to chr; NULL:
+ * nothing is connected. */
 void parallel_init(struct parallel *p, struct machine *m, const char *id, uint16_t port,
                    struct irq_line irq, struct chardev *chr);
 

@@ -23,6 +23,8 @@
 #define DMA_CTL_SELECT 0x08
 #define DMA_CTL_WRITE  0x10
 
+#define FW_CFG_ARCH 0x8000 /* the first key of the architecture's items */
+
 /* Numbers inside items are little endian, those of the directory and of DMA big endian. */
 static void put_be32(uint8_t *p, uint32_t value)
 {
@@ -41,31 +43,42 @@ static uint64_t get_be(const uint8_t *p, unsigned size)
 
 /* ---- reading ---- */
 
-/* The selected item; bits 14 (write) and 15 (architecture) of unknown keys select nothing. */
-static const struct fw_cfg_item *selected(const struct fw_cfg *s)
+/* The item of a key; bit 14 (write) and unknown keys select nothing: NULL. */
+static struct fw_cfg_item *item_of(struct fw_cfg *s, uint16_t key)
 {
-    static const struct fw_cfg_item empty = {0};
+    if (key < FW_CFG_NUM_KEYS)
+        return &s->items[key];
+    if (key >= FW_CFG_ARCH && key <= FW_CFG_ARCH_LAST)
+        return &s->arch_items[key - FW_CFG_ARCH];
+    return NULL;
+}
 
-    return s->selector < FW_CFG_NUM_KEYS ? &s->items[s->selector] : &empty;
+static void refresh(struct fw_cfg *s)
+{
+    struct fw_cfg_item *item = item_of(s, s->selector);
+
+    if (item && item->refresh)
+        item->refresh(item->opaque);
 }
 
 static void select_item(struct fw_cfg *s, uint16_t key)
 {
     s->selector = key;
     s->offset = 0;
+    refresh(s);
 }
 
 /* What is left of the item. */
-static uint32_t remaining(const struct fw_cfg *s)
+static uint32_t remaining(struct fw_cfg *s)
 {
-    const struct fw_cfg_item *item = selected(s);
+    const struct fw_cfg_item *item = item_of(s, s->selector);
 
-    return s->offset < item->size ? item->size - s->offset : 0;
+    return item && s->offset < item->size ? item->size - s->offset : 0;
 }
 
 static uint8_t read_data(struct fw_cfg *s)
 {
-    return remaining(s) ? selected(s)->data[s->offset++] : 0;
+    return remaining(s) ? item_of(s, s->selector)->data[s->offset++] : 0;
 }
 
 static uint64_t port_read(void *opaque, uint64_t offset, unsigned size)
@@ -94,7 +107,7 @@ static bool dma_read(struct fw_cfg *s, uint64_t address, uint32_t length)
     if (length > s->dev.m->ram_size)
         return false;
     if (n)
-        address_space_write_block(mem, address, selected(s)->data + s->offset, n);
+        address_space_write_block(mem, address, item_of(s, s->selector)->data + s->offset, n);
     s->offset += n;
     for (uint32_t done = n, piece; done < length; done += piece) {
         piece = length - done < sizeof(zeros) ? length - done : (uint32_t)sizeof(zeros);
@@ -164,14 +177,15 @@ static void dma_reg_write(void *opaque, uint64_t offset, uint64_t value, unsigne
 bool fw_cfg_add(struct fw_cfg *s, uint16_t key, const void *data, uint32_t size)
 {
     uint8_t *copy = malloc(size ? size : 1);
+    struct fw_cfg_item *item = item_of(s, key);
 
-    assert(key < FW_CFG_NUM_KEYS);
+    assert(item);
     if (!copy)
         return false;
     if (size)
         memcpy(copy, data, size);
-    free(s->items[key].data);
-    s->items[key] = (struct fw_cfg_item){.data = copy, .size = size};
+    free(item->data);
+    *item = (struct fw_cfg_item){.data = copy, .size = size};
     return true;
 }
 
@@ -215,17 +229,40 @@ static bool rebuild_directory(struct fw_cfg *s)
     return fw_cfg_add(s, FW_CFG_FILE_DIR, dir, 4 + 64 * s->nfiles);
 }
 
+static struct fw_cfg_item *file_named(struct fw_cfg *s, const char *name)
+{
+    for (unsigned i = 0; i < s->nfiles; i++)
+        if (strcmp(s->names[i], name) == 0)
+            return &s->items[FW_CFG_FILE_FIRST + i];
+    return NULL;
+}
+
 bool fw_cfg_add_file(struct fw_cfg *s, const char *name, const void *data, uint32_t size)
 {
     if (s->nfiles == FW_CFG_MAX_FILES || strlen(name) >= FW_CFG_NAME_MAX)
         return false;
-    for (unsigned i = 0; i < s->nfiles; i++)
-        if (strcmp(s->names[i], name) == 0)
-            return false;
-    if (!fw_cfg_add(s, (uint16_t)(FW_CFG_FILE_FIRST + s->nfiles), data, size))
+    if (file_named(s, name) ||
+        !fw_cfg_add(s, (uint16_t)(FW_CFG_FILE_FIRST + s->nfiles), data, size))
         return false;
     memcpy(s->names[s->nfiles++], name, strlen(name) + 1);
     return rebuild_directory(s);
+}
+
+void fw_cfg_on_select(struct fw_cfg *s, const char *name, void (*fn)(void *opaque), void *opaque)
+{
+    struct fw_cfg_item *item = file_named(s, name);
+
+    assert(item);
+    item->refresh = fn;
+    item->opaque = opaque;
+}
+
+void fw_cfg_set_file(struct fw_cfg *s, const char *name, const void *data)
+{
+    struct fw_cfg_item *item = file_named(s, name);
+
+    assert(item);
+    memcpy(item->data, data, item->size);
 }
 
 /* ---- life ---- */
@@ -236,6 +273,14 @@ static void fw_cfg_reset(struct device *dev)
 
     select_item(s, FW_CFG_SIGNATURE);
     s->dma_address = 0;
+}
+
+/* What the items are made of was loaded with the other devices. */
+static bool fw_cfg_post_load(struct device *dev, struct error *err)
+{
+    (void)err;
+    refresh((struct fw_cfg *)dev);
+    return true;
 }
 
 static const struct state_field fw_cfg_fields[] = {
@@ -250,6 +295,7 @@ static const struct device_class fw_cfg_class = {
     .version = 1,
     .fields = fw_cfg_fields,
     .reset = fw_cfg_reset,
+    .post_load = fw_cfg_post_load,
 };
 
 void fw_cfg_init(struct fw_cfg *s, struct machine *m, const char *id, uint16_t base)
@@ -271,10 +317,16 @@ void fw_cfg_init(struct fw_cfg *s, struct machine *m, const char *id, uint16_t b
     fw_cfg_reset(&s->dev);
 }
 
+static void free_items(struct fw_cfg_item *items, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        free(items[i].data);
+        items[i] = (struct fw_cfg_item){0};
+    }
+}
+
 void fw_cfg_destroy(struct fw_cfg *s)
 {
-    for (unsigned i = 0; i < FW_CFG_NUM_KEYS; i++) {
-        free(s->items[i].data);
-        s->items[i] = (struct fw_cfg_item){0};
-    }
+    free_items(s->items, FW_CFG_NUM_KEYS);
+    free_items(s->arch_items, FW_CFG_NUM_ARCH);
 }

@@ -25,17 +25,27 @@ enum fw_cfg_key {
     FW_CFG_INITRD_DATA = 0x12,
     FW_CFG_CMDLINE_SIZE = 0x14,
     FW_CFG_CMDLINE_DATA = 0x15,
+    FW_CFG_SETUP_ADDR = 0x16,
+    FW_CFG_SETUP_SIZE = 0x17,
+    FW_CFG_SETUP_DATA = 0x18,
     FW_CFG_FILE_DIR = 0x19,
     FW_CFG_FILE_FIRST = 0x20,
+    /* Of the architecture (bit 15). */
+    FW_CFG_IRQ0_OVERRIDE = 0x8002,
+    FW_CFG_ARCH_LAST = 0x8002,
 };
 
 #define FW_CFG_MAX_FILES 32
 #define FW_CFG_NUM_KEYS  (FW_CFG_FILE_FIRST + FW_CFG_MAX_FILES)
+#define FW_CFG_NUM_ARCH  (FW_CFG_ARCH_LAST - 0x8000 + 1)
 #define FW_CFG_NAME_MAX  56 /* with the terminating zero */
 
 struct fw_cfg_item {
     uint8_t *data; /* owned */
     uint32_t size;
+    /* Brings the bytes up to date when the guest selects the item; NULL: they never change. */
+    void (*refresh)(void *opaque);
+    void *opaque;
 };
 
 struct fw_cfg {
@@ -44,6 +54,7 @@ struct fw_cfg {
     uint32_t offset;      /* in the selected item */
     uint64_t dma_address; /* as far as written */
     struct fw_cfg_item items[FW_CFG_NUM_KEYS];
+    struct fw_cfg_item arch_items[FW_CFG_NUM_ARCH];
     char names[FW_CFG_MAX_FILES][FW_CFG_NAME_MAX];
     unsigned nfiles;
     struct region port, dma;
@@ -59,5 +70,10 @@ bool fw_cfg_add_u16(struct fw_cfg *s, uint16_t key, uint16_t value);
 bool fw_cfg_add_u32(struct fw_cfg *s, uint16_t key, uint32_t value);
 bool fw_cfg_add_u64(struct fw_cfg *s, uint16_t key, uint64_t value);
 bool fw_cfg_add_file(struct fw_cfg *s, const char *name, const void *data, uint32_t size);
+/* Calls refresh(opaque) whenever the guest selects the file, which is there. */
+void fw_cfg_on_select(struct fw_cfg *s, const char *name, void (*refresh)(void *opaque),
+                      void *opaque);
+/* New bytes for a file that is there, as many as it has. */
+void fw_cfg_set_file(struct fw_cfg *s, const char *name, const void *data);
 
 #endif

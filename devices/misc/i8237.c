@@ -335,7 +335,7 @@ static uint8_t read_register(struct i8237_chip *c, unsigned reg)
     case REG_MASTER_CLEAR:
         return c->temporary;
     case REG_ALL_MASK: /* the PIIX3's can be read */
-        return c->mask | 0xf0;
+        return c->mask;
     default:
         return 0xff;
     }

@@ -126,11 +126,13 @@ static const struct device_class class = {
     .type = "pci-testdev", .version = 1, .fields = fields, .reset = reset, .post_load = post_load};
 
 void pci_testdev_init(struct pci_testdev *t, struct machine *m, const char *id, struct pci_bus *bus,
-                      uint8_t devfn)
+                      uint8_t devfn, uint64_t membar)
 {
     static const struct pci_ids ids = {.vendor = 0x1b36, .device = 0x0005, .class = 0x00ff};
     static const struct region_ops ops = {
         .read = bar_read, .write = bar_write, .min_size = 1, .max_size = 4};
+
+    static const struct region_ops nothing = {.min_size = 1, .max_size = 8};
 
     memset(t, 0, sizeof(*t));
     t->bars[0] = (struct pci_testdev_bar){.header_size = MEM_HEADER};
@@ -141,6 +143,10 @@ void pci_testdev_init(struct pci_testdev *t, struct machine *m, const char *id, 
 
         region_init_device(&b->region, "pci-testdev", 2 * b->header_size, &ops, b);
         pci_device_add_bar(&t->pci, i, b->io ? PCI_BAR_IO : PCI_BAR_MEM32, &b->region);
+    }
+    if (membar) {
+        region_init_device(&t->membar, "pci-testdev-membar", membar, &nothing, t);
+        pci_device_add_bar(&t->pci, 2, PCI_BAR_MEM64_PREF, &t->membar);
     }
     reset(&t->pci.dev);
 }

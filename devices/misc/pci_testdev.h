@@ -16,13 +16,16 @@ struct pci_testdev_bar {
 };
 
 /* pci-testdev, 1b36:0005 (QEMU's docs/specs/pci-testdev): BAR 0 is memory, BAR 1 is ports. Each
- * counts the writes that a test asks the guest to make. */
+ * counts the writes that a test asks the guest to make. BAR 2, if wanted, is 64-bit memory without
+ * anything behind it: for guests that place large BARs. */
 struct pci_testdev {
     struct pci_device pci;
     struct pci_testdev_bar bars[2];
+    struct region membar;
 };
 
+/* membar: size of BAR 2, a power of two of at least 16; 0: there is none. */
 void pci_testdev_init(struct pci_testdev *t, struct machine *m, const char *id, struct pci_bus *bus,
-                      uint8_t devfn);
+                      uint8_t devfn, uint64_t membar);
 
 #endif

@@ -197,8 +197,9 @@ static uint32_t route_cap(const struct hpet *h)
 
 static uint64_t read_timer(const struct hpet *h, const struct hpet_timer *t, unsigned reg)
 {
-    if (reg == TIMER_CONFIG)
-        return (uint64_t)route_cap(h) << 32 | TN_PER_INT_CAP | TN_SIZE_CAP | t->config;
+    if (reg == TIMER_CONFIG) /* Tn_VAL_SET_CNF reads as 0 */
+        return (uint64_t)route_cap(h) << 32 | TN_PER_INT_CAP | TN_SIZE_CAP |
+               (t->config & ~(uint32_t)TN_VAL_SET);
     return reg == TIMER_CMP ? t->cmp : 0;
 }
 
@@ -316,8 +317,10 @@ static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 
     if (!aligned(h, offset, size))
         return 0;
-    account(h);
-    arm(h);
+    if (offset < REG_COUNTER || offset >= REG_TIMERS) { /* the counter is read often */
+        account(h);
+        arm(h);
+    }
     return read_register(h, (unsigned)offset & ~7u) >> 8 * (offset & 7);
 }
 

@@ -89,7 +89,7 @@ powerdown=$?
 wait $first
 sigterm=$?
 
-all_of "$scratch/256" x86_64 'sum 42' 'Power down' && [ $status_256 = 0 ]
+all_of "$scratch/256" x86_64 'sum 42' 'Power down' 'hpet0: 3 comparators, 64-bit 100.000000 MHz' && [ $status_256 = 0 ]
 report $? "${names[0]}" "$scratch/256"
 all_of "$scratch/256" 'processor[[:space:]]*: 0' '^flags.* lm ' && memory_is "$scratch/256" 262144 && clean "$scratch/256"
 report $? "${names[1]}" "$scratch/256"

@@ -53,6 +53,16 @@ head -c 100000 /dev/zero | tr '\0' 'a' >"$scratch/many"
 out=$( (cat "$scratch/many"; printf .) | "${guest[@]}" -serial stdio 2>"$scratch/err" | tr -cd A | wc -c)
 report $([ "$out" = 100000 ]; echo $?) "100000 bytes through -serial stdio"
 
+# ---- parallel ports ----
+for where in "-parallel file:$scratch/lpt" "-chardev file,id=p,path=$scratch/lpt -device isa-parallel,chardev=p"; do
+    # shellcheck disable=SC2086 # several words
+    printf 'Hello.' | "${guest[@]}" -serial stdio $where >"$scratch/out" 2>"$scratch/err"
+    report $([ $? = 33 ] && [ "$(cat "$scratch/lpt")" = hELLO ]; echo $?) "${where%% *}"
+    rm -f "$scratch/lpt"
+done
+printf 'Hello.' | "${guest[@]}" -serial stdio -parallel none >"$scratch/out" 2>"$scratch/err"
+report $([ $? = 33 ] && [[ $(cat "$scratch/out") == *hELLO ]]; echo $?) "-parallel none"
+
 # ---- files ----
 printf 'x.' | "${guest[@]}" -serial "file:$scratch/a,b" -monitor null -serial stdio >"$scratch/out" 2>"$scratch/err" &
 pid=$!

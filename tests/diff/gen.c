@@ -742,11 +742,13 @@ static uint64_t aim(struct assembly *a, const struct builder *b, const struct in
     return target;
 }
 
-/* An address behind the code, filled with INT3. */
+/* An address behind the code, filled with INT3. Operands of 32 bytes there stay inside the slot, if
+ * possible: the next one's bytes come and go. */
 static uint64_t sled_address(struct assembly *a, unsigned len)
 {
-    unsigned end = a->at + len;
-    return a->c->slot + end + below(a->r, DIFF_SLOT - 2 - end);
+    unsigned end = a->at + len, off = end + below(a->r, DIFF_SLOT - 2 - end);
+    unsigned last = end > DIFF_SLOT - 32 ? end : DIFF_SLOT - 32;
+    return a->c->slot + (off < last ? off : last);
 }
 
 static uint64_t stack_top(const struct diff_case *c)

@@ -240,6 +240,16 @@ static uint64_t operand_linear(const struct cpu *cpu, const struct insn *i)
     return cut_address(cpu, lin);
 }
 
+/* An operand in another case's slot, whose bytes change as batches come and go. */
+static bool reads_other_slot(const struct cpu *cpu, const struct diff_case *c, const struct insn *i)
+{
+    bool xlat = op_operation(i->op) == &operations[OPN_xlat];
+    if (!(i->flags & INSN_MEM) && !xlat)
+        return false;
+    uint64_t lin = xlat ? cpu->r[R_RBX] + (uint8_t)cpu->r[R_RAX] : operand_linear(cpu, i);
+    return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 32);
+}
+
 /* x87 pointers and FOP in an image that is about to be saved; FXSAVE's MXCSR_MASK. */
 static void note_save(const struct cpu *cpu, const struct insn *i, struct diff_outcome *o)
 {
@@ -339,7 +349,7 @@ static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_
     o->stack = cut_address(g->cpu, g->cpu->ea_base[SEG_SS] + stack_pointer(g->cpu));
     if (i.flags & INSN_MEM)
         o->operand = operand_linear(g->cpu, &i);
-    return defined;
+    return defined && !reads_other_slot(g->cpu, c, &i);
 }
 
 /* A trap through one of the IDT's gates was delivered: back to where it came from, as a signal's
@@ -388,7 +398,7 @@ static bool run_case(struct guest *g, const struct diff_case *c, struct diff_out
         }
     }
     o->lost = true;
-    return defined;
+    return defined && !reads_other_slot(g->cpu, c, &i);
 }
 
 static void save_state(const struct guest *g, const struct diff_case *c, struct diff_outcome *o)
@@ -419,5 +429,5 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
     o->vector = fault.vector;
     o->error = fault.vector != DIFF_NO_FAULT && fault.has_error ? fault.error : 0;
     o->cr2 = fault.cr2;
-    return defined;
+    return defined && !reads_other_slot(g->cpu, c, &i);
 }

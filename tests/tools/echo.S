@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The smallest guest that can be talked to: a multiboot program on the first serial port. It prints
  * "ready", sends every byte back with bit 5 flipped (letters change case, Ctrl-A becomes '!'), prints
- * "break" for a break and "button" for the power button, and obeys:
+ * "break" for a break and "button" for the power button, prints the same bytes on the first
+ * parallel port, and obeys:
  *   .  ends with isa-debug-exit (port 0xf4), value 0x10: status 33
  *   ,  makes a triple fault      ;  resets the machine      :  powers it off
  */
 #define COM1    0x3f8
 #define LSR     (COM1 + 5)
+#define LPT1    0x378
 #define PM1_STS 0x600 /* and its enable and control registers after it */
 #define PM1_CNT 0x604
 
@@ -54,7 +56,20 @@ got_byte:
         cmpb    $':', %al
         je      power_off
         xorb    $0x20, %al
+        movb    %al, %bl
         call    put
+        movb    %bl, %al
+        movw    $LPT1, %dx
+        outb    %al, %dx
+1:      movw    $LPT1 + 1, %dx
+        inb     %dx, %al
+        testb   $0x80, %al              /* busy; without a port it is not */
+        jz      1b
+        movw    $LPT1 + 2, %dx
+        movb    $0x0d, %al              /* strobe */
+        outb    %al, %dx
+        movb    $0x0c, %al
+        outb    %al, %dx
         jmp     next
 
 debug_exit:

@@ -31,7 +31,9 @@ static size_t build(unsigned ncpus, size_t room)
                                   .pm_base = 0x600,
                                   .fw_cfg_base = 0x510,
                                   .serial = {true, true},
-                                  .i8042 = true};
+                                  .i8042 = true,
+                                  .hpet_base = 0xfed00000,
+                                  .parallel = {{0x378, 7}, {0, 0}}};
 
     return acpi_build(&c, BASE, tables, room);
 }
@@ -61,7 +63,7 @@ static const uint8_t *table(uint64_t address, const char *signature, size_t used
 static void check_chain(unsigned ncpus)
 {
     size_t used = build(ncpus, sizeof(tables));
-    const uint8_t *rsdt, *xsdt, *fadt, *madt;
+    const uint8_t *rsdt, *xsdt, *fadt, *madt, *hpet;
 
     assert_true(used > 0);
     assert_memory_equal(tables, "RSD PTR ", 8);
@@ -79,6 +81,13 @@ static void check_chain(unsigned ncpus)
     table(get_le32(fadt + 36), "FACS", used);
     madt = table(get_le32(rsdt + 40), "APIC", used);
     assert_int_equal(get_le32(madt + 4), 44 + 8 * ncpus + 12 + 5 * 10 + 6);
+    assert_int_equal(get_le32(rsdt + 4), 36 + 3 * 4);
+    assert_int_equal(get_le32(rsdt + 44), get_le64(xsdt + 52));
+    hpet = table(get_le32(rsdt + 44), "HPET", used);
+    assert_int_equal(get_le32(hpet + 4), 56);
+    assert_int_equal(get_le32(hpet + 36), 0x8086a201);
+    assert_int_equal(hpet[40], 0); /* memory */
+    assert_int_equal(get_le64(hpet + 44), 0xfed00000);
 }
 
 static void test_chain(void **state)
@@ -87,6 +96,18 @@ static void test_chain(void **state)
     check_chain(1);
     check_chain(4);
     check_chain(ACPI_MAX_CPUS);
+}
+
+/* Without an HPET there is no table of it. */
+static void test_no_hpet(void **state)
+{
+    static const uint32_t id;
+    const struct acpi_config c = {.ncpus = 1, .apic_ids = &id};
+    size_t used = acpi_build(&c, BASE, tables, sizeof(tables));
+    const uint8_t *rsdt = table(get_le32(tables + 16), "RSDT", used);
+
+    (void)state;
+    assert_int_equal(get_le32(rsdt + 4), 36 + 2 * 4);
 }
 
 static void test_no_room(void **state)
@@ -147,9 +168,8 @@ static void test_terms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_pkg_length),
+        cmocka_unit_test(test_chain),   cmocka_unit_test(test_no_hpet),
+        cmocka_unit_test(test_no_room), cmocka_unit_test(test_pkg_length),
         cmocka_unit_test(test_terms),
     };
 

@@ -67,6 +67,25 @@ static const struct example examples[] = {
      0},
     {"rorx r9, [r10+8], 3", CODE64, BYTES(0xc4, 0x43, 0xfb, 0xf0, 0x4a, 8, 3), OP_rorx_x, R_R9,
      R_R10, 8, 3},
+    {"pshufb mm1, mm2", CODE64, BYTES(0x0f, 0x38, 0x00, 0xca), OP_pshufb_mmx_x, 1, 2, 0, 0},
+    {"pshufb xmm9, xmm2", CODE64, BYTES(0x66, 0x44, 0x0f, 0x38, 0x00, 0xca), OP_pshufb_x, 9, 2, 0,
+     0},
+    {"palignr xmm1, [rax], 3", CODE64, BYTES(0x66, 0x0f, 0x3a, 0x0f, 0x08, 3), OP_palignr_x, 1,
+     R_RAX, 0, 3},
+    {"pextrb esp, xmm1, 2", CODE64, BYTES(0x66, 0x0f, 0x3a, 0x14, 0xcc, 2), OP_pextrb_x, 1, R_RSP,
+     0, 2},
+    {"pinsrb xmm1, esp, 2", CODE64, BYTES(0x66, 0x0f, 0x3a, 0x20, 0xcc, 2), OP_pinsrb_x, 1, R_RSP,
+     0, 2},
+    {"sha1rnds4 xmm1, xmm2, 3", CODE32, BYTES(0x0f, 0x3a, 0xcc, 0xca, 3), OP_sha1rnds4_x, 1, 2, 0,
+     3},
+    {"aesimc xmm1, xmm2", CODE32, BYTES(0x66, 0x0f, 0x38, 0xdb, 0xca), OP_aesimc_x, 1, 2, 0, 0},
+    {"crc32 ecx, dx", CODE64, BYTES(0x66, 0xf2, 0x0f, 0x38, 0xf1, 0xca), OP_crc32_x, R_RCX, R_RDX,
+     0, 0},
+    {"movbe [rdx], cx", CODE64, BYTES(0x66, 0x0f, 0x38, 0xf1, 0x0a), OP_movbe_store_x, R_RCX, R_RDX,
+     0, 0},
+    {"fdiv st(3), st", CODE64, BYTES(0xdc, 0xfb), OP_fdiv_sti_x, 0, 3, 0, 0x4fb},
+    {"fld tword [r8]", CODE64, BYTES(0x41, 0xdb, 0x28), OP_fld_m80_x, 0, R_R8, 0, 0x328},
+    {"clwb [rdx]", CODE64, BYTES(0x66, 0x0f, 0xae, 0x32), OP_clwb_x, 0, R_RDX, 0, 0},
     {"popcnt eax, ecx", CODE64, BYTES(0xf3, 0x0f, 0xb8, 0xc1), OP_popcnt_rr32, R_RAX, R_RCX, 0, 0},
 };
 
@@ -180,6 +199,31 @@ static void test_vex_length(void **state)
 }
 
 /* Any bytes: a result, and a length within the limits. */
+/* Prefixes and operand kinds that the SSSE3 to SHA opcodes do not have. */
+static void test_refused_sse4(void **state)
+{
+    static const struct {
+        const char *text;
+        uint8_t bytes[6], n;
+    } refused[] = {
+        {"SHA1NEXTE with 66", BYTES(0x66, 0x0f, 0x38, 0xc8, 0xca)},
+        {"PBLENDVB without 66", BYTES(0x0f, 0x38, 0x10, 0xca)},
+        {"AESENC with F3", BYTES(0xf3, 0x0f, 0x38, 0xdc, 0xca)},
+        {"AESENC with 66 and F2", BYTES(0x66, 0xf2, 0x0f, 0x38, 0xdc, 0xca)},
+        {"MOVNTDQA of a register", BYTES(0x66, 0x0f, 0x38, 0x2a, 0xca)},
+        {"MOVBE of a register", BYTES(0x0f, 0x38, 0xf0, 0xca)},
+        {"LOCK PADDB's kind", BYTES(0xf0, 0x0f, 0x38, 0x00, 0x0a)},
+        {"PMULDQ on MMX", BYTES(0x0f, 0x38, 0x28, 0xca)},
+        {"CLWB of a register", BYTES(0x66, 0x0f, 0xae, 0xf2)},
+    };
+    struct insn i;
+
+    (void)state;
+    for (size_t n = 0; n < ARRAY_SIZE(refused); n++)
+        if (decode(refused[n].bytes, refused[n].n, CODE64, &i) != DECODE_INVALID)
+            fail_msg("%s decodes as %s", refused[n].text, op_name(i.op));
+}
+
 static void test_random_bytes(void **state)
 {
     (void)state;
@@ -206,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_every_form_has_its_function),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_sse4),
         cmocka_unit_test(test_vex_rules),
         cmocka_unit_test(test_vex_in_32_bits),
         cmocka_unit_test(test_vex_length),

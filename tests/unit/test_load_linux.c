@@ -234,7 +234,7 @@ static void test_real_kernel(void **state)
 
 /* ---- Multiboot ---- */
 
-static bool mb_load(struct bench *b, unsigned nmodules, const struct multiboot_module *modules)
+static bool mb_load(struct bench *b, unsigned nmodules, const struct boot_module *modules)
 {
     struct multiboot_request rq = {
         .kernel = &b->image, .cmdline = "kernel x", .modules = modules, .nmodules = nmodules};
@@ -258,6 +258,7 @@ static void make_elf(struct bench *b)
 
     memset(e, 0, FILE_SIZE);
     memcpy(e, ident, sizeof(ident));
+    put_le16(e + 16, 2);
     put_le16(e + 18, 3);
     put_le32(e + 24, 0xc0100010);
     put_le32(e + 28, 52);
@@ -277,7 +278,7 @@ static void test_multiboot_elf(void **state)
     struct bench *b = *state;
     uint8_t bytes[] = "module";
     struct boot_image image = {"module", bytes, sizeof(bytes)};
-    struct multiboot_module module = {&image, "module arg"};
+    struct boot_module module = {&image, "module arg"};
     const uint8_t *ram = b->m.arena.host, *mbi, *mod;
 
     make_elf(b);

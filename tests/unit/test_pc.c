@@ -84,6 +84,9 @@ static void check_booted(struct pc *pc)
     assert_int_equal(in(pc, 0x600, 2), 0);
     assert_int_equal(in(pc, 0x21, 1), 0xfb);
     assert_int_equal(in(pc, 0x4d1, 1), 0x0e);
+    assert_int_equal(in(pc, 0xde, 1), 0x0e); /* DMA channel 4 is open */
+    assert_int_equal(address_space_read(&pc->m.mem, 0x408, 4), 0x378);
+    assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(2, 0), 0, 4), 0x00051b36);
     assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC, 4), 0x0b0b0a0a);
 }
 
@@ -97,6 +100,9 @@ static void test_boot_and_reset(void **state)
                                .serial_present = {true, true, true, true},
                                .debugcon = {{0xe9, NULL}, {0x402, NULL}},
                                .debug_exit_port = 0xf4,
+                               .parallel = {{0x378, 7, NULL}},
+                               .pc_testdev = true,
+                               .pci_testdev = true,
                                .debug_exit_size = 4,
                                .create_cpus = create_cpus,
                                .create_cpus_opaque = &cpus};
@@ -111,6 +117,10 @@ static void test_boot_and_reset(void **state)
     assert_int_equal(cpus.state.rip, 0x100020);
     check_booted(pc);
 
+    out(pc, 0x2005, 1, 1); /* pc-testdev: IRQ 5 */
+    out(pc, 0x20, 0x0a, 1);
+    assert_int_equal(in(pc, 0x20, 1) & 0x20, 0x20);
+
     address_space_write(&pc->m.mem, 0x100000, 0, 4);
     out(pc, 0x21, 0, 1);
     devices_reset(&pc->m);
@@ -118,6 +128,42 @@ static void test_boot_and_reset(void **state)
     pc->m.run.after_reset(pc->m.run.reset_opaque);
     assert_int_equal(cpus.boots, 2);
     check_booted(pc);
+    pc_destroy(pc);
+    free(pc);
+    unlink(path);
+}
+
+/* An HPET timer at one of the IOAPIC's pins that only it has, and at IRQ 8 instead of the RTC. */
+static void test_hpet(void **state)
+{
+    char path[] = "/tmp/calque-test-XXXXXX";
+    struct cpus cpus = {0};
+    struct pc_config config = {.ram_size = 16 << 20,
+                               .ncpus = 1,
+                               .kernel = path,
+                               .create_cpus = create_cpus,
+                               .create_cpus_opaque = &cpus};
+    struct pc *pc = malloc(sizeof(*pc));
+    struct error err = {""};
+    struct address_space *mem = &pc->m.mem;
+
+    (void)state;
+    write_kernel(path);
+    assert_true(pc_init(pc, &config, &err));
+    assert_true(pc_power_on(pc, &err));
+    address_space_write(mem, IOAPIC_BASE, 0x10 + 2 * 20, 4);
+    address_space_write(mem, IOAPIC_BASE + 0x10, 0x55, 4); /* unmasked, vector 55h */
+    assert_int_equal(address_space_read(mem, HPET_BASE + 0x144, 4), 0x00ff0000);
+    address_space_write(mem, HPET_BASE + 0x10, 3, 4);
+    address_space_write(mem, HPET_BASE + 0x140, 20 << 9 | 4, 4);
+    assert_int_equal(cpus.messages, 0);
+    address_space_write(mem, HPET_BASE + 0x148, 0, 8); /* matches: time stands still */
+    assert_int_equal(cpus.messages, 1);
+    out(pc, 0xa0, 0x0a, 1);
+    assert_int_equal(in(pc, 0xa0, 1) & 1, 0);
+    address_space_write(mem, HPET_BASE + 0x120, 4, 4);
+    address_space_write(mem, HPET_BASE + 0x128, 0, 8);
+    assert_int_equal(in(pc, 0xa0, 1) & 1, 1);
     pc_destroy(pc);
     free(pc);
     unlink(path);
@@ -176,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_boot_and_reset),
+        cmocka_unit_test(test_hpet),
         cmocka_unit_test(test_timer_interrupt),
         cmocka_unit_test(test_refused),
     };

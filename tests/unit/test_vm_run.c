@@ -205,7 +205,7 @@ static void test_ends(void **state)
     assert_int_equal(b->m.run.resets, 1);
     assert_int_equal(b->f[0].resets, 1);
     assert_int_equal(machine_retired(&b->m), 99); /* the reset counts as one */
-    b->m.run.no_reboot = true;
+    b->m.run.triple_fault_ends = true;
     b->f[0].act_at = 105;
     assert_int_equal(machine_run_inline(&b->m, 100), STOP_TRIPLE_FAULT);
     assert_int_equal(b->m.run.state, RUN_ENDED);

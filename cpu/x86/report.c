@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The report of a triple fault. */
+#include "cpu/x86/report.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/disas.h"
+#include "cpu/x86/mem.h"
+
+#define HISTORY_SIZE  32 /* blocks */
+#define HISTORY_SHOWN 16 /* instructions */
+
+/* A run of instructions one behind the other. */
+struct run {
+    uint64_t rip, lin, arena; /* arena: ARENA_NONE if it was fetched from elsewhere */
+    uint16_t cs, nbytes;
+    uint8_t mode;
+};
+
+struct history {
+    struct run run[HISTORY_SIZE];
+    unsigned n; /* noted */
+};
+
+bool report_keep_history(struct cpu *cpu)
+{
+    if (!cpu->history)
+        cpu->history = calloc(1, sizeof(*cpu->history));
+    return cpu->history;
+}
+
+void report_free(struct cpu *cpu)
+{
+    free(cpu->history);
+    cpu->history = NULL;
+}
+
+static uint64_t linear_of(const struct cpu *cpu, uint64_t rip)
+{
+    return cpu->code_mode == CODE64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
+}
+
+static struct run *latest(struct history *h)
+{
+    return &h->run[(h->n - 1) % HISTORY_SIZE];
+}
+
+void report_begin_block(struct cpu *cpu, const struct block *b)
+{
+    struct history *h = cpu->history;
+    struct run now = {
+        .rip = cpu->r[R_RIP],
+        .lin = linear_of(cpu, cpu->r[R_RIP]),
+        .arena = b->arena,
+        .cs = cpu->seg[SEG_CS].sel,
+        .nbytes = b->nbytes,
+        .mode = (uint8_t)b->mode,
+    };
+
+    /* One more iteration of a repeated instruction is no news. */
+    if (h->n && b->ninsn == 1 && latest(h)->rip == now.rip && latest(h)->arena == now.arena)
+        return;
+    h->run[h->n++ % HISTORY_SIZE] = now;
+    if (h->n == 2 * HISTORY_SIZE) /* never wraps round */
+        h->n = HISTORY_SIZE;
+}
+
+void report_end_block(struct cpu *cpu)
+{
+    if (cpu->insn)
+        latest(cpu->history)->nbytes = (uint16_t)(cpu->insn->off + cpu->insn->len);
+}
+
+/* ---- the chain of faults ---- */
+
+void report_add_fault(struct cpu *cpu, const struct pending_exception *e)
+{
+    if (cpu->nfaults < ARRAY_SIZE(cpu->faults))
+        cpu->faults[cpu->nfaults++] = *e;
+}
+
+static const char *vector_name(unsigned v)
+{
+    static const char *const names[] = {
+        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9",
+        "#TS", "#NP", "#SS", "#GP", "#PF", "15",  "#MF", "#AC", "#MC", "#XM",
+    };
+
+    return v < ARRAY_SIZE(names) ? names[v] : "vector";
+}
+
+/* SDM vol. 3A 6.13 */
+static void selector_text(char *text, size_t size, uint32_t e)
+{
+    const char *ext = e & 1 ? ", EXT" : "";
+
+    if (!(e & 0xfffe))
+        snprintf(text, size, "%04x%s", e, ext);
+    else if (e & 2)
+        snprintf(text, size, "%04x: IDT vector %02x%s", e, e >> 3 & 0x1fff, ext);
+    else
+        snprintf(text, size, "%04x: %s selector %04x%s", e, e & 4 ? "LDT" : "GDT", e & 0xfff8, ext);
+}
+
+/* SDM vol. 3A 4.7 */
+static void page_fault_text(char *text, size_t size, uint32_t e)
+{
+    snprintf(text, size, "%04x: %s, %s, %s%s", e, e & 1 ? "protection" : "not present",
+             e & 16  ? "fetch"
+             : e & 2 ? "write"
+                     : "read",
+             e & 4 ? "user" : "supervisor", e & 8 ? ", reserved bit" : "");
+}
+
+void report_fault_text(char *text, size_t size, const struct pending_exception *e)
+{
+    char code[80] = "";
+
+    if (e->vector == EXC_PF)
+        page_fault_text(code, sizeof(code), e->error);
+    else if (e->vector >= EXC_TS && e->vector <= EXC_GP)
+        selector_text(code, sizeof(code), e->error);
+    else if (e->has_error)
+        snprintf(code, sizeof(code), "%04x", e->error);
+    if (code[0])
+        snprintf(text, size, "%s(%s)", vector_name(e->vector), code);
+    else
+        snprintf(text, size, "%s", vector_name(e->vector));
+}
+
+/* ---- printing ---- */
+
+struct printer {
+    void (*line)(void *opaque, const char *text);
+    void *opaque;
+};
+
+__attribute__((format(printf, 2, 3))) static void print(const struct printer *p, const char *fmt,
+                                                        ...)
+{
+    char text[256];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    p->line(p->opaque, text);
+}
+
+static void print_chain(const struct cpu *cpu, const struct printer *p)
+{
+    for (unsigned n = 0; n < cpu->nfaults; n++) {
+        const struct pending_exception *e = &cpu->faults[n];
+        char text[120], cr2[32] = "";
+
+        report_fault_text(text, sizeof(text), e);
+        if (e->vector == EXC_PF)
+            snprintf(cr2, sizeof(cr2), " at linear %llx", (unsigned long long)e->cr2);
+        print(p, "  %s%s%s", text, cr2,
+              n == 0                  ? ""
+              : e->vector == EXC_DF   ? ", which these two make"
+              : n + 1 == cpu->nfaults ? " while that was delivered: shutdown"
+                                      : " while that was delivered");
+    }
+    if (!cpu->nfaults)
+        print(p, "  RSM found a state that no processor can be in: shutdown");
+}
+
+/* The bytes of a run; what is no memory or not mapped any more cuts it short. */
+static unsigned run_bytes(struct cpu *cpu, const struct run *r, uint8_t *bytes)
+{
+    struct machine *m = cpu->v.m;
+    unsigned n = 0;
+
+    if (r->arena != ARENA_NONE) {
+        memcpy(bytes, m->arena.host + r->arena, r->nbytes);
+        return r->nbytes;
+    }
+    for (; n < r->nbytes; n++) {
+        uint64_t phys = mmu_debug_translate(cpu, r->lin + n);
+        if (phys == UINT64_MAX)
+            break;
+        bytes[n] = (uint8_t)address_space_read(&m->mem, phys, 1);
+    }
+    return n;
+}
+
+/* Disassembles a run: counts its instructions, and prints those from number `from` on. */
+static unsigned print_run(struct cpu *cpu, const struct printer *p, const struct run *r,
+                          unsigned from)
+{
+    uint8_t bytes[15 * BLOCK_MAX];
+    char text[160];
+    unsigned count = 0, len = run_bytes(cpu, r, bytes);
+
+    for (unsigned at = 0; at < len; count++) {
+        size_t used = disas_one(text, sizeof(text), r->rip + at, bytes + at, len - at, r->mode);
+        if (count >= from)
+            print(p, "  %04x:%016llx  %s", r->cs, (unsigned long long)(r->rip + at), text);
+        at += (unsigned)used;
+    }
+    return count;
+}
+
+static void print_history(struct cpu *cpu, const struct printer *p)
+{
+    const struct history *h = cpu->history;
+    unsigned kept = h->n < HISTORY_SIZE ? h->n : HISTORY_SIZE, first = h->n, shown = 0, count = 0;
+
+    while (first > h->n - kept && shown < HISTORY_SHOWN) {
+        count = print_run(cpu, p, &h->run[--first % HISTORY_SIZE], UINT_MAX);
+        shown += count;
+    }
+    unsigned skip = shown > HISTORY_SHOWN ? shown - HISTORY_SHOWN : 0;
+    for (; first < h->n; first++, skip = 0)
+        print_run(cpu, p, &h->run[first % HISTORY_SIZE], skip);
+}
+
+void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque)
+{
+    struct printer p = {line, opaque};
+
+    if (!cpu->shut_down)
+        return;
+    print(&p, "CPU %u at %04x:%016llx:", cpu->v.index, cpu->seg[SEG_CS].sel,
+          (unsigned long long)cpu->r[R_RIP]);
+    print_chain(cpu, &p);
+    cpu_print_registers(cpu, line, opaque);
+    if (!cpu->history)
+        return;
+    print(&p, "The last instructions:");
+    print_history(cpu, &p);
+}

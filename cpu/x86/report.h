@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CPU_X86_REPORT_H
+#define CALQUE_CPU_X86_REPORT_H
+
+#include "cpu/x86/cpu.h"
+
+struct block;
+
+/* What led to a triple fault, for people: the chain of faults, registers, the last instructions. */
+
+/* Begins to keep the history of instructions; slows blocks down a little. False: out of memory. */
+bool report_keep_history(struct cpu *cpu);
+void report_free(struct cpu *cpu);
+/* A block is about to be run; it was, up to cpu->insn. Only with cpu->history. */
+void report_begin_block(struct cpu *cpu, const struct block *b);
+void report_end_block(struct cpu *cpu);
+
+/* One more fault of the chain: the first, one raised while the one before was being delivered, or
+ * the #DF that two make. */
+void report_add_fault(struct cpu *cpu, const struct pending_exception *e);
+
+/* "#GP(0102: GDT selector 0100)" */
+void report_fault_text(char *text, size_t size, const struct pending_exception *e);
+/* All of it. Nothing if the processor has not shut down. */
+void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What protects a supervisor and its address spaces: SMEP, SMAP, PCIDs and INVPCID, canonical
+ * addresses, types of memory in MSRs (SDM vol. 3A 4.6, 4.10, 12.11, 12.12; vol. 2A, INVPCID). */
+#include "lib/rt.h"
+
+#define SMEP (1ul << 20)
+#define SMAP (1ul << 21)
+#define AC   (1ul << 18)
+static uint8_t page[2][4096] __attribute__((aligned(4096)));
+#ifdef __x86_64__
+extern uint64_t boot_pd[];
+#endif
+
+/* The runtime maps everything for ring 3, too: leaves it only the window. */
+static void supervisor_map(bool only)
+{
+    word keep = only ? ~4ul : ~0ul, add = only ? 0 : 4;
+#ifdef __x86_64__
+    for (unsigned n = 0; n < 2048; n++)
+        if (n != WINDOW >> 21)
+            boot_pd[n] = (boot_pd[n] & keep) | add;
+#else
+    uint32_t *pd = (uint32_t *)read_cr3();
+    for (unsigned n = 0; n < 1024; n++)
+        if (n != WINDOW >> 22)
+            pd[n] = (pd[n] & keep) | add;
+#endif
+    write_cr3(read_cr3());
+}
+
+/* The page holds JMP *(R)BX. */
+#define GO_THERE TRY("mov" W " $992f, %%" R "bx\n\tjmp *%0\n992:", ::"a"(WINDOW) : R "bx", "memory")
+
+static void smep(void)
+{
+    page[0][0] = 0xff, page[0][1] = 0xe3;
+    map_window(0, page[0], PTE_P | PTE_W | PTE_U);
+    GO_THERE;
+    check_fault("without SMEP: fetch of a user page", NONE, 0);
+    write_cr4(read_cr4() | SMEP);
+    GO_THERE;
+    check("SMEP: fetch of a user page", (unsigned)exc.vector, PF);
+    check("SMEP: error code: P and I", exc.f.error, 0x11);
+    check("SMEP: CR2", exc.cr2, WINDOW);
+    TRY("movb (%0), %%al", ::"r"(WINDOW) : "eax", "memory");
+    check_fault("SMEP: reads are allowed", NONE, 0);
+    map_window(0, page[0], 0);
+    GO_THERE;
+    check("SMEP: I is reported of absent pages, too", exc.f.error, 0x10);
+    map_window(0, page[0], PTE_P | PTE_W);
+    GO_THERE;
+    check_fault("SMEP: fetch of a supervisor page", NONE, 0);
+    write_cr4(read_cr4() & ~SMEP);
+}
+
+/* A segment load whose descriptor is in an LDT on a user page. */
+static void implicit(void)
+{
+    gdt[GDT_FREE] = descriptor(WINDOW, 0xff, 0x82, 0);
+    gdt[GDT_FREE + 1] = 0;
+    ((uint64_t *)page[0])[1] = gdt[SEL_DATA / 8];
+    __asm__ volatile("lldt %w0" ::"r"(GDT_FREE * 8));
+    TRY("mov %w0, %%fs", ::"r"(0xc) : "memory");
+    check("SMAP: load of a descriptor on a user page", (unsigned)exc.vector, PF);
+    TRY("stac\n\tmov %w0, %%fs\n\tclac", ::"r"(0xc) : "memory");
+    __asm__ volatile("clac" ::: "memory");
+    check("SMAP: AC does not help it", (unsigned)exc.vector, PF);
+    check("SMAP: its error code", exc.f.error, 1);
+    check("SMAP: its CR2", exc.cr2, WINDOW + 8);
+    __asm__ volatile("lldt %w0" ::"r"(0));
+}
+
+static void smap(void)
+{
+    map_window(0, page[0], PTE_P | PTE_W | PTE_U);
+    write_cr4(read_cr4() | SMAP);
+    TRY("movb (%0), %%al", ::"r"(WINDOW) : "eax", "memory");
+    check_fault("SMAP: read of a user page", PF, 1);
+    TRY("movb %%al, (%0)", ::"r"(WINDOW) : "memory");
+    check_fault("SMAP: write of a user page", PF, 3);
+    TRY("stac\n\tmovb %%al, (%0)\n\tclac", ::"r"(WINDOW) : "memory");
+    check_fault("SMAP: STAC allows it", NONE, 0);
+    TRY("movb %%al, (%0)", ::"r"(WINDOW) : "memory");
+    check_fault("SMAP: CLAC forbids it again", PF, 3);
+    map_window(0, page[0], PTE_P | PTE_W);
+    TRY("movb %%al, (%0)", ::"r"(WINDOW) : "memory");
+    check_fault("SMAP: supervisor pages", NONE, 0);
+    map_window(0, page[0], PTE_P | PTE_W | PTE_U);
+    implicit();
+    write_cr4(read_cr4() & ~SMAP);
+    TRY("movb %%al, (%0)", ::"r"(WINDOW) : "memory");
+    check_fault("without SMAP", NONE, 0);
+}
+
+/* ---- MSRs ---- */
+
+static bool refused(uint32_t msr, uint64_t v)
+{
+    TRY("wrmsr", ::"c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+    return exc.vector == GP && exc.f.error == 0;
+}
+
+static void memory_types(void)
+{
+    uint64_t pat = rdmsr(0x277), def = rdmsr(0x2ff), base = rdmsr(0x200);
+    unsigned bad = 0;
+
+    for (unsigned t = 0; t < 256; t++)
+        bad += refused(0x277, t << 16) != (t == 2 || t == 3 || t > 7);
+    check("PAT takes types 0, 1, 4-7", bad, 0);
+    report(refused(0x277, 3ull << 56), "PAT: its last entry");
+    wrmsr(0x277, 0x0706050400010607);
+    check("PAT: what was written", rdmsr(0x277), 0x0706050400010607);
+    wrmsr(0x277, pat);
+    check("MTRR_CAP: 8 ranges, fixed, WC", rdmsr(0xfe) & 0x5ff, 0x508);
+    report(refused(0xfe, 0), "#GP: MTRR_CAP is read-only");
+    report(refused(0x2ff, (def & ~0xffull) | 2), "#GP: default type 2");
+    report(refused(0x2ff, def | 1 << 8), "#GP: reserved bit of the default type");
+    report(refused(0x200, 7), "#GP: a range of type 7");
+    report(refused(0x200, 0x100), "#GP: reserved bit of a base");
+    report(refused(0x201, 0x400), "#GP: reserved bit of a mask");
+    report(refused(0x201, 1ull << 60), "#GP: address bit of a mask");
+    report(!refused(0x201, 0xfff00800), "a mask");
+    wrmsr(0x201, 0);
+    wrmsr(0x200, base);
+    report(refused(0x250, 0x0606060606060306), "#GP: a fixed range of type 3");
+    report(!refused(0x250, rdmsr(0x250)), "a fixed range");
+    report(refused(0x1b, 0x1234567800000000), "#GP: reserved address bits of APIC_BASE");
+}
+
+#ifdef __x86_64__
+
+#define BAD 0x0000800000000000ull
+
+static void canonical(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t msr;
+    } rows[] = {
+        {"#GP: FS_BASE", 0xc0000100},        {"#GP: GS_BASE", 0xc0000101},
+        {"#GP: KERNEL_GS_BASE", 0xc0000102}, {"#GP: LSTAR", 0xc0000082},
+        {"#GP: CSTAR", 0xc0000083},          {"#GP: SYSENTER_ESP", 0x175},
+        {"#GP: SYSENTER_EIP", 0x176},
+    };
+
+    for (unsigned n = 0; n < sizeof rows / sizeof *rows; n++)
+        report(refused(rows[n].msr, BAD), rows[n].name);
+    write_cr4(read_cr4() | 1 << 16);
+    TRY("wrfsbase %0", ::"r"(BAD) : "memory");
+    check_fault("#GP: WRFSBASE", GP, 0);
+    TRY("wrgsbase %0", ::"r"(BAD) : "memory");
+    check_fault("#GP: WRGSBASE", GP, 0);
+    TRY("wrgsbase %k0", ::"r"(0xffffffff) : "memory");
+    check_fault("WRGSBASE of 32 bits", NONE, 0);
+    TRY("invlpg (%0)", ::"r"(BAD) : "memory");
+    check_fault("INVLPG takes any address", NONE, 0);
+    TRY("mov (%0), %%rax", ::"r"(BAD - 4) : "rax", "memory");
+    check_fault("#GP: a quadword that ends behind the last address", GP, 0);
+}
+
+/* ---- PCIDs ---- */
+
+#define PCIDE (1ul << 17)
+static uint64_t roots[2][512] __attribute__((aligned(4096)));
+static uint64_t tables[2][3][512] __attribute__((aligned(4096)));
+extern uint64_t boot_pml4[], boot_pdpt[];
+
+static uint32_t window(void)
+{
+    return *(volatile uint32_t *)WINDOW;
+}
+
+static void invpcid(uint64_t type, uint64_t pcid, uint64_t address)
+{
+    uint64_t d[2] = {pcid, address};
+
+    TRY("invpcid %0, %1", ::"m"(d), "r"(type) : "memory");
+}
+
+/* Address space n maps the window to page n. */
+static void make_space(unsigned n)
+{
+    memcpy(roots[n], boot_pml4, 4096);
+    memcpy(tables[n][0], boot_pdpt, 4096);
+    memcpy(tables[n][1], boot_pd + 512 * (WINDOW >> 30), 4096);
+    roots[n][0] = (word)tables[n][0] | 7;
+    tables[n][0][WINDOW >> 30] = (word)tables[n][1] | 7;
+    tables[n][1][WINDOW >> 21 & 511] = (word)tables[n][2] | 7;
+    tables[n][2][0] = (word)page[n] | 7;
+    *(uint32_t *)page[n] = n + 1;
+}
+
+static void pcid(void)
+{
+    word cr3 = read_cr3();
+    bool apart = true;
+
+    make_space(0);
+    make_space(1);
+    invpcid(0, 1, 0);
+    check_fault("#GP: INVPCID of a PCID without CR4.PCIDE", GP, 0);
+    write_cr4(read_cr4() | PCIDE);
+    for (int n = 0; n < 10; n++) {
+        write_cr3((word)roots[0] | 1 | (n ? 1ul << 63 : 0));
+        apart &= window() == 1;
+        write_cr3((word)roots[1] | 2 | (n ? 1ul << 63 : 0));
+        apart &= window() == 2;
+    }
+    report(apart, "PCIDs keep address spaces apart");
+    check("CR3 reads without bit 63", read_cr3(), (word)roots[1] | 2);
+    tables[1][2][0] = (word)page[0] | 7;
+    invpcid(0, 2, WINDOW);
+    check("INVPCID of an address", window(), 1);
+    tables[1][2][0] = (word)page[1] | 7;
+    invpcid(1, 2, 0);
+    check("INVPCID of a PCID", window(), 2);
+    tables[0][2][0] = (word)page[1] | 7;
+    invpcid(3, 0, 0);
+    write_cr3((word)roots[0] | 1 | 1ul << 63);
+    check("INVPCID of all but global", window(), 2);
+    tables[0][2][0] = (word)page[0] | 7;
+    write_cr3((word)roots[0] | 1);
+    check("CR3 without bit 63 drops its PCID's", window(), 1);
+    write_cr4(read_cr4() | 0x80);
+    tables[0][2][0] = (word)page[0] | 7 | PTE_G;
+    invlpg((void *)WINDOW);
+    window();
+    tables[0][2][0] = (word)page[1] | 7 | PTE_G;
+    invpcid(2, 0, 0);
+    check("INVPCID of all, global ones too", window(), 2);
+    write_cr4(read_cr4() & ~0x80ul);
+    invpcid(4, 0, 0);
+    check_fault("#GP: INVPCID of type 4", GP, 0);
+    invpcid(2, 0x1000, 0);
+    check_fault("#GP: INVPCID with a reserved bit", GP, 0);
+    invpcid(0, 1, BAD);
+    check_fault("#GP: INVPCID of a non-canonical address", GP, 0);
+    invpcid(1, 1, BAD);
+    check_fault("INVPCID of a PCID ignores the address", NONE, 0);
+    TRY("mov %0, %%cr0", ::"r"(read_cr0() & ~(1ul << 31)) : "memory");
+    check_fault("#GP: clearing CR0.PG with PCIDE", GP, 0);
+    write_cr3(cr3);
+    write_cr4(read_cr4() & ~PCIDE);
+}
+
+static void sixty_four(void)
+{
+    uint32_t id[4], seven[4];
+
+    canonical();
+    cpuid(1, id);
+    cpuid(7, seven);
+    if (id[2] >> 17 & 1 && seven[1] >> 10 & 1)
+        pcid();
+    else
+        skip("PCIDs: CPUID has none");
+}
+#else
+/* 4 MiB pages above 4 GiB. */
+static void sixty_four(void)
+{
+    uint32_t *pd = (uint32_t *)read_cr3(), id[4];
+    unsigned at = (WINDOW >> 22) + 1, bits;
+
+    cpuid(0x80000008, id);
+    bits = id[0] & 0xff;
+    pd[at] = 1u << (bits < 40 ? bits - 32 + 13 : 21) | 0x87;
+    invlpg((void *)(at << 22));
+    TRY("movb (%0), %%al", ::"r"(at << 22) : "eax", "memory");
+    check("PSE-36: an address bit that is not there", exc.vector == PF ? exc.f.error & 8 : 0, 8);
+    pd[at] = 1u << (bits < 40 ? bits - 33 + 13 : 20) | 0x87;
+    invlpg((void *)(at << 22));
+    TRY("movb (%0), %%al", ::"r"(at << 22) : "eax", "memory");
+    check_fault("PSE-36: the highest that is there", NONE, 0);
+    pd[at] = 1u << 13 | 0x87; /* physical 4 GiB, not 0 */
+    invlpg((void *)(at << 22));
+    report(memcmp((void *)(at << 22 | (uint32_t)gdt), gdt, 64) != 0, "PSE-36: another address");
+}
+#endif
+
+void guest_main(void)
+{
+    uint32_t id[4];
+
+    paging_on();
+    cpuid(7, id);
+    supervisor_map(true);
+    if (id[1] >> 7 & 1)
+        smep();
+    else
+        skip("SMEP: CPUID has none");
+    if (id[1] >> 20 & 1)
+        smap();
+    else
+        skip("SMAP: CPUID has none");
+    supervisor_map(false);
+    memory_types();
+    sixty_four();
+}
