@@ -75,6 +75,9 @@
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
 
+#define DEBUGCTL_LBR (1u << 0)
+#define DEBUGCTL_BTF (1u << 1)
+
 #define MTRR_DEF_ENABLE (1u << 11)
 #define MTRR_WRITE_BACK 6u
 

@@ -384,17 +384,30 @@ void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
         len += (size_t)snprintf(text + len, sizeof(text) - len, " %s", cpu_features[f].text);
     }
     line(opaque, text);
+    line(opaque, "");
+    line(opaque,
+         "fpapprox=host|soft: RCPPS, RSQRTPS and the x87's sines, logarithms and the like by the");
+    line(opaque, "host's instructions (default on x86 hosts), or one result on every host.");
 }
 
 /* ---- what executes ---- */
 
-/* Instructions that came without a bit of their own. */
-static bool came_with_family(const struct cpu_model *m, unsigned operation)
+/* Instructions that came without a bit of their own, or need another one too. */
+static bool other_needs_met(const struct cpu_model *m, unsigned operation)
 {
     switch (operation) {
     case OPN_nop_ea: /* 0F 18 to 0F 1F */
     case OPN_rdpmc:
         return m->family >= 6;
+    case OPN_cvtpi2ps: /* SSE's and SSE2's with an MMX register */
+    case OPN_cvtpi2pd:
+    case OPN_cvtps2pi:
+    case OPN_cvtpd2pi:
+    case OPN_cvttps2pi:
+    case OPN_cvttpd2pi:
+    case OPN_movq2dq:
+    case OPN_movdq2q:
+        return m->has[F_mmx];
     case OPN_prefetch: /* 0F 0D: a NOP on 64-bit processors without PREFETCHW (SDM vol. 2B) */
         return m->has[F_prefetchw] || m->has[F_lm];
     default:
@@ -413,5 +426,5 @@ bool model_executes(const struct cpu_model *m, const struct operation_info *op)
         return false;
     if (op->props & P_FPU && op->cpuid != F_NONE && !m->has[mmx ? F_mmx : F_fpu])
         return false;
-    return came_with_family(m, (unsigned)(op - operations));
+    return other_needs_met(m, (unsigned)(op - operations));
 }

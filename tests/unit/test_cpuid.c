@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/x87_host.h"
 
 static void parses_models(void **state)
 {
@@ -36,6 +37,26 @@ static void refuses_by_name(void **state)
     assert_false(cpu_model_parse(&m, "max,+ssee2", &err));
     assert_non_null(strstr(err.text, "sse2"));
     assert_false(cpu_model_parse(&m, "max,sse2", &err));
+}
+
+/* -cpu fpapprox=: host on x86 hosts unless said otherwise; soft needs MPFR. */
+static void fpapprox(void **state)
+{
+    struct cpu_model m;
+    struct error err;
+
+    (void)state;
+    assert_true(cpu_model_parse(&m, "max", &err));
+    assert_int_equal(m.soft_approx, !X87_HOST);
+    assert_int_equal(cpu_model_parse(&m, "486,fpapprox=soft", &err), CONFIG_MPFR);
+    if (CONFIG_MPFR)
+        assert_true(m.soft_approx);
+    else
+        assert_non_null(strstr(err.text, "MPFR"));
+    assert_int_equal(cpu_model_parse(&m, "max,fpapprox=host", &err), X87_HOST);
+    assert_false(cpu_model_parse(&m, "max,fpapprox=hard", &err));
+    assert_non_null(strstr(err.text, "fpapprox=hard"));
+    assert_false(cpu_model_parse(&m, "max,fpaprox=soft", &err));
 }
 
 static void leaves(void **state)
@@ -153,6 +174,7 @@ static void what_is_reported_executes(void **state)
     assert_true(cpu_model_parse(&m, "max,-mmx", NULL));
     assert_false(model_executes(&m, &operations[OPN_pshufw]));
     assert_false(model_executes(&m, &operations[OPN_pshufb_mmx]));
+    assert_false(model_executes(&m, &operations[OPN_movq2dq]));
     assert_true(model_executes(&m, &operations[OPN_pshufb]));
     assert_true(cpu_model_parse(&m, "core2duo", NULL));
     assert_true(model_executes(&m, &operations[OPN_pshufb]));
@@ -241,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses_models),
         cmocka_unit_test(refuses_by_name),
+        cmocka_unit_test(fpapprox),
         cmocka_unit_test(leaves),
         cmocka_unit_test(features_take_dependents_along),
         cmocka_unit_test(features_have_several_spellings),
