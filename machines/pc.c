@@ -150,6 +150,8 @@ static void wire_interrupts(struct pc *pc)
         if (irq != 2)
             l->ioapic[irq] = ioapic_line(&pc->ioapic, irq == 0 ? 2 : irq);
     }
+    i8259_watch(&pc->pic, 0, i8254_watch(&pc->pit));
+    ioapic_watch(&pc->ioapic, 2, i8254_watch(&pc->pit));
     if (pc->cpu.set_intack)
         pc->cpu.set_intack(pc->cpu.cpus, i8259_intack(&pc->pic));
     if (pc->cpu.set_eoi)
@@ -316,8 +318,8 @@ static bool check_config(const struct pc_config *c, struct error *err)
         return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
     if (!c->kernel && !c->bios)
         return error_set(err, "nothing to boot: expected -kernel or -bios");
-    if (c->initrd && !c->kernel)
-        return error_set(err, "-initrd: expected -kernel too");
+    if ((c->initrd || c->append) && !c->kernel)
+        return error_set(err, "%s: expected -kernel too", c->initrd ? "-initrd" : "-append");
     return true;
 }
 

@@ -142,6 +142,9 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
 {
     struct pc_cpus *cpus = opaque;
 
+    if (ncpus > 1 && !model_has(&cpus->model, F_apic))
+        return error_set(err, "-smp %u: -cpu %s has no APIC to start a second processor with",
+                         ncpus, cpus->model.name);
     for (unsigned i = 0; i < ncpus; i++) {
         struct cpu *cpu = cpu_new(m, &cpus->model, i, err);
 

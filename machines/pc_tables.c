@@ -112,6 +112,7 @@ bool pc_build_smbios(const struct pc *pc, struct smbios_tables *t, struct error 
         .threads = pc->cpu.sockets ? pc->cpu.threads : 1,
         .cpuid_signature = pc->cpu.cpu_signature,
         .cpuid_features = pc->cpu.cpu_features,
+        .long_mode = pc->cpu.long_mode,
         .firmware = pc->config->bios != NULL,
     };
 

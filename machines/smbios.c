@@ -104,21 +104,18 @@ static uint64_t number_of(const struct smbios_settings *s, uint8_t type, const c
 static bool parse_uuid(const char *text, uint8_t out[16])
 {
     static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-    unsigned n = 0;
 
-    for (; *text; text++) {
+    for (unsigned n = 0; n < 16; n++) {
         unsigned byte;
-        int length = 0;
 
         if (*text == '-' && (n == 4 || n == 6 || n == 8 || n == 10))
             text++;
-        if (n == 16 || strspn(text, "0123456789abcdefABCDEF") < 2 ||
-            sscanf(text, "%2x%n", &byte, &length) != 1 || length != 2)
+        if (strspn(text, "0123456789abcdefABCDEF") < 2 || sscanf(text, "%2x", &byte) != 1)
             return false;
-        out[order[n++]] = (uint8_t)byte;
-        text++;
+        out[order[n]] = (uint8_t)byte;
+        text += 2;
     }
-    return n == 16;
+    return !*text;
 }
 
 static bool parse_release(const char *text, unsigned release[2])
@@ -301,6 +298,7 @@ static void add_bios(struct builder *b) /* 7.1 */
         return;
     put_le16(a + 0x06, 0xe800); /* starting segment */
     a[0x0a] = 0x08;             /* characteristics are not supported */
+    a[0x12] = 0x01;             /* ACPI */
     a[0x13] = 0x14;             /* targeted content distribution; a virtual machine */
     if (!strcmp(value_of(s, 0, "uefi"), "on"))
         a[0x13] |= 0x08;
@@ -393,7 +391,8 @@ static void add_processor(struct builder *b, unsigned socket) /* 7.5 */
     memset(a + 0x1a, 0xff, 6); /* no cache structures */
     a[0x23] = a[0x24] = byte_count(c->cores);
     a[0x25] = byte_count(threads);
-    put_le16(a + 0x26, 0x0004 | (c->cores > 1 ? 0x08 : 0) | (c->threads > 1 ? 0x10 : 0));
+    put_le16(a + 0x26,
+             (c->long_mode ? 0x04 : 0) | (c->cores > 1 ? 0x08 : 0) | (c->threads > 1 ? 0x10 : 0));
     put_le16(a + 0x28, 1); /* family 2 */
     put_le16(a + 0x2a, c->cores);
     put_le16(a + 0x2c, c->cores);

@@ -36,6 +36,7 @@ struct smbios_config {
     uint64_t low_ram, high_ram;               /* bytes from 0 and from 4 GiB */
     unsigned sockets, cores, threads;         /* cores per socket, threads per core */
     uint32_t cpuid_signature, cpuid_features; /* EAX and EDX of CPUID leaf 1 */
+    bool long_mode;
     bool firmware; /* firmware will add its own type 0: ours is left out unless settings name it */
 };
 

@@ -32,11 +32,27 @@ struct msi_sink {
     void *owner;
 };
 
-/* Who is told of an end of interrupt for a vector (local APIC to IOAPICs, SDM vol. 3A 11.8.5). */
+/* Who is told of an end of interrupt for a vector (local APIC to IOAPICs, SDM vol. 3A 11.8.5), and
+ * that a processor took one, which no real IOAPIC learns: for struct irq_watch. */
 struct eoi_sink {
     void (*eoi)(void *owner, uint8_t vector);
+    void (*taken)(void *owner, uint8_t vector); /* may be NULL */
     void *owner;
 };
+
+/* What becomes of an edge, for a timer that makes up for lost ones (vm/ticks.h): the interrupt
+ * controller says that the processor took it, or that its input was opened (unmasked). */
+enum irq_event { IRQ_TAKEN, IRQ_OPENED };
+struct irq_watch {
+    void (*fn)(void *owner, enum irq_event event);
+    void *owner;
+};
+
+static inline void irq_watch_tell(struct irq_watch w, enum irq_event event)
+{
+    if (w.fn)
+        w.fn(w.owner, event);
+}
 
 /* Interrupt acknowledge: the CPU asks the PIC for a vector (8259A datasheet, INTA sequence). */
 struct intack_source {

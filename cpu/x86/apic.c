@@ -171,6 +171,8 @@ int apic_acknowledge(struct cpu *cpu)
     if (v >= 0) {
         bit_clear(cpu->apic.irr, (unsigned)v);
         bit_set(cpu->apic.isr, (unsigned)v);
+        if (cpu->apic.eoi.taken)
+            cpu->apic.eoi.taken(cpu->apic.eoi.owner, (uint8_t)v);
     }
     return v;
 }

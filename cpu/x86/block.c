@@ -230,7 +230,7 @@ static void older_meaning(const struct cpu *cpu, struct insn *i)
 static bool has_what_it_needs(const struct cpu *cpu, const struct insn *i)
 {
     const struct operation_info *op = op_operation(i->op);
-    if (op->cpuid != F_NONE && !model_has(&cpu->model, op->cpuid))
+    if (!model_executes(&cpu->model, op))
         return false;
     return !(op->props & P_INT256 && i->flags & INSN_L256) || model_has(&cpu->model, F_avx2);
 }
@@ -267,6 +267,15 @@ static void log_block(struct cpu *cpu, const struct block *b, const uint8_t *byt
         disas_log(&cpu->v.m->log, LOG_IN_ASM, cpu->r[R_RIP], bytes, b->nbytes, cpu->code_mode);
 }
 
+/* How many of n bytes at RIP lie within CS's limit, which counts before the pages do. */
+static unsigned within_limit(const struct cpu *cpu, unsigned n)
+{
+    uint64_t rip = cpu->r[R_RIP], limit = cpu->seg[SEG_CS].limit;
+    if (cpu->code_mode == CODE64 || rip + n - 1 <= limit)
+        return n;
+    return rip > limit ? 0 : (unsigned)(limit - rip + 1);
+}
+
 /* One instruction that crosses the page end, or comes from a device: decoded each time. */
 static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
 {
@@ -274,9 +283,17 @@ static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
     unsigned got = 0;
     struct block *b = cpu->scratch;
     struct insn *i = b->insns;
-    if (mem_fetch_bytes(cpu, lin, bytes, sizeof(bytes), &got))
+    unsigned len = within_limit(cpu, sizeof(bytes));
+    if (!len || mem_fetch_bytes(cpu, lin, bytes, len, &got)) {
+        if (!len)
+            raise_gp(cpu, 0);
         return NULL;
+    }
     enum decode_result result = decode(bytes, got, (enum code_mode)cpu->code_mode, i);
+    if (result == DECODE_MORE && got == len && len < sizeof(bytes)) {
+        raise_gp(cpu, 0);
+        return NULL;
+    }
     if (result == DECODE_MORE) {
         /* the rest is on a page that cannot be fetched: raise what fetching it raises */
         if (mem_fetch_bytes(cpu, lin + got, bytes, 1, &got) == 0)
@@ -353,8 +370,11 @@ struct block *block_find(struct cpu *cpu)
     uint64_t rip = cpu->r[R_RIP], page;
     uint64_t lin = cpu->code_mode == CODE64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
     cpu->insn = NULL; /* nothing is running: a fault is the fetch's */
-    if (unlikely(fetch_page(cpu, lin, &page)))
+    if (unlikely(fetch_page(cpu, lin, &page))) {
+        if (!within_limit(cpu, 1))
+            raise_gp(cpu, 0);
         return NULL;
+    }
     if (unlikely(page == ARENA_NONE))
         return make_scratch(cpu, lin);
     uint64_t arena = page + (lin & (VM_PAGE_SIZE - 1));

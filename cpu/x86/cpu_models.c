@@ -18,19 +18,6 @@ const struct feature_info cpu_features[NUM_FEATURES] = {
 };
 #undef FEATURE
 
-/* Known by name, but their instructions do not (all) execute yet: no model has them and +feature is
- * refused. Take one out when its instructions are in. */
-static const uint8_t withheld[] = {F_fma, F_f16c};
-
-static bool is_withheld(unsigned f)
-{
-    for (unsigned n = 0; n < ARRAY_SIZE(withheld); n++) {
-        if (withheld[n] == f)
-            return true;
-    }
-    return false;
-}
-
 /* What a feature builds on: a processor that has the first has the second too. */
 static const struct {
     uint8_t feature, base;
@@ -221,7 +208,7 @@ static void model_from_row(struct cpu_model *m, const struct model_row *row)
     memcpy(m->descriptors, row->descriptors, sizeof(m->descriptors));
     m->soft_approx = !X87_HOST;
     for (unsigned f = F_NONE + 1; !row->list && f < NUM_FEATURES; f++)
-        m->has[f] = !is_withheld(f);
+        m->has[f] = true;
     for (const uint8_t *f = row->list; f && *f; f++)
         m->has[*f] = true;
 }
@@ -310,8 +297,6 @@ static bool take_word(enum wish *wishes, char *word, struct error *err)
     unsigned f = wish == WISH_NONE ? F_NONE : find_feature(word, err);
     if (f == F_NONE)
         return false;
-    if (wish == WISH_ON && is_withheld(f))
-        return error_set(err, "-cpu: %s: Calque does not have this feature yet", word);
     wishes[f] = wish;
     return true;
 }
@@ -336,22 +321,6 @@ static bool settle_dependencies(struct cpu_model *m, const enum wish *wishes, st
         }
     }
     return true;
-}
-
-/* A model is offered when all that is in it works: else says what is missing. */
-static bool refuse_missing(const struct cpu_model *m, struct error *err)
-{
-    char missing[256] = "";
-    size_t len = 0;
-
-    for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
-        if (m->has[f] && is_withheld(f) && len < sizeof(missing))
-            len += (size_t)snprintf(missing + len, sizeof(missing) - len, "%s%s", len ? ", " : "",
-                                    cpu_features[f].text);
-    }
-    return !len ||
-           error_set(err, "-cpu %s: Calque does not have these features yet: %s (%s,%s=off goes)",
-                     m->name, missing, m->name, strrchr(missing, ' ') ? "FEATURE" : missing);
 }
 
 /* Leaves go as far as the model's features are. */
@@ -390,7 +359,7 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
         if (wishes[f] != WISH_NONE)
             model->has[f] = wishes[f] == WISH_ON;
     }
-    if (!settle_dependencies(model, wishes, err) || !refuse_missing(model, err))
+    if (!settle_dependencies(model, wishes, err))
         return false;
     reach_features(model);
     return true;
@@ -402,18 +371,12 @@ void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
     size_t len = 0;
 
     for (unsigned n = 0; n < ARRAY_SIZE(models); n++) {
-        struct cpu_model m;
-
-        model_from_row(&m, &models[n]);
-        snprintf(text, sizeof(text), "%-14s %s%s", models[n].name, models[n].text,
-                 refuse_missing(&m, NULL) ? "" : " (not all of it works yet)");
+        snprintf(text, sizeof(text), "%-14s %s", models[n].name, models[n].text);
         line(opaque, text);
     }
     line(opaque, "");
     line(opaque, "Features, as +FEATURE, -FEATURE or FEATURE=on|off behind a model:");
     for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
-        if (is_withheld(f))
-            continue;
         if (len + strlen(cpu_features[f].text) + 1 > 78) {
             line(opaque, text);
             len = 0;
@@ -421,17 +384,30 @@ void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
         len += (size_t)snprintf(text + len, sizeof(text) - len, " %s", cpu_features[f].text);
     }
     line(opaque, text);
+    line(opaque, "");
+    line(opaque,
+         "fpapprox=host|soft: RCPPS, RSQRTPS and the x87's sines, logarithms and the like by the");
+    line(opaque, "host's instructions (default on x86 hosts), or one result on every host.");
 }
 
 /* ---- what executes ---- */
 
-/* Instructions that came without a bit of their own. */
-static bool came_with_family(const struct cpu_model *m, unsigned operation)
+/* Instructions that came without a bit of their own, or need another one too. */
+static bool other_needs_met(const struct cpu_model *m, unsigned operation)
 {
     switch (operation) {
     case OPN_nop_ea: /* 0F 18 to 0F 1F */
     case OPN_rdpmc:
         return m->family >= 6;
+    case OPN_cvtpi2ps: /* SSE's and SSE2's with an MMX register */
+    case OPN_cvtpi2pd:
+    case OPN_cvtps2pi:
+    case OPN_cvtpd2pi:
+    case OPN_cvttps2pi:
+    case OPN_cvttpd2pi:
+    case OPN_movq2dq:
+    case OPN_movdq2q:
+        return m->has[F_mmx];
     case OPN_prefetch: /* 0F 0D: a NOP on 64-bit processors without PREFETCHW (SDM vol. 2B) */
         return m->has[F_prefetchw] || m->has[F_lm];
     default:
@@ -446,7 +422,9 @@ bool model_executes(const struct cpu_model *m, const struct operation_info *op)
 
     if (op->cpuid != F_NONE && !m->has[op->cpuid])
         return false;
+    if (op->props & P_AVX && !m->has[F_avx]) /* VAESENC and others have two bits */
+        return false;
     if (op->props & P_FPU && op->cpuid != F_NONE && !m->has[mmx ? F_mmx : F_fpu])
         return false;
-    return came_with_family(m, (unsigned)(op - operations));
+    return other_needs_met(m, (unsigned)(op - operations));
 }

@@ -209,6 +209,10 @@ static void extended_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out
     case 0x80000004:
         memcpy(out, m->brand + 16 * (leaf - 0x80000002), 16);
         break;
+    case 0x80000005: /* L1 (APM vol. 3 E.4.4): 32 KiB, 8 ways, one line a tag, 64-byte lines */
+        if (!is_intel(m))
+            out[ECX] = out[EDX] = 32u << 24 | 8u << 16 | 1u << 8 | 64;
+        break;
     case 0x80000006:
         out[ECX] = 1024u << 16 | 8u << 12 | 64; /* L2: 1 MiB, 16 ways, 64-byte lines */
         break;

@@ -20,6 +20,13 @@
 
 /* Computes cpu->bp_* from DR7 and CR4.DE. For cpu_mode_changed(). */
 void debug_derive(struct cpu *cpu);
+/* A #DB is delivered: its handler may use the debug registers and is not stepped by branches (SDM
+ * vol. 3B 18.2.4, 18.4.1). */
+static inline void debug_entered(struct cpu *cpu)
+{
+    cpu->dr[7] &= ~(uint64_t)DR7_GD;
+    cpu->debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
+}
 /* DR6 bits of the instruction breakpoints at the linear address of r[R_RIP]. */
 unsigned debug_code_hits(const struct cpu *cpu);
 /* Notes which data breakpoints a data access hits. */

@@ -351,9 +351,9 @@ static void apply_side_effects(struct cpu *cpu, const struct pending_exception *
 {
     if (e->vector == EXC_PF)
         cpu->cr2 = e->cr2;
-    if (e->vector == EXC_DB) { /* the handler may use the debug registers (SDM vol. 3B 18.2.4) */
+    if (e->vector == EXC_DB) {
         cpu->dr[6] |= e->dr6;
-        cpu->dr[7] &= ~(uint64_t)DR7_GD;
+        debug_entered(cpu);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "cpu/x86/block.h"
 #include "cpu/x86/debugreg.h"
 #include "cpu/x86/report.h"
+#include "cpu/x86/x87_soft.h"
 
 static inline bool exit_requested(const struct cpu *cpu)
 {
@@ -100,12 +101,13 @@ int interp_blocks(struct cpu *cpu)
 }
 
 /* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
- * 18.3.1.4). SYSCALL is if IA32_FMASK leaves TF set (AMD APM vol. 3, SYSCALL). */
+ * 18.3.1.4); an INTO that does nothing is, and SYSCALL if IA32_FMASK leaves TF set (AMD APM vol. 3,
+ * SYSCALL). */
 static bool steps_as_one(const struct cpu *cpu, unsigned op)
 {
-    if (op == OP_syscall_x)
+    if (op == OP_syscall_x || op == OP_into_x)
         return cpu->eflags & EFLAGS_TF;
-    return op != OP_int_x && op != OP_int3_x && op != OP_into_x && op != OP_int1_x;
+    return op != OP_int_x && op != OP_int3_x && op != OP_int1_x;
 }
 
 static int raise_debug(struct cpu *cpu, uint64_t dr6)
@@ -132,6 +134,8 @@ static int run_without_rf(struct cpu *cpu)
 static int run_single(struct cpu *cpu)
 {
     bool step = cpu->eflags & EFLAGS_TF, after_mov_ss = cpu->shadow_ss;
+    bool branches_only = cpu->debugctl & DEBUGCTL_BTF; /* SDM vol. 3B 18.4.3 */
+    uint64_t rip = cpu->r[R_RIP];
     cpu->shadow = cpu->shadow_ss = false;
     if (unlikely(cpu->bp_code) && !after_mov_ss && !(cpu->eflags & EFLAGS_RF)) {
         unsigned hits = debug_code_hits(cpu);
@@ -144,6 +148,8 @@ static int run_single(struct cpu *cpu)
         cpu->bp_hits = 0; /* it is executed again */
         return r;
     }
+    if (step && branches_only)
+        step = r != OP_AGAIN && cpu->r[R_RIP] != ((rip + cpu->insn->len) & cpu_ip_mask(cpu));
     uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn->op) ? DR6_BS : 0);
     if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
         cpu->bp_hits = 0;
@@ -181,10 +187,9 @@ static void refresh(struct cpu *cpu)
         tlb_drop_stores(cpu, ARENA_NONE);
 }
 
-enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
+static enum vcpu_exit run_turn(struct vcpu *v)
 {
     struct cpu *cpu = cpu_of(v);
-    (void)budget; /* v->budget */
     for (;;) {
         refresh(cpu);
         if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) &&
@@ -209,15 +214,23 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
     }
 }
 
+enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
+{
+    (void)budget; /* v->budget */
+    enum vcpu_exit why = run_turn(v);
+    if (unlikely(cpu_of(v)->model.soft_approx))
+        x87_soft_release();
+    return why;
+}
+
 int interp_step(struct cpu *cpu, struct pending_exception *fault)
 {
     refresh(cpu);
-    cpu->shadow = cpu->shadow_ss = false;
     int r = OP_FAULT;
     if (cpu->exc_pending)
         cpu->exc_pending = false;
     else
-        r = run_one(cpu, block_find(cpu), true);
+        r = run_single(cpu);
     if (r != OP_FAULT || cpu->ferr_frozen)
         return 0;
     *fault = cpu->exc;

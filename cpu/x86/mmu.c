@@ -598,13 +598,16 @@ static struct access data_access(const struct cpu *cpu, bool write)
     return (struct access){.write = write, .user = cpu->cpl == 3};
 }
 
-/* #AC: CR0.AM, EFLAGS.AC, CPL 3 and an address that is not a multiple of the size (SDM vol. 3A
- * 6.15, interrupt 17). */
+/* #AC: CR0.AM, EFLAGS.AC, CPL 3 and an address that is not a multiple of what the data type needs:
+ * its size, at most 16; 8 for 80-bit reals and decimals (SDM vol. 3A 6.15, interrupt 17, table
+ * 6-7). Processors look at it before the page tables, but after the address's form. */
 static int alignment(struct cpu *cpu, uint64_t lin, unsigned size)
 {
     bool on = cpu->cpl == 3 && cpu->cr0 & CR0_AM && cpu->eflags & EFLAGS_AC;
-    bool scalar = size <= 8 && !(size & (size - 1));
-    return on && scalar && lin & (size - 1) ? raise_error(cpu, EXC_AC, 0) : 0;
+    unsigned unit = size == 10 ? 8 : size == 32 ? 16 : size;
+    if (!on || unit & (unit - 1) || !(lin & (unit - 1)))
+        return 0;
+    return cpu->code_mode == CODE64 && !is_canonical(lin) ? 0 : raise_error(cpu, EXC_AC, 0);
 }
 
 bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
@@ -623,7 +626,7 @@ int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
 {
     struct access a = data_access(cpu, false);
     struct span s;
-    if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
+    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_read(cpu, &s, out, size);
     if (unlikely(cpu->bp_data))
@@ -635,7 +638,7 @@ int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
 {
     struct access a = data_access(cpu, true);
     struct span s;
-    if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
+    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
     if (unlikely(cpu->bp_data))
@@ -647,14 +650,14 @@ int mem_probe_store_slow(struct cpu *cpu, uint64_t lin, unsigned size)
 {
     struct access a = data_access(cpu, true);
     struct span s;
-    return find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size) ? OP_FAULT : 0;
+    return alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s) ? OP_FAULT : 0;
 }
 
 void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size)
 {
     struct access a = data_access(cpu, true);
     struct span s;
-    if (find_span(cpu, lin, size, &a, &s) || alignment(cpu, lin, size))
+    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
         return NULL;
     for (unsigned n = 0; n < 2; n++)
         s.part[n].arena = s.part[n].read_arena;

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Model-specific registers (SDM vol. 4) and the time stamp counter. An unknown one is #GP. */
+/* Model-specific registers (SDM vol. 4; AMD APM vol. 2 appendix A) and the time stamp counter. An
+ * unknown one is #GP and a line of -d unimp.
+ *
+ * What differs between the makers: MISC_ENABLE, FEATURE_CONTROL, PLATFORM_ID, PLATFORM_INFO, the
+ * thermal and the P-state registers are Intel's; HWCR, SYSCFG, NB_CFG, TOP_MEM and the like are
+ * AMD's. 8BH has the microcode revision in its upper half (Intel, where 79H loads an update: taken
+ * and ignored) or the patch level in its lower half (AMD, C0010020H). */
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 
 enum msr_number {
     MSR_TSC = 0x10,
-    MSR_PLATFORM_ID = 0x17,
     MSR_APIC_BASE = 0x1b,
-    MSR_FEATURE_CONTROL = 0x3a,
     MSR_TSC_ADJUST = 0x3b,
     MSR_SPEC_CTRL = 0x48,
     MSR_PRED_CMD = 0x49,
     MSR_UCODE_WRITE = 0x79,
     MSR_UCODE_REV = 0x8b,
-    MSR_PLATFORM_INFO = 0xce,
     MSR_MTRR_CAP = 0xfe,
     MSR_ARCH_CAPABILITIES = 0x10a,
-    MSR_MISC_FEATURES = 0x140,
     MSR_SYSENTER_CS = 0x174,
     MSR_SYSENTER_ESP = 0x175,
     MSR_SYSENTER_EIP = 0x176,
@@ -43,7 +45,7 @@ enum msr_number {
 
 #define NUM_MTRR_VAR      8
 #define MTRR_CAP          (NUM_MTRR_VAR | 1u << 8 | 1u << 10) /* fixed ranges and write combining */
-#define MISC_ENABLE_RESET 1ull                                /* fast strings */
+#define MISC_ENABLE_RESET 0x1801ull                           /* fast strings; no BTS, no PEBS */
 #define PAT_RESET         0x0007040600070406ull
 /* Nothing speculates here, so no speculation weakness exists (SDM vol. 4, IA32_ARCH_CAPABILITIES):
  * RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO,
@@ -79,12 +81,21 @@ static void set_tsc(struct cpu *cpu, uint64_t v)
     cpu->tsc_adjust += by;
 }
 
+enum vendor { ANYONE, INTEL, AMD };
+
+static bool is_vendor(const struct cpu *cpu, unsigned vendor)
+{
+    bool intel = !strcmp(cpu->model.vendor, "GenuineIntel");
+
+    return vendor == ANYONE || (vendor == INTEL) == intel;
+}
+
 void msr_reset(struct cpu *cpu)
 {
     cpu->tsc_hz = TSC_HZ;
     cpu->pat = PAT_RESET;
     cpu->misc_enable = MISC_ENABLE_RESET;
-    cpu->ucode_rev = 1ull << 32;
+    cpu->ucode_rev = is_vendor(cpu, INTEL) ? 1ull << 32 : 1;
     cpu->efer = cpu->star = cpu->lstar = cpu->cstar = cpu->fmask = cpu->kernel_gs_base = 0;
     cpu->tsc_aux = cpu->tsc_base = cpu->tsc_adjust = 0;
     cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
@@ -95,18 +106,19 @@ void msr_reset(struct cpu *cpu)
 
 /* ---- registers that are a plain field ---- */
 
-enum check { ANY, CANONICAL, LOW32, READ_ONLY };
+enum check { ANY, CANONICAL, LOW32, LOW2 };
 
 struct plain_msr {
     uint32_t number;
     uint32_t offset; /* in struct cpu, a uint64_t */
-    uint8_t check, feature;
+    uint8_t check, feature, vendor;
 };
 
-#define PLAIN(n, field, check, feature)                                                            \
+#define OWNED(n, field, check, feature, vendor)                                                    \
     {                                                                                              \
-        n, offsetof(struct cpu, field), check, feature                                             \
+        n, offsetof(struct cpu, field), check, feature, vendor                                     \
     }
+#define PLAIN(n, field, check, feature) OWNED(n, field, check, feature, ANYONE)
 static const struct plain_msr plain_msrs[] = {
     PLAIN(MSR_STAR, star, ANY, F_syscall),
     PLAIN(MSR_LSTAR, lstar, CANONICAL, F_lm),
@@ -119,10 +131,10 @@ static const struct plain_msr plain_msrs[] = {
     PLAIN(MSR_SYSENTER_CS, sysenter_cs, ANY, F_sep),
     PLAIN(MSR_SYSENTER_ESP, sysenter_esp, CANONICAL, F_sep),
     PLAIN(MSR_SYSENTER_EIP, sysenter_eip, CANONICAL, F_sep),
-    PLAIN(MSR_MISC_ENABLE, misc_enable, ANY, F_NONE),
-    PLAIN(MSR_UCODE_REV, ucode_rev, ANY, F_NONE),
+    OWNED(MSR_MISC_ENABLE, misc_enable, ANY, F_msr, INTEL),
+    PLAIN(MSR_UCODE_REV, ucode_rev, ANY, F_msr),
     PLAIN(MSR_MCG_STATUS, mcg_status, ANY, F_mca),
-    PLAIN(MSR_DEBUGCTL, debugctl, ANY, F_NONE),
+    PLAIN(MSR_DEBUGCTL, debugctl, LOW2, F_de),
 };
 
 static const struct plain_msr *find_plain(const struct cpu *cpu, uint32_t msr)
@@ -130,7 +142,58 @@ static const struct plain_msr *find_plain(const struct cpu *cpu, uint32_t msr)
     for (unsigned n = 0; n < ARRAY_SIZE(plain_msrs); n++) {
         const struct plain_msr *p = &plain_msrs[n];
         if (p->number == msr)
-            return p->feature == F_NONE || model_has(&cpu->model, p->feature) ? p : NULL;
+            return model_has(&cpu->model, p->feature) && is_vendor(cpu, p->vendor) ? p : NULL;
+    }
+    return NULL;
+}
+
+/* ---- registers that always read the same ---- */
+
+#define RATIO (TSC_HZ / 100000000) /* of the 100 MHz bus clock */
+#define TJMAX 100u                 /* degrees Celsius; the processor is at 40 */
+
+struct constant_msr {
+    uint32_t number;
+    uint8_t vendor;
+    bool writable; /* writes are taken and change nothing */
+    uint64_t value;
+};
+
+static const struct constant_msr constant_msrs[] = {
+    {0x017, INTEL, true, 0},                               /* PLATFORM_ID */
+    {0x02a, INTEL, true, 0},                               /* EBL_CR_POWERON */
+    {0x03a, INTEL, false, 1},                              /* FEATURE_CONTROL: locked, empty */
+    {0x0ce, INTEL, false, RATIO << 8 | RATIO << 40},       /* PLATFORM_INFO */
+    {0x140, INTEL, true, 0},                               /* MISC_FEATURES_ENABLES */
+    {0x198, INTEL, false, RATIO << 8},                     /* PERF_STATUS */
+    {0x199, INTEL, true, RATIO << 8},                      /* PERF_CTL */
+    {0x19a, INTEL, true, 0},                               /* CLOCK_MODULATION: off */
+    {0x19b, INTEL, true, 0},                               /* THERM_INTERRUPT */
+    {0x19c, INTEL, true, 1ull << 31 | (TJMAX - 40) << 16}, /* THERM_STATUS: valid */
+    {0x1a2, INTEL, false, TJMAX << 16},                    /* TEMPERATURE_TARGET */
+    {0x1aa, INTEL, true, 0},                               /* MISC_PWR_MGMT */
+    {0x1ad, INTEL, false, RATIO * 0x0101010101010101},     /* TURBO_RATIO_LIMIT: no turbo */
+    {0x1fc, INTEL, true, 0},                               /* POWER_CTL */
+    {0xc0010010, AMD, true, 0},                            /* SYSCFG */
+    {0xc0010015, AMD, true, 0},                            /* HWCR */
+    {0xc001001a, AMD, true, 0},                            /* TOP_MEM */
+    {0xc001001d, AMD, true, 0},                            /* TOP_MEM2 */
+    {0xc001001f, AMD, true, 0},                            /* NB_CFG */
+    {0xc0010020, AMD, true, 0},                            /* PATCH_LOADER */
+    {0xc0010055, AMD, true, 0},                            /* INT_PENDING_MSG */
+    {0xc0010058, AMD, true, 0},                            /* MMIO_CFG_BASE: off */
+    {0xc0010114, AMD, true, 1 << 4},                       /* VM_CR: SVM is disabled */
+    {0xc0011022, AMD, true, 0},                            /* DC_CFG */
+    {0xc0011029, AMD, true, 1 << 1},                       /* DE_CFG: LFENCE serializes */
+    {0xc001102a, AMD, true, 0},                            /* BU_CFG2 */
+};
+
+static const struct constant_msr *find_constant(const struct cpu *cpu, uint32_t msr)
+{
+    for (unsigned n = 0; n < ARRAY_SIZE(constant_msrs); n++) {
+        const struct constant_msr *c = &constant_msrs[n];
+        if (c->number == msr)
+            return is_vendor(cpu, c->vendor) ? c : NULL;
     }
     return NULL;
 }
@@ -223,8 +286,13 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
 {
     const struct plain_msr *plain = find_plain(cpu, msr);
     uint64_t *mtrr = mtrr_slot(cpu, msr);
+    const struct constant_msr *constant = find_constant(cpu, msr);
     const struct cpu_model *model = &cpu->model;
 
+    if (constant) {
+        *value = constant->value;
+        return true;
+    }
     if (plain || mtrr) {
         *value = mtrr ? *mtrr : *(const uint64_t *)((const char *)cpu + plain->offset);
         return true;
@@ -258,15 +326,6 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
     case MSR_EFER:
         *value = cpu->efer;
         return model_has(model, F_syscall) || model_has(model, F_nx);
-    case MSR_PLATFORM_INFO: /* maximum non-turbo ratio, of 100 MHz */
-        *value = cpu->tsc_hz / 100000000 << 8;
-        return true;
-    case MSR_FEATURE_CONTROL:
-        *value = 1; /* locked, nothing enabled */
-        return true;
-    case MSR_PLATFORM_ID:
-    case MSR_MISC_FEATURES:
-        return true;
     case MSR_MCG_CAP: /* no banks */
         return model_has(model, F_mca);
     default:
@@ -276,10 +335,15 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
 
 static bool write_plain(struct cpu *cpu, const struct plain_msr *p, uint64_t v)
 {
-    bool ok = p->check == CANONICAL ? is_canonical(v) : p->check == LOW32 ? !(v >> 32) : true;
+    bool ok = p->check == CANONICAL ? is_canonical(v)
+              : p->check == LOW32   ? !(v >> 32)
+              : p->check == LOW2    ? !(v >> 2)
+                                    : true;
 
-    if (p->check == READ_ONLY || !ok)
+    if (!ok)
         return false;
+    if (p->number == MSR_DEBUGCTL && v & DEBUGCTL_LBR)
+        log_unimp(cpu, "DEBUGCTL.LBR: branches are not recorded");
     /* Software clears the revision and runs CPUID to have it loaded (SDM vol. 3A 9.11.7.1). */
     if (p->number != MSR_UCODE_REV)
         *(uint64_t *)((char *)cpu + p->offset) = v;
@@ -290,8 +354,11 @@ bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
 {
     const struct plain_msr *plain = find_plain(cpu, msr);
     uint64_t *mtrr = mtrr_slot(cpu, msr);
+    const struct constant_msr *constant = find_constant(cpu, msr);
     const struct cpu_model *model = &cpu->model;
 
+    if (constant)
+        return constant->writable;
     if (plain)
         return write_plain(cpu, plain, v);
     if (mtrr) {
@@ -331,9 +398,11 @@ bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
     case MSR_EFER:
         return (model_has(model, F_syscall) || model_has(model, F_nx)) && write_efer(cpu, v);
     case MSR_UCODE_WRITE:
-    case MSR_PLATFORM_ID:
-    case MSR_MISC_FEATURES:
-        return true;
+        return is_vendor(cpu, INTEL);
+    case MSR_MTRR_CAP:
+    case MSR_MCG_CAP:
+    case MSR_ARCH_CAPABILITIES:
+        return false; /* read-only */
     default:
         return unknown(cpu, msr, "write");
     }

@@ -75,12 +75,11 @@ static int broadcast(struct cpu *cpu, const struct insn *i, unsigned size)
 
 /* ---- masked moves: the sign of a lane of VEX.vvvv says whether it is accessed ---- */
 
-/* Lane k's linear address. */
+/* Lane k's linear address. Only the first is cut to the address size, as with any operand. */
 static int lane_linear(struct cpu *cpu, const struct insn *i, unsigned k, unsigned size,
                        enum mem_access acc, uint64_t *lin)
 {
-    uint64_t off = (insn_ea(cpu, i) + k * size) & (~0ull >> (64 - 8 * insn_asize(i)));
-    return seg_linear(cpu, i->seg, off, size, acc, lin);
+    return seg_linear(cpu, i->seg, insn_ea(cpu, i) + k * size, size, acc, lin);
 }
 static bool lane_wanted(const union v256 *mask, unsigned k, unsigned size)
 {

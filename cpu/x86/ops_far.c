@@ -288,14 +288,12 @@ static int far_transfer(struct cpu *cpu, const struct insn *i, uint16_t sel, uin
 
 static int far_memory(struct cpu *cpu, const struct insn *i, bool call)
 {
-    uint8_t raw[10];
-    uint64_t off = 0;
-    unsigned size = insn_osize(i);
+    uint64_t off;
+    uint16_t sel;
 
-    if (mem_load_bytes(cpu, i, size + 2, raw))
+    if (load_far_operand(cpu, i, &off, &sel))
         return OP_FAULT;
-    memcpy(&off, raw, size);
-    return far_transfer(cpu, i, ld_le16(raw + size), off, call);
+    return far_transfer(cpu, i, sel, off, call);
 }
 
 static uint64_t immediate_offset(const struct insn *i)
@@ -357,7 +355,8 @@ static int return_ss(struct cpu *cpu, uint16_t sel, uint64_t cs_desc, unsigned l
     return 0;
 }
 
-/* Commits a return with a new stack. */
+/* Commits a return to a level, with the stack that was popped: only as much of rsp as the new SS
+ * has counts. */
 static int return_with_stack(struct cpu *cpu, uint16_t cs, uint64_t desc, uint64_t rip,
                              const struct segment *ss, uint64_t rsp, bool outer)
 {
@@ -371,6 +370,17 @@ static int return_with_stack(struct cpu *cpu, uint16_t cs, uint64_t desc, uint64
     return arrive(cpu, rip);
 }
 
+/* The same with the stack that there is. */
+static int return_same_stack(struct cpu *cpu, uint16_t cs, uint64_t desc, uint64_t rip,
+                             unsigned release)
+{
+    uint64_t sp = stack_pointer(cpu) + release;
+    if (code_segment_load(cpu, cs, desc, cpu->cpl))
+        return OP_FAULT;
+    set_stack_pointer(cpu, sp);
+    return arrive(cpu, rip);
+}
+
 static int retf_protected(struct cpu *cpu, unsigned size, uint64_t rip, uint16_t cs,
                           unsigned release)
 {
@@ -379,13 +389,8 @@ static int retf_protected(struct cpu *cpu, unsigned size, uint64_t rip, uint16_t
 
     if (return_cs(cpu, cs, rip, &desc))
         return OP_FAULT;
-    if ((cs & 3) == cpu->cpl) {
-        uint64_t sp = stack_pointer(cpu) + 2 * size + release;
-        if (code_segment_load(cpu, cs, desc, cpu->cpl))
-            return OP_FAULT;
-        set_stack_pointer(cpu, sp);
-        return arrive(cpu, rip);
-    }
+    if ((cs & 3) == cpu->cpl)
+        return return_same_stack(cpu, cs, desc, rip, 2 * size + release);
     if (stack_peek(cpu, 2 * size + release, size, &rsp) ||
         stack_peek(cpu, 3 * size + release, size, &ss_sel) ||
         return_ss(cpu, (uint16_t)ss_sel, desc, cs & 3, &ss))
@@ -501,10 +506,9 @@ static int iret_protected(struct cpu *cpu, const struct insn *i)
         if (stack_peek(cpu, 3 * size, size, &rsp) || stack_peek(cpu, 4 * size, size, &ss_sel) ||
             return_ss(cpu, (uint16_t)ss_sel, desc, level, &ss))
             return OP_FAULT;
-    } else {
-        rsp = stack_pointer(cpu) + 3 * size;
     }
-    int result = return_with_stack(cpu, (uint16_t)cs, desc, rip, &ss, rsp, outer);
+    int result = outer || is64 ? return_with_stack(cpu, (uint16_t)cs, desc, rip, &ss, rsp, outer)
+                               : return_same_stack(cpu, (uint16_t)cs, desc, rip, 3 * size);
     if (result == OP_FAULT)
         return OP_FAULT;
     eflags_merge(cpu, (uint32_t)image, mask);
@@ -548,7 +552,7 @@ int op_int1_x(struct cpu *cpu, const struct insn *i)
     int result = software_interrupt(cpu, i, EXC_DB, INT1);
 
     if (result != OP_FAULT)
-        cpu->dr[7] &= ~(uint64_t)DR7_GD; /* as every #DB does (SDM vol. 3B 18.2.4) */
+        debug_entered(cpu);
     return result;
 }
 
@@ -646,14 +650,32 @@ static bool vendor_is_intel(const struct cpu *cpu)
     return !strcmp(cpu->model.vendor, "GenuineIntel");
 }
 
+/* Outside 64-bit mode only AMD's processors have SYSCALL and SYSRET (AMD APM vol. 3; SDM vol. 2B).
+ */
+static bool syscall_exists(const struct cpu *cpu)
+{
+    return cpu->efer & EFER_SCE && cpu_protected(cpu) &&
+           (cpu->code_mode == CODE64 || !vendor_is_intel(cpu));
+}
+
+/* Legacy mode: the target is in STAR, and only IF, RF and VM change. */
+static int syscall_legacy(struct cpu *cpu, const struct insn *i, uint16_t cs)
+{
+    cpu->r[R_RCX] = (uint32_t)insn_next_rip(cpu, i);
+    load_flat(cpu, cs, cs + 8, 0, false);
+    cpu_set_eflags(cpu, cpu_eflags(cpu) & ~(EFLAGS_IF | EFLAGS_RF | EFLAGS_VM));
+    return arrive(cpu, (uint32_t)cpu->star);
+}
+
 int op_syscall_x(struct cpu *cpu, const struct insn *i)
 {
     bool is64 = cpu->code_mode == CODE64;
-
-    /* Compatibility mode has it on AMD processors only (AMD APM vol. 3, SYSCALL). */
-    if (!(cpu->efer & EFER_SCE) || !cpu->long_mode || (!is64 && vendor_is_intel(cpu)))
-        return raise_ud(cpu);
     uint16_t cs = (uint16_t)(cpu->star >> 32) & 0xfffc;
+
+    if (!syscall_exists(cpu))
+        return raise_ud(cpu);
+    if (!cpu->long_mode)
+        return syscall_legacy(cpu, i, cs);
     uint32_t flags = cpu_eflags(cpu) & ~EFLAGS_RF;
     cpu->r[R_RCX] = insn_next_rip(cpu, i);
     cpu->r[R_R11] = flags;
@@ -667,17 +689,26 @@ int op_sysret_x(struct cpu *cpu, const struct insn *i)
     bool to64 = insn_osize(i) == 8;
     uint16_t base = (uint16_t)(cpu->star >> 48);
 
-    if (!(cpu->efer & EFER_SCE) || cpu->code_mode != CODE64)
+    if (!syscall_exists(cpu))
         return raise_ud(cpu);
-    if (not_supervisor(cpu) || (to64 && !is_canonical(cpu->r[R_RCX])))
+    /* AMD's processors go to ring 3 and fault there. */
+    bool bad = to64 && vendor_is_intel(cpu) && !is_canonical(cpu->r[R_RCX]);
+    if (not_supervisor(cpu) || bad)
         return raise_gp(cpu, 0);
     uint16_t cs = (uint16_t)((base + (to64 ? 16 : 0)) | 3);
     /* SDM vol. 2B, SYSRET: RF, VM and reserved bits of R11 are not taken. */
-    uint32_t flags = ((uint32_t)cpu->r[R_R11] & 0x3c7fd7) | EFLAGS_FIXED;
+    uint32_t flags = cpu->long_mode ? ((uint32_t)cpu->r[R_R11] & 0x3c7fd7) | EFLAGS_FIXED
+                                    : cpu_eflags(cpu) | EFLAGS_IF;
     uint64_t rip = to64 ? cpu->r[R_RCX] : (uint32_t)cpu->r[R_RCX];
     load_flat(cpu, cs, (uint16_t)((base + 8) | 3), 3, to64);
     cpu_set_eflags(cpu, flags);
     return arrive(cpu, rip);
+}
+
+/* AMD's processors do not have these two in long mode (AMD APM vol. 3, SYSENTER). */
+static bool sysenter_exists(const struct cpu *cpu)
+{
+    return !cpu->long_mode || vendor_is_intel(cpu);
 }
 
 int op_sysenter_x(struct cpu *cpu, const struct insn *i)
@@ -686,6 +717,8 @@ int op_sysenter_x(struct cpu *cpu, const struct insn *i)
     bool is64 = cpu->long_mode;
 
     (void)i;
+    if (!sysenter_exists(cpu))
+        return raise_ud(cpu);
     if (!cpu_protected(cpu) || !cs)
         return raise_gp(cpu, 0);
     cpu_set_eflags(cpu, cpu_eflags(cpu) & ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF));
@@ -700,6 +733,8 @@ int op_sysexit_x(struct cpu *cpu, const struct insn *i)
     bool to64 = insn_osize(i) == 8;
     uint64_t rip = cpu->r[R_RDX], rsp = cpu->r[R_RCX];
 
+    if (!sysenter_exists(cpu))
+        return raise_ud(cpu);
     if (!cpu_protected(cpu) || not_supervisor(cpu) || !base)
         return raise_gp(cpu, 0);
     if (to64 && (!is_canonical(rip) || !is_canonical(rsp)))

@@ -287,9 +287,8 @@ int op_enter_x(struct cpu *cpu, const struct insn *i)
     if (enter_linear(cpu, stack_pointer(cpu), size, ACCESS_STORE, &lin) ||
         lin_probe_store(cpu, lin, size))
         goto fault;
-    set_reg(cpu, R_RBP, size, size == 8 || cpu->stack_size > 1 ? frame : read_reg(cpu, R_RBP, 2));
-    if (cpu->stack_size == 1 || size == 2)
-        WR16(R_RBP, frame);
+    /* of the operand size, whatever the stack's is (APM vol. 3, ENTER: rBP.v) */
+    set_reg(cpu, R_RBP, size, frame);
     return OP_OK;
 fault:
     cpu->r[R_RSP] = old_sp;
@@ -388,7 +387,10 @@ int op_bound_x(struct cpu *cpu, const struct insn *i)
 {
     unsigned size = insn_osize(i);
     uint8_t b[8];
-    if (mem_load_bytes(cpu, i, 2 * size, b))
+    uint64_t lin;
+    /* two operands, for #AC too */
+    if (insn_linear(cpu, i, 2 * size, ACCESS_LOAD, &lin) || mem_load_slow(cpu, lin, size, b) ||
+        mem_load_slow(cpu, cut_address(cpu, lin + size), size, b + size))
         return OP_FAULT;
     int32_t v = size == 2 ? (int16_t)RD16(i->reg) : (int32_t)RD32(i->reg);
     int32_t low = size == 2 ? (int16_t)ld_le16(b) : (int32_t)ld_le32(b);

@@ -73,17 +73,28 @@ int op_pop_seg_x(struct cpu *cpu, const struct insn *i)
     return loaded(cpu, i, i->reg);
 }
 
+int load_far_operand(struct cpu *cpu, const struct insn *i, uint64_t *off, uint16_t *sel)
+{
+    uint64_t lin;
+    unsigned size = insn_osize(i);
+
+    *off = 0;
+    if (insn_linear(cpu, i, size + 2, ACCESS_LOAD, &lin))
+        return OP_FAULT;
+    return mem_load_slow(cpu, lin, size, off) ||
+                   mem_load_slow(cpu, cut_address(cpu, lin + size), 2, sel)
+               ? OP_FAULT
+               : 0;
+}
+
 /* LES and the like: offset, then selector behind it. */
 static int load_far_pointer(struct cpu *cpu, const struct insn *i, unsigned seg)
 {
-    uint8_t raw[10];
-    uint64_t off = 0;
+    uint64_t off;
+    uint16_t sel;
     unsigned size = insn_osize(i);
 
-    if (mem_load_bytes(cpu, i, size + 2, raw))
-        return OP_FAULT;
-    memcpy(&off, raw, size);
-    if (segment_load(cpu, seg, ld_le16(raw + size)))
+    if (load_far_operand(cpu, i, &off, &sel) || segment_load(cpu, seg, sel))
         return OP_FAULT;
     uint64_t next = insn_next_rip(cpu, i);
     set_reg(cpu, i->reg, size, off);
@@ -237,31 +248,45 @@ int op_verw_m(struct cpu *cpu, const struct insn *i)
     return verify(cpu, i, true, true);
 }
 
-/* ARPL: raises the destination's RPL to the source's (SDM vol. 2A). */
-static uint16_t arpl(struct cpu *cpu, uint16_t dst, uint16_t src)
+/* ARPL: raises the destination's RPL to the source's (SDM vol. 2A). True: it did. */
+static bool arpl(struct cpu *cpu, uint16_t *dst, uint16_t src)
 {
-    bool lower = (dst & 3) < (src & 3);
+    bool lower = (*dst & 3) < (src & 3);
 
     set_zf(cpu, lower);
-    return lower ? (uint16_t)((dst & ~3u) | (src & 3u)) : dst;
+    if (lower)
+        *dst = (uint16_t)((*dst & ~3u) | (src & 3u));
+    return lower;
 }
 
 int op_arpl_r(struct cpu *cpu, const struct insn *i)
 {
     if (cpu->real_or_v86)
         return raise_ud(cpu);
-    set_reg(cpu, i->rm, 2, arpl(cpu, (uint16_t)cpu->r[i->rm], (uint16_t)cpu->r[i->reg]));
+    uint16_t dst = (uint16_t)cpu->r[i->rm];
+    arpl(cpu, &dst, (uint16_t)cpu->r[i->reg]);
+    set_reg(cpu, i->rm, 2, dst);
     return OP_OK;
 }
 
+/* It stores only what it changed. */
 int op_arpl_m(struct cpu *cpu, const struct insn *i)
 {
+    uint16_t dst;
+
     if (cpu->real_or_v86)
         return raise_ud(cpu);
-    void *p = mem_rmw(cpu, i, 2);
-    if (!p)
+    if (mem_load16(cpu, i, &dst))
         return OP_FAULT;
-    st_le16(p, arpl(cpu, ld_le16(p), (uint16_t)cpu->r[i->reg]));
-    mem_rmw_end(cpu, p);
+    if ((dst & 3) < (cpu->r[i->reg] & 3)) {
+        void *p = mem_rmw(cpu, i, 2);
+        if (!p)
+            return OP_FAULT;
+        arpl(cpu, &dst, (uint16_t)cpu->r[i->reg]);
+        st_le16(p, dst);
+        mem_rmw_end(cpu, p);
+        return OP_OK;
+    }
+    set_zf(cpu, false);
     return OP_OK;
 }

@@ -484,7 +484,14 @@ int op_wbinvd_x(struct cpu *cpu, const struct insn *i)
 int op_clflush_x(struct cpu *cpu, const struct insn *i)
 {
     uint8_t byte;
+    uint64_t lin;
 
+    /* As a load, but from execute-only code too (SDM vol. 2A, CLFLUSH). */
+    if (!cpu->real_or_v86 && i->seg < SEG_NONE && segment_is_code(&cpu->seg[i->seg])) {
+        if (seg_check_limit(cpu, i->seg, insn_ea(cpu, i), 1, &lin))
+            return OP_FAULT;
+        return lin_load8(cpu, lin, &byte);
+    }
     return mem_load8(cpu, i, &byte);
 }
 

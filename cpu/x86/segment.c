@@ -44,6 +44,15 @@ int seg_check(struct cpu *cpu, unsigned seg, uint64_t off, unsigned size, enum m
     return 0;
 }
 
+int seg_check_limit(struct cpu *cpu, unsigned seg, uint64_t off, unsigned size, uint64_t *lin)
+{
+    const struct segment *s = &cpu->seg[seg];
+    *lin = cut_address(cpu, cpu->ea_base[seg] + off);
+    if (cpu->code_mode == CODE64 || within_limit(s, true, off, size))
+        return 0;
+    return raise_error(cpu, seg == SEG_SS ? EXC_SS : EXC_GP, 0);
+}
+
 /* ---- descriptor tables ---- */
 
 /* Linear address of an entry's bytes; false when the table does not hold them. */

@@ -84,6 +84,14 @@ static inline bool selector_is_null(uint16_t sel)
     return !(sel & ~3);
 }
 
+static inline bool segment_is_code(const struct segment *s)
+{
+    const uint16_t code = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE;
+    return (s->attr & code) == code;
+}
+/* seg_check() without the type: what CLFLUSH may touch. Not for real and virtual-8086 mode. */
+int seg_check_limit(struct cpu *cpu, unsigned seg, uint64_t off, unsigned size, uint64_t *lin);
+
 /* Reads the descriptor that sel names. Null, no LDT, or outside the table: raises fault_vector with
  * the selector as error code. */
 int desc_load(struct cpu *cpu, uint16_t sel, uint64_t *desc, unsigned fault_vector);
@@ -104,6 +112,10 @@ void segment_set_null(struct segment *s, uint16_t sel);
 /* MOV Sreg, POP Sreg and the like for ES, SS, DS, FS, GS: all checks, then the load. Calls
  * cpu_mode_changed(); returns 0 or OP_FAULT. */
 int segment_load(struct cpu *cpu, unsigned seg, uint16_t sel);
+
+/* The instruction's far pointer in memory: an offset of the operand size, then the selector, two
+ * accesses (SDM vol. 3A table 6-7: alignment). */
+int load_far_operand(struct cpu *cpu, const struct insn *i, uint64_t *off, uint16_t *sel);
 
 /* Checks sel as SS for privilege level cpl, as transfers between levels do: on failure raises
  * fault_vector (EXC_TS for a stack from the TSS, EXC_GP for one popped) with the selector, #SS if

@@ -220,7 +220,7 @@ struct sf sf_round(struct sf_env *env, const struct sf_format *f, struct sf_wide
     if (flag & env->unmasked) {
         env->flags |= (uint8_t)flag;
         if (env->to_memory)
-            return a;
+            return sf_zero(a.neg);
         a.e += flag == SF_OE ? -X87_BIAS_ADJUST : X87_BIAS_ADJUST;
         if (a.e > f->emax || a.e < f->emin) { /* FSCALE only: too far even so */
             env->flags |= SF_PE;

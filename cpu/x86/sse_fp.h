@@ -10,8 +10,7 @@
  *
  *   SSE_FP(addps, csr, d, s)             d = addps(d, s). Scalars keep the rest of d.
  *   SSE_FP_IMM(cmpps, 1, csr, d, s)      with a constant immediate
- *   SSE_FP_IMM3(cmpps, imm, csr, d, s)   with the low 3 bits (IMM4: 4) of an immediate known at run
- *                                        time; evaluates imm once
+ *   SSE_FP_IMM3(cmpps, imm, csr, d, s)   with the low 3 bits of an immediate known at run time
  *   SSE_FP_TO_INT(cvtsd2si, wide, csr, v, s)  v, a uint64_t = the 64-bit, or the zero-extended
  *                                        32-bit result
  *   SSE_APPROX(cpu, rcpps, csr, d, s)    for RCPPS, RCPSS, RSQRTPS, RSQRTSS
@@ -33,26 +32,17 @@
     case n:                                                                                        \
         SSE_FP_IMM(name, n, csr, d, s);                                                            \
         break;
-#define SSE_IMM_CASES8(first, ...)                                                                 \
-    SSE_IMM_CASE(first, __VA_ARGS__)                                                               \
-    SSE_IMM_CASE((first) + 1, __VA_ARGS__)                                                         \
-    SSE_IMM_CASE((first) + 2, __VA_ARGS__)                                                         \
-    SSE_IMM_CASE((first) + 3, __VA_ARGS__)                                                         \
-    SSE_IMM_CASE((first) + 4, __VA_ARGS__)                                                         \
-    SSE_IMM_CASE((first) + 5, __VA_ARGS__)                                                         \
-    SSE_IMM_CASE((first) + 6, __VA_ARGS__)                                                         \
-    SSE_IMM_CASE((first) + 7, __VA_ARGS__)
 #define SSE_FP_IMM3(name, imm, csr, d, s)                                                          \
     do {                                                                                           \
         switch ((imm)&7) {                                                                         \
-            SSE_IMM_CASES8(0, name, csr, d, s)                                                     \
-        }                                                                                          \
-    } while (0)
-#define SSE_FP_IMM4(name, imm, csr, d, s)                                                          \
-    do {                                                                                           \
-        switch ((imm)&15) {                                                                        \
-            SSE_IMM_CASES8(0, name, csr, d, s)                                                     \
-            SSE_IMM_CASES8(8, name, csr, d, s)                                                     \
+            SSE_IMM_CASE(0, name, csr, d, s)                                                       \
+            SSE_IMM_CASE(1, name, csr, d, s)                                                       \
+            SSE_IMM_CASE(2, name, csr, d, s)                                                       \
+            SSE_IMM_CASE(3, name, csr, d, s)                                                       \
+            SSE_IMM_CASE(4, name, csr, d, s)                                                       \
+            SSE_IMM_CASE(5, name, csr, d, s)                                                       \
+            SSE_IMM_CASE(6, name, csr, d, s)                                                       \
+            SSE_IMM_CASE(7, name, csr, d, s)                                                       \
         }                                                                                          \
     } while (0)
 #define SSE_INT_ASM(text, csr, out, src)                                                           \
@@ -71,7 +61,6 @@
 #define SSE_FP(name, csr, d, s)              soft_##name(&(csr), &(d), &(s))
 #define SSE_FP_IMM(name, imm, csr, d, s)     soft_##name(&(csr), &(d), &(s), imm)
 #define SSE_FP_IMM3(name, imm, csr, d, s)    soft_##name(&(csr), &(d), &(s), (imm)&7)
-#define SSE_FP_IMM4(name, imm, csr, d, s)    soft_##name(&(csr), &(d), &(s), (imm)&15)
 #define SSE_FP_TO_INT(name, wide, csr, v, s) ((v) = soft_##name(&(csr), &(s), wide))
 #endif
 

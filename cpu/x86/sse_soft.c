@@ -125,41 +125,10 @@ void soft_addsubpd(uint32_t *csr, union v128 *d, const union v128 *s)
         d->q[k] = lane64(&env, k & 1 ? sf_add : sf_sub, d->q[k], s->q[k]);
     *csr |= env.flags;
 }
-/* Products that imm does not select are +0. */
-void soft_dpps(uint32_t *csr, union v128 *d, const union v128 *s, unsigned imm)
-{
-    struct sf_env env = env_from(*csr);
-    uint32_t p[4] = {0};
-    for (unsigned k = 0; k < 4; k++) {
-        if (imm >> (4 + k) & 1)
-            p[k] = lane32(&env, sf_mul, d->d[k], s->d[k]);
-    }
-    p[0] = lane32(&env, sf_add, p[0], p[1]);
-    p[2] = lane32(&env, sf_add, p[2], p[3]);
-    p[0] = lane32(&env, sf_add, p[0], p[2]);
-    for (unsigned k = 0; k < 4; k++)
-        d->d[k] = imm >> k & 1 ? p[0] : 0;
-    *csr |= env.flags;
-}
-void soft_dppd(uint32_t *csr, union v128 *d, const union v128 *s, unsigned imm)
-{
-    struct sf_env env = env_from(*csr);
-    uint64_t p[2] = {0};
-    for (unsigned k = 0; k < 2; k++) {
-        if (imm >> (4 + k) & 1)
-            p[k] = lane64(&env, sf_mul, d->q[k], s->q[k]);
-    }
-    p[0] = lane64(&env, sf_add, p[0], p[1]);
-    for (unsigned k = 0; k < 2; k++)
-        d->q[k] = imm >> k & 1 ? p[0] : 0;
-    *csr |= env.flags;
-}
-
 /* ---- comparisons ---- */
 
-/* Which orders the predicates 0 to 15 accept, a bit for each enum sf_order; predicate 16 + n is n
- * with the other answer to quiet NaNs. */
-static const uint8_t accepts[16] = {
+/* Which orders the predicates accept, a bit for each enum sf_order. */
+static const uint8_t accepts[8] = {
     1 << SF_EQUAL,
     1 << SF_LESS,
     1 << SF_LESS | 1 << SF_EQUAL,
@@ -168,22 +137,13 @@ static const uint8_t accepts[16] = {
     1 << SF_EQUAL | 1 << SF_GREATER | 1 << SF_UNORDERED,
     1 << SF_GREATER | 1 << SF_UNORDERED,
     1 << SF_LESS | 1 << SF_EQUAL | 1 << SF_GREATER,
-    1 << SF_EQUAL | 1 << SF_UNORDERED,
-    1 << SF_LESS | 1 << SF_UNORDERED,
-    1 << SF_LESS | 1 << SF_EQUAL | 1 << SF_UNORDERED,
-    0,
-    1 << SF_LESS | 1 << SF_GREATER,
-    1 << SF_EQUAL | 1 << SF_GREATER,
-    1 << SF_GREATER,
-    15,
 };
+/* LT, LE and their opposites signal quiet NaNs. */
 static bool accept(struct sf_env *env, struct sf a, struct sf b, unsigned pred)
 {
-    /* LT, LE and their opposites tell of quiet NaNs, EQ, UNORD, true, false and their opposites do
-     * not. */
-    bool loud = ((pred & 3) == 1 || (pred & 3) == 2) != (pred >> 4 & 1);
+    bool loud = (pred & 3) == 1 || (pred & 3) == 2;
 
-    return accepts[pred & 15] >> sf_compare(env, a, b, loud) & 1;
+    return accepts[pred & 7] >> sf_compare(env, a, b, loud) & 1;
 }
 static uint32_t cmp32(struct sf_env *env, uint32_t a, uint32_t b, unsigned pred)
 {
@@ -219,33 +179,6 @@ COMPARE(ucomiss, in32, d, false)
 COMPARE(ucomisd, in64, q, false)
 
 /* ---- conversions ---- */
-
-static struct sf rint_imm(struct sf_env *env, struct sf a, unsigned imm)
-{
-    struct sf_env inner = *env;
-
-    if (!(imm & 4))
-        inner.rounding = imm & 3;
-    a = sf_rint(&inner, a);
-    env->flags |= imm & 8 ? inner.flags & ~SF_PE : inner.flags;
-    return a;
-}
-static uint32_t round32(struct sf_env *env, uint32_t a, uint32_t b, unsigned imm)
-{
-    struct sf r = rint_imm(env, in32(env, b), imm);
-    (void)a;
-    return sf_pack32(&r);
-}
-static uint64_t round64(struct sf_env *env, uint64_t a, uint64_t b, unsigned imm)
-{
-    struct sf r = rint_imm(env, in64(env, b), imm);
-    (void)a;
-    return sf_pack64(&r);
-}
-LANES_IMM(roundps, d, 4, round32)
-LANES_IMM(roundpd, q, 2, round64)
-LANES_IMM(roundss, d, 1, round32)
-LANES_IMM(roundsd, q, 1, round64)
 
 static uint64_t widen(struct sf_env *env, uint32_t v)
 {

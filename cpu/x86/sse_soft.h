@@ -30,10 +30,8 @@ soft_sse_fn soft_cvtdq2ps, soft_cvtdq2pd, soft_cvtps2dq, soft_cvttps2dq, soft_cv
 soft_sse_fn soft_cvtsi2ssl, soft_cvtsi2ssq, soft_cvtsi2sdl, soft_cvtsi2sdq;
 soft_sse_int_fn soft_cvtss2si, soft_cvttss2si, soft_cvtsd2si, soft_cvttsd2si;
 
-/* Predicates 0 to 31 (SDM vol. 2A, table 3-1). */
+/* Predicates 0 to 7 (SDM vol. 2A, table 3-1). */
 soft_sse_imm_fn soft_cmpps, soft_cmppd, soft_cmpss, soft_cmpsd;
-soft_sse_imm_fn soft_roundps, soft_roundpd, soft_roundss, soft_roundsd;
-soft_sse_imm_fn soft_dpps, soft_dppd;
 
 /* The exact 1/x and 1/sqrt(x) rounded to nearest, to 12 significant bits: the manual's bound for
  * the relative error, 1.5 * 2^-12, kept on every host. Denormals are zeros, coming and going. */

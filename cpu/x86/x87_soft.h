@@ -44,6 +44,12 @@ x87_fn x87_soft_fsqrt, x87_soft_frndint, x87_soft_fscale, x87_soft_fprem, x87_so
 /* The exact value, rounded as RC says (precision control does not count). */
 x87_fn x87_soft_f2xm1, x87_soft_fsin, x87_soft_fcos, x87_soft_fsincos, x87_soft_fptan,
     x87_soft_fpatan, x87_soft_fyl2x, x87_soft_fyl2xp1;
+/* Frees the constants that these keep for the calling thread, which may end. */
+void x87_soft_release(void);
+#else
+static inline void x87_soft_release(void)
+{
+}
 #endif
 
 #endif

@@ -111,6 +111,7 @@ static bool angle(struct sf_env *env, const struct sf *a, struct sf *r)
         *r = sf_invalid(env);
         return false;
     }
+    *r = *a;
     return !sf_denormals(env, a, a);
 }
 /* From 2^63 on the instructions do nothing but say so. */
@@ -185,7 +186,7 @@ void x87_soft_fptan(struct x87_frame *f)
 void x87_soft_fpatan(struct x87_frame *f)
 {
     struct sf_env env = x87_env(f);
-    struct sf a = x87_in(f, 0), b = x87_in(f, 1), r;
+    struct sf a = x87_in(f, 0), b = x87_in(f, 1), r = a;
 
     if (!sf_nans(&env, &a, &b, &r) && !sf_denormals(&env, &a, &b)) {
         mpfr_t x, y, t;
@@ -227,7 +228,7 @@ static struct sf power_minus_1(struct sf_env *env, const struct sf *a)
 void x87_soft_f2xm1(struct x87_frame *f)
 {
     struct sf_env env = x87_env(f);
-    struct sf a = x87_in(f, 0), r;
+    struct sf a = x87_in(f, 0), r = a;
 
     if (!sf_nans(&env, &a, &a, &r) && !sf_denormals(&env, &a, &a))
         r = power_minus_1(&env, &a);
@@ -310,5 +311,10 @@ void x87_soft_fyl2xp1(struct x87_frame *f)
 
     x87_out(f, 0, log_product(&env, x87_in(f, 0), x87_in(f, 1), true));
     x87_status(f, &env, 0);
+}
+
+void x87_soft_release(void)
+{
+    mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE);
 }
 #endif

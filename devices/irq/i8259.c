@@ -97,14 +97,21 @@ static void set_line(void *owner, unsigned n, bool level)
     update(pic);
 }
 
+static bool is_watched(const struct i8259 *pic, const struct i8259_chip *c, unsigned ir)
+{
+    return c == &pic->chip[pic->watched >> 3] && ir == (pic->watched & 7);
+}
+
 /* The chip's part of an INTA sequence: in service, or done with at once when AEOI. */
-static void acknowledge(struct i8259_chip *c, unsigned ir)
+static void acknowledge(struct i8259 *pic, struct i8259_chip *c, unsigned ir)
 {
     c->latched &= ~(1u << ir);
     if (!(c->icw4 & ICW4_AEOI))
         c->isr |= 1u << ir;
     else if (c->rotate_in_aeoi)
         c->lowest = ir;
+    if (is_watched(pic, c, ir))
+        irq_watch_tell(pic->watch, IRQ_TAKEN); /* may raise it again */
 }
 
 /* Acknowledges the slave. Its INT output falls in between, so that the master sees an edge if
@@ -115,7 +122,7 @@ static unsigned acknowledge_slave(struct i8259 *pic)
 
     set_input(&pic->chip[0], CASCADE, false);
     if (ir != NONE)
-        acknowledge(&pic->chip[1], ir);
+        acknowledge(pic, &pic->chip[1], ir);
     return ir;
 }
 
@@ -127,7 +134,7 @@ static uint8_t intack(void *owner)
     unsigned ir = request(c, true);
 
     if (ir != NONE)
-        acknowledge(c, ir);
+        acknowledge(pic, c, ir);
     if (ir == CASCADE) {
         c = &pic->chip[1];
         ir = acknowledge_slave(pic);
@@ -148,7 +155,7 @@ static uint8_t poll_read(struct i8259 *pic, unsigned n)
     } else {
         ir = request(c, true);
         if (ir != NONE)
-            acknowledge(c, ir);
+            acknowledge(pic, c, ir);
     }
     update(pic);
     return ir == NONE ? 0 : 0x80 | ir;
@@ -233,6 +240,16 @@ static void write_ocw3(struct i8259_chip *c, uint8_t v)
         c->special_mask = v & OCW3_SMM;
 }
 
+/* OCW1 */
+static void write_mask(struct i8259 *pic, struct i8259_chip *c, uint8_t v)
+{
+    uint8_t opened = c->imr & ~v;
+
+    c->imr = v;
+    if (is_watched(pic, c, pic->watched & 7) && opened >> (pic->watched & 7) & 1)
+        irq_watch_tell(pic->watch, IRQ_OPENED);
+}
+
 /* A0=1: the next ICW of a sequence, or OCW1. */
 static void write_data(struct i8259 *pic, struct i8259_chip *c, uint8_t v)
 {
@@ -252,7 +269,7 @@ static void write_data(struct i8259 *pic, struct i8259_chip *c, uint8_t v)
         c->icw_next = 0;
         break;
     default:
-        c->imr = v;
+        write_mask(pic, c, v);
         break;
     }
 }
@@ -394,4 +411,10 @@ struct irq_line i8259_line(struct i8259 *pic, unsigned irq)
 struct intack_source i8259_intack(struct i8259 *pic)
 {
     return (struct intack_source){.ack = intack, .owner = pic};
+}
+
+void i8259_watch(struct i8259 *pic, unsigned irq, struct irq_watch watch)
+{
+    pic->watched = irq & 15;
+    pic->watch = watch;
 }

@@ -28,6 +28,8 @@ struct i8259 {
     struct i8259_chip chip[2];
     bool intr_level; /* derived: what was last put on intr */
     struct irq_line intr;
+    struct irq_watch watch; /* of input watched */
+    unsigned watched;
     struct region ports[2], elcr_ports;
 };
 
@@ -38,5 +40,7 @@ void i8259_init(struct i8259 *pic, struct machine *m, const char *id, uint16_t m
  * acknowledged, as the datasheet says: a pulse is lost. */
 struct irq_line i8259_line(struct i8259 *pic, unsigned irq);
 struct intack_source i8259_intack(struct i8259 *pic);
+/* Tells what becomes of the edges of one input. */
+void i8259_watch(struct i8259 *pic, unsigned irq, struct irq_watch watch);
 
 #endif

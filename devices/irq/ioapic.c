@@ -110,10 +110,13 @@ static void write_entry(struct ioapic *a, unsigned n, bool high, uint32_t value)
 {
     uint64_t mask = (high ? 0xffffffff00000000ull : 0xffffffffull) & RTE_WRITABLE;
     uint64_t v = high ? (uint64_t)value << 32 : value;
+    bool was_masked = a->ioredtbl[n] & RTE_MASKED;
 
     a->ioredtbl[n] = (a->ioredtbl[n] & ~mask) | (v & mask);
     if (!(a->ioredtbl[n] & RTE_LEVEL))
         a->ioredtbl[n] &= ~RTE_REMOTE_IRR;
+    if (n == a->watched && was_masked && !(a->ioredtbl[n] & RTE_MASKED))
+        irq_watch_tell(a->watch, IRQ_OPENED);
     update_level(a, n);
 }
 
@@ -224,7 +227,22 @@ static void eoi(void *owner, uint8_t vector)
     ioapic_eoi(owner, vector);
 }
 
+static void taken(void *owner, uint8_t vector)
+{
+    struct ioapic *a = owner;
+    uint64_t e = a->ioredtbl[a->watched];
+
+    if ((e & 0xff) == vector && !(e & RTE_MASKED))
+        irq_watch_tell(a->watch, IRQ_TAKEN);
+}
+
 struct eoi_sink ioapic_eoi_sink(struct ioapic *a)
 {
-    return (struct eoi_sink){.eoi = eoi, .owner = a};
+    return (struct eoi_sink){.eoi = eoi, .taken = taken, .owner = a};
+}
+
+void ioapic_watch(struct ioapic *a, unsigned input, struct irq_watch watch)
+{
+    a->watched = input % IOAPIC_INPUTS;
+    a->watch = watch;
 }

@@ -17,6 +17,8 @@ struct ioapic {
     uint32_t lines;                   /* asserted inputs */
     uint64_t ioredtbl[IOAPIC_INPUTS]; /* redirection table entries */
     struct msi_sink bus;
+    struct irq_watch watch; /* of input watched */
+    unsigned watched;
     struct region mmio;
 };
 
@@ -27,5 +29,7 @@ struct irq_line ioapic_line(struct ioapic *a, unsigned input);
 /* End of interrupt, broadcast by a local APIC. */
 void ioapic_eoi(struct ioapic *a, uint8_t vector);
 struct eoi_sink ioapic_eoi_sink(struct ioapic *a);
+/* Tells what becomes of the edges of one input. */
+void ioapic_watch(struct ioapic *a, unsigned input, struct irq_watch watch);
 
 #endif

@@ -11,8 +11,9 @@
  * edge of OUT0. The falling edge before it is delivered together with the rising one, which halves
  * the events of a periodic interrupt; no interrupt controller input can tell.
  *
- * Edges that pass while the host is late are delivered as one.
- * Not modelled: the undefined counts between a control word and the first count. */
+ * Edges that pass while the host is late are delivered as one; the others, and those that came
+ * while one was still waiting, follow later if the guest counts them (vm/ticks.h). Not modelled:
+ * the undefined counts between a control word and the first count. */
 
 enum {
     CONTROL = 3,
@@ -170,14 +171,76 @@ static void arm(struct i8254 *pit, int64_t now)
         vm_timer_cancel(&pit->irq_timer);
 }
 
+static void give_edge(struct i8254 *pit)
+{
+    irq_set(pit->irq0, false);
+    irq_set(pit->irq0, true);
+}
+
+static uint64_t period_ns(const struct i8254_channel *ch)
+{
+    return muldiv64(ch->count, NS_PER_SEC, I8254_HZ);
+}
+
 static void irq_edge(void *opaque)
 {
     struct i8254 *pit = opaque;
+    const struct i8254_channel *ch = &pit->ch[0];
+    int64_t now = ticks_now(pit);
 
-    irq_set(pit->irq0, false);
-    irq_set(pit->irq0, true);
-    arm(pit, ticks_now(pit));
+    if (periodic(ch) && !ch->reload_valid && now - ch->start >= ch->count)
+        ticks_elapsed(&pit->lost, (uint64_t)(now - ch->start) / ch->count, period_ns(ch),
+                      vm_clock_now(&pit->dev.m->clock));
+    vm_timer_cancel(&pit->owed_timer); /* it shall not follow at once */
+    give_edge(pit);
+    arm(pit, now);
 }
+
+/* ---- edges that are owed ---- */
+
+static void owed_edge(void *opaque)
+{
+    struct i8254 *pit = opaque;
+
+    if (ticks_repay(&pit->lost, vm_clock_now(&pit->dev.m->clock)))
+        give_edge(pit);
+}
+
+static void forget_owed(struct i8254 *pit)
+{
+    ticks_forget(&pit->lost);
+    vm_timer_cancel(&pit->owed_timer);
+}
+
+/* Given at once if it is time: the thread that runs timers may be late, too. */
+static void edge_taken(struct i8254 *pit)
+{
+    uint64_t now = vm_clock_now(&pit->dev.m->clock);
+    uint64_t at = ticks_taken(&pit->lost, period_ns(&pit->ch[0]), now);
+
+    vm_timer_cancel(&pit->owed_timer);
+    if (at == VM_TIME_NEVER || !periodic(&pit->ch[0]))
+        return;
+    if (at <= now)
+        owed_edge(pit);
+    else
+        vm_timer_arm(&pit->owed_timer, at);
+}
+
+static void edge_event(void *owner, enum irq_event event)
+{
+    if (event == IRQ_OPENED)
+        forget_owed(owner);
+    else
+        edge_taken(owner);
+}
+
+struct irq_watch i8254_watch(struct i8254 *pit)
+{
+    return (struct irq_watch){.fn = edge_event, .owner = pit};
+}
+
+/* ---- registers ---- */
 
 /* After a register write: OUT0 may have been forced. */
 static void update(struct i8254 *pit, int64_t now)
@@ -366,6 +429,7 @@ static void port_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
         if (offset != 0)
             return;
     }
+    forget_owed(pit); /* another rate, or none */
     update(pit, now);
 }
 
@@ -449,6 +513,7 @@ static void reset(struct device *d)
         pit->ch[n] =
             (struct i8254_channel){.rw = RW_BOTH, .gate = n != 2, .count = 65536, .reload = 65536};
     pit->port61 = 0;
+    forget_owed(pit);
     update(pit, ticks_now(pit));
 }
 
@@ -494,6 +559,8 @@ static const struct state_field fields[] = {
     STATE_STRUCTS(struct i8254, ch, 3, struct i8254_channel, channel_fields),
     STATE_U8_MAX(struct i8254, port61, PORTB_WRITABLE),
     STATE_TIMER(struct i8254, irq_timer),
+    STATE_TIMER(struct i8254, owed_timer),
+    STATE_STRUCTS(struct i8254, lost, 1, struct lost_ticks, lost_ticks_fields),
     STATE_FIELDS_END,
 };
 
@@ -506,6 +573,7 @@ void i8254_init(struct i8254 *pit, struct machine *m, const char *id, uint16_t p
     *pit = (struct i8254){.irq0 = irq0};
     device_init(&pit->dev, m, &class, id);
     vm_timer_init(&pit->irq_timer, &m->clock, irq_edge, pit);
+    vm_timer_init(&pit->owed_timer, &m->clock, owed_edge, pit);
     region_init_device(&pit->ports, "i8254", 4, &port_ops, pit);
     region_init_device(&pit->port_b, "port61", 1, &port_b_ops, pit);
     region_add(&m->io, &pit->ports, port, 0);

@@ -6,6 +6,7 @@
 #include "vm/device.h"
 #include "vm/irq.h"
 #include "vm/memory.h"
+#include "vm/ticks.h"
 
 #define I8254_HZ 1193182u
 
@@ -32,8 +33,10 @@ struct i8254_channel {
 struct i8254 {
     struct device dev;
     struct i8254_channel ch[3];
-    uint8_t port61;            /* bits 3:0 as written */
-    struct vm_timer irq_timer; /* the next rising edge of OUT0 */
+    uint8_t port61;             /* bits 3:0 as written */
+    struct vm_timer irq_timer;  /* the next rising edge of OUT0 */
+    struct vm_timer owed_timer; /* the next edge that is owed */
+    struct lost_ticks lost;
     struct irq_line irq0;
     struct region ports, port_b;
 };
@@ -43,5 +46,7 @@ void i8254_init(struct i8254 *pit, struct machine *m, const char *id, uint16_t p
                 uint16_t port_b, struct irq_line irq0);
 /* Level of an OUT pin now. */
 bool i8254_out(struct i8254 *pit, unsigned channel);
+/* For the interrupt controllers that irq0 goes to. */
+struct irq_watch i8254_watch(struct i8254 *pit);
 
 #endif

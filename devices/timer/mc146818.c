@@ -13,7 +13,9 @@
  * should.
  *
  * The flags PF, AF and UF are brought up to date when register C is read or the timer fires; the
- * timer runs only while an enabled interrupt is not yet flagged.
+ * timer runs only while an enabled interrupt is not yet flagged. Periodic interrupts that came
+ * while one was still waiting, or while the host was late, follow later if the guest counts them,
+ * which it shows by reading register C (vm/ticks.h).
  *
  * Not modelled: daylight saving (DSE), the square wave pin, other time bases than 32768 Hz. */
 
@@ -196,6 +198,11 @@ static unsigned period(const struct mc146818 *rtc)
     return rs <= 2 ? 128u << (rs - 1) : 1u << (rs - 1);
 }
 
+static uint64_t period_ns(const struct mc146818 *rtc)
+{
+    return muldiv64(period(rtc), NS_PER_SEC, 32768);
+}
+
 static uint64_t cycles_at(const struct mc146818 *rtc, uint64_t now)
 {
     return muldiv64(now + rtc->phase, 32768, NS_PER_SEC);
@@ -240,7 +247,13 @@ static void account(struct mc146818 *rtc, uint64_t now)
     uint8_t *c = &rtc->ram[REG_C];
     unsigned p = period(rtc);
 
-    if (p && cycles_at(rtc, now) / p != cycles_at(rtc, rtc->seen) / p)
+    uint64_t periods = p ? cycles_at(rtc, now) / p - cycles_at(rtc, rtc->seen) / p : 0;
+
+    if (periods && rtc->ram[REG_B] & B_PIE) {
+        vm_timer_cancel(&rtc->owed_timer); /* it shall not follow at once */
+        ticks_elapsed(&rtc->lost, periods, period_ns(rtc), now);
+    }
+    if (periods)
         *c |= C_PF;
     int64_t passed = seconds_at(rtc, now) - seconds_at(rtc, rtc->seen);
     if (updating(rtc) && passed > 0) {
@@ -269,10 +282,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t next_event(const struct mc146818 *rtc, uint64_t now)
 {
     uint8_t wanted = rtc->ram[REG_B] & ~rtc->ram[REG_C];
+    bool counted = rtc->lost.wanted && rtc->ram[REG_B] & B_PIE;
     unsigned p = period(rtc);
     uint64_t at = VM_TIME_NEVER;
 
-    if ((wanted & B_PIE) && p) {
+    if ((wanted & B_PIE || counted) && p) {
         uint64_t cycle = (cycles_at(rtc, now) / p + 1) * p;
         at = muldiv64(cycle, NS_PER_SEC, 32768) + 1 - rtc->phase;
     }
@@ -290,7 +304,7 @@ static uint64_t next_event(const struct mc146818 *rtc, uint64_t now)
 static void update(struct mc146818 *rtc, uint64_t now)
 {
     bool irqf = rtc->ram[REG_B] & rtc->ram[REG_C] & (C_PF | C_AF | C_UF);
-    uint64_t at = irqf ? VM_TIME_NEVER : next_event(rtc, now);
+    uint64_t at = irqf && !rtc->lost.wanted ? VM_TIME_NEVER : next_event(rtc, now);
 
     rtc->ram[REG_C] = (rtc->ram[REG_C] & ~C_IRQF) | (irqf ? C_IRQF : 0);
     irq_set(rtc->irq, irqf);
@@ -307,6 +321,42 @@ static void timer_event(void *opaque)
 
     account(rtc, now);
     update(rtc, now);
+}
+
+static void give_owed(struct mc146818 *rtc, uint64_t now)
+{
+    if (ticks_repay(&rtc->lost, now))
+        rtc->ram[REG_C] |= C_PF;
+    update(rtc, now);
+}
+
+static void owed_event(void *opaque)
+{
+    struct mc146818 *rtc = opaque;
+    uint64_t now = now_ns(rtc);
+
+    account(rtc, now);
+    give_owed(rtc, now);
+}
+
+static void forget_owed(struct mc146818 *rtc)
+{
+    ticks_forget(&rtc->lost);
+    vm_timer_cancel(&rtc->owed_timer);
+}
+
+/* The guest has seen a periodic interrupt, whose line is low again; the next may come at once. */
+static void periodic_taken(struct mc146818 *rtc, uint64_t now)
+{
+    uint64_t at = ticks_taken(&rtc->lost, period_ns(rtc), now);
+
+    vm_timer_cancel(&rtc->owed_timer);
+    if (at == VM_TIME_NEVER)
+        return;
+    if (at > now)
+        vm_timer_arm(&rtc->owed_timer, at);
+    else
+        give_owed(rtc, now);
 }
 
 /* ---- registers ---- */
@@ -333,6 +383,8 @@ static uint8_t read_c(struct mc146818 *rtc, uint64_t now)
     uint8_t v = rtc->ram[REG_C];
     rtc->ram[REG_C] = 0;
     update(rtc, now);
+    if (v & C_PF && rtc->ram[REG_B] & B_PIE && period(rtc))
+        periodic_taken(rtc, now);
     return v;
 }
 
@@ -358,6 +410,8 @@ static void write_control(struct mc146818 *rtc, unsigned index, uint8_t v, uint6
     refresh_registers(rtc, now);
     if (index == REG_B && (v & B_SET))
         v &= ~B_UIE;
+    if (index == REG_A ? (v ^ rtc->ram[REG_A]) & (A_RS | A_DV) : !(v & B_PIE))
+        forget_owed(rtc);
     rtc->ram[index] = index == REG_A ? v & ~A_UIP : v;
     if (was_held && !divider_held(rtc))
         rtc->phase = (NS_PER_SEC + NS_PER_SEC / 2 - now % NS_PER_SEC) % NS_PER_SEC;
@@ -418,6 +472,7 @@ static void reset(struct device *d)
     rtc->nmi_disabled = false;
     rtc->ram[REG_B] &= ~(B_PIE | B_AIE | B_UIE | B_SQWE);
     rtc->ram[REG_C] = 0;
+    forget_owed(rtc);
     rtc->seen = now_ns(rtc);
     update(rtc, rtc->seen);
 }
@@ -441,6 +496,8 @@ static const struct state_field fields[] = {
     STATE_U8_MAX(struct mc146818, weekday_base, 6),
     STATE_U64(struct mc146818, seen),
     STATE_TIMER(struct mc146818, timer),
+    STATE_TIMER(struct mc146818, owed_timer),
+    STATE_STRUCTS(struct mc146818, lost, 1, struct lost_ticks, lost_ticks_fields),
     STATE_FIELDS_END,
 };
 
@@ -453,6 +510,7 @@ void mc146818_init(struct mc146818 *rtc, struct machine *m, const char *id, uint
     *rtc = (struct mc146818){.irq = irq};
     device_init(&rtc->dev, m, &class, id);
     vm_timer_init(&rtc->timer, &m->clock, timer_event, rtc);
+    vm_timer_init(&rtc->owed_timer, &m->clock, owed_event, rtc);
     region_init_device(&rtc->ports, "mc146818", 2, &port_ops, rtc);
     region_add(&m->io, &rtc->ports, port, 0);
     rtc->ram[REG_A] = 0x26; /* 32768 Hz, 1024 Hz periodic rate: what PC firmware leaves */

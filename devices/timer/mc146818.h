@@ -6,6 +6,7 @@
 #include "vm/device.h"
 #include "vm/irq.h"
 #include "vm/memory.h"
+#include "vm/ticks.h"
 
 #define MC146818_CENTURY 0x32 /* century byte: where PC firmware and ACPI's FADT expect it */
 
@@ -19,6 +20,8 @@ struct mc146818 {
     uint8_t weekday_base; /* added to the true day of the week */
     uint64_t seen;        /* virtual time up to which PF, AF and UF are accounted for */
     struct vm_timer timer;
+    struct vm_timer owed_timer; /* the next periodic interrupt that is owed */
+    struct lost_ticks lost;
     struct irq_line irq;
     struct region ports;
 };

@@ -76,6 +76,24 @@ refused "an empty module" "expected 1 to" -kernel "$echo_guest" -initrd "$scratc
 refused "too little memory" "-m" -m 1 -kernel "$echo_guest"
 long=$(head -c 100000 /dev/zero | tr '\0' x)
 refused "a kernel's name that is too long" "too long" -kernel "$long"
+gzip -c "$echo_guest" >"$scratch/echo.gz"
+head -c 500 "$scratch/echo.gz" >"$scratch/short.gz"
+gzip -c "$scratch/random" >"$scratch/random.gz"
+if "$CALQUE" -display none -no-reboot --timeout 0.2 -kernel "$scratch/echo.gz" 2>&1 | grep -q 'without zlib'; then
+    refused "a gzip'ed kernel, without zlib" "unpack it first" -kernel "$scratch/echo.gz"
+else
+    timeout 20 "$CALQUE" -display none --timeout 0.2 -kernel "$scratch/echo.gz" >"$scratch/out" 2>&1
+    report $([ $? = 124 ]; echo $?) "a gzip'ed kernel runs"
+    refused "a truncated gzip'ed kernel" "packed data do not end" -kernel "$scratch/short.gz"
+    refused "a gzip'ed random file" "expected a Linux bzImage" -kernel "$scratch/random.gz"
+fi
+# A plain ELF program: the Multiboot magic of the other one is gone.
+LC_ALL=C sed 's/\x02\xb0\xad\x1b/\x02\xb0\xad\x1c/' "$echo_guest" >"$scratch/plain.elf"
+printf '\xd6\x50\x52\xe8\0\0\0\0\x18\0\0\0\x12\xaf\xad\x17' >"$scratch/mb2"
+refused "a plain ELF program and -append" "-append" -kernel "$scratch/plain.elf" -append x
+refused "a plain ELF program and -initrd" "-initrd" -kernel "$scratch/plain.elf" -initrd "$echo_guest"
+refused "a Multiboot 2 kernel" "expected Multiboot 1" -kernel "$scratch/mb2"
+hostile "mutated ELF programs" "$scratch/plain.elf" -kernel FILE
 hostile "mutated multiboot programs" "$echo_guest" -kernel FILE
 
 # A quick run does not wait for a download.

@@ -44,6 +44,13 @@ refused "3 sockets of 1 cores of 1 threads are not 4 CPUs" -smp 4,sockets=3
 refused "cpus=2 is more than maxcpus=1" -smp 2,maxcpus=1
 refused "1 to 255 is expected" -smp 256
 refused "no such setting; did you mean cores" -smp 4,core=4
+refused "did you mean 'pentium3'?" -cpu pentiun3
+refused "did you mean 'sse4.1'?" -cpu max,+sse4.11
+refused "sse2 needs sse" -cpu 486,+sse2
+refused "has no APIC" -cpu 486 -smp 2 -kernel "$BUILD/guest/strings-32.elf"
+refused "expected on or off" -cpu max,sse2=perhaps
+prints "core2duo" -cpu help
+refused "fpapprox=hard: expected host or soft" -cpu max,fpapprox=hard
 refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm
@@ -85,6 +92,20 @@ refused "reboot=" -action reboot=never
 refused "topics are" --help=nothing
 refused "takes no value" --version=3
 refused "nothing to boot"
+head -c 65536 /dev/urandom >"$scratch/rom"
+head -c 65537 /dev/urandom >"$scratch/long"
+: >"$scratch/empty"
+refused "none: cannot be opened: No such" -bios "$scratch/none"
+refused "not a regular file" -bios "$scratch"
+refused "0 bytes long" -bios "$scratch/empty"
+refused "multiple of 64 KiB" -bios "$scratch/long"
+refused "FILE is expected" -bios
+refused "-initrd: expected -kernel too" -bios "$scratch/rom" -initrd "$scratch/rom"
+refused "-append: expected -kernel too" -bios "$scratch/rom" -append x
+refused "none: cannot be opened" -bios "$scratch/rom" -kernel "$scratch/none"
+refused "type=N is expected" -bios "$scratch/rom" -smbios serial=5
+refused "did you mean serial?" -bios "$scratch/rom" -smbios type=1,srial=5
+refused "uuid=12" -bios "$scratch/rom" -smbios type=1,uuid=12
 prints "Calque " --version
 prints "-kernel" --help
 prints "isa-debug-exit" --help=exit

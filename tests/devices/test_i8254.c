@@ -5,6 +5,7 @@
 struct pit_rig {
     struct rig r;
     struct i8254 pit;
+    unsigned taken; /* by serve() */
 };
 
 static void start(struct pit_rig *t)
@@ -98,6 +99,69 @@ static void late_host_gives_one_edge(void **state)
     vm_clock_run_timers(&t.r.m.clock);
     assert_int_equal(t.r.rises[0] - before, 1);
     assert_true(vm_clock_deadline(&t.r.m.clock) > t.r.now);
+    rig_end(&t.r);
+}
+
+/* A guest that takes each edge within 50 us. Returns how many it took in the fastest 100 ms. */
+static unsigned serve(struct pit_rig *t, uint64_t ns)
+{
+    struct irq_watch watch = i8254_watch(&t->pit);
+    unsigned fastest = 0;
+
+    for (uint64_t end = t->r.now + ns; t->r.now < end;) {
+        unsigned before = t->taken;
+        for (unsigned i = 0; i < 2000; i++) {
+            unsigned rises = t->r.rises[0];
+            rig_pass(&t->r, 50000);
+            if (rises == t->r.rises[0])
+                continue;
+            t->taken++;
+            watch.fn(watch.owner, IRQ_TAKEN);
+        }
+        if (t->taken - before > fastest)
+            fastest = t->taken - before;
+    }
+    return fastest;
+}
+
+static void lost_ticks_follow(void **state)
+{
+    struct pit_rig t = {.taken = 0};
+
+    (void)state;
+    start(&t);
+    program(&t, 0, 0x04, 11932); /* 100 Hz */
+    assert_in_range(serve(&t, NS_PER_SEC), 10, 11);
+    assert_in_range(t.taken, 99, 101);
+    t.r.now += 5 * NS_PER_SEC;                          /* the host was away */
+    assert_in_range(serve(&t, NS_PER_SEC / 2), 70, 91); /* not all at once */
+    rig_round_trip(&t.r, &t.pit.dev);
+    serve(&t, 7 * NS_PER_SEC + NS_PER_SEC / 2);
+    assert_in_range(t.taken, 1399, 1401);
+    assert_in_range(serve(&t, NS_PER_SEC), 10, 11);
+    rig_end(&t.r);
+}
+
+/* Nothing is owed to a guest that does not listen, or that programs the timer again. */
+static void lost_ticks_are_forgotten(void **state)
+{
+    struct pit_rig t = {.taken = 0};
+
+    (void)state;
+    start(&t);
+    program(&t, 0, 0x04, 11932);
+    serve(&t, NS_PER_SEC);
+    rig_pass(&t.r, 3 * NS_PER_SEC); /* masked, say */
+    assert_in_range(serve(&t, NS_PER_SEC), 10, 11);
+    t.r.now += 5 * NS_PER_SEC;
+    vm_clock_run_timers(&t.r.m.clock);
+    struct irq_watch watch = i8254_watch(&t.pit);
+    watch.fn(watch.owner, IRQ_OPENED);
+    assert_in_range(serve(&t, NS_PER_SEC), 10, 11);
+    t.r.now += 5 * NS_PER_SEC;
+    vm_clock_run_timers(&t.r.m.clock);
+    program(&t, 0, 0x04, 11932);
+    assert_in_range(serve(&t, NS_PER_SEC), 10, 11);
     rig_end(&t.r);
 }
 
@@ -238,6 +302,8 @@ int main(void)
         cmocka_unit_test(mode0),
         cmocka_unit_test(mode2_periodic),
         cmocka_unit_test(late_host_gives_one_edge),
+        cmocka_unit_test(lost_ticks_follow),
+        cmocka_unit_test(lost_ticks_are_forgotten),
         cmocka_unit_test(mode3_square_and_port61),
         cmocka_unit_test(port61),
         cmocka_unit_test(mode1_and_5_trigger),

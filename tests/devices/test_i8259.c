@@ -114,6 +114,33 @@ static void level_triggered(void **state)
     rig_end(&t.r);
 }
 
+static void count_event(void *owner, enum irq_event event)
+{
+    ((unsigned *)owner)[event]++;
+}
+
+static void watched(void **state)
+{
+    struct pic_rig t;
+    unsigned events[2] = {0};
+
+    (void)state;
+    start(&t);
+    i8259_watch(&t.pic, 0, (struct irq_watch){.fn = count_event, .owner = events});
+    raise(&t, 1);
+    ack(&t);
+    assert_int_equal(events[IRQ_TAKEN], 0);
+    raise(&t, 0);
+    assert_int_equal(ack(&t), 0x20);
+    assert_int_equal(events[IRQ_TAKEN], 1);
+    rig_out(&t.r, 0x21, 0x01);
+    rig_out(&t.r, 0x21, 0x03);
+    assert_int_equal(events[IRQ_OPENED], 0);
+    rig_out(&t.r, 0x21, 0x02);
+    assert_int_equal(events[IRQ_OPENED], 1);
+    rig_end(&t.r);
+}
+
 static void rotation_and_masks(void **state)
 {
     struct pic_rig t;
@@ -180,9 +207,13 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nesting),         cmocka_unit_test(cascade_and_spurious),
-        cmocka_unit_test(level_triggered), cmocka_unit_test(rotation_and_masks),
-        cmocka_unit_test(poll_and_aeoi),   cmocka_unit_test(fuzz),
+        cmocka_unit_test(nesting),
+        cmocka_unit_test(cascade_and_spurious),
+        cmocka_unit_test(level_triggered),
+        cmocka_unit_test(watched),
+        cmocka_unit_test(rotation_and_masks),
+        cmocka_unit_test(poll_and_aeoi),
+        cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

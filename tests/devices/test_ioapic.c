@@ -101,6 +101,33 @@ static void level(void **state)
     rig_end(&t.r);
 }
 
+static void count_event(void *owner, enum irq_event event)
+{
+    ((unsigned *)owner)[event]++;
+}
+
+static void watched(void **state)
+{
+    struct apic_rig t;
+    unsigned events[2] = {0};
+
+    (void)state;
+    start(&t);
+    ioapic_watch(&t.a, 2, (struct irq_watch){.fn = count_event, .owner = events});
+    struct eoi_sink sink = ioapic_eoi_sink(&t.a);
+    sink.taken(sink.owner, 0x30);
+    put(&t, 0x14, 0x30);
+    assert_int_equal(events[IRQ_OPENED], 1);
+    put(&t, 0x16, 0x31); /* another input */
+    put(&t, 0x14, 0x30);
+    assert_int_equal(events[IRQ_OPENED], 1);
+    sink.taken(sink.owner, 0x31);
+    assert_int_equal(events[IRQ_TAKEN], 0);
+    sink.taken(sink.owner, 0x30);
+    assert_int_equal(events[IRQ_TAKEN], 1);
+    rig_end(&t.r);
+}
+
 static void fuzz(void **state)
 {
     struct apic_rig t;
@@ -122,10 +149,8 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(registers),
-        cmocka_unit_test(edge),
-        cmocka_unit_test(level),
-        cmocka_unit_test(fuzz),
+        cmocka_unit_test(registers), cmocka_unit_test(edge), cmocka_unit_test(level),
+        cmocka_unit_test(watched),   cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,39 @@ static void interrupts(void **state)
     rig_end(&t.r);
 }
 
+/* Register C is read within 50 us of each interrupt. */
+static void serve(struct rtc_rig *t, uint64_t ns)
+{
+    for (uint64_t end = t->r.now + ns; t->r.now < end;) {
+        rig_pass(&t->r, 50000);
+        if (t->r.level[0])
+            get(t, 0x0c);
+    }
+}
+
+static void lost_ticks_follow(void **state)
+{
+    struct rtc_rig t;
+
+    (void)state;
+    start(&t);
+    put(&t, 0x0b, 0x42);
+    unsigned before = t.r.rises[0];
+    serve(&t, NS_PER_SEC);
+    assert_in_range(t.r.rises[0] - before, 1023, 1025);
+    t.r.now += 5 * NS_PER_SEC; /* the host was away */
+    serve(&t, NS_PER_SEC / 4);
+    assert_in_range(t.r.rises[0] - before, 1024 + 1500, 1024 + 2400); /* not all at once */
+    rig_round_trip(&t.r, &t.rtc.dev);
+    serve(&t, 2 * NS_PER_SEC + NS_PER_SEC * 3 / 4);
+    assert_in_range(t.r.rises[0] - before, 9 * 1024 - 2, 9 * 1024 + 2);
+    rig_pass(&t.r, 3 * NS_PER_SEC); /* nobody reads: nothing is owed */
+    before = t.r.rises[0];
+    serve(&t, NS_PER_SEC);
+    assert_in_range(t.r.rises[0] - before, 1022, 1025);
+    rig_end(&t.r);
+}
+
 static void update_in_progress(void **state)
 {
     struct rtc_rig t;
@@ -158,9 +191,13 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calendar),     cmocka_unit_test(setting),
-        cmocka_unit_test(interrupts),   cmocka_unit_test(update_in_progress),
-        cmocka_unit_test(cmos_and_nmi), cmocka_unit_test(fuzz),
+        cmocka_unit_test(calendar),
+        cmocka_unit_test(setting),
+        cmocka_unit_test(interrupts),
+        cmocka_unit_test(lost_ticks_follow),
+        cmocka_unit_test(update_in_progress),
+        cmocka_unit_test(cmos_and_nmi),
+        cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

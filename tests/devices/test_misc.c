@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "devices/misc/coprocessor.h"
 #include "devices/misc/debug_exit.h"
 #include "devices/misc/debugcon.h"
 #include "devices/misc/port80.h"
@@ -58,9 +59,40 @@ static void debug_exit(void **state)
     rig_end(&r);
 }
 
+/* FERR# to IRQ 13, port F0h to IGNNE#. */
+static void coprocessor(void **state)
+{
+    enum { IRQ13, IGNNE };
+    struct rig r;
+    struct coprocessor d;
+
+    (void)state;
+    rig_init(&r);
+    coprocessor_init(&d, &r.m, "coprocessor", 0xf0, rig_line(&r, IRQ13), rig_line(&r, IGNNE));
+    struct irq_line ferr = coprocessor_ferr(&d);
+    rig_out(&r, 0xf0, 0);
+    assert_false(r.level[IRQ13] || r.level[IGNNE]); /* no error to ignore */
+    irq_set(ferr, true);
+    assert_true(r.level[IRQ13] && !r.level[IGNNE]);
+    rig_out(&r, 0xf0, 0x55);
+    assert_true(!r.level[IRQ13] && r.level[IGNNE]);
+    rig_round_trip(&r, &d.dev);
+    irq_set(ferr, true); /* the same error still */
+    assert_true(!r.level[IRQ13] && r.level[IGNNE]);
+    irq_set(ferr, false);
+    assert_false(r.level[IRQ13] || r.level[IGNNE]);
+    irq_set(ferr, true);
+    irq_set(ferr, false);
+    assert_true(r.level[IRQ13]); /* latched until the write */
+    rig_fuzz(&r, 0xf0, 1, 1);
+    assert_false(r.level[IRQ13]);
+    rig_end(&r);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ports), cmocka_unit_test(debug_exit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ports), cmocka_unit_test(debug_exit),
+                                       cmocka_unit_test(coprocessor)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

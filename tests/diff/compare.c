@@ -13,11 +13,15 @@
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/disas.h"
 
+#include "tests/diff/explain.h"
+
 #define FLAGS_COMPARED                                                                             \
     (EFLAGS_ARITH | EFLAGS_DF | EFLAGS_TF | EFLAGS_IF | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID)
 
 static const char *const gpr_name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+static const char *const sel_name[6] = {"es", "cs", "ss", "ds", "fs", "gs"};
 
 /* FXSAVE fields that are compared. */
 static const struct {
@@ -33,16 +37,24 @@ static const struct {
     {"xmm12", 352, 16}, {"xmm13", 368, 16}, {"xmm14", 384, 16}, {"xmm15", 400, 16},
 };
 
-/* The environment fields that are not compared must not come back through memory either. True: one
- * of the first n instructions saves them. */
-static bool stores_pointers(const struct diff_case *c, unsigned n)
+/* RIP of instruction k. */
+static uint64_t insn_place(const struct diff_case *c, unsigned k)
 {
-    for (unsigned k = 0; k < n; k++) {
-        unsigned o = encodings[c->insns[k].row].operation;
-        if (o == OPN_fxsave || o == OPN_fnsave || o == OPN_fnstenv)
-            return true;
-    }
-    return false;
+    return c->slot + c->insns[k].off - c->base;
+}
+
+/* Registers as far as the code can see them: what 32-bit code leaves in the upper halves, and in
+ * R8-R15, is undefined (SDM vol. 1 3.4.1.1). */
+static uint64_t visible(bool wide, unsigned n, uint64_t v)
+{
+    return wide ? v : n < 8 ? (uint32_t)v : 0;
+}
+
+/* The kernel's IRET to the signal handler makes every null selector a plain 0 (SDM vol. 2A, IRET,
+ * RETURN-TO-OUTER-PRIVILEGE-LEVEL). */
+static uint16_t selector_as_seen(unsigned seg, uint16_t sel)
+{
+    return seg != SEG_CS && seg != SEG_SS && !(sel & ~3) ? 0 : sel;
 }
 
 /* Linux reports every fault at an address in the kernel's half as one of protection, so that user
@@ -50,75 +62,30 @@ static bool stores_pointers(const struct diff_case *c, unsigned n)
  * not the processor's. */
 static bool errors_agree(const struct diff_outcome *host, const struct diff_outcome *guest)
 {
-    bool hidden = host->vector == EXC_PF && host->cr2 >> 63;
+    bool hidden = host->vector == EXC_PF && host->cr2 >= 0x7ffffffff000; /* TASK_SIZE_MAX */
     return !((host->error ^ guest->error) & ~(hidden ? 1u : 0u));
+}
+
+static bool has_mmx_operand(const struct encoding *e)
+{
+    for (unsigned o = 0; o < 4; o++) {
+        unsigned am = e->opnd[o] >> 4;
+        if (am == AM_P || am == AM_Q || am == AM_N)
+            return true;
+    }
+    return false;
 }
 
 /* An MMX instruction that faults may have set TOP and the tags already: no manual says, and AMD's
  * processors have. */
-static bool mmx_faulted(const struct diff_case *c, const struct diff_outcome *host)
+static bool mmx_faulted(const struct diff_outcome *host, const struct diff_outcome *guest)
 {
     if (host->vector == DIFF_NO_FAULT)
         return false;
-    for (unsigned k = 0; k < c->ninsns; k++) {
-        const struct encoding *e = &encodings[c->insns[k].row];
-        for (unsigned o = 0; o < 4; o++) {
-            unsigned am = e->opnd[o] >> 4;
-            if (am == AM_P || am == AM_Q || am == AM_N)
-                return true;
-        }
-    }
-    return false;
-}
-
-/* Where it is left open which of several bytes or operands is touched first: CMPS with two bad
- * operands, FXSAVE and FXRSTOR areas that begin and end badly; a near call whose target is not
- * canonical and whose push fails (the SDM's pseudo-code of CALL looks at the target first, AMD's
- * processors push first). */
-static bool order_open(const struct diff_case *c, const struct diff_outcome *host,
-                       const struct diff_outcome *guest)
-{
-    if (host->vector == DIFF_NO_FAULT || guest->vector == DIFF_NO_FAULT)
-        return false;
-    for (unsigned k = 0; k < c->ninsns; k++) {
-        unsigned o = encodings[c->insns[k].row].operation;
-        bool wide = o == OPN_fxsave || o == OPN_fxrstor;
-        if (host->out.rip != c->slot + c->insns[k].off)
-            continue;
-        if (o == OPN_call_ind && (host->vector == EXC_PF || host->vector == EXC_SS) &&
-            guest->vector == EXC_GP)
+    for (unsigned k = 0; k < num_encodings; k++)
+        if (encodings[k].operation == guest->last_operation && has_mmx_operand(&encodings[k]))
             return true;
-        if (o == OPN_cmps || (wide && host->vector == guest->vector))
-            return true;
-    }
     return false;
-}
-
-/* AMD's processors take SHA operands in memory that are not aligned; the SDM's class of exceptions
- * for them, type 4 (vol. 2A table 2-21), has #GP. */
-static bool unaligned_sha(const struct diff_case *c, const struct diff_outcome *guest)
-{
-    if (guest->vector != EXC_GP)
-        return false;
-    for (unsigned k = 0; k < c->ninsns; k++) {
-        if (guest->out.rip == c->slot + c->insns[k].off)
-            return operations[encodings[c->insns[k].row].operation].cpuid == F_sha;
-    }
-    return false;
-}
-
-/* MXCSR.MM (bit 17) exists on AMD's processors only (APM vol. 2 11.3.2): LDMXCSR and FXRSTOR take
- * it there and raise #GP here, as the SDM has it. */
-static bool misaligned_mode(const struct diff_outcome *host)
-{
-    return host->out.fx[26] & 2;
-}
-
-/* The fields of a saved state that are not compared (pointers; MXCSR_MASK) may have been read by
- * the instructions behind the save. */
-static bool reads_pointers(const struct diff_case *c)
-{
-    return stores_pointers(c, c->ninsns - 1u);
 }
 
 /* Memory, but for what a saved state does not have to have in it. */
@@ -138,13 +105,13 @@ static bool memory_agrees(const struct diff_outcome *host, const struct diff_out
 }
 
 bool outcomes_agree(const struct diff_case *c, const struct diff_outcome *host,
-                    const struct diff_outcome *guest, uint32_t undefined, char *text, size_t size)
+                    const struct diff_outcome *guest, uint32_t undefined, unsigned *explanation,
+                    char *text, size_t size)
 {
     const char *what = NULL;
+    *explanation = 0;
     if (host->lost || guest->lost)
         what = host->lost ? "the host never came back" : "the guest never came back";
-    else if (order_open(c, host, guest) || unaligned_sha(c, guest) || misaligned_mode(host))
-        return true;
     else if (host->vector != guest->vector)
         what = "fault";
     else if (host->vector != DIFF_NO_FAULT && !errors_agree(host, guest))
@@ -155,10 +122,15 @@ bool outcomes_agree(const struct diff_case *c, const struct diff_outcome *host,
         what = "rip";
     else if ((host->out.rflags ^ guest->out.rflags) & FLAGS_COMPARED & ~undefined)
         what = "flags";
+    bool wide = c->mode == DIFF_64 && host->out.sel[SEG_CS] == DIFF_CS;
     for (unsigned k = 0; k < 16 && !what; k++)
-        if (host->out.gpr[k] != guest->out.gpr[k])
+        if (visible(wide, k, host->out.gpr[k]) != visible(wide, k, guest->out.gpr[k]))
             what = gpr_name[k];
-    bool skip_x87 = mmx_faulted(c, host);
+    for (unsigned k = 0; k < 6 && !what; k++)
+        if (selector_as_seen(k, host->out.sel[k]) != selector_as_seen(k, guest->out.sel[k]))
+            what = sel_name[k];
+    bool x87_differs = memcmp(host->out.fx, guest->out.fx, 160);
+    bool skip_x87 = x87_differs && mmx_faulted(host, guest);
     for (size_t k = 0; k < sizeof(fx_fields) / sizeof(fx_fields[0]) && !what; k++)
         if (!(skip_x87 && fx_fields[k].off < 160 && fx_fields[k].off != 24) &&
             memcmp(host->out.fx + fx_fields[k].off, guest->out.fx + fx_fields[k].off,
@@ -168,11 +140,13 @@ bool outcomes_agree(const struct diff_case *c, const struct diff_outcome *host,
         what = "ymm";
     if (!what && !memory_agrees(host, guest))
         what = "memory";
-    if (what && !host->lost && !guest->lost && reads_pointers(c))
-        return true;
+    if (!what && diff_writable_slot(c->slot) && memcmp(host->code, guest->code, sizeof(host->code)))
+        what = "code";
+    if (what && !host->lost && !guest->lost)
+        *explanation = explained(c, host, guest);
     if (what)
         snprintf(text, size, "%s", what);
-    return !what;
+    return !what || *explanation;
 }
 
 static void print_fault(const char *side, const struct diff_outcome *o)
@@ -253,11 +227,16 @@ static void print_memory(const uint8_t *before, const uint8_t *host, const uint8
 
 static void print_code(const struct diff_case *c)
 {
+    for (unsigned k = 0; c->raw && k < 24; k++)
+        printf(k ? " %02x" : "  bytes: %02x", c->code[c->code_off + k]);
+    if (c->raw)
+        printf("\n");
     for (unsigned k = 0; k < c->ninsns; k++) {
         const struct diff_insn *i = &c->insns[k];
         char text[128];
-        disas_one(text, sizeof(text), c->slot + i->off, c->code + i->off, i->len, CODE64);
-        printf("  %llx: ", (unsigned long long)(c->slot + i->off));
+        disas_one(text, sizeof(text), insn_place(c, k), c->code + i->off, i->len,
+                  (enum code_mode)c->mode);
+        printf("  %llx: ", (unsigned long long)insn_place(c, k));
         for (unsigned j = 0; j < i->len; j++)
             printf("%02x ", c->code[i->off + j]);
         printf("  %s\n", text);
@@ -278,6 +257,8 @@ void print_difference(const struct diff_case *c, const struct diff_shared *s,
     printf("  %-6s %-16s  %-16s  %-16s\n", "", "before", "host", "guest");
     for (unsigned k = 0; k < 16; k++)
         print_number(gpr_name[k], c->in.gpr[k], host->out.gpr[k], guest->out.gpr[k], UINT64_MAX);
+    for (unsigned k = 0; k < 6; k++)
+        print_number(sel_name[k], c->in.sel[k], host->out.sel[k], guest->out.sel[k], UINT64_MAX);
     print_number("rip", c->in.rip, host->out.rip, guest->out.rip, UINT64_MAX);
     print_number("flags", c->in.rflags, host->out.rflags, guest->out.rflags,
                  FLAGS_COMPARED & ~undefined);

@@ -8,6 +8,7 @@
 /* Random instructions, run by the host's own processor and by the interpreter, compared.
  *
  *   gen.c      makes case number N of a seed: bytes, registers, memory
+ *   segs.c     the segments of 16- and 32-bit code
  *   native.c   runs cases in a child process, one signal per case
  *   guest.c    runs them in a machine without devices
  *   compare.c  says what differs, and prints it
@@ -17,26 +18,48 @@
  * includes nothing of cpu/. */
 
 /* Linear addresses, the same on both sides. */
-#define DIFF_CODE   0x10000000ull /* read and execute */
-#define DIFF_DATA   0x10100000ull /* two pages read-write, one read-only; unmapped around them */
-#define DIFF_RW     0x2000u
-#define DIFF_RO     0x1000u
-#define DIFF_FSBASE (DIFF_DATA + 0x340)
-#define DIFF_GSBASE (DIFF_DATA + 0x1080)
+#define DIFF_CODE      0x10000000ull /* two pages read and execute; one more that may be written */
+#define DIFF_CODE_RX   0x2000u
+#define DIFF_CODE_SIZE 0x3000u
+#define DIFF_DATA      0x10100000ull /* two pages read-write, one read-only; unmapped around them */
+#define DIFF_RW        0x2000u
+#define DIFF_RO        0x1000u
+#define DIFF_FSBASE    (DIFF_DATA + 0x340)
+#define DIFF_GSBASE    (DIFF_DATA + 0x1080)
 
-/* Each case has its own slot of code, filled up with INT3: reaching one ends the case. The stride
- * is no divisor of the page size, so that some instructions cross pages. */
-#define DIFF_SLOT      144u
-#define DIFF_SLOTS     512u
-#define DIFF_CODE_SIZE ((DIFF_SLOTS * DIFF_SLOT + 4095) & ~4095u)
-#define DIFF_BATCH     256u
-#define DIFF_POOLS     64u
-#define DIFF_INSNS     4u
-#define DIFF_NO_FAULT  0xff
+/* The code pages are full of INT3: reaching one ends the case. A case's own bytes are put somewhere
+ * in them, and taken away behind it. */
+#define DIFF_SLOT     144u
+#define DIFF_BATCH    256u
+#define DIFF_POOLS    64u
+#define DIFF_INSNS    4u
+#define DIFF_NO_FAULT 0xff
 
 /* Selectors of a 64-bit Linux process. */
-#define DIFF_CS 0x33
-#define DIFF_SS 0x2b
+#define DIFF_CS   0x33
+#define DIFF_CS32 0x23
+#define DIFF_SS   0x2b
+
+/* ---- segs.c: the descriptors both sides have in their LDT ---- */
+struct diff_seg {
+    uint32_t base, limit; /* limit as in the descriptor: bytes, or pages if pages is set */
+    bool code, down, rw;  /* code: rw is readable; data: writable, down is expand-down */
+    bool big, pages, absent;
+};
+#define DIFF_LDT_ENTRIES 24u
+#define DIFF_GDT_ENTRIES 16u
+extern const struct diff_seg diff_ldt[DIFF_LDT_ENTRIES];
+/* The 8 bytes of entry n. */
+uint64_t diff_ldt_descriptor(unsigned n);
+/* What Linux has in its GDT, as far as a program can tell (arch/x86: asm/segment.h). */
+extern const uint64_t diff_gdt[DIFF_GDT_ENTRIES];
+/* The descriptor a selector names; 0 for none. */
+uint64_t diff_descriptor(uint16_t sel);
+/* Its D/B flag. */
+bool diff_is_big(uint16_t sel);
+#define DIFF_LDT_SEL(n) ((uint16_t)((n) << 3 | 7))
+
+enum { DIFF_16, DIFF_32, DIFF_64, DIFF_MODES }; /* as enum code_mode */
 
 /* Registers in the order of their numbers; fx is an FXSAVE image (SDM vol. 1 10.5.1), ymmh what
  * the XMM registers have above it. */
@@ -45,6 +68,7 @@ struct diff_state {
     uint64_t rip, rflags;
     uint8_t fx[512] __attribute__((aligned(16)));
     uint8_t ymmh[16][16];
+    uint16_t sel[6]; /* in the order of their numbers: ES CS SS DS FS GS */
 };
 
 /* Bytes put over the memory pool before a case. */
@@ -65,14 +89,17 @@ enum { PFX_66 = 1, PFX_67 = 2, PFX_SEG = 4, PFX_LOCK = 8, PFX_F3 = 16, PFX_F2 = 
 struct diff_case {
     uint64_t number;
     struct diff_state in;
+    uint8_t mode;  /* DIFF_16 ... */
+    bool raw;      /* random bytes: insns[] is empty */
     uint64_t slot; /* linear address of the slot */
+    uint64_t base; /* of CS */
     uint8_t code[DIFF_SLOT];
     uint8_t code_off; /* of the first instruction in the slot */
     uint8_t ninsns;
     uint8_t npatches;
     uint16_t pool;
     struct diff_insn insns[DIFF_INSNS];
-    struct diff_patch patches[4];
+    struct diff_patch patches[6];
 };
 
 struct diff_outcome {
@@ -87,7 +114,12 @@ struct diff_outcome {
         unsigned len;
     } blind[DIFF_INSNS][2];
     unsigned nsaved;
+    /* The instruction that ended the case, and linear addresses of its operand and stack (guest
+     * only). */
+    uint16_t last_operation;
+    uint64_t operand, stack;
     uint8_t mem[DIFF_RW];
+    uint8_t code[DIFF_CODE_SIZE - DIFF_CODE_RX]; /* if diff_writable_slot() */
 };
 
 /* What parent and child share. */
@@ -102,6 +134,9 @@ struct diff_batch {
 struct diff_shared {
     uint32_t turn; /* the child's batch */
     uint32_t running;
+    bool has_ldt; /* modify_ldt works here */
+    bool host_fsgsbase;
+    uint64_t last; /* the slot of the child's last case, whose code is still there */
     bool host_avx; /* else the upper halves are 0 on both sides */
     uint8_t pools[DIFF_POOLS][DIFF_RW];
     uint8_t readonly[DIFF_RO];
@@ -111,16 +146,28 @@ struct diff_shared {
 /* ---- native.c ---- */
 struct native {
     struct diff_shared *shared;
-    uint8_t *code; /* the parent's writable view of the slots */
     int code_fd;
     int pid;
 };
+/* What this host has: modify_ldt with all of diff_ldt; a 32-bit code segment. */
+bool native_has_ldt(void);
+bool native_has_compatibility(void);
 bool native_init(struct native *n);
 void native_destroy(struct native *n);
 /* Starts the child on cases [0, count) of a batch. */
 void native_submit(struct native *n, unsigned batch);
 /* Waits for them. A case that kills or hangs the child is marked lost and the rest goes on. */
 void native_wait(struct native *n, unsigned batch);
+
+/* Takes the bytes of the case whose slot was before (0: none) out of the code pages and puts c's
+ * in.
+ */
+void diff_fill_code(uint8_t *code, uint64_t before, const struct diff_case *c);
+/* Is some of the slot in the page that stores can reach? */
+static inline bool diff_writable_slot(uint64_t slot)
+{
+    return slot + DIFF_SLOT > DIFF_CODE + DIFF_CODE_RX;
+}
 
 /* Puts pool and patches of a case into RW memory. */
 void diff_fill_memory(uint8_t *rw, const struct diff_shared *s, const struct diff_case *c);

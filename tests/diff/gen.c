@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Makes random cases from the rows of the instruction table. */
 #include "tests/diff/gen.h"
+#include "tests/diff/explain.h"
 
 #include <cpuid.h>
 #include <stdlib.h>
@@ -14,16 +15,6 @@ uint64_t rng_next(struct rng *r)
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ z >> 27) * 0x94d049bb133111ebull;
     return z ^ z >> 31;
-}
-
-static unsigned below(struct rng *r, unsigned n)
-{
-    return (unsigned)((rng_next(r) >> 32) * n >> 32);
-}
-
-static bool one_in(struct rng *r, unsigned n)
-{
-    return below(r, n) == 0;
 }
 
 /* ---- which rows ---- */
@@ -53,39 +44,49 @@ bool host_has_feature(unsigned feature)
     return out[where[feature].reg] >> where[feature].bit & 1;
 }
 
-/* Operations that are not compared, and why. */
+/* Operations that are not compared, and why. Others that are P_NOTEST for their results only fault
+ * at CPL 3, or have results the same on both sides. */
 static const struct {
     uint16_t operation;
     const char *reason;
 } excluded[] = {
-    {OPN_pop_seg, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_mov_to_seg, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_lss, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_lfs, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_lgs, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_verr, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_verw, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_lar, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_lsl, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_jmp_far_ind, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_call_far_ind, "selectors depend on the host kernel's descriptor tables"},
-    {OPN_retf, "selectors depend on the host kernel's descriptor tables"},
+    {OPN_sgdt, "the host's kernel emulates it (UMIP)"},
+    {OPN_sidt, "the host's kernel emulates it (UMIP)"},
+    {OPN_sldt, "the host's kernel emulates it (UMIP)"},
+    {OPN_str, "the host's kernel emulates it (UMIP)"},
+    {OPN_smsw, "the host's kernel emulates it (UMIP)"},
+    {OPN_int3, "it ends a case"},
+    {OPN_int1, "hypervisors intercept #DB, and RIP is theirs (APM vol. 2 15.12.2)"},
+    {OPN_syscall, "a system call of the host"},
+    {OPN_sysenter, "a system call of the host"},
+    {OPN_sysexit, "AMD's processors do not have it in long mode (APM vol. 3, SYSEXIT)"},
+    {OPN_rdtsc, "its result belongs to the host's system"},
+    {OPN_rdtscp, "its result belongs to the host's system"},
+    {OPN_rdpmc, "its result belongs to the host's system"},
+    {OPN_rdpid, "its result belongs to the host's system"},
+    {OPN_cpuid, "its result belongs to the host's system"},
+    {OPN_rdrand, "its result is random"},
+    {OPN_rdseed, "its result is random"},
+    {OPN_unimplemented, "no instruction"},
+    {OPN_too_long, "no instruction"},
 };
 
-/* Why a row is not tried; NULL if it is. */
-static const char *row_reason(const struct encoding *e, const struct cpu_model *model)
+/* Why a row is not tried in a mode; NULL if it is. */
+static const char *row_reason(const struct encoding *e, const struct cpu_model *model,
+                              unsigned mode)
 {
     const struct operation_info *o = &operations[e->operation];
-    if (e->match & M_N64)
+    if (mode == DIFF_64 && e->match & M_N64)
         return "not in 64-bit mode";
-    if (e->match & M_A16)
+    if (mode == DIFF_64 && e->match & M_A16)
         return "16-bit addresses are not in 64-bit mode";
-    if (o->props & P_PRIV)
-        return "privileged";
-    if (o->props & P_NOTEST)
-        return "its result or effect belongs to the host's system (P_NOTEST)";
-    if (o->props & P_IO)
-        return "port I/O or IOPL-sensitive";
+    bool rexw = e->map < MAP_V0F && e->match & M_W1;
+    bool rexb = e->map == MAP_1 && e->opcode == 0x90 && e->operation == OPN_xchg; /* else NOP */
+    if (mode != DIFF_64 && (e->match & (M_64 | M_A64 | M_O64) || rexw || rexb))
+        return "64-bit mode only";
+    /* SDM vol. 2B, SYSRET: #UD outside 64-bit mode; APM vol. 3: #GP above CPL 0. */
+    if (mode != DIFF_64 && e->operation == OPN_sysret)
+        return "Intel's and AMD's processors differ";
     if (!host_has_feature(o->cpuid))
         return "the host's processor does not have it";
     if (o->cpuid != F_NONE && !model_has(model, o->cpuid))
@@ -96,20 +97,16 @@ static const char *row_reason(const struct encoding *e, const struct cpu_model *
     return NULL;
 }
 
-bool gen_init(struct gen *g, uint64_t seed, const char *only)
+static bool init_rows(struct gen_rows *g, const struct cpu_model *model, unsigned mode,
+                      const char *only)
 {
-    struct cpu_model model;
-    if (!cpu_model_parse(&model, "max", NULL))
-        return false;
-    g->seed = seed;
-    g->nrows = 0;
     g->rows = calloc(num_encodings, sizeof(*g->rows));
     g->reason = calloc(num_encodings, sizeof(*g->reason));
     if (!g->rows || !g->reason)
         return false;
     for (unsigned k = 0; k < num_encodings; k++) {
         const char *name = operations[encodings[k].operation].name;
-        g->reason[k] = row_reason(&encodings[k], &model);
+        g->reason[k] = row_reason(&encodings[k], model, mode);
         if (!g->reason[k] && only && strcmp(only, name))
             g->reason[k] = "not asked for (--only)";
         if (!g->reason[k])
@@ -118,10 +115,35 @@ bool gen_init(struct gen *g, uint64_t seed, const char *only)
     return true;
 }
 
+bool gen_init(struct gen *g, uint64_t seed, const char *only)
+{
+    struct cpu_model model;
+    if (!cpu_model_parse(&model, "max", NULL))
+        return false;
+    g->seed = seed;
+    for (unsigned m = 0; m < DIFF_MODES; m++) {
+        if (g->modes >> m & 1 && !init_rows(&g->mode[m], &model, m, only))
+            return false;
+        if (!g->mode[m].nrows)
+            g->modes &= ~(1u << m);
+    }
+    return true;
+}
+
 void gen_free(struct gen *g)
 {
-    free(g->rows);
-    free(g->reason);
+    for (unsigned m = 0; m < DIFF_MODES; m++) {
+        free(g->mode[m].rows);
+        free(g->mode[m].reason);
+    }
+}
+
+unsigned gen_mode(const struct gen *g, uint64_t number)
+{
+    unsigned turn = (unsigned)(number / DIFF_BATCH % (unsigned)__builtin_popcount(g->modes));
+    for (unsigned m = 0;; m++)
+        if (g->modes >> m & 1 && turn-- == 0)
+            return m;
 }
 
 /* ---- values ---- */
@@ -338,14 +360,29 @@ static void random_ymm(struct rng *r, struct diff_state *s)
     }
 }
 
-static void random_state(struct rng *r, struct diff_state *s)
+/* A linear address that SS:RSP may have. */
+static uint64_t stack_address(struct rng *r)
 {
+    return one_in(r, 4) ? data_address(r) : DIFF_DATA + 1024 + (below(r, DIFF_RW - 2048) & ~7u);
+}
+
+static void random_state(struct rng *r, struct diff_case *c)
+{
+    struct diff_state *s = &c->in;
+    uint64_t ss = segment_base_of(c, SEG_SS);
     for (unsigned k = 0; k < 16; k++)
         s->gpr[k] = one_in(r, 6) ? data_address(r) : any_value(r);
-    s->gpr[R_RSP] =
-        one_in(r, 4) ? data_address(r) : DIFF_DATA + 1024 + (below(r, DIFF_RW - 2048) & ~7u);
-    s->gpr[R_RBP] = one_in(r, 2) ? data_address(r) : s->gpr[R_RBP];
+    s->gpr[R_RSP] = stack_address(r) - ss;
+    s->gpr[R_RBP] = one_in(r, 2) ? data_address(r) - ss : s->gpr[R_RBP];
+    if (c->mode != DIFF_64 && !diff_is_big(s->sel[SEG_SS])) {
+        if (one_in(r, 24))
+            s->gpr[R_RSP] = below(r, 10); /* it wraps */
+        s->gpr[R_RSP] = (uint16_t)s->gpr[R_RSP] | (one_in(r, 2) ? rng_next(r) << 16 : 0);
+    }
+    for (unsigned k = 0; k < 16 && c->mode != DIFF_64; k++)
+        s->gpr[k] = (uint32_t)s->gpr[k];
     s->rflags = 0x202 | (rng_next(r) & 0x8d5) | (one_in(r, 4) ? 0x400 : 0);
+    s->rflags |= (one_in(r, 24) ? 0x40000 : 0) | (one_in(r, 40) ? 0x100 : 0);
     random_fx(r, s->fx);
     random_ymm(r, s);
 }
@@ -357,9 +394,9 @@ struct builder {
     unsigned n;
     unsigned disp_at, disp_size; /* where the displacement is; size 0: none */
     unsigned imm_at;
-    bool rip_relative, has_modrm;
+    bool rip_relative;
     unsigned osize, asize;
-    uint8_t prefix;
+    uint8_t mode, prefix;
 };
 
 static unsigned method_of(unsigned operand)
@@ -415,11 +452,13 @@ static void put_prefixes(struct builder *b, struct rng *r, const struct encoding
     unsigned pfx = e->map >= MAP_V0F ? M_NP : e->match & M_PFX_MASK, want = 0;
     uint8_t list[8];
     unsigned n = 0;
-    if (pfx == M_66 || (e->match & M_O16))
+    unsigned other = b->mode == DIFF_16 ? M_O32 : M_O16, own = (M_O16 | M_O32 | M_O64) & ~other;
+    if (pfx == M_66 || (e->match & other))
         want |= PFX_66;
-    /* AMD takes 66 with a near branch as a 16-bit branch, Intel ignores it (SDM vol. 2A, JMP; APM
-     * vol. 3, JMP near): not compared. */
-    else if (pfx != M_NP && !(o->props & P_F64) && !(e->match & (M_O32 | M_O64)) && one_in(r, 4))
+    /* AMD takes 66 with a near branch in 64-bit mode as a 16-bit branch, Intel ignores it (SDM
+     * vol. 2A, JMP; APM vol. 3, JMP near): not compared. */
+    else if (pfx != M_NP && !(o->props & P_F64 && b->mode == DIFF_64) && !(e->match & own) &&
+             one_in(r, 4))
         want |= PFX_66;
     if (pfx == M_F3)
         want |= PFX_F3;
@@ -427,7 +466,9 @@ static void put_prefixes(struct builder *b, struct rng *r, const struct encoding
         want |= PFX_F2;
     if (o->props & P_REP)
         want |= one_in(r, 2) ? 0 : one_in(r, 2) ? PFX_F3 : PFX_F2;
-    if (!(e->match & M_A64) && ((e->match & M_A32) || one_in(r, 10)))
+    unsigned own_address = b->mode == DIFF_16 ? M_A16 : b->mode == DIFF_32 ? M_A32 : M_A64;
+    unsigned addresses = e->match & (M_A16 | M_A32 | M_A64);
+    if (addresses ? addresses != own_address : one_in(r, b->mode == DIFF_64 ? 10 : 6))
         want |= PFX_67;
     if (one_in(r, 10))
         want |= PFX_SEG;
@@ -456,11 +497,26 @@ static void put_prefixes(struct builder *b, struct rng *r, const struct encoding
     b->prefix = (uint8_t)want;
 }
 
+/* Operand and address size that come of the mode and the prefixes. */
+static void set_sizes(struct builder *b, bool w)
+{
+    bool p66 = b->prefix & PFX_66, p67 = b->prefix & PFX_67;
+    b->osize = w ? 8 : p66 == (b->mode == DIFF_16) ? 4 : 2;
+    b->asize = b->mode == DIFF_64 ? (p67 ? 4 : 8) : p67 == (b->mode == DIFF_16) ? 4 : 2;
+}
+
 static void put_rex(struct builder *b, struct rng *r, const struct encoding *e)
 {
     unsigned rex = 0;
+    set_sizes(b, false);
+    if (b->mode != DIFF_64)
+        return;
     if (one_in(r, 2))
         rex = 0x40 | (unsigned)(rng_next(r) & 15);
+    /* Far pointers with a 64-bit offset are Intel's only (APM vol. 3, LFS, JMP far, CALL far). */
+    for (unsigned k = 0; k < 4; k++)
+        if (e->opnd[k] == O_Mp)
+            rex &= ~8u;
     if (e->match & M_W1 || e->match & M_O64)
         rex |= 0x48;
     if ((e->match & (M_W0 | M_O32 | M_O16)))
@@ -471,8 +527,7 @@ static void put_rex(struct builder *b, struct rng *r, const struct encoding *e)
         put(b, rex);
         b->prefix |= PFX_REX;
     }
-    b->osize = rex & 8 ? 8 : b->prefix & PFX_66 ? 2 : 4;
-    b->asize = b->prefix & PFX_67 ? 4 : 8;
+    set_sizes(b, rex & 8);
 }
 
 /* VEX (SDM vol. 2A 2.3.5), in two bytes where that is possible, now and then. What the row leaves
@@ -486,6 +541,11 @@ static void put_vex(struct builder *b, struct rng *r, const struct encoding *e)
     for (unsigned k = 0; k < 4; k++)
         if (method_of(e->opnd[k]) == AM_H || method_of(e->opnd[k]) == AM_B)
             vvvv = bits >> 5 & 15;
+    if (b->mode !=
+        DIFF_64) { /* R, X and the register's upper bit distinguish it from LES and LDS */
+        rxb = 7;
+        vvvv |= 8;
+    }
     unsigned last = vvvv << 3 | l << 2 | pp[e->match & M_PFX_MASK];
     if (e->map == MAP_V0F && !w && (rxb & 3) == 3 && bits >> 9 & 1) {
         put(b, 0xc5);
@@ -495,8 +555,15 @@ static void put_vex(struct builder *b, struct rng *r, const struct encoding *e)
         put(b, rxb << 5 | (e->map - MAP_V0F + 1u));
         put(b, w << 7 | last);
     }
-    b->osize = w ? 8 : 4;
-    b->asize = b->prefix & PFX_67 ? 4 : 8;
+    set_sizes(b, false);
+    b->osize = w && b->mode == DIFF_64 ? 8 : 4;
+}
+
+static void put_disp(struct builder *b, struct rng *r, unsigned size)
+{
+    b->disp_size = size;
+    b->disp_at = b->n;
+    put_value(b, size == 4 && one_in(r, 2) ? rng_next(r) & 0xffff : rng_next(r), size);
 }
 
 static void put_modrm(struct builder *b, struct rng *r, const struct encoding *e)
@@ -518,17 +585,18 @@ static void put_modrm(struct builder *b, struct rng *r, const struct encoding *e
     put(b, mod << 6 | reg << 3 | rm);
     if (!memory)
         return;
+    if (b->asize == 2) {
+        put_disp(b, r, mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0);
+        return;
+    }
     unsigned base = rm;
     if (rm == 4) {
         unsigned sib = (unsigned)(rng_next(r) & 0xff);
         put(b, sib);
         base = sib & 7;
     }
-    b->rip_relative = mod == 0 && rm == 5;
-    b->disp_size = mod == 1 ? 1 : mod == 2 || (mod == 0 && base == 5) ? 4 : 0;
-    b->disp_at = b->n;
-    put_value(b, b->disp_size == 4 && one_in(r, 2) ? rng_next(r) & 0xffff : rng_next(r),
-              b->disp_size);
+    b->rip_relative = b->mode == DIFF_64 && mod == 0 && rm == 5;
+    put_disp(b, r, mod == 1 ? 1 : mod == 2 || (mod == 0 && base == 5) ? 4 : 0);
 }
 
 static unsigned imm_size(const struct builder *b, unsigned operand, bool d64)
@@ -538,7 +606,7 @@ static unsigned imm_size(const struct builder *b, unsigned operand, bool d64)
     case AM_I:
     case AM_IS:
     case AM_J:
-        if (method_of(operand) == AM_J && w == W_z)
+        if (method_of(operand) == AM_J && w == W_z && b->mode == DIFF_64)
             return 4;
         if (w == W_b)
             return 1;
@@ -547,6 +615,8 @@ static unsigned imm_size(const struct builder *b, unsigned operand, bool d64)
         if (w == W_v && !d64)
             return b->osize;
         return b->osize == 2 ? 2 : 4;
+    case AM_A:
+        return b->osize + 2;
     case AM_O:
         return b->asize;
     case AM_L:
@@ -557,10 +627,10 @@ static unsigned imm_size(const struct builder *b, unsigned operand, bool d64)
 }
 
 /* Writes one row's bytes at b. */
-static void build(struct builder *b, struct rng *r, const struct encoding *e)
+static void build(struct builder *b, struct rng *r, const struct encoding *e, unsigned mode)
 {
     const struct operation_info *o = &operations[e->operation];
-    *b = (struct builder){0};
+    *b = (struct builder){.mode = (uint8_t)mode};
     put_prefixes(b, r, e);
     if (e->map >= MAP_V0F)
         put_vex(b, r, e);
@@ -587,15 +657,14 @@ static void build(struct builder *b, struct rng *r, const struct encoding *e)
 struct assembly {
     struct diff_case *c;
     struct rng *r;
-    unsigned at;   /* offset of the instruction in the slot */
-    uint64_t sled; /* an address behind the code */
-    bool last;
+    unsigned at; /* offset of the instruction in the slot */
+    bool ldt;
 };
 
 static void add_patch(struct diff_case *c, uint64_t addr, uint64_t value, unsigned len)
 {
     uint64_t off = addr - DIFF_DATA;
-    if (off > DIFF_RW - len || c->npatches == 4)
+    if (off > DIFF_RW - len || c->npatches == 6)
         return;
     struct diff_patch *p = &c->patches[c->npatches++];
     p->off = (uint16_t)off;
@@ -603,94 +672,195 @@ static void add_patch(struct diff_case *c, uint64_t addr, uint64_t value, unsign
     st_le64(p->bytes, value);
 }
 
-static uint64_t segment_base(const struct insn *i)
+static uint64_t segment_base(const struct diff_case *c, const struct insn *i)
 {
-    return !(i->flags & INSN_MEM) ? 0
-           : i->seg == SEG_FS     ? DIFF_FSBASE
-           : i->seg == SEG_GS     ? DIFF_GSBASE
-                                  : 0;
+    return i->flags & INSN_MEM ? segment_base_of(c, i->seg) : 0;
+}
+
+/* A linear address for an operand in a segment: in the data pages, or near the limit. */
+static uint64_t operand_address(struct assembly *a, unsigned seg)
+{
+    const struct diff_case *c = a->c;
+    if (c->mode == DIFF_64 || seg >= SEG_NONE || !one_in(a->r, 6))
+        return data_address(a->r);
+    uint16_t sel = c->in.sel[seg];
+    if (selector_limit(sel) == UINT32_MAX && !one_in(a->r, 64))
+        return data_address(a->r);
+    return (uint32_t)(selector_base(sel) + selector_limit(sel) - 18 + below(a->r, 24));
+}
+
+static uint64_t asize_mask(const struct insn *i)
+{
+    return ~0ull >> (64 - 8 * insn_asize(i));
+}
+
+/* A register's part that counts in an address becomes v. */
+static void set_address(struct diff_case *c, const struct insn *i, unsigned n, uint64_t v)
+{
+    uint64_t mask = asize_mask(i), keep = insn_asize(i) == 2 ? c->in.gpr[n] & ~mask : 0;
+    c->in.gpr[n] = keep | (v & mask);
 }
 
 /* Solves base + (index << scale) + disp = want for the registers, or patches the displacement.
- * Returns the address that came out. */
+ * Returns the linear address that came out. */
 static uint64_t aim(struct assembly *a, const struct builder *b, const struct insn *i,
                     uint64_t target)
 {
     struct diff_case *c = a->c;
-    uint64_t *gpr = c->in.gpr, want = target - segment_base(i);
+    uint64_t *gpr = c->in.gpr, want = target - segment_base(c, i);
     uint8_t *disp = c->code + a->at + b->disp_at;
     if (i->base == R_RIP) {
         st_le32(disp, (uint32_t)(want - (c->slot + a->at + i->len)));
         return target;
     }
     uint64_t d = b->disp_size == 4   ? (uint64_t)(int32_t)ld_le32(disp)
+                 : b->disp_size == 2 ? (uint64_t)(int16_t)ld_le16(disp)
                  : b->disp_size == 1 ? (uint64_t)(int8_t)*disp
                                      : 0;
     if (i->base == R_ZERO && i->index == R_ZERO) {
         if (b->disp_size == 4)
             st_le32(disp, (uint32_t)want);
+        else if (b->disp_size == 2)
+            st_le16(disp, (uint16_t)want);
         return target;
     }
     if (i->base == R_ZERO) {
-        gpr[i->index] = (want - d) >> i->scale;
+        set_address(c, i, i->index, (want - d) >> i->scale);
         return target - ((want - d) & ((1u << i->scale) - 1));
     }
     if (i->index == R_ZERO) {
-        gpr[i->base] = want - d;
+        set_address(c, i, i->base, want - d);
         return target;
     }
     if (i->base == i->index) {
-        gpr[i->base] = (want - d) / (1 + (1u << i->scale));
+        set_address(c, i, i->base, (want - d) / (1 + (1u << i->scale)));
         return target - (want - d) % (1 + (1u << i->scale));
     }
     if (!one_in(a->r, 3))
         gpr[i->index] = (uint64_t)(int64_t)(int16_t)rng_next(a->r);
-    gpr[i->base] = want - d - (gpr[i->index] << i->scale);
+    set_address(c, i, i->base, want - d - (gpr[i->index] << i->scale));
     return target;
 }
 
-/* An address behind the code, filled with INT3. Operands of 16 bytes there stay inside the slot, if
+/* An address behind the code, filled with INT3. Operands of 32 bytes there stay inside the slot, if
  * possible: the next one's bytes come and go. */
 static uint64_t sled_address(struct assembly *a, unsigned len)
 {
     unsigned end = a->at + len, off = end + below(a->r, DIFF_SLOT - 2 - end);
-    unsigned last = end > DIFF_SLOT - 16 ? end : DIFF_SLOT - 16;
+    unsigned last = end > DIFF_SLOT - 32 ? end : DIFF_SLOT - 32;
     return a->c->slot + (off < last ? off : last);
+}
+
+static uint64_t stack_top(const struct diff_case *c)
+{
+    uint64_t sp = c->in.gpr[R_RSP];
+    if (c->mode == DIFF_64)
+        return sp;
+    return segment_base_of(c, SEG_SS) + (diff_is_big(c->in.sel[SEG_SS]) ? sp : sp & 0xffff);
 }
 
 static void suit_branch(struct assembly *a, const struct builder *b, const struct insn *i,
                         const struct encoding *e, uint64_t mem)
 {
     struct diff_case *c = a->c;
-    uint64_t target = sled_address(a, i->len);
-    unsigned am = method_of(e->opnd[0]);
+    uint64_t target = sled_address(a, i->len) - c->base;
+    unsigned am = method_of(e->opnd[0]), size = insn_osize(i);
     if (am == AM_J) {
-        uint64_t rel = target - (c->slot + a->at + i->len);
+        uint64_t rel = target - (c->slot - c->base + a->at + i->len);
+        uint8_t *imm = c->code + a->at + b->imm_at;
         if (i->len - b->imm_at == 1)
-            c->code[a->at + b->imm_at] = (uint8_t)(rel & 0x7f);
+            *imm = (uint8_t)(rel & 0x7f);
+        else if (i->len - b->imm_at == 2)
+            st_le16(imm, (uint16_t)rel);
         else
-            st_le32(c->code + a->at + b->imm_at, (uint32_t)rel);
+            st_le32(imm, (uint32_t)rel);
     } else if (e->operation == OPN_ret) {
-        add_patch(c, c->in.gpr[R_RSP], target, 8);
+        add_patch(c, stack_top(c), target, size);
     } else if (e->operation == OPN_jmp_ind || e->operation == OPN_call_ind) {
         if (i->flags & INSN_MEM)
-            add_patch(c, mem, target, 8);
+            add_patch(c, mem, target, size);
         else
             c->in.gpr[i->reg & 15] = target;
     }
 }
 
+/* A far pointer that leads behind the code, most often. */
+static uint64_t far_target(struct assembly *a, const struct insn *i, uint16_t *sel)
+{
+    const struct diff_case *c = a->c;
+    *sel = random_code_selector(a->r, a->ldt);
+    /* In 64-bit code the upper half of RSP counts, where espfix64 leaves the kernel's stack, and
+     * the base of SS does not: AMD's processors push when they are there, Intel's before (SDM vol.
+     * 2A, CALL). */
+    if (c->mode != DIFF_64 && c->in.sel[SEG_SS] != DIFF_SS && (*sel & ~3) == (DIFF_CS & ~3))
+        *sel = DIFF_CS32;
+    uint64_t target = sled_address(a, i->len);
+    return one_in(a->r, 24) ? any_value(a->r) : target - selector_base(*sel);
+}
+
+/* The frame of RETF and IRET. */
+static void suit_far_return(struct assembly *a, const struct insn *i, bool iret)
+{
+    struct diff_case *c = a->c;
+    unsigned size = insn_osize(i);
+    uint64_t top = stack_top(c);
+    uint16_t sel;
+    uint64_t off = far_target(a, i, &sel);
+    add_patch(c, top, off, size);
+    add_patch(c, top + size, sel, size);
+    if (!iret)
+        return;
+    uint64_t flags = 0x202 | (rng_next(a->r) & (one_in(a->r, 4) ? 0x247fd5 : 0xcd5));
+    add_patch(c, top + 2 * size, flags, size);
+    if (c->mode == DIFF_64) {
+        add_patch(c, top + 3 * size, stack_address(a->r), size);
+        add_patch(c, top + 4 * size, one_in(a->r, 4) ? random_selector(a->r, a->ldt) : DIFF_SS,
+                  size);
+    }
+}
+
+/* Selectors where instructions look for them. */
+static void suit_selector(struct assembly *a, const struct builder *b, const struct insn *i,
+                          const struct encoding *e, uint64_t mem)
+{
+    struct diff_case *c = a->c;
+    unsigned name = e->operation, size = insn_osize(i);
+    uint16_t sel = random_selector(a->r, a->ldt);
+    if (name == OPN_pop_seg) {
+        add_patch(c, stack_top(c), sel, 2);
+    } else if (name == OPN_mov_to_seg || name == OPN_lar || name == OPN_lsl || name == OPN_verr ||
+               name == OPN_verw || name == OPN_arpl) {
+        if (i->flags & INSN_MEM)
+            add_patch(c, mem, sel, 2);
+        else
+            c->in.gpr[i->rm & 15] = sel | (c->in.gpr[i->rm & 15] & ~0xffffull);
+    } else if (name == OPN_les || name == OPN_lds || name == OPN_lss || name == OPN_lfs ||
+               name == OPN_lgs) {
+        add_patch(c, mem + size, sel, 2);
+    } else if (name == OPN_jmp_far || name == OPN_call_far) {
+        uint64_t off = far_target(a, i, &sel);
+        memcpy(c->code + a->at + b->imm_at, &off, size);
+        st_le16(c->code + a->at + b->imm_at + size, sel);
+    } else if (name == OPN_jmp_far_ind || name == OPN_call_far_ind) {
+        uint64_t off = far_target(a, i, &sel);
+        add_patch(c, mem, off, size);
+        add_patch(c, mem + size, sel, 2);
+    } else if (name == OPN_retf || name == OPN_iret) {
+        suit_far_return(a, i, name == OPN_iret);
+    }
+}
+
 /* Makes RSI, RDI and RCX sensible for the string instructions. */
-static void suit_string(struct assembly *a)
+static void suit_string(struct assembly *a, const struct insn *i)
 {
     struct rng *r = a->r;
-    uint64_t *gpr = a->c->in.gpr;
+    struct diff_case *c = a->c;
     if (!one_in(r, 16))
-        gpr[R_RSI] = data_address(r);
+        set_address(c, i, R_RSI, operand_address(a, i->seg) - segment_base_of(c, i->seg));
     if (!one_in(r, 16))
-        gpr[R_RDI] = data_address(r);
+        set_address(c, i, R_RDI, operand_address(a, SEG_ES) - segment_base_of(c, SEG_ES));
     if (!one_in(r, 32))
-        gpr[R_RCX] = below(r, one_in(r, 8) ? 3000 : 20);
+        set_address(c, i, R_RCX, below(r, one_in(r, 8) ? 3000 : 20));
 }
 
 /* VSIB: small indexes, most of them, and masks with some bits clear. */
@@ -721,10 +891,10 @@ static void suit(struct assembly *a, const struct builder *b, const struct insn 
     struct rng *r = a->r;
     unsigned name = e->operation;
     if (o->props & P_REP)
-        suit_string(a);
+        suit_string(a, i);
     if (method_of(e->opnd[0]) == AM_O || method_of(e->opnd[1]) == AM_O) {
         if (!one_in(r, 16)) {
-            uint64_t want = data_address(r) - segment_base(i);
+            uint64_t want = operand_address(a, i->seg) - segment_base(a->c, i);
             for (unsigned k = 0; k < b->asize; k++)
                 a->c->code[a->at + b->imm_at + k] = (uint8_t)(want >> 8 * k);
         }
@@ -733,10 +903,10 @@ static void suit(struct assembly *a, const struct builder *b, const struct insn 
     if (method_of(e->opnd[1]) == AM_X && !one_in(r, 16))
         suit_gather(a, i);
     if (name == OPN_xlat && !one_in(r, 16))
-        gpr[R_RBX] = data_address(r) - segment_base(i);
+        set_address(a->c, i, R_RBX, operand_address(a, i->seg) - segment_base_of(a->c, i->seg));
     else if ((i->flags & INSN_MEM) && b->imm_at && has_modrm(e) &&
              (b->rip_relative || !one_in(r, 20)))
-        mem = aim(a, b, i, data_address(r));
+        mem = aim(a, b, i, operand_address(a, i->seg));
     if ((name == OPN_bt || name == OPN_bts || name == OPN_btr || name == OPN_btc) &&
         (i->flags & INSN_MEM) && method_of(e->opnd[1]) == AM_G && i->reg != i->base &&
         i->reg != i->index && !one_in(r, 8))
@@ -754,7 +924,12 @@ static void suit(struct assembly *a, const struct builder *b, const struct insn 
     }
     if (name == OPN_loop || name == OPN_loope || name == OPN_loopne || name == OPN_jcxz)
         gpr[R_RCX] = one_in(r, 2) ? below(r, 3) : interesting(r);
+    if (name == OPN_bound && mem && one_in(r, 2)) {
+        add_patch(a->c, mem, gpr[i->reg & 15] - below(r, 4), insn_osize(i));
+        add_patch(a->c, mem + insn_osize(i), gpr[i->reg & 15] - 1 + below(r, 4), insn_osize(i));
+    }
     suit_branch(a, b, i, e, mem);
+    suit_selector(a, b, i, e, mem);
 }
 
 /* Tries to put a random encoding of a row at a->at. */
@@ -769,10 +944,11 @@ static bool add_insn(struct assembly *a, unsigned row, uint8_t *tainted)
     if (o->fl_read & *tainted)
         return false;
     for (unsigned attempt = 0; attempt < 32; attempt++) {
-        build(&b, a->r, e);
+        build(&b, a->r, e, c->mode);
         if (b.n > 15 || a->at + b.n > DIFF_SLOT - 8)
             continue;
-        if (decode_row(b.b, b.n, CODE64, &i, &found) != DECODE_OK || found != e || i.len != b.n)
+        if (decode_row(b.b, b.n, (enum code_mode)c->mode, &i, &found) != DECODE_OK || found != e ||
+            i.len != b.n)
             continue;
         memcpy(c->code + a->at, b.b, b.n);
         suit(a, &b, &i, e);
@@ -787,34 +963,101 @@ static bool add_insn(struct assembly *a, unsigned row, uint8_t *tainted)
     return false;
 }
 
+/* Random bytes: now and then some prefixes or the two-byte escape first, so that those maps get
+ * their share. What they are is for both sides to find out. */
+static void random_bytes(struct assembly *a)
+{
+    static const uint8_t first[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x64,
+                                    0x0f, 0x0f, 0x0f, 0xc4, 0xc5, 0x40, 0x48, 0x8f};
+    struct diff_case *c = a->c;
+    unsigned len = 15 + below(a->r, 8), n = 0;
+    while (n < 14 && !one_in(a->r, one_in(a->r, 6) ? 20 : 3))
+        c->code[a->at + n++] = first[below(a->r, sizeof(first))];
+    if (n && c->code[a->at + n - 1] == 0x0f && one_in(a->r, 3))
+        c->code[a->at + n++] = one_in(a->r, 2) ? 0x38 : 0x3a;
+    for (; n < len; n++)
+        c->code[a->at + n] = (uint8_t)rng_next(a->r);
+    c->in.rflags |= 0x100; /* TF: one instruction of them */
+    c->raw = true;
+}
+
+/* Bytes that would be a system call of the host, wherever they are. */
+static bool calls_system(const struct diff_case *c)
+{
+    for (unsigned k = 0; k + 1 < DIFF_SLOT; k++)
+        if ((c->code[k] == 0x0f && (c->code[k + 1] == 0x05 || c->code[k + 1] == 0x34)) ||
+            (c->code[k] == 0xcd && c->code[k + 1] == 0x80))
+            return true;
+    return false;
+}
+
+/* The instruction that random bytes are, if the table has it, is one that cases of rows leave out.
+ */
+static bool left_out(const struct gen *g, const struct diff_case *c)
+{
+    const struct encoding *row;
+    const uint8_t *bytes = c->code + c->code_off;
+    struct insn i;
+    bool p66 = memchr(bytes, 0x66, count_prefixes(c));
+    enum decode_result result =
+        decode_row(bytes, DIFF_SLOT - c->code_off, (enum code_mode)c->mode, &i, &row);
+    if (result == DECODE_TOO_LONG) /* a near branch could be shorter: see put_prefixes() */
+        return c->mode == DIFF_64 && p66;
+    if (result != DECODE_OK)
+        return false;
+    bool far_64 = row->opnd[0] == O_Mp || row->opnd[1] == O_Mp ? insn_osize(&i) == 8 : false;
+    bool near_16 = c->mode == DIFF_64 && p66 && operations[row->operation].props & P_F64;
+    /* "Use of repeat prefixes ... with other instructions is reserved" (SDM vol. 2A 2.1.1): AMD's
+     * processors take the condition of LOOPcc from them. */
+    bool loop = row->operation == OPN_loope || row->operation == OPN_loopne;
+    bool loop_rep = loop && i.flags & (INSN_REP | INSN_REPNE);
+    return g->mode[c->mode].reason[row - encodings] || far_64 || near_16 || loop_rep;
+}
+
+static void empty_case(struct assembly *a)
+{
+    struct diff_case *c = a->c;
+    memset(c->code, 0xcc, sizeof(c->code));
+    c->ninsns = c->npatches = 0;
+    a->at = c->code_off;
+}
+
 bool gen_case(const struct gen *g, uint64_t number, struct diff_case *c)
 {
     struct rng r = {g->seed * 0xd1342543de82ef95ull + number * 0x2545f4914f6cdd1dull};
     rng_next(&r);
-    unsigned row = g->rows[number % g->nrows], len = one_in(&r, 3) ? 2 + below(&r, 3) : 1;
-    uint8_t tainted = 0;
+    unsigned modes = (unsigned)__builtin_popcount(g->modes);
     memset(c, 0, offsetof(struct diff_case, insns));
-    c->npatches = 0;
+    c->mode = (uint8_t)gen_mode(g, number);
+    const struct gen_rows *rows = &g->mode[c->mode];
+    uint64_t turn = number / DIFF_BATCH / modes * DIFF_BATCH + number % DIFF_BATCH;
+    unsigned row = rows->rows[turn % rows->nrows], len = one_in(&r, 3) ? 2 + below(&r, 3) : 1;
+    uint8_t tainted = 0;
     c->number = number;
-    c->slot = DIFF_CODE + number % DIFF_SLOTS * DIFF_SLOT;
     c->pool = (uint16_t)below(&r, DIFF_POOLS);
-    random_state(&r, &c->in);
-    memset(c->code, 0xcc, sizeof(c->code));
+    random_segments(&r, g->ldt, c);
+    random_state(&r, c);
     c->code_off = (uint8_t)below(&r, 8);
-    struct assembly a = {.c = c, .r = &r, .at = c->code_off};
-    c->in.rip = c->slot + c->code_off;
+    struct assembly a = {.c = c, .r = &r, .ldt = g->ldt};
+    empty_case(&a);
+    c->in.rip = c->slot + c->code_off - c->base;
+    if (g->bytes) {
+        random_bytes(&a);
+        return !calls_system(c) && !left_out(g, c);
+    }
     for (unsigned k = 1; k < len; k++) {
-        unsigned other = g->rows[below(&r, g->nrows)];
+        unsigned other = rows->rows[below(&r, rows->nrows)];
         if (!(operations[encodings[other].operation].props & P_ENDS))
             add_insn(&a, other, &tainted);
     }
-    if (!add_insn(&a, row, &tainted)) {
+    bool added = add_insn(&a, row, &tainted);
+    if (!added) {
         /* The row itself reads a flag that is undefined by then: it goes alone. */
         tainted = 0;
-        memset(c->code, 0xcc, sizeof(c->code));
-        c->ninsns = c->npatches = 0;
-        a.at = c->code_off;
-        return add_insn(&a, row, &tainted);
+        empty_case(&a);
+        added = add_insn(&a, row, &tainted);
     }
-    return true;
+    for (unsigned k = 0; k < 16 && c->mode != DIFF_64; k++)
+        c->in.gpr[k] = (uint32_t)c->in.gpr[k];
+    return added && !calls_system(c);
 }

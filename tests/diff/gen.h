@@ -11,21 +11,52 @@ struct rng {
     uint64_t s;
 };
 uint64_t rng_next(struct rng *r);
+static inline unsigned below(struct rng *r, unsigned n)
+{
+    return (unsigned)((rng_next(r) >> 32) * n >> 32);
+}
+static inline bool one_in(struct rng *r, unsigned n)
+{
+    return below(r, n) == 0;
+}
 
-struct gen {
-    uint64_t seed;
+/* What the cases of one mode are made of. */
+struct gen_rows {
     unsigned *rows; /* rows that are tried */
     unsigned nrows;
     const char **reason; /* per row of encodings[]: why it is not tried, or NULL */
 };
 
-/* Decides which rows are tried. only: an operation's name, or NULL for all. */
+struct gen {
+    uint64_t seed;
+    unsigned modes; /* bit per DIFF_16 ..: those that take turns, DIFF_BATCH cases each */
+    bool ldt;       /* there is an LDT */
+    bool bytes;     /* random bytes instead of rows */
+    struct gen_rows mode[DIFF_MODES];
+};
+
+/* Decides which rows are tried; modes, ldt and bytes are set. only: an operation's name, or NULL
+ * for all. False: no memory. */
 bool gen_init(struct gen *g, uint64_t seed, const char *only);
+/* The mode of case number n. */
+unsigned gen_mode(const struct gen *g, uint64_t number);
 void gen_free(struct gen *g);
 /* Memory every case starts from. */
 void gen_pools(const struct gen *g, struct diff_shared *s);
 /* Makes case number n; false if its row could not be encoded. */
 bool gen_case(const struct gen *g, uint64_t number, struct diff_case *c);
+
+/* gen_seg.c: selectors and the places behind them. */
+/* Any selector; one that is code, mostly. */
+uint16_t random_selector(struct rng *r, bool ldt);
+uint16_t random_code_selector(struct rng *r, bool ldt);
+/* The registers that can be loaded and the place of the code. */
+void random_segments(struct rng *r, bool ldt, struct diff_case *c);
+/* Base and limit that count for a segment register of the case. */
+uint64_t segment_base_of(const struct diff_case *c, unsigned seg);
+uint64_t selector_base(uint16_t sel);
+uint64_t selector_limit(uint16_t sel);
+
 /* True if the host has what the row needs. */
 bool host_has_feature(unsigned feature);
 

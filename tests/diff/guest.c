@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The interpreter's side: 64-bit code at CPL 3, the linear addresses of diff.h mapped by page
+/* The interpreter's side: code at CPL 3, the linear addresses of diff.h mapped by page
  * tables, one instruction at a time. */
 #include "tests/diff/guest.h"
 
@@ -8,16 +8,31 @@
 
 #include "base/error.h"
 #include "cpu/x86/ops.h"
+#include "cpu/x86/segment.h"
 
 enum {
     PHYS_PML4 = 0x1000,
     PHYS_PDPT = 0x2000,
     PHYS_PD = 0x3000,
     PHYS_PT = 0x4000,
+    PHYS_SYS_PDPT = 0x5000,
+    PHYS_SYS_PD = 0x6000,
+    PHYS_SYS_PT = 0x7000,
+    PHYS_SYS = 0x8000,
     PHYS_CODE = 0x100000,
     PHYS_DATA = 0x200000,
     RAM_SIZE = 4 << 20,
 };
+/* The supervisor's tables: in the upper half, where Linux reports all faults alike. */
+#define SYS_LIN      0xffff880000000000ull
+#define SYS_GDT      0x000u
+#define SYS_LDT      0x100u
+#define SYS_TSS      0x200u
+#define SYS_STACK    0x1000u /* its end */
+#define SYS_IDT      0x1000u
+#define SYS_SIZE     0x2000u
+#define SYS_ENTRY    0xffff900000000000ull /* vector n "runs" at + 16 * n: never fetched */
+#define SYS_CS       0x10
 #define PTE_P        1u
 #define PTE_W        2u
 #define PTE_U        4u
@@ -38,30 +53,67 @@ static void map(struct guest *g, uint64_t lin, uint64_t phys, uint64_t len, uint
               (phys + at) | PTE_P | PTE_U | PTE_ACCESSED | flags);
 }
 
-static void set_segment(struct cpu *cpu, unsigned n, unsigned sel, unsigned attr, uint64_t base)
+static uint8_t *system_bytes(const struct guest *g, unsigned off)
 {
-    cpu->seg[n] = (struct segment){.base = base, .sel = (uint16_t)sel, .attr = (uint16_t)attr};
-    cpu->seg[n].limit = attr ? 0xffffffff : 0;
+    return g->m.arena.host + PHYS_SYS + off;
 }
 
-static void enter_user_mode(struct cpu *cpu)
+static void set_gate(struct guest *g, unsigned vector)
 {
+    uint64_t at = SYS_ENTRY + 16 * vector;
+    uint8_t *gate = system_bytes(g, SYS_IDT + 16 * vector);
+    st_le64(gate, (at & 0xffff) | SYS_CS << 16 | 0xeeull << 40 | (at & 0xffff0000) << 32);
+    st_le64(gate + 8, at >> 32);
+}
+
+/* GDT and LDT as on the host; an IDT in which INT3 and INTO have gates that programs may use, as
+ * Linux has; the TSS that they need. */
+static void set_tables(struct guest *g)
+{
+    struct cpu *cpu = g->cpu;
+    for (unsigned n = 0; n < DIFF_GDT_ENTRIES; n++)
+        st_le64(system_bytes(g, SYS_GDT + 8 * n), diff_gdt[n]);
+    for (unsigned n = 0; n < DIFF_LDT_ENTRIES; n++)
+        st_le64(system_bytes(g, SYS_LDT + 8 * n), diff_ldt_descriptor(n));
+    st_le64(system_bytes(g, SYS_TSS + 4), SYS_LIN + SYS_STACK);
+    st_le16(system_bytes(g, SYS_TSS + 102), 0x68); /* no I/O permission bitmap */
+    set_gate(g, EXC_BP);
+    set_gate(g, EXC_OF);
+    cpu->gdtr = (struct table_register){SYS_LIN + SYS_GDT, 8 * DIFF_GDT_ENTRIES - 1};
+    cpu->idtr = (struct table_register){SYS_LIN + SYS_IDT, 0xfff};
+    cpu->ldtr = (struct segment){.base = SYS_LIN + SYS_LDT, .sel = 0x50, .attr = 0x82};
+    cpu->ldtr.limit = 8 * DIFF_LDT_ENTRIES - 1;
+    cpu->tr = (struct segment){.base = SYS_LIN + SYS_TSS, .sel = 0x40, .attr = 0x8b, .limit = 0x67};
+}
+
+static void enter_user_mode(struct guest *g)
+{
+    struct cpu *cpu = g->cpu;
     cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
     cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE;
     cpu->xcr0 = 7;
     cpu->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     cpu->cr3 = PHYS_PML4;
-    set_segment(cpu, SEG_CS, DIFF_CS, 0xafb, 0);
-    set_segment(cpu, SEG_SS, DIFF_SS, 0xcf3, 0);
-    set_segment(cpu, SEG_DS, 0, 0, 0);
-    set_segment(cpu, SEG_ES, 0, 0, 0);
-    set_segment(cpu, SEG_FS, 0, 0, DIFF_FSBASE);
-    set_segment(cpu, SEG_GS, 0, 0, DIFF_GSBASE);
     cpu->cpl = 3;
     cpu->v.halted = false;
-    cpu_set_eflags(cpu, EFLAGS_FIXED | EFLAGS_IF);
-    cpu_mode_changed(cpu);
     tlb_flush_all(cpu);
+}
+
+static void map_all(struct guest *g)
+{
+    put64(g, PHYS_PML4, PHYS_PDPT | PTE_P | PTE_W | PTE_U);
+    put64(g, PHYS_PDPT, PHYS_PD | PTE_P | PTE_W | PTE_U);
+    put64(g, PHYS_PD + (DIFF_CODE >> 21 & 511) * 8, PHYS_PT | PTE_P | PTE_W | PTE_U);
+    map(g, DIFF_CODE, PHYS_CODE, DIFF_CODE_RX, 0);
+    map(g, DIFF_CODE + DIFF_CODE_RX, PHYS_CODE + DIFF_CODE_RX, DIFF_CODE_SIZE - DIFF_CODE_RX,
+        PTE_W);
+    map(g, DIFF_DATA, PHYS_DATA, DIFF_RW, PTE_W | PTE_NX);
+    map(g, DIFF_DATA + DIFF_RW, PHYS_DATA + DIFF_RW, DIFF_RO, PTE_NX);
+    put64(g, PHYS_PML4 + (SYS_LIN >> 39 & 511) * 8, PHYS_SYS_PDPT | PTE_P | PTE_W);
+    put64(g, PHYS_SYS_PDPT, PHYS_SYS_PD | PTE_P | PTE_W);
+    put64(g, PHYS_SYS_PD, PHYS_SYS_PT | PTE_P | PTE_W);
+    for (unsigned at = 0; at < SYS_SIZE; at += 4096)
+        put64(g, PHYS_SYS_PT + at / 512, (PHYS_SYS + at) | PTE_P | PTE_W | PTE_ACCESSED);
 }
 
 bool guest_init(struct guest *g, const struct diff_shared *s, struct error *err)
@@ -76,15 +128,11 @@ bool guest_init(struct guest *g, const struct diff_shared *s, struct error *err)
     g->cpu = cpu_new(&g->m, &model, 0, err);
     if (!g->cpu)
         return false;
-    put64(g, PHYS_PML4, PHYS_PDPT | PTE_P | PTE_W | PTE_U);
-    put64(g, PHYS_PDPT, PHYS_PD | PTE_P | PTE_W | PTE_U);
-    put64(g, PHYS_PD + (DIFF_CODE >> 21 & 511) * 8, PHYS_PT | PTE_P | PTE_W | PTE_U);
-    map(g, DIFF_CODE, PHYS_CODE, DIFF_CODE_SIZE, 0);
-    map(g, DIFF_DATA, PHYS_DATA, DIFF_RW, PTE_W | PTE_NX);
-    map(g, DIFF_DATA + DIFF_RW, PHYS_DATA + DIFF_RW, DIFF_RO, PTE_NX);
+    map_all(g);
     memcpy(g->m.arena.host + PHYS_DATA + DIFF_RW, s->readonly, DIFF_RO);
     memset(g->m.arena.host + PHYS_CODE, 0xcc, DIFF_CODE_SIZE);
-    enter_user_mode(g->cpu);
+    set_tables(g);
+    enter_user_mode(g);
     return true;
 }
 
@@ -131,26 +179,55 @@ static void save_fx(const struct cpu *cpu, uint8_t *fx)
         memcpy(fx + 160 + 16 * k, &cpu->xmm[k], 16);
 }
 
+static void load_segments(struct cpu *cpu, const struct diff_case *c)
+{
+    for (unsigned n = SEG_ES; n <= SEG_GS; n++) {
+        uint16_t sel = c->in.sel[n];
+        if (selector_is_null(sel))
+            segment_set_null(&cpu->seg[n], sel);
+        else
+            segment_from_descriptor(&cpu->seg[n], sel, diff_descriptor(sel));
+    }
+    if (c->mode == DIFF_64) {
+        cpu->seg[SEG_FS].base = DIFF_FSBASE;
+        cpu->seg[SEG_GS].base = DIFF_GSBASE;
+    }
+}
+
 static void load_state(struct guest *g, const struct diff_shared *s, const struct diff_case *c)
 {
     struct cpu *cpu = g->cpu;
-    uint64_t code = PHYS_CODE + (c->slot - DIFF_CODE);
-    memcpy(g->m.arena.host + code, c->code, DIFF_SLOT);
-    arena_store_notify(&g->m.arena, code, DIFF_SLOT);
+    diff_fill_code(g->m.arena.host + PHYS_CODE, g->last, c);
+    arena_store_notify(&g->m.arena, PHYS_CODE, DIFF_CODE_SIZE);
+    g->last = c->slot;
     diff_fill_memory(g->m.arena.host + PHYS_DATA, s, c);
     memcpy(cpu->r, c->in.gpr, sizeof(c->in.gpr));
     cpu->r[R_RIP] = c->in.rip;
     cpu->r[R_ZERO] = 0;
+    cpu->shadow = cpu->shadow_ss = false;
+    load_segments(cpu, c);
     cpu_set_eflags(cpu, (uint32_t)c->in.rflags);
+    cpu_mode_changed(cpu);
     load_fx(cpu, c->in.fx);
     for (unsigned k = 0; k < 16; k++)
         memcpy(cpu->xmm[k].b + 16, c->in.ymmh[k], 16);
 }
 
-/* True if RIP is at an INT3 of the slot, that is, behind the case's instructions. */
-static bool at_end(const struct diff_case *c, uint64_t rip)
+/* Where RIP is in the code pages; beyond them if it is elsewhere. */
+static uint64_t code_offset(const struct cpu *cpu)
 {
-    return rip - c->slot < DIFF_SLOT && c->code[rip - c->slot] == 0xcc;
+    uint64_t rip = cpu->r[R_RIP];
+    if (cpu->code_mode != CODE64)
+        rip = (uint32_t)(rip + cpu->seg[SEG_CS].base);
+    return rip - DIFF_CODE < DIFF_CODE_SIZE ? rip - DIFF_CODE : DIFF_CODE_SIZE;
+}
+
+/* True if RIP is at an INT3, that is, behind the case's instructions. */
+static bool at_end(const struct guest *g)
+{
+    uint64_t at = code_offset(g->cpu);
+    bool within = g->cpu->code_mode == CODE64 || g->cpu->r[R_RIP] <= g->cpu->seg[SEG_CS].limit;
+    return at < DIFF_CODE_SIZE && within && g->m.arena.host[PHYS_CODE + at] == 0xcc;
 }
 
 /* The linear address of i's memory operand. What is relative to RIP still lacks i's length. */
@@ -159,16 +236,18 @@ static uint64_t operand_linear(const struct cpu *cpu, const struct insn *i)
     struct insn at = *i;
     if (i->base == R_RIP)
         at.disp += i->len;
-    return insn_ea(cpu, &at) + (i->seg < SEG_NONE ? cpu->seg[i->seg].base : 0);
+    uint64_t lin = insn_ea(cpu, &at) + (i->seg < SEG_NONE ? cpu->ea_base[i->seg] : 0);
+    return cut_address(cpu, lin);
 }
 
 /* An operand in another case's slot, whose bytes change as batches come and go. */
 static bool reads_other_slot(const struct cpu *cpu, const struct diff_case *c, const struct insn *i)
 {
-    if (!(i->flags & INSN_MEM))
+    bool xlat = op_operation(i->op) == &operations[OPN_xlat];
+    if (!(i->flags & INSN_MEM) && !xlat)
         return false;
-    uint64_t lin = operand_linear(cpu, i);
-    return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 16);
+    uint64_t lin = xlat ? cpu->r[R_RBX] + (uint8_t)cpu->r[R_RAX] : operand_linear(cpu, i);
+    return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 32);
 }
 
 /* x87 pointers and FOP in an image that is about to be saved; FXSAVE's MXCSR_MASK. */
@@ -186,59 +265,169 @@ static void note_save(const struct cpu *cpu, const struct insn *i, struct diff_o
     o->blind[n][1].len = wide ? 4 : 0;
 }
 
+static bool near_range(uint64_t at, uint64_t lin, unsigned before, unsigned behind)
+{
+    return at - lin + before < (uint64_t)before + behind;
+}
+
+/* Could i read what a save before it left in memory that is not compared? */
+static bool reads_blind(const struct cpu *cpu, const struct insn *i, const struct diff_outcome *o)
+{
+    bool string = op_operation(i->op)->props & P_REP;
+    uint64_t sp = cpu->ea_base[SEG_SS] + stack_pointer(cpu);
+    for (unsigned k = 0; k < 2 * o->nsaved; k++) {
+        uint64_t lin = o->blind[k / 2][k % 2].lin;
+        unsigned len = o->blind[k / 2][k % 2].len;
+        if (i->flags & INSN_MEM && near_range(operand_linear(cpu, i), lin, 512, len))
+            return true;
+        if (string && (near_range(cpu->r[R_RSI], (uint32_t)lin, 32768, 32768) ||
+                       near_range(cpu->r[R_RDI], (uint32_t)lin, 32768, 32768)))
+            return true;
+        if (near_range(sp, lin, 256, len + 256))
+            return true;
+    }
+    return false;
+}
+
+/* REP INS and OUTS without an iteration: whether they ask for permission (SDM vol. 2A, INS, has the
+ * check outside of what REP repeats). MASKMOVQ and MASKMOVDQU that store no byte: whether they
+ * fault is "implementation dependent" (SDM vol. 2B). LSL of the processor's number. */
+static bool left_open(const struct cpu *cpu, const struct insn *i)
+{
+    unsigned name = (unsigned)(op_operation(i->op) - operations);
+    const uint64_t signs = 0x8080808080808080, *mask = cpu->xmm[i->rm & 15].q;
+    if (name == OPN_ins || name == OPN_outs)
+        return i->flags & (INSN_REP | INSN_REPNE) &&
+               !(cpu->r[R_RCX] & (~0ull >> (64 - 8 * insn_asize(i))));
+    if (name == OPN_lsl) /* see diff_gdt */
+        return (cpu->r[i->rm & 15] & 0xfffc) == 0x78;
+    if (name == OPN_maskmovq)
+        return !(cpu->fpr[i->rm & 7].mant & signs);
+    return name == OPN_maskmovdqu && !((mask[0] | mask[1]) & signs);
+}
+
+/* Accesses of a segment with a limit of 4 GiB - 1 that go over its end: "may or may not cause the
+ * indicated exceptions" (SDM vol. 3A 5.3). */
+static bool wraps(const struct cpu *cpu, const struct insn *i)
+{
+    const uint64_t end = 0xffffffff;
+    unsigned name = (unsigned)(op_operation(i->op) - operations);
+    bool image = name == OPN_fxsave || name == OPN_fxrstor || name == OPN_fnsave ||
+                 name == OPN_frstor || name == OPN_fnstenv || name == OPN_fldenv;
+    if (cpu->code_mode == CODE64)
+        return false;
+    if (i->flags & INSN_MEM && i->seg < SEG_NONE && cpu->seg[i->seg].limit == end &&
+        insn_ea(cpu, i) > end - (image ? 511 : 31))
+        return true;
+    if (op_operation(i->op)->props & P_REP || name == OPN_maskmovdqu || name == OPN_maskmovq)
+        return (uint32_t)(cpu->r[R_RSI] + 31) < 31 || (uint32_t)(cpu->r[R_RDI] + 31) < 31;
+    uint64_t sp = name == OPN_leave || name == OPN_enter ? cpu->r[R_RBP] : cpu->r[R_RSP];
+    return cpu->seg[SEG_SS].limit == end && (uint32_t)(sp + 64) < 128;
+}
+
 /* The instruction at RIP before it runs: flags it makes undefined. False: its result is. */
 static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_t *undefined,
                        struct diff_outcome *o)
 {
-    uint64_t off = g->cpu->r[R_RIP] - c->slot;
+    uint64_t at = code_offset(g->cpu);
     uint32_t un, written;
     struct insn i;
-    if (off >= DIFF_SLOT || decode(c->code + off, DIFF_SLOT - off, CODE64, &i) != DECODE_OK)
+    o->operand = 0;
+    if (decode(g->m.arena.host + PHYS_CODE + at, DIFF_CODE_SIZE - at,
+               (enum code_mode)g->cpu->code_mode, &i) != DECODE_OK) {
+        o->last_operation = OPN_unimplemented;
+        for (unsigned k = 0; k < c->ninsns; k++)
+            if (c->slot + c->insns[k].off == DIFF_CODE + at)
+                o->last_operation = encodings[c->insns[k].row].operation;
         return true;
+    }
     bool defined = flag_rules(g->cpu, &i, &un, &written);
     *undefined = (*undefined & ~written) | un;
+    defined &= !reads_blind(g->cpu, &i, o) && !wraps(g->cpu, &i) && !left_open(g->cpu, &i);
     note_save(g->cpu, &i, o);
+    o->last_operation = (uint16_t)(op_operation(i.op) - operations);
+    o->stack = cut_address(g->cpu, g->cpu->ea_base[SEG_SS] + stack_pointer(g->cpu));
+    if (i.flags & INSN_MEM)
+        o->operand = operand_linear(g->cpu, &i);
     return defined && !reads_other_slot(g->cpu, c, &i);
+}
+
+/* A trap through one of the IDT's gates was delivered: back to where it came from, as a signal's
+ * frame shows it. */
+static void undo_delivery(struct guest *g, struct pending_exception *fault)
+{
+    struct cpu *cpu = g->cpu;
+    const uint8_t *frame = system_bytes(g, (unsigned)(cpu->r[R_RSP] - SYS_LIN));
+    unsigned vector = cpu->r[R_RIP] >> 4 & 255;
+    *fault = (struct pending_exception){.vector = (uint8_t)vector};
+    cpu->r[R_RIP] = ld_le64(frame);
+    if (vector == EXC_BP) { /* as an INT3 that ends the case */
+        fault->vector = DIFF_NO_FAULT;
+        cpu->r[R_RIP]--;
+    }
+    segment_from_descriptor(&cpu->seg[SEG_CS], ld_le16(frame + 8),
+                            diff_descriptor(ld_le16(frame + 8)));
+    cpu_set_eflags(cpu, ld_le32(frame + 16));
+    cpu->r[R_RSP] = ld_le64(frame + 24);
+    segment_from_descriptor(&cpu->seg[SEG_SS], ld_le16(frame + 32),
+                            diff_descriptor(ld_le16(frame + 32)));
+    cpu->cpl = 3;
+    cpu_mode_changed(cpu);
+}
+
+/* Runs until the case ends. False: some result is undefined. */
+static bool run_case(struct guest *g, const struct diff_case *c, struct diff_outcome *o,
+                     uint32_t *undefined, struct pending_exception *fault)
+{
+    bool defined = true;
+    for (unsigned k = 0; k < MAX_STEPS; k++) {
+        uint32_t before = *undefined;
+        o->lost = false;
+        if (at_end(g))
+            return defined;
+        defined &= note_flags(g, c, undefined, o);
+        g->cpu->v.budget = 1 << 20;
+        if (interp_step(g->cpu, fault)) {
+            if (fault->vector != EXC_DB)
+                *undefined = before;
+            return defined;
+        }
+        if (g->cpu->cpl != 3) {
+            undo_delivery(g, fault);
+            return defined;
+        }
+    }
+    o->lost = true;
+    return defined;
+}
+
+static void save_state(const struct guest *g, const struct diff_case *c, struct diff_outcome *o)
+{
+    const struct cpu *cpu = g->cpu;
+    memcpy(o->out.gpr, cpu->r, sizeof(o->out.gpr));
+    o->out.rip = cpu->r[R_RIP];
+    o->out.rflags = cpu_eflags(cpu);
+    for (unsigned n = 0; n < 6; n++)
+        o->out.sel[n] = cpu->seg[n].sel;
+    save_fx(cpu, o->out.fx);
+    for (unsigned k = 0; k < 16; k++)
+        memcpy(o->out.ymmh[k], cpu->xmm[k].b + 16, 16);
+    memcpy(o->mem, g->m.arena.host + PHYS_DATA, DIFF_RW);
+    if (diff_writable_slot(c->slot))
+        memcpy(o->code, g->m.arena.host + PHYS_CODE + DIFF_CODE_RX, sizeof(o->code));
 }
 
 bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_case *c,
                struct diff_outcome *o, uint32_t *undefined)
 {
-    struct cpu *cpu = g->cpu;
     struct pending_exception fault = {.vector = DIFF_NO_FAULT};
-    bool defined = true;
     load_state(g, s, c);
     *undefined = 0;
     o->nsaved = 0;
-    o->lost = true;
-    for (unsigned k = 0; k < MAX_STEPS && o->lost; k++) {
-        uint32_t before = *undefined;
-        if (at_end(c, cpu->r[R_RIP])) {
-            o->lost = false;
-            break;
-        }
-        if (cpu->r[R_RIP] - c->slot >= DIFF_SLOT && cpu->r[R_RIP] - DIFF_CODE < DIFF_CODE_SIZE) {
-            /* In another case's slot, whose bytes change as batches come and go. */
-            defined = false;
-            o->lost = false;
-            break;
-        }
-        defined &= note_flags(g, c, undefined, o);
-        cpu->v.budget = 1 << 20;
-        if (interp_step(cpu, &fault)) {
-            *undefined = before;
-            o->lost = false;
-        }
-    }
-    memcpy(o->out.gpr, cpu->r, sizeof(o->out.gpr));
-    o->out.rip = cpu->r[R_RIP];
-    o->out.rflags = cpu_eflags(cpu);
-    save_fx(cpu, o->out.fx);
-    for (unsigned k = 0; k < 16; k++)
-        memcpy(o->out.ymmh[k], cpu->xmm[k].b + 16, 16);
+    bool defined = run_case(g, c, o, undefined, &fault);
+    save_state(g, c, o);
     o->vector = fault.vector;
     o->error = fault.vector != DIFF_NO_FAULT && fault.has_error ? fault.error : 0;
     o->cr2 = fault.cr2;
-    memcpy(o->mem, g->m.arena.host + PHYS_DATA, DIFF_RW);
     return defined;
 }

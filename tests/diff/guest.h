@@ -11,6 +11,7 @@ struct guest {
     struct machine m;
     struct region ram;
     struct cpu *cpu;
+    uint64_t last; /* the slot of the case before, 0: none */
 };
 
 bool guest_init(struct guest *g, const struct diff_shared *s, struct error *err);

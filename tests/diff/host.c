@@ -4,16 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "cpu/x86/ops.h"
 #include "tests/diff/compare.h"
+#include "tests/diff/explain.h"
 #include "tests/diff/gen.h"
 #include "tests/diff/guest.h"
 
 #define MAX_FORMS    24
 #define NUM_PREFIXES 7
+#define MAX_JOBS     64u
 
 /* Cases per row, form and size, prefix. */
 struct tally {
@@ -22,78 +27,122 @@ struct tally {
     uint64_t tried, faults, differences;
 };
 
+/* What one job has done; in memory that all of them share. */
+struct result {
+    uint64_t done, failures, undefined_results, per_mode[DIFF_MODES], accepted[NUM_EXPLANATIONS];
+    bool broken;
+    struct tally tallies[]; /* per mode and row */
+};
+
 struct run {
     struct gen gen;
     struct native native;
     struct guest guest;
-    struct tally *tallies; /* per row */
+    struct result *result;
     struct diff_outcome outcome;
     uint64_t seed, from, cases, max_failures;
-    uint64_t done, failures, undefined_results;
-    const char *only;
-    bool verbose, table;
+    unsigned jobs, job;
+    unsigned modes;
+    const char *only, *mode_name;
+    bool verbose, table, stats, bytes;
 };
+
+static const char *const mode_name[DIFF_MODES] = {"16", "32", "64"};
 
 static int usage(FILE *out)
 {
     fprintf(out,
-            "usage: tests/diff/host [--seed N] [--cases N] [--from N] [--only OPERATION]\n"
-            "                       [--keep-going N] [--table] [--verbose]\n"
+            "usage: tests/diff/host [--mode 16|32|64|all] [--seed N] [--cases N] [--from N]\n"
+            "                       [--jobs N] [--only OPERATION] [--bytes] [--keep-going N]\n"
+            "                       [--table] [--stats] [--verbose]\n"
             "Compares random instructions on this processor and in the interpreter.\n"
-            "  --from N        first case (a case depends on the seed and its number only)\n"
+            "  --mode M        16-bit, 32-bit, 64-bit code, or all of them in turn (default)\n"
+            "  --from N        first case (a case depends on the seed, its number and the modes)\n"
+            "  --jobs N        so many pairs of processes; the cases are the same\n"
+            "  --bytes         random bytes, not instructions of the table\n"
             "  --keep-going N  stop after N differences instead of 10\n"
             "  --table         what was tried: per operation, per row x form x size x prefix;\n"
             "                  what was not, and why\n"
+            "  --stats         the number of cases of each mode, row and form\n"
             "  --verbose       print every difference in full, not one for each row\n");
     return 2;
+}
+
+static bool parse_mode(struct run *r, const char *name)
+{
+    r->mode_name = name;
+    r->modes = strcmp(name, "all") ? 0 : 7;
+    for (unsigned m = 0; m < DIFF_MODES; m++)
+        if (!strcmp(name, mode_name[m]))
+            r->modes = 1u << m;
+    return r->modes;
+}
+
+/* One option; false if it is none. */
+static bool parse_option(struct run *r, int o)
+{
+    switch (o) {
+    case 's':
+        r->seed = strtoull(optarg, NULL, 0);
+        return true;
+    case 'c':
+        r->cases = strtoull(optarg, NULL, 0);
+        return true;
+    case 'f':
+        r->from = strtoull(optarg, NULL, 0);
+        return true;
+    case 'k':
+        r->max_failures = strtoull(optarg, NULL, 0);
+        return true;
+    case 'j':
+        r->jobs = (unsigned)strtoul(optarg, NULL, 0);
+        return r->jobs >= 1 && r->jobs <= MAX_JOBS;
+    case 'm':
+        return parse_mode(r, optarg);
+    case 'o':
+        r->only = optarg;
+        return true;
+    case 'v':
+        return r->verbose = true;
+    case 't':
+        return r->table = true;
+    case 'S':
+        return r->stats = true;
+    case 'b':
+        return r->bytes = true;
+    default:
+        return false;
+    }
 }
 
 static bool parse_options(struct run *r, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seed", 1, NULL, 's'},       {"cases", 1, NULL, 'c'},
-        {"from", 1, NULL, 'f'},       {"only", 1, NULL, 'o'},
-        {"verbose", 0, NULL, 'v'},    {"table", 0, NULL, 't'},
-        {"keep-going", 1, NULL, 'k'}, {0},
+        {"seed", 1, NULL, 's'},  {"cases", 1, NULL, 'c'},   {"from", 1, NULL, 'f'},
+        {"only", 1, NULL, 'o'},  {"verbose", 0, NULL, 'v'}, {"table", 0, NULL, 't'},
+        {"stats", 0, NULL, 'S'}, {"bytes", 0, NULL, 'b'},   {"keep-going", 1, NULL, 'k'},
+        {"jobs", 1, NULL, 'j'},  {"mode", 1, NULL, 'm'},    {0},
     };
     int o;
-    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (o) {
-        case 's':
-            r->seed = strtoull(optarg, NULL, 0);
-            break;
-        case 'c':
-            r->cases = strtoull(optarg, NULL, 0);
-            break;
-        case 'f':
-            r->from = strtoull(optarg, NULL, 0);
-            break;
-        case 'o':
-            r->only = optarg;
-            break;
-        case 'v':
-            r->verbose = true;
-            break;
-        case 't':
-            r->table = true;
-            break;
-        case 'k':
-            r->max_failures = strtoull(optarg, NULL, 0);
-            break;
-        default:
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
+        if (!parse_option(r, o))
             return false;
-        }
-    }
     return optind == argc;
 }
 
 /* ---- the summary ---- */
 
+static struct tally *tally_of(struct run *r, unsigned mode, unsigned row)
+{
+    return &r->result->tallies[mode * num_encodings + row];
+}
+
 static void count_case(struct run *r, const struct diff_case *c, const struct diff_outcome *host)
 {
+    r->result->per_mode[c->mode]++;
     for (unsigned k = 0; k < c->ninsns; k++) {
         const struct diff_insn *i = &c->insns[k];
-        struct tally *t = &r->tallies[i->row];
+        struct tally *t = tally_of(r, c->mode, i->row);
         unsigned form = i->op - op_operation(i->op)->first_op;
         if (form >= MAX_FORMS)
             continue;
@@ -115,72 +164,82 @@ static void print_row(unsigned row)
     printf(" %s", operations[e->operation].name);
 }
 
-static void print_table(const struct run *r)
+/* The forms of a row that were tried; with the prefixes they had. */
+static void print_forms(struct run *r, unsigned mode, unsigned row, bool prefixes)
 {
     static const char *const prefix[] = {"66", "67", "seg", "lock", "F3", "F2", "rex"};
-    for (unsigned k = 0; k < r->gen.nrows; k++) {
-        unsigned row = r->gen.rows[k];
-        const struct tally *t = &r->tallies[row];
-        for (unsigned f = 0; f < MAX_FORMS; f++) {
-            if (!t->forms[f])
-                continue;
-            print_row(row);
-            printf("  %s: %llu", op_name(operations[encodings[row].operation].first_op + f),
-                   (unsigned long long)t->forms[f]);
-            for (unsigned p = 0; p < NUM_PREFIXES; p++)
-                if (t->prefixes[f][p])
-                    printf(" %s:%llu", prefix[p], (unsigned long long)t->prefixes[f][p]);
-            printf("\n");
-        }
+    const struct tally *t = tally_of(r, mode, row);
+    for (unsigned f = 0; f < MAX_FORMS; f++) {
+        if (!t->forms[f])
+            continue;
+        printf("%s: ", mode_name[mode]);
+        print_row(row);
+        printf("  %s: %llu", op_name(operations[encodings[row].operation].first_op + f),
+               (unsigned long long)t->forms[f]);
+        for (unsigned p = 0; p < NUM_PREFIXES && prefixes; p++)
+            if (t->prefixes[f][p])
+                printf(" %s:%llu", prefix[p], (unsigned long long)t->prefixes[f][p]);
+        printf("\n");
     }
 }
 
 /* One line an operation: rows, cases, ended in a fault, differences. */
-static void print_operations(const struct run *r)
+static void print_operation(struct run *r, unsigned mode, unsigned o)
 {
-    for (unsigned o = 0; o < NUM_OPERATIONS; o++) {
-        struct tally sum = {0};
-        unsigned rows = 0, forms = 0;
-        for (unsigned k = 0; k < r->gen.nrows; k++) {
-            unsigned row = r->gen.rows[k];
-            if (encodings[row].operation != o)
-                continue;
-            rows++;
-            sum.tried += r->tallies[row].tried;
-            sum.faults += r->tallies[row].faults;
-            sum.differences += r->tallies[row].differences;
-            for (unsigned f = 0; f < MAX_FORMS; f++)
-                sum.forms[f] += r->tallies[row].forms[f];
-        }
+    const struct gen_rows *g = &r->gen.mode[mode];
+    struct tally sum = {0};
+    unsigned rows = 0, forms = 0;
+    for (unsigned k = 0; k < g->nrows; k++) {
+        const struct tally *t = tally_of(r, mode, g->rows[k]);
+        if (encodings[g->rows[k]].operation != o)
+            continue;
+        rows++;
+        sum.tried += t->tried;
+        sum.faults += t->faults;
+        sum.differences += t->differences;
         for (unsigned f = 0; f < MAX_FORMS; f++)
-            forms += sum.forms[f] != 0;
-        if (rows)
-            printf("%-16s rows %3u  forms %2u  cases %8llu  faults %8llu  differences %llu\n",
-                   operations[o].name, rows, forms, (unsigned long long)sum.tried,
-                   (unsigned long long)sum.faults, (unsigned long long)sum.differences);
+            sum.forms[f] += t->forms[f];
+    }
+    for (unsigned f = 0; f < MAX_FORMS; f++)
+        forms += sum.forms[f] != 0;
+    if (rows)
+        printf("%s: %-16s rows %3u  forms %2u  cases %8llu  faults %8llu  differences %llu\n",
+               mode_name[mode], operations[o].name, rows, forms, (unsigned long long)sum.tried,
+               (unsigned long long)sum.faults, (unsigned long long)sum.differences);
+}
+
+static void print_excluded(const struct run *r, unsigned mode)
+{
+    for (unsigned k = 0; k < num_encodings; k++) {
+        if (!r->gen.mode[mode].reason[k])
+            continue;
+        printf("%s: not tried: ", mode_name[mode]);
+        print_row(k);
+        printf(": %s\n", r->gen.mode[mode].reason[k]);
     }
 }
 
-static void print_excluded(const struct run *r)
+static void print_mode(struct run *r, unsigned mode)
 {
-    for (unsigned k = 0; k < num_encodings; k++) {
-        if (!r->gen.reason[k])
-            continue;
-        printf("not tried: ");
-        print_row(k);
-        printf(": %s\n", r->gen.reason[k]);
-    }
+    const struct gen_rows *g = &r->gen.mode[mode];
+    if (r->table)
+        print_excluded(r, mode);
+    for (unsigned k = 0; k < g->nrows; k++)
+        print_forms(r, mode, g->rows[k], r->table);
+    for (unsigned o = 0; o < NUM_OPERATIONS && r->table; o++)
+        print_operation(r, mode, o);
 }
 
 /* Rows that should have been tried and were not. */
-static unsigned never_tried(const struct run *r)
+static unsigned never_tried(struct run *r, unsigned mode)
 {
     unsigned n = 0;
-    for (unsigned k = 0; k < r->gen.nrows; k++) {
-        if (r->tallies[r->gen.rows[k]].tried)
+    const struct gen_rows *g = &r->gen.mode[mode];
+    for (unsigned k = 0; k < g->nrows; k++) {
+        if (tally_of(r, mode, g->rows[k])->tried)
             continue;
-        printf("NEVER TRIED: ");
-        print_row(r->gen.rows[k]);
+        printf("%s: NEVER TRIED: ", mode_name[mode]);
+        print_row(g->rows[k]);
         printf("\n");
         n++;
     }
@@ -192,56 +251,73 @@ static unsigned never_tried(const struct run *r)
 static void report(struct run *r, const struct diff_case *c, const struct diff_outcome *host,
                    uint32_t undefined, const char *what)
 {
-    struct tally *t = &r->tallies[c->insns[c->ninsns - 1].row];
-    r->failures++;
-    if (t->differences++ && !r->verbose)
+    r->result->failures++;
+    uint64_t *seen = &r->result->tallies[0].differences;
+    if (c->ninsns)
+        seen = &tally_of(r, c->mode, c->insns[c->ninsns - 1].row)->differences;
+    if ((*seen)++ && !r->verbose && c->ninsns)
         return;
-    printf("DIFFERENCE in %s: --seed %llu --from %llu --cases 1%s%s, row ", what,
-           (unsigned long long)r->seed, (unsigned long long)c->number, r->only ? " --only " : "",
-           r->only ? r->only : "");
-    print_row(c->insns[c->ninsns - 1].row);
-    printf("\n");
+    printf("DIFFERENCE in %s: --seed %llu --from %llu --cases 1 --mode %s%s%s%s", what,
+           (unsigned long long)r->seed, (unsigned long long)c->number, r->mode_name,
+           r->bytes ? " --bytes" : "", r->only ? " --only " : "", r->only ? r->only : "");
+    if (c->ninsns) {
+        printf(", row ");
+        print_row(c->insns[c->ninsns - 1].row);
+    }
+    printf(" (%s-bit code)\n", mode_name[c->mode]);
     print_difference(c, r->native.shared, host, &r->outcome, undefined);
+    fflush(stdout);
 }
 
 static void check_batch(struct run *r, unsigned batch)
 {
     const struct diff_shared *s = r->native.shared;
     const struct diff_batch *b = &s->batches[batch];
-    for (unsigned k = 0; k < b->count && r->failures < r->max_failures; k++) {
+    for (unsigned k = 0; k < b->count && r->result->failures < r->max_failures; k++) {
         const struct diff_case *c = &b->cases[k];
         uint32_t undefined;
+        unsigned explanation = 0;
         char what[64];
         count_case(r, c, &b->outcomes[k]);
-        r->done++;
+        r->result->done++;
         if (!guest_run(&r->guest, s, c, &r->outcome, &undefined))
-            r->undefined_results++;
-        else if (!outcomes_agree(c, &b->outcomes[k], &r->outcome, undefined, what, sizeof(what)))
+            r->result->undefined_results++;
+        else if (!outcomes_agree(c, &b->outcomes[k], &r->outcome, undefined, &explanation, what,
+                                 sizeof(what)))
             report(r, c, &b->outcomes[k], undefined, what);
+        r->result->accepted[explanation]++;
     }
 }
 
-/* Fills a batch from case number at; returns how many numbers were used up. */
-static uint64_t fill_batch(struct run *r, unsigned batch, uint64_t at, uint64_t end)
+/* Fills a batch with the cases from number at to the end of its turn. */
+static void fill_batch(struct run *r, unsigned batch, uint64_t at, uint64_t end)
 {
     struct diff_batch *b = &r->native.shared->batches[batch];
-    uint64_t n = at;
     b->count = 0;
-    for (; n < end && n - at < DIFF_BATCH; n++)
+    for (uint64_t n = at; n < end && n / DIFF_BATCH == at / DIFF_BATCH; n++)
         if (gen_case(&r->gen, n, &b->cases[b->count]))
             b->count++;
-    return n - at;
+}
+
+/* The first number from at on that is this job's. */
+static uint64_t own_turn(const struct run *r, uint64_t at)
+{
+    while (at / DIFF_BATCH % r->jobs != r->job)
+        at = (at / DIFF_BATCH + 1) * DIFF_BATCH;
+    return at;
 }
 
 static void run_cases(struct run *r)
 {
-    uint64_t at = r->from, end = r->from + r->cases;
+    uint64_t at = own_turn(r, r->from), end = r->from + r->cases;
     unsigned batch = 0;
     bool waiting = false;
-    while ((at < end || waiting) && r->failures < r->max_failures) {
+    while ((at < end || waiting) && r->result->failures < r->max_failures) {
         bool more = at < end;
-        if (more)
-            at += fill_batch(r, batch, at, end);
+        if (more) {
+            fill_batch(r, batch, at, end);
+            at = own_turn(r, (at / DIFF_BATCH + 1) * DIFF_BATCH);
+        }
         if (waiting)
             native_wait(&r->native, !batch);
         if (more)
@@ -260,24 +336,137 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* ---- jobs ---- */
+
+/* Makes the generator; says by name what this host leaves out. */
 static bool prepare(struct run *r)
 {
-    struct error err = {""};
-    if (!gen_init(&r->gen, r->seed, r->only) || !native_init(&r->native)) {
-        fprintf(stderr, "host: no memory for the two sides\n");
+    r->gen.ldt = native_has_ldt();
+    r->gen.bytes = r->bytes;
+    r->gen.modes = r->modes;
+    if (!native_has_compatibility() && r->modes & 3) {
+        printf("16- and 32-bit code: not run, this kernel has no 32-bit code segment\n");
+        r->gen.modes &= 4;
+    } else if (!r->gen.ldt && r->modes & 3) {
+        printf("16-bit code, and 32-bit code in segments that are not flat: not run, no modify_ldt "
+               "here\n");
+        r->gen.modes &= 6;
+    }
+    if (!r->gen.modes)
+        return true;
+    if (!gen_init(&r->gen, r->seed, r->only)) {
+        fprintf(stderr, "host: no memory\n");
         return false;
     }
-    if (!r->gen.nrows) {
+    if (!r->gen.modes)
         fprintf(stderr, "host: --only %s: no such operation, or none that can be tried\n", r->only);
-        return false;
+    return r->gen.modes;
+}
+
+/* One job: both sides, and its share of the cases. */
+static void work(struct run *r)
+{
+    struct error err = {""};
+    if (!native_init(&r->native)) {
+        fprintf(stderr, "host: no memory for the host's side\n");
+        r->result->broken = true;
+        return;
     }
     gen_pools(&r->gen, r->native.shared);
-    if (!guest_init(&r->guest, r->native.shared, &err)) {
+    r->native.shared->has_ldt = r->gen.ldt;
+    if (guest_init(&r->guest, r->native.shared, &err)) {
+        run_cases(r);
+        guest_destroy(&r->guest);
+    } else {
         fprintf(stderr, "host: %s\n", err.text);
-        return false;
+        r->result->broken = true;
     }
-    r->tallies = calloc(num_encodings, sizeof(*r->tallies));
-    return r->tallies != NULL;
+    native_destroy(&r->native);
+}
+
+static size_t result_size(void)
+{
+    return sizeof(struct result) + (size_t)DIFF_MODES * num_encodings * sizeof(struct tally);
+}
+
+static struct result *result_of(const struct run *r, unsigned job)
+{
+    return (struct result *)((char *)r->result + job * result_size());
+}
+
+/* Adds up what the jobs have done, in the first one's result. */
+static void add_results(struct run *r)
+{
+    for (unsigned j = 1; j < r->jobs; j++) {
+        uint64_t *to = (uint64_t *)r->result->tallies;
+        const struct result *from = result_of(r, j);
+        const uint64_t *each = (const uint64_t *)from->tallies;
+        r->result->done += from->done;
+        r->result->failures += from->failures;
+        r->result->undefined_results += from->undefined_results;
+        r->result->broken |= from->broken;
+        for (unsigned m = 0; m < DIFF_MODES; m++)
+            r->result->per_mode[m] += from->per_mode[m];
+        for (unsigned n = 0; n < NUM_EXPLANATIONS; n++)
+            r->result->accepted[n] += from->accepted[n];
+        for (size_t k = 0; k < DIFF_MODES * num_encodings * sizeof(struct tally) / 8; k++)
+            to[k] += each[k];
+    }
+}
+
+static bool run_jobs(struct run *r)
+{
+    r->result = mmap(NULL, r->jobs * result_size(), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (r->result == MAP_FAILED)
+        return false;
+    if (r->jobs == 1) {
+        work(r);
+        return true;
+    }
+    fflush(NULL);
+    for (r->job = 0; r->job < r->jobs; r->job++) {
+        struct run mine = *r;
+        int pid = fork();
+        if (pid < 0)
+            return false;
+        if (pid == 0) {
+            mine.result = result_of(r, r->job);
+            work(&mine);
+            fflush(NULL);
+            _exit(0);
+        }
+    }
+    bool well = true;
+    for (int status; wait(&status) > 0;)
+        well &= status == 0;
+    add_results(r);
+    return well;
+}
+
+static int summary(struct run *r, double took)
+{
+    const struct result *sum = r->result;
+    unsigned missing = 0;
+    bool complete = sum->failures < r->max_failures && !r->bytes;
+    for (unsigned m = 0; m < DIFF_MODES; m++) {
+        if (!(r->gen.modes >> m & 1))
+            continue;
+        if ((r->table || r->stats) && !r->bytes)
+            print_mode(r, m);
+        if (complete && sum->per_mode[m] >= 4 * r->gen.mode[m].nrows)
+            missing += never_tried(r, m);
+    }
+    for (unsigned n = 1; (r->table || r->stats) && explanation_name(n); n++)
+        printf("accepted: %s: %llu cases\n", explanation_name(n),
+               (unsigned long long)sum->accepted[n]);
+    printf("%llu cases in %.1f s (%.0f a second;", (unsigned long long)sum->done, took,
+           (double)sum->done / took);
+    for (unsigned m = 0; m < DIFF_MODES; m++)
+        printf(" %s-bit: %llu", mode_name[m], (unsigned long long)sum->per_mode[m]);
+    printf("), %llu differences, %llu with an undefined result, %u rows never tried\n",
+           (unsigned long long)sum->failures, (unsigned long long)sum->undefined_results, missing);
+    return sum->broken ? 3 : sum->failures || missing;
 }
 
 int main(int argc, char **argv)
@@ -288,33 +477,18 @@ int main(int argc, char **argv)
     r->seed = 1;
     r->cases = 100000;
     r->max_failures = 10;
+    r->jobs = 1;
+    parse_mode(r, "all");
     if (!parse_options(r, argc, argv)) {
         free(r);
         return usage(stderr);
     }
-    if (!prepare(r)) {
-        free(r);
-        return 3;
+    int status = 3;
+    if (prepare(r)) {
+        double start = seconds();
+        status = !r->gen.modes ? 0 : run_jobs(r) ? summary(r, seconds() - start) : 3;
     }
-    double start = seconds();
-    run_cases(r);
-    double took = seconds() - start;
-    if (r->table) {
-        print_excluded(r);
-        print_table(r);
-        print_operations(r);
-    }
-    bool complete = r->failures < r->max_failures && r->cases >= 4 * r->gen.nrows;
-    unsigned missing = complete ? never_tried(r) : 0;
-    printf("%llu cases in %.1f s (%.0f a second), %llu differences, %llu with an undefined result, "
-           "%u rows never tried\n",
-           (unsigned long long)r->done, took, (double)r->done / took,
-           (unsigned long long)r->failures, (unsigned long long)r->undefined_results, missing);
-    int status = r->failures || missing;
-    native_destroy(&r->native);
-    guest_destroy(&r->guest);
     gen_free(&r->gen);
-    free(r->tallies);
     free(r);
     return status;
 }

@@ -28,25 +28,29 @@ GUEST_BOTH := \
     timers \
     hpet \
     fpu \
+    approx \
     ferr \
     smp \
     xsave \
     faults \
     idiv \
     ioperm \
-    supervisor
-GUEST_32 := $(GUEST_BOTH) segments tasks taskfault modes v86
+    supervisor \
+    msrs \
+    returns \
+    syscalls
+GUEST_32 := $(GUEST_BOTH) segments tasks taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH)
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
 GUEST_LIB := $(GUEST_DIR)/lib/start.S $(GUEST_DIR)/lib/rt.c
-GUEST_DEPS := $(GUEST_LIB) $(GUEST_DIR)/lib/rt.h $(GUEST_DIR)/lib/guest.ld
+GUEST_DEPS := $(GUEST_DIR)/guest.mk $(GUEST_LIB) $(GUEST_DIR)/lib/rt.h $(GUEST_DIR)/lib/guest.ld
 
 .PHONY: guest-tests
 guest-tests: $(GUEST_IMAGES)
 
 $(BUILD)/guest/%-32.elf: $(GUEST_DIR)/%.c $(GUEST_DEPS)
 	@mkdir -p $(@D)
-	$(GUEST_CC) -m32 $(GUEST_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none \
+	$(GUEST_CC) -m32 -march=i486 $(GUEST_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none \
 	    -Wl,--no-warn-rwx-segments -Wl,-T,$(GUEST_DIR)/lib/guest.ld -o $@ $(GUEST_LIB) $<
 
 $(BUILD)/guest/%-64.elf: $(GUEST_DIR)/%.c $(GUEST_DEPS)

@@ -5,13 +5,16 @@
 enum { OTHER = GDT_FREE * 8 };
 static uint8_t other[0x68] __attribute__((aligned(128)));
 static uint8_t stack[4096] __attribute__((aligned(16)));
-volatile uint32_t seen_count, seen_error;
+volatile uint32_t seen_count, seen_error, seen_cs;
 
 __asm__(".text\ntask_body:\n\tincl seen_count\n\tiret\n\tjmp task_body\n"
         /* handles an exception with an error code: the other task resumes behind TRY */
         "task_handler:\n\tpopl seen_error\n\tmov exc_resume, %eax\n\tmov %eax, tss + 0x20\n\t"
-        "iret\n\tjmp task_handler\n");
-extern char task_body[], task_handler[];
+        "iret\n\tjmp task_handler\n"
+        /* the same in the new task: notes CS too, and goes back to the old one */
+        "task_fault:\n\tpush $0x10\n\tpop %ds\n\tpopl seen_error\n\tmov 4(%esp), %eax\n\t"
+        "mov %eax, seen_cs\n\tincl seen_count\n\tpushfl\n\torl $0x4000, (%esp)\n\tpopfl\n\tiret\n");
+extern char task_body[], task_handler[], task_fault[];
 
 static uint32_t *field(unsigned offset)
 {
@@ -84,6 +87,32 @@ static void new_task_fault(void)
     }
 }
 
+/* Before CS is loaded the new task's level is that of ring 3: the handler runs on its stack 0. */
+static void early_fault(void)
+{
+    static const struct {
+        const char *name, *count, *cs;
+        unsigned offset;
+    } rows[] = {
+        {"#TS: LDT of the new task is data", "in the new task, once", "its CS is pushed", 0x60},
+        {"#TS: CS of the new task is data", "in the new task, once", "its CS is pushed", 0x4c},
+    };
+    set_gate(TS, task_fault, 0x8e);
+    for (unsigned n = 0; n < sizeof rows / sizeof *rows; n++) {
+        prepare(task_body);
+        *field(4) = (uint32_t)stack + sizeof stack; /* ESP0, SS0 */
+        *field(8) = SEL_DATA;
+        *field(rows[n].offset) = SEL_DATA;
+        uint32_t cs = *field(0x4c);
+        seen_count = 0;
+        TRY("lcall %0, $0", ::"i"(OTHER) : "eax", "memory");
+        check(rows[n].name, seen_error, SEL_DATA);
+        check(rows[n].count, seen_count, 1);
+        check(rows[n].cs, seen_cs & 0xffff, cs);
+    }
+    set_gate(TS, stub(TS), 0x8e);
+}
+
 /* An exception whose gate is a task gate: the error code is on the new task's stack, and the old
  * task saves the EIP of the instruction, with RF (SDM vol. 3A 6.14, 7.3). */
 static void fault_through_gate(void)
@@ -103,4 +132,5 @@ void guest_main(void)
     fault_through_gate();
     debug_trap();
     new_task_fault();
+    early_fault();
 }

@@ -54,7 +54,7 @@ static int setup(void **state)
             return -1;
         apic_init(c);
         apic_reset(c);
-        c->apic.eoi = (struct eoi_sink){saw_eoi, f};
+        c->apic.eoi = (struct eoi_sink){.eoi = saw_eoi, .owner = f};
         apic_write(c, 0xf0, 0x1ff);
     }
     *state = f;
@@ -145,6 +145,99 @@ static void x2apic_mode(void **state)
     assert_false(apic_wrmsr(c, 0x1b, 0xfee00800)); /* no way back to xAPIC */
 }
 
+/* INIT, then a start-up IPI; without an INIT before it the latter is nothing (SDM vol. 3A 9.4.3).
+ */
+static void start_up(void **state)
+{
+    struct fixture *f = *state;
+
+    apic_write(f->cpu[0], 0x310, 1u << 24);
+    apic_write(f->cpu[0], 0x300, 0x4608);
+    assert_false(f->cpu[1]->sipi_pending);
+    apic_write(f->cpu[0], 0x300, 0x8500); /* INIT level de-assert */
+    assert_false(f->cpu[1]->init_pending);
+    apic_write(f->cpu[0], 0x300, 0x4500);
+    assert_true(f->cpu[1]->init_pending);
+    apic_write(f->cpu[0], 0x300, 0x4608);
+    assert_true(f->cpu[1]->sipi_pending);
+    assert_int_equal(f->cpu[1]->sipi_vector, 8);
+    apic_write(f->cpu[0], 0x300, 0x4500); /* a later INIT takes it back */
+    assert_false(f->cpu[1]->sipi_pending);
+    apic_write(f->cpu[0], 0x300, 0x4400);
+    assert_true(f->cpu[1]->nmi_pending);
+    assert_false(f->cpu[0]->nmi_pending);
+}
+
+/* A disabled APIC hears nothing, and is as after a reset when it is enabled again (11.4.3). */
+static void disabled(void **state)
+{
+    struct fixture *f = *state;
+    struct cpu *c = f->cpu[1];
+
+    apic_write(c, 0x80, 0x30);
+    assert_true(apic_wrmsr(c, 0x1b, 0xfee00000));
+    apic_write(f->cpu[0], 0x300, 0x84041);
+    apic_write(f->cpu[0], 0x300, 0xc4400);
+    assert_false(c->nmi_pending);
+    assert_true(apic_wrmsr(c, 0x1b, 0xfee00800));
+    assert_int_equal(apic_read(c, 0x80), 0);
+    assert_int_equal(apic_read(c, 0xf0), 0xff);
+    assert_int_equal(apic_pending_vector(c), -1);
+    assert_int_equal(apic_acknowledge(f->cpu[0]), 0x41);
+}
+
+/* IDs of more than 8 bits: only x2APIC mode has them (11.12.5). */
+static void wide_ids(void **state)
+{
+    struct fixture *f = *state;
+    struct cpu *c = f->cpu[1];
+    uint64_t v;
+
+    c->apic_id = 0x123;
+    apic_reset(c);
+    apic_write(c, 0xf0, 0x1ff);
+    assert_int_equal(apic_read(c, 0x20), 0x23000000);
+    apic_write(f->cpu[0], 0x310, 0x23000000);
+    apic_write(f->cpu[0], 0x300, 0x4051);
+    assert_int_equal(apic_acknowledge(c), 0x51);
+    for (unsigned n = 0; n < 2; n++)
+        assert_true(apic_wrmsr(f->cpu[n], 0x1b, 0xfee00c00));
+    assert_true(apic_rdmsr(c, 0x802, &v));
+    assert_int_equal(v, 0x123);
+    assert_true(apic_rdmsr(c, 0x80d, &v));
+    assert_int_equal(v, 0x120008);
+    assert_true(apic_wrmsr(f->cpu[0], 0x830, 0x12300000061));
+    assert_int_equal(apic_acknowledge(c), 0x61);
+    assert_true(apic_wrmsr(f->cpu[0], 0x830, 0x2300000071)); /* nobody */
+    assert_true(apic_wrmsr(f->cpu[0], 0x830, 0x12000800000872));
+    assert_int_equal(apic_acknowledge(c), 0x72);
+    assert_int_equal(apic_pending_vector(c), -1);
+    assert_int_equal(apic_pending_vector(f->cpu[0]), -1);
+}
+
+/* Lowest priority goes to the lower processor priority; on a P6 to one that has it already (11.9).
+ */
+static void lowest_priority(void **state)
+{
+    struct fixture *f = *state;
+    struct msi_sink sink = apic_msi_sink(&f->m);
+
+    apic_set_cr8(f->cpu[0], 2);
+    sink.send(sink.owner, 0xfeeff000, 0x151);
+    assert_int_equal(apic_pending_vector(f->cpu[1]), 0x51);
+    assert_int_equal(apic_pending_vector(f->cpu[0]), -1);
+    assert_true(cpu_model_parse(&f->cpu[0]->model, "pentium3", NULL));
+    apic_write(f->cpu[0], 0x310, 0);
+    apic_write(f->cpu[0], 0x300, 0x4061);
+    sink.send(sink.owner, 0xfeeff000, 0x161);
+    assert_int_equal(apic_acknowledge(f->cpu[0]), 0x61);
+    assert_int_equal(apic_acknowledge(f->cpu[1]), 0x51);
+    assert_int_equal(apic_pending_vector(f->cpu[1]), -1);
+    apic_write(f->cpu[0], 0xf0, 0x3ff); /* focus checking off */
+    sink.send(sink.owner, 0xfeeff000, 0x161);
+    assert_int_equal(apic_acknowledge(f->cpu[1]), 0x61);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +245,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(ipis, setup, teardown),
         cmocka_unit_test_setup_teardown(timers, setup, teardown),
         cmocka_unit_test_setup_teardown(x2apic_mode, setup, teardown),
+        cmocka_unit_test_setup_teardown(start_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(disabled, setup, teardown),
+        cmocka_unit_test_setup_teardown(wide_ids, setup, teardown),
+        cmocka_unit_test_setup_teardown(lowest_priority, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

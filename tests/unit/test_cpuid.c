@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/x87_host.h"
 
 static void parses_models(void **state)
 {
@@ -35,9 +36,27 @@ static void refuses_by_name(void **state)
     assert_non_null(strstr(err.text, "pentium3"));
     assert_false(cpu_model_parse(&m, "max,+ssee2", &err));
     assert_non_null(strstr(err.text, "sse2"));
-    assert_false(cpu_model_parse(&m, "max,+fma", &err));
-    assert_non_null(strstr(err.text, "fma"));
     assert_false(cpu_model_parse(&m, "max,sse2", &err));
+}
+
+/* -cpu fpapprox=: host on x86 hosts unless said otherwise; soft needs MPFR. */
+static void fpapprox(void **state)
+{
+    struct cpu_model m;
+    struct error err;
+
+    (void)state;
+    assert_true(cpu_model_parse(&m, "max", &err));
+    assert_int_equal(m.soft_approx, !X87_HOST);
+    assert_int_equal(cpu_model_parse(&m, "486,fpapprox=soft", &err), CONFIG_MPFR);
+    if (CONFIG_MPFR)
+        assert_true(m.soft_approx);
+    else
+        assert_non_null(strstr(err.text, "MPFR"));
+    assert_int_equal(cpu_model_parse(&m, "max,fpapprox=host", &err), X87_HOST);
+    assert_false(cpu_model_parse(&m, "max,fpapprox=hard", &err));
+    assert_non_null(strstr(err.text, "fpapprox=hard"));
+    assert_false(cpu_model_parse(&m, "max,fpaprox=soft", &err));
 }
 
 static void leaves(void **state)
@@ -155,6 +174,7 @@ static void what_is_reported_executes(void **state)
     assert_true(cpu_model_parse(&m, "max,-mmx", NULL));
     assert_false(model_executes(&m, &operations[OPN_pshufw]));
     assert_false(model_executes(&m, &operations[OPN_pshufb_mmx]));
+    assert_false(model_executes(&m, &operations[OPN_movq2dq]));
     assert_true(model_executes(&m, &operations[OPN_pshufb]));
     assert_true(cpu_model_parse(&m, "core2duo", NULL));
     assert_true(model_executes(&m, &operations[OPN_pshufb]));
@@ -188,19 +208,54 @@ static void leaves_end_where_they_say(void **state)
     free(cpu);
 }
 
-/* A model that needs what is not there names it all. */
-static void models_say_what_is_missing(void **state)
+static void level_3_is_all_there(void **state)
 {
     struct cpu_model m;
     struct error err;
 
     (void)state;
-    if (cpu_model_parse(&m, "x86-64-v3", &err)) {
-        assert_true(model_has(&m, F_avx2) && model_has(&m, F_fma) && model_has(&m, F_bmi2));
-        return;
-    }
-    assert_non_null(strstr(err.text, "fma"));
-    assert_null(strstr(err.text, "bmi2"));
+    assert_true(cpu_model_parse(&m, "x86-64-v3", &err));
+    assert_true(model_has(&m, F_avx2) && model_has(&m, F_fma) && model_has(&m, F_bmi2));
+    assert_true(model_executes(&m, &operations[OPN_vfmadd132ps]));
+    assert_false(model_executes(&m, &operations[OPN_vaesenc])); /* has no AES */
+    assert_true(cpu_model_parse(&m, "max,-avx", &err));
+    assert_false(model_has(&m, F_avx2) || model_has(&m, F_fma) || model_has(&m, F_f16c));
+    assert_true(model_has(&m, F_aes));
+    assert_false(model_executes(&m, &operations[OPN_vaesenc])); /* has no AVX */
+    assert_true(model_executes(&m, &operations[OPN_andn]));
+    assert_false(cpu_model_parse(&m, "max,-xsave,+avx2", &err));
+    assert_non_null(strstr(err.text, "avx2"));
+}
+
+/* Leaf 0DH and the bit that follows CR4 (SDM vol. 1 13.2). */
+static void xsave_leaves(void **state)
+{
+    struct cpu *cpu = processor("max");
+    uint32_t out[4];
+
+    (void)state;
+    cpuid_query(cpu, 1, 0, out);
+    assert_int_equal(out[2] >> 26 & 3, 1); /* XSAVE, not OSXSAVE */
+    cpu->cr4 = CR4_OSXSAVE;
+    cpu->xcr0 = 3;
+    cpuid_query(cpu, 1, 0, out);
+    assert_int_equal(out[2] >> 26 & 3, 3);
+    cpuid_query(cpu, 0xd, 0, out);
+    assert_true(out[0] == 7 && out[1] == 576 && out[2] == 832 && out[3] == 0);
+    cpu->xcr0 = 7;
+    cpuid_query(cpu, 0xd, 0, out);
+    assert_int_equal(out[1], 832);
+    cpuid_query(cpu, 0xd, 1, out);
+    assert_true(out[0] == 7 && out[1] == 832 && out[2] == 0 && out[3] == 0);
+    cpuid_query(cpu, 0xd, 2, out);
+    assert_true(out[0] == 256 && out[1] == 576 && out[2] == 0 && out[3] == 0);
+    cpuid_query(cpu, 0xd, 3, out);
+    assert_int_equal(out[0] | out[1] | out[2] | out[3], 0);
+    free(cpu);
+    cpu = processor("max,-xsave");
+    cpuid_query(cpu, 0xd, 0, out);
+    assert_int_equal(out[0] | out[1] | out[2] | out[3], 0);
+    free(cpu);
 }
 
 int main(void)
@@ -208,13 +263,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses_models),
         cmocka_unit_test(refuses_by_name),
+        cmocka_unit_test(fpapprox),
         cmocka_unit_test(leaves),
         cmocka_unit_test(features_take_dependents_along),
         cmocka_unit_test(features_have_several_spellings),
         cmocka_unit_test(cpuid_is_the_features),
         cmocka_unit_test(what_is_reported_executes),
         cmocka_unit_test(leaves_end_where_they_say),
-        cmocka_unit_test(models_say_what_is_missing),
+        cmocka_unit_test(level_3_is_all_there),
+        cmocka_unit_test(xsave_leaves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

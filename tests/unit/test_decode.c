@@ -199,6 +199,31 @@ static void test_vex_length(void **state)
 }
 
 /* Any bytes: a result, and a length within the limits. */
+/* Prefixes and operand kinds that the SSSE3 to SHA opcodes do not have. */
+static void test_refused_sse4(void **state)
+{
+    static const struct {
+        const char *text;
+        uint8_t bytes[6], n;
+    } refused[] = {
+        {"SHA1NEXTE with 66", BYTES(0x66, 0x0f, 0x38, 0xc8, 0xca)},
+        {"PBLENDVB without 66", BYTES(0x0f, 0x38, 0x10, 0xca)},
+        {"AESENC with F3", BYTES(0xf3, 0x0f, 0x38, 0xdc, 0xca)},
+        {"AESENC with 66 and F2", BYTES(0x66, 0xf2, 0x0f, 0x38, 0xdc, 0xca)},
+        {"MOVNTDQA of a register", BYTES(0x66, 0x0f, 0x38, 0x2a, 0xca)},
+        {"MOVBE of a register", BYTES(0x0f, 0x38, 0xf0, 0xca)},
+        {"LOCK PADDB's kind", BYTES(0xf0, 0x0f, 0x38, 0x00, 0x0a)},
+        {"PMULDQ on MMX", BYTES(0x0f, 0x38, 0x28, 0xca)},
+        {"CLWB of a register", BYTES(0x66, 0x0f, 0xae, 0xf2)},
+    };
+    struct insn i;
+
+    (void)state;
+    for (size_t n = 0; n < ARRAY_SIZE(refused); n++)
+        if (decode(refused[n].bytes, refused[n].n, CODE64, &i) != DECODE_INVALID)
+            fail_msg("%s decodes as %s", refused[n].text, op_name(i.op));
+}
+
 static void test_random_bytes(void **state)
 {
     (void)state;
@@ -225,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_every_form_has_its_function),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_sse4),
         cmocka_unit_test(test_vex_rules),
         cmocka_unit_test(test_vex_in_32_bits),
         cmocka_unit_test(test_vex_length),

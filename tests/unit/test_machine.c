@@ -12,6 +12,9 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "cpu/x86/mem.h"
+#include "cpu/x86/report.h"
+#include "cpu/x86/x87_host.h"
 #include "machines/pc_cpus.h"
 
 struct box {
@@ -21,7 +24,7 @@ struct box {
     char kernel[512];
 };
 
-static struct box *box_new(const char *program)
+static struct box *box_of(const char *program, unsigned ncpus)
 {
     struct box *b = calloc(1, sizeof(*b));
     struct error err = {{0}};
@@ -29,7 +32,7 @@ static struct box *box_new(const char *program)
     assert_non_null(b);
     snprintf(b->kernel, sizeof(b->kernel), "%s/guest/%s.elf", build ? build : "build/gcc", program);
     b->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = 1,
+                                   .ncpus = ncpus,
                                    .kernel = b->kernel,
                                    .debugcon = {{.port = 0xe9}},
                                    .debug_exit_port = 0xf4,
@@ -45,6 +48,11 @@ static struct box *box_new(const char *program)
         fail_msg("%s", err.text);
     assert_true(pc_power_on(&b->pc, &err));
     return b;
+}
+
+static struct box *box_new(const char *program)
+{
+    return box_of(program, 1);
 }
 
 static void box_free(struct box *b)
@@ -110,7 +118,7 @@ static void assert_equal_boxes(struct box *a, struct box *b, unsigned step)
         fail_msg("step %u: memory differs", step);
 }
 
-static const char *const programs[] = {"irq-32", "timers-64", "paging-64", "modes-32"};
+static const char *const programs[] = {"irq-32", "timers-64", "paging-64", "modes-32", "smm-64"};
 
 static void test_two_runs_are_equal(void **state)
 {
@@ -140,27 +148,64 @@ static void test_slices_do_not_show(void **state)
     box_free(b);
 }
 
+/* All of it, SMRAM too. */
+static void copy_memory(struct box *from, struct box *to)
+{
+    memcpy(to->pc.m.arena.host, from->pc.m.arena.host, 16 << 20);
+    arena_store_notify(&to->pc.m.arena, 0, 16 << 20);
+}
+
+/* Copies time, processors, chips and memory. */
+static void copy_machine(struct box *to, struct box *from, unsigned step)
+{
+    struct state_stream s = {0};
+    struct error err = {{0}};
+    machine_lock(&from->pc.m);
+    assert_true(machine_save(&from->pc.m, &s));
+    machine_unlock(&from->pc.m);
+    machine_lock(&to->pc.m);
+    copy_memory(from, to);
+    if (!machine_load(&to->pc.m, &s, &err))
+        fail_msg("step %u: %s", step, err.text);
+    machine_unlock(&to->pc.m);
+    state_stream_free(&s);
+}
+
+/* Several processors in turn: every million instructions two runs are the same, the second of
+ * which is saved and goes on in another machine on the way. */
+static void test_several_cpus_repeat(void **state)
+{
+    (void)state;
+    struct box *a = box_of("smp-64", 3), *b = box_of("smp-64", 3);
+    unsigned step = 0;
+    for (; step < 100 && a->pc.m.run.state != RUN_ENDED; step++) {
+        run(a, 1000000);
+        run(b, 1000000);
+        assert_equal_boxes(a, b, step);
+        if (step % 3 == 1) {
+            struct box *next = box_of("smp-64", 3);
+            copy_machine(next, b, step);
+            box_free(b);
+            b = next;
+        }
+    }
+    assert_int_equal(a->pc.m.run.reason, STOP_DEBUG_EXIT);
+    assert_int_equal(a->pc.m.run.exit_value, 0);
+    assert_true(step > 3);
+    box_free(a);
+    box_free(b);
+}
+
 static void test_saved_machine_goes_on(void **state)
 {
     (void)state;
     for (size_t p = 0; p < ARRAY_SIZE(programs); p++) {
         struct box *a = box_new(programs[p]), *b = box_new(programs[p]);
         for (unsigned step = 0; step < 8; step++) {
-            struct state_stream s = {0};
-            struct error err = {{0}};
             run(a, 30011);
             if (a->pc.m.run.state == RUN_ENDED)
                 break;
-            machine_lock(&a->pc.m);
-            assert_true(machine_save(&a->pc.m, &s));
-            machine_unlock(&a->pc.m);
-            machine_lock(&b->pc.m);
-            address_space_write_block(&b->pc.m.mem, 0, a->pc.m.arena.host, 16 << 20);
-            memcpy(b->pc.m.arena.host, a->pc.m.arena.host, 16 << 20);
-            if (!machine_load(&b->pc.m, &s, &err))
-                fail_msg("step %u: %s", step, err.text);
-            machine_unlock(&b->pc.m);
-            state_stream_free(&s);
+            copy_machine(b, a, step);
             assert_equal_boxes(a, b, step);
             run(b, 7001);
             run(a, 7001);
@@ -171,12 +216,99 @@ static void test_saved_machine_goes_on(void **state)
     }
 }
 
+/* -cpu fpapprox= goes with the machine; what this build cannot do is refused. */
+static void test_saved_machine_has_its_arithmetic(void **state)
+{
+    (void)state;
+    struct box *a = box_new("irq-32"), *b = box_new("irq-32");
+    bool can[2] = {X87_HOST, !X87_HOST || CONFIG_MPFR};
+    for (unsigned soft = 0; soft < 2; soft++) {
+        struct state_stream s = {0};
+        struct error err = {{0}};
+        a->cpus.boot->model.soft_approx = soft;
+        b->cpus.boot->model.soft_approx = !soft;
+        machine_lock(&a->pc.m);
+        assert_true(machine_save(&a->pc.m, &s));
+        machine_unlock(&a->pc.m);
+        machine_lock(&b->pc.m);
+        assert_int_equal(machine_load(&b->pc.m, &s, &err), can[soft]);
+        machine_unlock(&b->pc.m);
+        state_stream_free(&s);
+        if (can[soft])
+            assert_int_equal(b->cpus.boot->model.soft_approx, soft);
+        else
+            assert_non_null(strstr(err.text, "fpapprox"));
+    }
+    box_free(a);
+    box_free(b);
+}
+
+/* Runs the program of SMM into its first handler. */
+static struct box *box_in_smm(const char *program)
+{
+    struct box *b = box_new(program);
+    for (unsigned n = 0; n < 1000000 && !b->cpus.boot->smm; n++)
+        machine_run_inline(&b->pc.m, 1);
+    assert_true(b->cpus.boot->smm);
+    return b;
+}
+
+static void test_saved_in_smm(void **state)
+{
+    (void)state;
+    struct box *a = box_in_smm("smm-64"), *b = box_new("smm-64");
+    struct state_stream s = {0};
+    struct error err = {{0}};
+    assert_true(machine_save(&a->pc.m, &s));
+    copy_memory(a, b);
+    assert_true(machine_load(&b->pc.m, &s, &err));
+    state_stream_free(&s);
+    assert_true(b->cpus.boot->smm);
+    assert_equal_boxes(a, b, 0);
+    run(a, 5000);
+    run(b, 5000);
+    assert_equal_boxes(a, b, 1);
+    box_free(a);
+    box_free(b);
+}
+
+static void find_rsm(void *opaque, const char *text)
+{
+    *(bool *)opaque |= strstr(text, "RSM found a state") != NULL;
+}
+
+/* RSM of CR0.PG without PE, and of reserved bits of CR4: shutdown. */
+static void test_rsm_of_an_impossible_state(void **state)
+{
+    static const struct {
+        const char *program;
+        unsigned offset;
+        uint32_t value;
+    } rows[] = {{"smm-64", 0xff58, 1u << 31}, {"smm-64", 0xff48, 1u << 31}};
+    (void)state;
+    for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+        struct box *b = box_in_smm(rows[n].program);
+        struct cpu *cpu = b->cpus.boot;
+        bool told = false;
+        phys_store(cpu, (uint64_t)cpu->smbase + rows[n].offset, 4, rows[n].value);
+        run(b, 5000);
+        assert_int_equal(b->pc.m.run.reason, STOP_TRIPLE_FAULT);
+        report_shutdown(cpu, find_rsm, &told);
+        assert_true(told);
+        box_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_runs_are_equal),
         cmocka_unit_test(test_slices_do_not_show),
         cmocka_unit_test(test_saved_machine_goes_on),
+        cmocka_unit_test(test_saved_machine_has_its_arithmetic),
+        cmocka_unit_test(test_several_cpus_repeat),
+        cmocka_unit_test(test_saved_in_smm),
+        cmocka_unit_test(test_rsm_of_an_impossible_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,11 +20,9 @@
 #define MASKED 0x1f80u
 
 #if SSE_HOST
-#define HOST_SSE3  __builtin_cpu_supports("sse3")
-#define HOST_SSE41 __builtin_cpu_supports("sse4.1")
+#define HOST_SSE3 __builtin_cpu_supports("sse3")
 #else
-#define HOST_SSE3  false
-#define HOST_SSE41 false
+#define HOST_SSE3 false
 #endif
 
 /* ---- operands: any, special, or near each other and near the ends of ranges ---- */
@@ -86,8 +84,10 @@ static union v128 random_ints(void)
 {
     union v128 v;
 
-    for (unsigned k = 0; k < 2; k++)
-        v.q[k] = (uint64_t)((int64_t)fp_rnd() >> fp_rnd() % 64);
+    for (unsigned k = 0; k < 2; k++) {
+        v.q[k] = fp_rnd();
+        v.q[k] = (uint64_t)((int64_t)v.q[k] >> fp_rnd() % 64);
+    }
     return v;
 }
 /* Rounding, DAZ and FTZ from n. */
@@ -198,14 +198,13 @@ static void sse_to_integers(void **state)
     COMPARE_INT(cvttsd2si, PD)
     assert_int_equal(fp_digest, 0x9b1f00d43c96e27);
 }
-/* SSE_FP_IMM3 or 4 */
-#define COMPARE_IMM(name, kind, host_op)                                                           \
+#define COMPARE_IMM(name, kind)                                                                    \
     for (unsigned n = 0; n < ROUNDS; n++) {                                                        \
         union v128 d = operand(kind), s = n & 16 ? operand(kind) : d;                              \
         struct answer host = {d, csr_number(n)}, soft = host;                                      \
         unsigned imm = n / 32 & 7;                                                                 \
         if (host_has)                                                                              \
-            host_op(name, imm, host.csr, host.d, s);                                               \
+            SSE_FP_IMM3(name, imm, host.csr, host.d, s);                                           \
         soft_##name(&soft.csr, &soft.d, &s, imm);                                                  \
         check(#name, imm, csr_number(n), &d, &s, &host, &soft);                                    \
     }
@@ -213,10 +212,10 @@ static void sse_compares(void **state)
 {
     (void)state;
     begin(4, SSE_HOST);
-    COMPARE_IMM(cmpps, PS, SSE_FP_IMM3)
-    COMPARE_IMM(cmppd, PD, SSE_FP_IMM3)
-    COMPARE_IMM(cmpss, PS, SSE_FP_IMM3)
-    COMPARE_IMM(cmpsd, PD, SSE_FP_IMM3)
+    COMPARE_IMM(cmpps, PS)
+    COMPARE_IMM(cmppd, PD)
+    COMPARE_IMM(cmpss, PS)
+    COMPARE_IMM(cmpsd, PD)
     COMPARE_OP(comiss, PS)
     COMPARE_OP(comisd, PD)
     COMPARE_OP(ucomiss, PS)
@@ -235,32 +234,6 @@ static void sse3_operations(void **state)
     COMPARE_OP(addsubpd, PD)
     assert_int_equal(fp_digest, 0xf28d24c3d6407b59);
 }
-#define COMPARE_DOT(name, kind, imm)                                                               \
-    for (unsigned n = 0; n < ROUNDS / 8; n++) {                                                    \
-        union v128 d = operand(kind), s = operand(kind);                                           \
-        struct answer host = {d, csr_number(n)}, soft = host;                                      \
-        if (host_has)                                                                              \
-            SSE_FP_IMM(name, imm, host.csr, host.d, s);                                            \
-        soft_##name(&soft.csr, &soft.d, &s, imm);                                                  \
-        check(#name, imm, csr_number(n), &d, &s, &host, &soft);                                    \
-    }
-static void sse41_operations(void **state)
-{
-    (void)state;
-    begin(6, HOST_SSE41);
-    COMPARE_IMM(roundps, PS, SSE_FP_IMM4)
-    COMPARE_IMM(roundpd, PD, SSE_FP_IMM4)
-    COMPARE_IMM(roundss, PS, SSE_FP_IMM4)
-    COMPARE_IMM(roundsd, PD, SSE_FP_IMM4)
-    COMPARE_DOT(dpps, PS, 0xff)
-    COMPARE_DOT(dpps, PS, 0x31)
-    COMPARE_DOT(dpps, PS, 0xca)
-    COMPARE_DOT(dppd, PD, 0x33)
-    COMPARE_DOT(dppd, PD, 0x12)
-    COMPARE_DOT(dppd, PD, 0x21)
-    assert_int_equal(fp_digest, 0x2d6f0f0ede3e72fd);
-}
-
 /* The exact value to 12 bits, and so within 2^-12; the edges by name. */
 static void approximations(void **state)
 {
@@ -307,8 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sse_arithmetic),  cmocka_unit_test(sse_conversions),
         cmocka_unit_test(sse_to_integers), cmocka_unit_test(sse_compares),
-        cmocka_unit_test(sse3_operations), cmocka_unit_test(sse41_operations),
-        cmocka_unit_test(approximations),
+        cmocka_unit_test(sse3_operations), cmocka_unit_test(approximations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,8 +108,10 @@ static void random_memory(uint8_t *mem, enum memory kind)
     else
         m = (uint64_t)((int64_t)m >> (r & 63));
     memcpy(mem, &m, 8);
-    for (unsigned n = 0; n < 9 && kind == BCD; n++)
-        mem[n] = (uint8_t)((fp_rnd() >> 32) % 10 << 4 | (fp_rnd() >> 32) % 10);
+    for (unsigned n = 0; n < 9 && kind == BCD; n++) {
+        m = (fp_rnd() >> 32) % 100;
+        mem[n] = (uint8_t)(m / 10 << 4 | m % 10);
+    }
     if (kind == BCD)
         mem[9] = r & 0x80;
 }
@@ -286,7 +288,7 @@ static void loads_and_stores(void **state)
     (void)state;
     fp_begin(13);
     run_rows(move_rows, ARRAY_SIZE(move_rows));
-    assert_int_equal(fp_digest, 0xb7ca5424ffac8fd);
+    assert_int_equal(fp_digest, 0xf8ca1c99e933d5f0);
 }
 
 #if CONFIG_MPFR

@@ -31,9 +31,13 @@ _start:
     popf
     mov $0x33, %eax             /* PE, MP, ET, NE */
     mov %eax, %cr0
+    mov $1, %eax
+    cpuid
+    bt $25, %edx                /* SSE? */
+    jnc 4f
     mov $0x600, %eax            /* OSFXSR, OSXMMEXCPT */
     mov %eax, %cr4
-    fninit
+4:  fninit
 #ifdef __x86_64__
     /* Identity map of 4 GiB in 2 MiB pages, everything user and writable. */
     movl $boot_pdpt + 7, boot_pml4
