@@ -61,12 +61,12 @@ static bool several_accesses(const struct sides *s)
     return is_access_fault(s->host) && is_access_fault(s->guest);
 }
 
-/* 16 bytes that are neither aligned nor within the limit of SS. */
+/* 16 or 32 bytes that are neither aligned nor within the limit of SS. */
 static bool alignment_or_limit(const struct sides *s)
 {
     return s->host->vector == EXC_GP && s->guest->vector == EXC_SS && !s->host->error &&
-           !s->guest->error && s->guest->operand & 15 &&
-           operations[s->guest->last_operation].props & (P_SSE | P_FPU);
+           !s->guest->error && s->guest->operand & 31 &&
+           operations[s->guest->last_operation].props & (P_SSE | P_FPU | P_AVX);
 }
 
 /* The ModRM byte of UD1 and UD0 is not there, or not fetched (SDM vol. 2B, UD). */
@@ -124,19 +124,15 @@ static bool length_of_undefined(const struct sides *s)
 static const uint16_t calls[] = {OPN_call, OPN_call_ind, OPN_call_far, OPN_call_far_ind, 0};
 static const uint16_t far_calls[] = {OPN_call_far, OPN_call_far_ind, 0};
 static const uint16_t returns[] = {OPN_retf, OPN_iret, 0};
-static const uint16_t pieces[] = {OPN_cmps,         OPN_fxsave,
-                                  OPN_fxrstor,      OPN_fnsave,
-                                  OPN_frstor,       OPN_fnstenv,
-                                  OPN_fldenv,       OPN_fld_m80,
-                                  OPN_fstp_m80,     OPN_fbld,
-                                  OPN_fbstp,        OPN_bound,
-                                  OPN_les,          OPN_lds,
-                                  OPN_lss,          OPN_lfs,
-                                  OPN_lgs,          OPN_jmp_far_ind,
-                                  OPN_call_far_ind, OPN_enter,
-                                  OPN_movs,         OPN_maskmovq,
-                                  OPN_maskmovdqu,   OPN_push,
-                                  OPN_pop,          0};
+static const uint16_t pieces[] = {OPN_cmps,         OPN_fxsave,     OPN_fxrstor,
+                                  OPN_fnsave,       OPN_frstor,     OPN_fnstenv,
+                                  OPN_fldenv,       OPN_fld_m80,    OPN_fstp_m80,
+                                  OPN_fbld,         OPN_fbstp,      OPN_bound,
+                                  OPN_les,          OPN_lds,        OPN_lss,
+                                  OPN_lfs,          OPN_lgs,        OPN_jmp_far_ind,
+                                  OPN_call_far_ind, OPN_enter,      OPN_movs,
+                                  OPN_maskmovq,     OPN_maskmovdqu, OPN_vmaskmovdqu,
+                                  OPN_push,         OPN_pop,        0};
 static const uint16_t ud[] = {OPN_ud, 0};
 static const uint16_t sha[] = {OPN_sha1rnds4,   OPN_sha1nexte,  OPN_sha1msg1,   OPN_sha1msg2,
                                OPN_sha256rnds2, OPN_sha256msg1, OPN_sha256msg2, 0};
