@@ -96,6 +96,16 @@ static bool misaligned_mode(const struct sides *s)
     return s->host->out.fx[26] & 2;
 }
 
+/* An element of a gather that goes over the end of a segment of 4 GiB (SDM vol. 3A 5.3: "may or may
+ * not cause the indicated exceptions"). */
+static bool element_wraps(const struct sides *s)
+{
+    bool limit = s->host->vector == EXC_GP || s->host->vector == EXC_SS;
+    return s->c->mode != DIFF_64 && limit && !s->host->error && s->guest->vector == EXC_PF &&
+           s->guest->cr2 > 0xfffffff8 && s->guest->cr2 <= 0xffffffff &&
+           operations[s->guest->last_operation].props & P_AVX;
+}
+
 /* Random bytes: an encoding of the host's only. */
 static bool feature_of_host(const struct sides *s)
 {
@@ -155,6 +165,7 @@ static const struct explanation {
     {"SHA: unaligned operand", sha, unaligned_sha, GUEST_FAULTS},
     {"random bytes: a feature of the host's only", NULL, feature_of_host, GUEST_FAULTS},
     {"random bytes: the length of what is undefined", NULL, length_of_undefined, BOTH_FAULT},
+    {"gather over the end of 4 GiB", NULL, element_wraps, BOTH_FAULT},
     {"MXCSR.MM", NULL, misaligned_mode, ALWAYS},
 };
 _Static_assert(sizeof(explanations) / sizeof(explanations[0]) < NUM_EXPLANATIONS, "one more is 0");
