@@ -66,6 +66,11 @@ static const struct {
     {OPN_cpuid, "its result belongs to the host's system"},
     {OPN_rdrand, "its result is random"},
     {OPN_rdseed, "its result is random"},
+    {OPN_xgetbv, "XCR0 is the host system's"},
+    {OPN_xsave, "the components are those of the host system's XCR0"},
+    {OPN_xsaveopt, "the components are those of the host system's XCR0"},
+    {OPN_xsavec, "the components are those of the host system's XCR0"},
+    {OPN_xrstor, "the components are those of the host system's XCR0"},
     {OPN_unimplemented, "no instruction"},
     {OPN_too_long, "no instruction"},
 };
@@ -544,6 +549,9 @@ static void put_vex(struct builder *b, struct rng *r, const struct encoding *e)
         DIFF_64) { /* R, X and the register's upper bit distinguish it from LES and LDS */
         rxb = 7;
         vvvv |= 8;
+        /* AMD's processors refuse VPINSRQ and VPEXTRQ there, for the SDM W is ignored. */
+        if (e->operation == OPN_vpinsrd || e->operation == OPN_vpextrd)
+            w = 0;
     }
     unsigned last = vvvv << 3 | l << 2 | pp[e->match & M_PFX_MASK];
     if (e->map == MAP_V0F && !w && (rxb & 3) == 3 && bits >> 9 & 1) {

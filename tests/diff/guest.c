@@ -396,7 +396,7 @@ static bool run_case(struct guest *g, const struct diff_case *c, struct diff_out
         }
     }
     o->lost = true;
-    return defined && !reads_other_slot(g->cpu, c, &i);
+    return defined;
 }
 
 static void save_state(const struct guest *g, const struct diff_case *c, struct diff_outcome *o)
@@ -427,5 +427,5 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
     o->vector = fault.vector;
     o->error = fault.vector != DIFF_NO_FAULT && fault.has_error ? fault.error : 0;
     o->cr2 = fault.cr2;
-    return defined && !reads_other_slot(g->cpu, c, &i);
+    return defined;
 }
