@@ -165,7 +165,7 @@ test-fast:
 test-long:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) LONG=1 tests/run unit devices cli guest diff boot
+	BUILD=$(B) LONG=1 tests/run unit devices cli guest diff boot long
 
 # Unit, device and guest tests of a cross build, under the target's emulator of QEMU.
 CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/segment.h"
 
 struct sides {
     const struct diff_case *c;
@@ -102,15 +103,43 @@ static bool misaligned_mode(const struct sides *s)
     return s->host->out.fx[26] & 2;
 }
 
+/* Random bytes: an encoding of the host's only. */
+static bool feature_of_host(const struct sides *s)
+{
+    return s->c->raw && s->guest->vector == EXC_UD && host_only(s->c);
+}
+
+/* Random bytes at the end of CS or of the code pages, or with many prefixes (15 bytes at most): how
+ * many more an undefined opcode, or one with an invalid LOCK, has before it is refused. Fetching
+ * comes before decoding (SDM vol. 3A table 6-2, classes 7 and 8), but only of bytes that are there.
+ */
+static bool length_of_undefined(const struct sides *s)
+{
+    const struct diff_case *c = s->c;
+    bool host_ud = s->host->vector == EXC_UD, guest_ud = s->guest->vector == EXC_UD;
+    const struct diff_outcome *other = host_ud ? s->guest : s->host;
+    uint64_t start = c->slot + c->code_off, limit = DIFF_CODE + DIFF_CODE_SIZE;
+    if (c->mode != DIFF_64) {
+        uint64_t end = c->base + desc_limit(diff_descriptor(c->in.sel[SEG_CS])) + 1;
+        limit = end < limit ? end : limit;
+    }
+    bool fetch = (other->vector == EXC_GP && !other->error) || other->vector == EXC_PF;
+    bool too_long = !other->error && other->vector == EXC_GP && count_prefixes(c) >= 3;
+    return c->raw && host_ud != guest_ud && fetch && (start + 15 > limit || too_long);
+}
+
 static const uint16_t calls[] = {OPN_call, OPN_call_ind, OPN_call_far, OPN_call_far_ind, 0};
 static const uint16_t far_calls[] = {OPN_call_far, OPN_call_far_ind, 0};
 static const uint16_t returns[] = {OPN_retf, OPN_iret, 0};
-static const uint16_t pieces[] = {
-    OPN_cmps,    OPN_fxsave, OPN_fxrstor,     OPN_fnsave,       OPN_frstor,
-    OPN_fnstenv, OPN_fldenv, OPN_fld_m80,     OPN_fstp_m80,     OPN_fbld,
-    OPN_fbstp,   OPN_bound,  OPN_les,         OPN_lds,          OPN_lss,
-    OPN_lfs,     OPN_lgs,    OPN_jmp_far_ind, OPN_call_far_ind, OPN_enter,
-    OPN_movs,    OPN_push,   OPN_pop,         OPN_vmaskmovdqu,  0};
+static const uint16_t pieces[] = {OPN_cmps,         OPN_fxsave,      OPN_fxrstor,
+                                  OPN_fnsave,       OPN_frstor,      OPN_fnstenv,
+                                  OPN_fldenv,       OPN_fld_m80,     OPN_fstp_m80,
+                                  OPN_fbld,         OPN_fbstp,       OPN_bound,
+                                  OPN_les,          OPN_lds,         OPN_lss,
+                                  OPN_lfs,          OPN_lgs,         OPN_jmp_far_ind,
+                                  OPN_call_far_ind, OPN_enter,       OPN_movs,
+                                  OPN_maskmovq,     OPN_maskmovdqu,  OPN_push,
+                                  OPN_pop,          OPN_vmaskmovdqu, 0};
 static const uint16_t ud[] = {OPN_ud, 0};
 static const uint16_t sha[] = {OPN_sha1rnds4,   OPN_sha1nexte,  OPN_sha1msg1,   OPN_sha1msg2,
                                OPN_sha256rnds2, OPN_sha256msg1, OPN_sha256msg2, 0};
@@ -135,6 +164,8 @@ static const struct explanation {
     {"UD1, UD0: ModRM", ud, ud_length, BOTH_FAULT},
     {"SHA: unaligned operand", sha, unaligned_sha, GUEST_FAULTS},
     {"gather: single step between elements", gathers, trap_between, GUEST_FAULTS},
+    {"random bytes: a feature of the host's only", NULL, feature_of_host, GUEST_FAULTS},
+    {"random bytes: the length of what is undefined", NULL, length_of_undefined, BOTH_FAULT},
     {"MXCSR.MM", NULL, misaligned_mode, ALWAYS},
 };
 _Static_assert(sizeof(explanations) / sizeof(explanations[0]) < NUM_EXPLANATIONS, "one more is 0");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Makes random cases from the rows of the instruction table. */
 #include "tests/diff/gen.h"
+#include "tests/diff/explain.h"
 
 #include <cpuid.h>
 #include <stdlib.h>
@@ -984,6 +985,7 @@ static void random_bytes(struct assembly *a)
         c->code[a->at + n++] = one_in(a->r, 2) ? 0x38 : 0x3a;
     for (; n < len; n++)
         c->code[a->at + n] = (uint8_t)rng_next(a->r);
+    c->in.rflags |= 0x100; /* TF: one instruction of them */
     c->raw = true;
 }
 
@@ -997,16 +999,27 @@ static bool calls_system(const struct diff_case *c)
     return false;
 }
 
-/* The first instruction of random bytes, if the table has it, is one that cases of rows leave out.
+/* The instruction that random bytes are, if the table has it, is one that cases of rows leave out.
  */
 static bool left_out(const struct gen *g, const struct diff_case *c)
 {
     const struct encoding *row;
+    const uint8_t *bytes = c->code + c->code_off;
     struct insn i;
-    if (decode_row(c->code + c->code_off, DIFF_SLOT - c->code_off, (enum code_mode)c->mode, &i,
-                   &row) != DECODE_OK)
+    bool p66 = memchr(bytes, 0x66, count_prefixes(c));
+    enum decode_result result =
+        decode_row(bytes, DIFF_SLOT - c->code_off, (enum code_mode)c->mode, &i, &row);
+    if (result == DECODE_TOO_LONG) /* a near branch could be shorter: see put_prefixes() */
+        return c->mode == DIFF_64 && p66;
+    if (result != DECODE_OK)
         return false;
-    return g->mode[c->mode].reason[row - encodings] != NULL;
+    bool far_64 = row->opnd[0] == O_Mp || row->opnd[1] == O_Mp ? insn_osize(&i) == 8 : false;
+    bool near_16 = c->mode == DIFF_64 && p66 && operations[row->operation].props & P_F64;
+    /* "Use of repeat prefixes ... with other instructions is reserved" (SDM vol. 2A 2.1.1): AMD's
+     * processors take the condition of LOOPcc from them. */
+    bool loop = row->operation == OPN_loope || row->operation == OPN_loopne;
+    bool loop_rep = loop && i.flags & (INSN_REP | INSN_REPNE);
+    return g->mode[c->mode].reason[row - encodings] || far_64 || near_16 || loop_rep;
 }
 
 static void empty_case(struct assembly *a)

@@ -291,14 +291,16 @@ static bool reads_blind(const struct cpu *cpu, const struct insn *i, const struc
 
 /* REP INS and OUTS without an iteration: whether they ask for permission (SDM vol. 2A, INS, has the
  * check outside of what REP repeats). MASKMOVQ and MASKMOVDQU that store no byte: whether they
- * fault is "implementation dependent" (SDM vol. 2B). */
-static bool does_nothing(const struct cpu *cpu, const struct insn *i)
+ * fault is "implementation dependent" (SDM vol. 2B). LSL of the processor's number. */
+static bool left_open(const struct cpu *cpu, const struct insn *i)
 {
     unsigned name = (unsigned)(op_operation(i->op) - operations);
     const uint64_t signs = 0x8080808080808080, *mask = cpu->xmm[i->rm & 15].q;
     if (name == OPN_ins || name == OPN_outs)
         return i->flags & (INSN_REP | INSN_REPNE) &&
                !(cpu->r[R_RCX] & (~0ull >> (64 - 8 * insn_asize(i))));
+    if (name == OPN_lsl) /* see diff_gdt */
+        return (cpu->r[i->rm & 15] & 0xfffc) == 0x78;
     if (name == OPN_maskmovq)
         return !(cpu->fpr[i->rm & 7].mant & signs);
     return name == OPN_maskmovdqu && !((mask[0] | mask[1]) & signs);
@@ -341,7 +343,7 @@ static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_
     }
     bool defined = flag_rules(g->cpu, &i, &un, &written);
     *undefined = (*undefined & ~written) | un;
-    defined &= !reads_blind(g->cpu, &i, o) && !wraps(g->cpu, &i) && !does_nothing(g->cpu, &i);
+    defined &= !reads_blind(g->cpu, &i, o) && !wraps(g->cpu, &i) && !left_open(g->cpu, &i);
     note_save(g->cpu, &i, o);
     o->last_operation = (uint16_t)(op_operation(i.op) - operations);
     o->stack = cut_address(g->cpu, g->cpu->ea_base[SEG_SS] + stack_pointer(g->cpu));
