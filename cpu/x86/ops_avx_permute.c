@@ -85,15 +85,18 @@ static bool lane_wanted(const union v256 *mask, unsigned k, unsigned size)
 {
     return size == 4 ? mask->d[k] >> 31 : mask->q[k] >> 63;
 }
-/* No alignment checks (SDM vol. 2C, VMASKMOV): what is not aligned is taken in bytes. */
+/* No alignment checks (SDM vol. 2C, VMASKMOV, VGATHERDPS): what is not aligned is taken in bytes.
+ */
 static int load_unchecked(struct cpu *cpu, uint64_t lin, unsigned size, uint8_t *out)
 {
+    uint8_t bytes[8];
     if (!(lin & (size - 1)))
         return size == 4 ? lin_load32(cpu, lin, (uint32_t *)out)
                          : lin_load64(cpu, lin, (uint64_t *)out);
     for (unsigned k = 0; k < size; k++)
-        if (unlikely(lin_load8(cpu, lin + k, out + k)))
+        if (unlikely(lin_load8(cpu, lin + k, bytes + k)))
             return OP_FAULT;
+    memcpy(out, bytes, size);
     return 0;
 }
 static int masked_load(struct cpu *cpu, const struct insn *i, unsigned size)
