@@ -10,6 +10,7 @@
  * boundary outside translated code. */
 
 struct cpu;
+struct lockstep;
 struct translator;
 
 #define JUMP_CACHE_BITS 12
@@ -23,7 +24,8 @@ struct jump_cache_entry {
 
 struct jit_state {
     struct translator *translator; /* NULL: this CPU is only interpreted */
-    struct cpu *next; /* of the translator */
+    struct cpu *next;              /* of the translator */
+    struct lockstep *lockstep;     /* NULL: blocks run once */
     void *self;                    /* the CPU: translated code passes it to C */
     /* Arithmetic flags while translated code runs: bits 8-15 as LAHF stores them, bit 0 is OF. */
     uint32_t flags;
@@ -37,7 +39,7 @@ struct jit_state {
     /* Left by a thunk for C: return address of the call, the temporaries. */
     const uint8_t *site;
     uint64_t t0, t1;
-    uint64_t target; /* of the indirect call that is being made */
+    uint64_t target;   /* of the indirect call that is being made */
     int result;        /* of the run of translated code: enum op_result */
     uint64_t spill[4]; /* registers whose place a block took for others */
     bool mode_stale;   /* the mode key must be made again before translated code runs */

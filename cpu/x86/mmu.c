@@ -8,6 +8,7 @@
 #include "cpu/x86/mem.h"
 
 #include "cpu/x86/debugreg.h"
+#include "cpu/x86/store_watch.h"
 #include "vm/machine.h"
 
 #define PTE_P  (1ull << 0)
@@ -361,6 +362,13 @@ void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
                 clear_entry(cpu->tlb[1][n], k);
 }
 
+void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e)
+{
+    unsigned n = (unsigned)(e - cpu->tlb[0][0]);
+
+    clear_entry(tlb_table(cpu, n / TLB_SIZE), n % TLB_SIZE);
+}
+
 static void log_fill(struct tlb_log *log, uint16_t index)
 {
     if (log->n < TLB_LOG_SIZE)
@@ -377,6 +385,8 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
     e->page = lin & ~0xfffull;
     e->host = cpu->v.m->arena.host + arena;
     cpu->large_pages_filled |= t->large;
+    if (unlikely(cpu->watch) && store)
+        store_watch_entry(cpu->watch, cpu->v.m->arena.host, e, arena);
     log_fill(t->global ? &cpu->tlb_filled_global : &cpu->tlb_filled,
              log_index(store * NUM_TLB_CLASSES + class, slot));
 }
@@ -434,6 +444,8 @@ static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
 {
     struct machine *m = cpu->v.m;
     uint64_t v;
+    if (unlikely(cpu->watch))
+        cpu->watch->device = true;
     if (cpu->insn)
         cpu_settle(cpu);
     machine_lock(m);
@@ -450,6 +462,8 @@ static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
 static void device_write(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size)
 {
     struct machine *m = cpu->v.m;
+    if (unlikely(cpu->watch))
+        cpu->watch->device = true;
     if (cpu->insn)
         cpu_settle(cpu);
     machine_lock(m);
@@ -499,6 +513,8 @@ static void place_write(struct cpu *cpu, const struct place *p, const void *in, 
     const uint8_t *from = in;
     if (p->arena != ARENA_NONE) {
         uint8_t *to = arena->host + p->arena;
+        if (unlikely(cpu->watch))
+            store_watch_write(cpu->watch, arena->host, p->arena, size);
         switch (size) {
         case 1:
             st_le8(to, ld_le8(from));

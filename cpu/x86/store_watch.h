@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CPU_X86_STORE_WATCH_H
+#define CALQUE_CPU_X86_STORE_WATCH_H
+
+#include "cpu/x86/cpu.h"
+
+/* What a CPU does to memory and devices while cpu->watch points here: for running a piece of code
+ * twice and comparing. While cpu->tlb_store is cpu->tlb_none every store is listed in writes;
+ * otherwise those that a TLB entry answers are not, but the pages of such entries are. */
+
+struct watched_write {
+    uint64_t arena;
+    uint32_t len;
+    uint8_t before[64];
+    uint8_t after[64]; /* filled in by store_watch_undo() */
+};
+
+struct watched_page {
+    struct tlb_entry *entry;
+    uint64_t arena;
+    uint8_t before[VM_PAGE_SIZE]; /* while `copy`: when the entry was made */
+};
+
+#define WATCHED_WRITES 4096u
+#define WATCHED_PAGES  64u
+
+struct store_watch {
+    bool copy;   /* keep the pages' contents */
+    bool device; /* a device was asked or told something */
+    bool full;   /* there were more writes or pages than there is room for */
+    unsigned nwrites, npages;
+    struct watched_write writes[WATCHED_WRITES];
+    struct watched_page pages[WATCHED_PAGES];
+};
+
+/* For mmu.c: len bytes at arena are about to be written; a store entry for a page was made. */
+void store_watch_write(struct store_watch *w, const uint8_t *host, uint64_t arena, unsigned len);
+void store_watch_entry(struct store_watch *w, const uint8_t *host, struct tlb_entry *e,
+                       uint64_t arena);
+
+/* Empties the lists, with the TLB entries listed in them. */
+void store_watch_reset(struct cpu *cpu);
+/* Takes back what was written, keeping it in `after`. */
+void store_watch_undo(struct cpu *cpu);
+
+#endif
