@@ -364,3 +364,12 @@ void translator_stats(const struct translator *tr, struct translator_stats *out)
     out->cache_size = tr->cache.size;
     out->cache_used = tr->cache.used;
 }
+
+bool translator_calls(const struct translator *tr, unsigned n, const char **name, uint64_t *calls)
+{
+    if (n >= NUM_OPERATIONS)
+        return false;
+    *name = operations[n].name;
+    *calls = tr->calls[n];
+    return true;
+}

@@ -104,6 +104,7 @@ struct translator {
     struct page_pass *passes; /* by number */
     uint32_t npasses, max_passes, *pass_hash;
     struct translator_stats stats;
+    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus; /* linked by jit.next */
     bool fsgsbase;    /* the host has WRGSBASE */
     /* Entry points in the cache. */

@@ -107,8 +107,10 @@ static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t,
                                       const struct site *s, const uint8_t *done)
 {
     const struct insn *i = stand_at(cpu, t, s), *end = cpu->run_end;
-    int r = op_handlers[i->op](cpu, i), left = t->ninsn - s->insn;
+    int r, left = t->ninsn - s->insn;
 
+    translator_of(cpu)->calls[op_operation(i->op) - operations]++;
+    r = op_handlers[i->op](cpu, i);
     if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left))
         return leave_at(cpu, i, r);
     cpu->v.budget -= left;
