@@ -285,9 +285,8 @@ bool translator_create(struct machine *m, const struct translator_config *config
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;
-    bool ok = code_cache_init(&tr->cache,
-                              config->cache_size ? config->cache_size : TRANSLATOR_CACHE_DEFAULT,
-                              err);
+    bool ok = code_cache_init(
+        &tr->cache, config->cache_size ? config->cache_size : TRANSLATOR_CACHE_DEFAULT, err);
     if (ok && (!init_tables(tr) || !emit_thunks(tr)))
         ok = error_set(err, "out of memory for the translator");
     if (!ok) {
@@ -326,8 +325,7 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     if (stack == MAP_FAILED)
         return error_set(err, "no memory for the return stack: %s", strerror(errno));
     cpu->jit.stack = stack;
-    cpu->jit.stack_base =
-        (uint64_t)(uintptr_t)stack + STACK_SIZE - 16 * (SENTINEL_FRAMES + 1);
+    cpu->jit.stack_base = (uint64_t)(uintptr_t)stack + STACK_SIZE - 16 * (SENTINEL_FRAMES + 1);
     fill_sentinels(cpu);
     jit_stack_reset(cpu);
     memset(cpu->jit.jump_cache, 0xff, sizeof(cpu->jit.jump_cache));

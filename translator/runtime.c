@@ -103,8 +103,8 @@ static const uint8_t *leave_at(struct cpu *cpu, const struct insn *i, int r)
 }
 
 /* Runs the instruction at the site. done: where to go on after it. Registers are unswapped. */
-static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t,
-                                      const struct site *s, const uint8_t *done)
+static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, const struct site *s,
+                                      const uint8_t *done)
 {
     const struct insn *i = stand_at(cpu, t, s), *end = cpu->run_end;
     int r, left = t->ninsn - s->insn;
@@ -184,8 +184,8 @@ static const uint8_t *unlinked_exit(struct cpu *cpu)
     struct tblock *t = tblock_now(cpu, b);
     if (!t)
         return leave_between(cpu, OP_BRANCH);
-    const struct tblock *from = &tr->tblocks[e.tblock];
-    bool same_page = (from->rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+    bool same_page =
+        e.tblock != NO_TBLOCK && (tr->tblocks[e.tblock].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
     if (!tr->config.no_links) {
         emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
         tr->stats.links++;
