@@ -214,9 +214,11 @@ void flags_to_host(struct xlat *x)
 
 void flags_keep_rest(struct xlat *x)
 {
-    const struct insn *i = &x->list[x->k];
+    uint8_t rest = x->visible_after[x->k] & ~surely_written(&x->list[x->k]);
 
-    if (x->visible_after[x->k] & ~surely_written(i))
+    if (rest & FL_AF && x->flags == FLAGS_HOST && is_shift(x))
+        save(x, true); /* AF as it is here */
+    else if (rest)
         flags_to_host(x);
 }
 
