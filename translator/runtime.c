@@ -192,8 +192,8 @@ static const uint8_t *unlinked_exit(struct cpu *cpu)
     const struct tblock *t = find(cpu, &leave_to);
     if (!t)
         return leave_to;
-    const struct tblock *from = &tr->tblocks[e.tblock];
-    bool same_page = (from->rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+    bool same_page =
+        e.tblock != NO_TBLOCK && (tr->tblocks[e.tblock].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
     if (!tr->config.no_links) {
         emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
         tr->stats.links++;
