@@ -75,8 +75,10 @@ struct site {
 struct exit_site {
     uint64_t target; /* RIP */
     int32_t jump;    /* from here to the displacement to patch; 0: none */
-    uint32_t tblock; /* the block that is left */
+    uint32_t tblock; /* the block that is left; NO_TBLOCK after a call, during which its page may
+                      * have become another one */
 } __attribute__((packed));
+#define NO_TBLOCK UINT32_MAX
 
 /* ---- modes ---- */
 enum {
@@ -86,8 +88,11 @@ enum {
     MODE_FLAT_SHIFT = 5,   /* 6 bits: segments that need no check */
     MODE_BASE_SHIFT = 11,  /* 6 bits: segments whose base counts and is not 0 */
     MODE_STACK_SHIFT = 17, /* 2 bits: log2 of the stack width */
-    MODE_SSE = 1 << 19,    /* SSE instructions run without #UD, #NM, #XM */
-    MODE_VALID = 1 << 20,
+    MODE_SSE = 1 << 19,   /* SSE instructions run without #UD, #NM, #XM */
+    MODE_AVX = 1 << 20,   /* VEX-encoded ones do */
+    MODE_X87 = 1 << 21,   /* x87 and MMX instructions run without #UD, #NM, #MF */
+    MODE_FPU = MODE_SSE | MODE_AVX | MODE_X87,
+    MODE_VALID = 1 << 22,
 };
 #define MAX_MODES 4096
 
@@ -96,8 +101,14 @@ struct page_pass {
     uint64_t arena;
 };
 
+/* Extensions that the host's processor has. */
+struct host_features {
+    bool cmpxchg16b, movbe, popcnt, lzcnt, bmi1, bmi2, adx;
+};
+
 struct translator {
     struct machine *m;
+    struct host_features host;
     struct translator_config config;
     struct code_cache cache;
     uint8_t *blocks_from; /* start of translations in the cache: thunks are before */
@@ -109,9 +120,11 @@ struct translator {
     struct page_pass *passes; /* by number */
     uint32_t npasses, max_passes, *pass_hash;
     struct translator_stats stats;
+    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus; /* linked by jit.next */
     bool fsgsbase;    /* the host has WRGSBASE */
     FILE *perf_map;   /* NULL: none */
+    bool host_has[NUM_FEATURES]; /* what the host's processor executes */
     /* Entry points in the cache. */
     const uint8_t *thunk[16];
     unsigned (*enter)(struct cpu *cpu, const void *code);
@@ -129,11 +142,26 @@ enum {
     THUNK_INDIRECT, /* the jump cache does not know t0 */
     THUNK_RETURN,   /* the frame on top is not the right one */
     THUNK_DEAD,     /* a retired block was entered */
+    THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
+    THUNK_LOAD_X87,
+    THUNK_SAVE_FPU, /* called by other thunks, around C */
+    THUNK_RELOAD_FPU,
     NUM_THUNKS
 };
 
+/* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
+
+/* Guest XMM/YMM0-15 and MXCSR; x87 or MMX registers, FCW, FSW, FTW. */
+enum { FPU_SSE = 1, FPU_X87 = 2 };
+/* jit.x87_insn: instruction `insn` of a translation. */
+#define X87_INSN(tblock, insn) (1u << 31 | (uint32_t)(tblock) << 6 | (insn))
+
+void fpu_init(struct cpu *cpu);
+void host_features(bool has[NUM_FEATURES]);
+
 /* ---- emitter (x86_64/) ---- */
 
+void find_host_features(struct host_features *h);
 /* Writes the thunks to the start of the cache. */
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */
@@ -144,6 +172,7 @@ void emit_retire(struct translator *tr, struct tblock *t);
 void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 /* The C that thunks call: where to go on. */
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
+runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
 
 /* ---- engine.c ---- */
@@ -167,6 +196,8 @@ void jit_flags_out(struct cpu *cpu);
 /* Drops all frames of the return stack. */
 void jit_stack_reset(struct cpu *cpu);
 uint32_t jit_mode_key(const struct cpu *cpu);
+/* Its MODE_FPU bits. */
+uint32_t jit_fpu_mode(const struct cpu *cpu);
 /* Runs translated code from t on, until it comes back. enum op_result. */
 int run_translated(struct cpu *cpu, const struct tblock *t);
 

@@ -53,6 +53,7 @@ static void swap(struct cpu *cpu, const struct tblock *t)
 static const uint8_t *leave(struct cpu *cpu, int result)
 {
     cpu->jit.result = result;
+    cpu->jit.fpu_saved = 0;
     return translator_of(cpu)->thunk[THUNK_LEAVE];
 }
 
@@ -119,9 +120,12 @@ static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, c
                                       const uint8_t *done)
 {
     const struct insn *i = stand_at(cpu, t, s), *end = cpu->run_end;
-    int r = op_handlers[i->op](cpu, i), left = t->ninsn - s->insn;
+    int r, left = t->ninsn - s->insn;
 
-    if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left))
+    translator_of(cpu)->calls[op_operation(i->op) - operations]++;
+    r = op_handlers[i->op](cpu, i);
+    if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left ||
+                 jit_fpu_mode(cpu) != cpu->jit.fpu_mode))
         return leave_at(cpu, i, r);
     cpu->v.budget -= left;
     cpu->insn = NULL;
@@ -191,8 +195,8 @@ static const uint8_t *unlinked_exit(struct cpu *cpu)
     const struct tblock *t = find(cpu, &leave_to);
     if (!t)
         return leave_to;
-    const struct tblock *from = &tr->tblocks[e.tblock];
-    bool same_page = (from->rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+    bool same_page =
+        e.tblock != NO_TBLOCK && (tr->tblocks[e.tblock].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
     if (!tr->config.no_links) {
         emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
         tr->stats.links++;
@@ -290,7 +294,8 @@ static const uint8_t *unwind(struct cpu *cpu)
 }
 
 runtime_fn *const runtime_functions[NUM_THUNKS] = {
-    [THUNK_MISS_LOAD] = miss_load, [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
-    [THUNK_EXIT] = unlinked_exit,  [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
-    [THUNK_INDIRECT] = indirect,   [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_MISS_LOAD] = miss_load,   [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
+    [THUNK_EXIT] = unlinked_exit,    [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
+    [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_LOAD_X87] = fpu_load_x87,
 };

@@ -46,5 +46,8 @@ struct translator_stats {
     uint64_t cache_size, cache_used;
 };
 void translator_stats(const struct translator *tr, struct translator_stats *out);
+/* The n-th operation of the instruction table, and how often translated code had its semantic
+ * function run it. False: there are fewer operations. */
+bool translator_calls(const struct translator *tr, unsigned n, const char **name, uint64_t *calls);
 
 #endif
