@@ -88,9 +88,9 @@ enum {
     MODE_FLAT_SHIFT = 5,   /* 6 bits: segments that need no check */
     MODE_BASE_SHIFT = 11,  /* 6 bits: segments whose base counts and is not 0 */
     MODE_STACK_SHIFT = 17, /* 2 bits: log2 of the stack width */
-    MODE_SSE = 1 << 19,   /* SSE instructions run without #UD, #NM, #XM */
-    MODE_AVX = 1 << 20,   /* VEX-encoded ones do */
-    MODE_X87 = 1 << 21,   /* x87 and MMX instructions run without #UD, #NM, #MF */
+    MODE_SSE = 1 << 19,    /* SSE instructions run without #UD, #NM, #XM */
+    MODE_AVX = 1 << 20,    /* VEX-encoded ones do */
+    MODE_X87 = 1 << 21,    /* x87 and MMX instructions run without #UD, #NM, #MF */
     MODE_FPU = MODE_SSE | MODE_AVX | MODE_X87,
     MODE_VALID = 1 << 22,
 };
@@ -121,10 +121,10 @@ struct translator {
     uint32_t npasses, max_passes, *pass_hash;
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
-    struct cpu *cpus; /* linked by jit.next */
-    bool fsgsbase;    /* the host has WRGSBASE */
-    FILE *perf_map;   /* NULL: none */
-    bool host_has[NUM_FEATURES]; /* what the host's processor executes */
+    struct cpu *cpus;               /* linked by jit.next */
+    bool fsgsbase;                  /* the host has WRGSBASE */
+    FILE *perf_map;                 /* NULL: none */
+    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
     /* Entry points in the cache. */
     const uint8_t *thunk[16];
     unsigned (*enter)(struct cpu *cpu, const void *code);
@@ -206,12 +206,10 @@ int run_translated(struct cpu *cpu, const struct tblock *t);
 /* How a translated block was run. */
 enum lockstep_run {
     LOCKSTEP_COMPARED,
-    LOCKSTEP_DEVICE,
-    LOCKSTEP_PORT,
-    LOCKSTEP_TIME,
+    LOCKSTEP_CHANCE,
     LOCKSTEP_SYSTEM,
     LOCKSTEP_CODE,
-    LOCKSTEP_STORES,
+    LOCKSTEP_FULL,
     NUM_LOCKSTEP_RUNS
 };
 /* False: no memory. */

@@ -35,12 +35,10 @@ struct lockstep {
 
 static const char *const run_names[NUM_LOCKSTEP_RUNS] = {
     [LOCKSTEP_COMPARED] = "compared",
-    [LOCKSTEP_DEVICE] = "device access",
-    [LOCKSTEP_PORT] = "port access",
-    [LOCKSTEP_TIME] = "time or chance read",
+    [LOCKSTEP_CHANCE] = "RDRAND, RDSEED",
     [LOCKSTEP_SYSTEM] = "model-specific register, SMM or CR8",
     [LOCKSTEP_CODE] = "stores to its own code",
-    [LOCKSTEP_STORES] = "more stores than are logged",
+    [LOCKSTEP_FULL] = "more stores or device accesses than are logged",
 };
 
 bool lockstep_attach(struct cpu *cpu)
@@ -50,6 +48,7 @@ bool lockstep_attach(struct cpu *cpu)
     if (!ls)
         return false;
     ls->second.copy = true;
+    ls->second.first = &ls->first;
     cpu->jit.lockstep = ls;
     cpu->watch = &ls->first;
     tlb_drop_stores(cpu, ARENA_NONE);
@@ -69,15 +68,10 @@ static enum lockstep_run reason_of(const struct insn *i)
 {
     const struct operation_info *op = op_operation(i->op);
 
-    if (op->props & P_IO)
-        return LOCKSTEP_PORT;
     switch ((unsigned)(op - operations)) {
-    case OPN_rdtsc:
-    case OPN_rdtscp:
-    case OPN_rdpmc:
     case OPN_rdrand:
     case OPN_rdseed:
-        return LOCKSTEP_TIME;
+        return LOCKSTEP_CHANCE;
     case OPN_rdmsr:
     case OPN_wrmsr:
     case OPN_rsm:
@@ -253,7 +247,6 @@ static void report_difference(struct cpu *cpu, struct lockstep *ls, const struct
 static enum lockstep_run run_first(struct cpu *cpu, struct lockstep *ls, const struct tblock *t)
 {
     struct tlb_entry *table = cpu->tlb_store;
-    bool full;
 
     store_watch_reset(cpu);
     take_image(cpu, &ls->before, OP_OK);
@@ -263,11 +256,45 @@ static enum lockstep_run run_first(struct cpu *cpu, struct lockstep *ls, const s
         cpu->tlb_store = table;
     take_image(cpu, &ls->interp, r);
     ls->interp.result = r;
-    full = ls->first.full;
-    return ls->first.device ? LOCKSTEP_DEVICE
-           : t->retired     ? LOCKSTEP_CODE
-           : full           ? LOCKSTEP_STORES
-                            : LOCKSTEP_COMPARED;
+    return t->retired ? LOCKSTEP_CODE : ls->first.full ? LOCKSTEP_FULL : LOCKSTEP_COMPARED;
+}
+
+/* Translated code leaves a block when the budget no longer lasts for all of it; the interpreter
+ * goes on to the budget's end. It takes the state there. */
+static int catch_up(struct cpu *cpu, const struct image *interp, int result)
+{
+    while ((result == OP_OK || result == OP_BRANCH) && cpu->v.budget > interp->budget) {
+        const struct block *b = block_find(cpu);
+
+        if (!b)
+            return OP_FAULT;
+        result = interp_block_part(cpu, b, (unsigned)(cpu->v.budget - interp->budget));
+    }
+    return result;
+}
+
+/* The second run, from the state before. */
+static void run_second(struct cpu *cpu, struct lockstep *ls, const struct tblock *t)
+{
+    store_watch_undo(cpu);
+    for (unsigned n = 0; n < ls->first.npages; n++)
+        tlb_drop_entry(cpu, ls->first.pages[n].entry);
+    ls->first.npages = 0;
+    put_image(cpu, &ls->before);
+    tblock_now(cpu, t->block); /* may be fetched again, if the first run flushed that */
+    cpu->watch = &ls->second;
+    int r = run_translated(cpu, t);
+    take_image(cpu, &ls->jit, catch_up(cpu, &ls->interp, r));
+}
+
+/* What differs; NULL: nothing. */
+static const char *difference(struct lockstep *ls, const uint8_t *host)
+{
+    if (ls->second.other_access || ls->second.naccesses != ls->first.naccesses)
+        return "device accesses";
+    if (!images_agree(ls))
+        return "registers";
+    return memory_agrees(ls, host) ? NULL : "stores";
 }
 
 int lockstep_run(struct cpu *cpu, const struct tblock *t)
@@ -280,23 +307,14 @@ int lockstep_run(struct cpu *cpu, const struct tblock *t)
     ls->runs[why]++;
     if (why != LOCKSTEP_COMPARED)
         return result;
-    store_watch_undo(cpu);
-    for (unsigned n = 0; n < ls->first.npages; n++)
-        tlb_drop_entry(cpu, ls->first.pages[n].entry);
-    ls->first.npages = 0;
-    put_image(cpu, &ls->before);
-    tblock_now(cpu, t->block); /* may be fetched again, if the first run flushed that */
     ls->interp.result = result == OP_BRANCH ? OP_OK : result;
-    cpu->watch = &ls->second;
-    take_image(cpu, &ls->jit, run_translated(cpu, t));
-    bool same = images_agree(ls), memory = memory_agrees(ls, cpu->v.m->arena.host);
-    bool asked = ls->second.device;
+    run_second(cpu, ls, t);
+    const char *what = difference(ls, cpu->v.m->arena.host);
+    if (what)
+        report_difference(cpu, ls, t, what);
     store_watch_reset(cpu);
     cpu->watch = &ls->first;
-    if (same && memory && !asked)
-        return result;
-    report_difference(cpu, ls, t, !same ? "registers" : !memory ? "stores" : "device accesses");
-    return OP_LEAVE;
+    return what ? OP_LEAVE : result;
 }
 
 void lockstep_report(const struct cpu *cpu, void (*line)(void *opaque, const char *text),

@@ -440,20 +440,55 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     return 0;
 }
 
-static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
+static uint64_t ask_device(struct cpu *cpu, uint64_t phys, unsigned size)
 {
     struct machine *m = cpu->v.m;
     uint64_t v;
-    if (unlikely(cpu->watch))
-        cpu->watch->device = true;
-    if (cpu->insn)
-        cpu_settle(cpu);
     machine_lock(m);
     if (is_apic_page(cpu, phys)) /* 32-bit registers, 16 bytes apart */
         v = apic_read(cpu, phys & 0xffc) >> 8 * (phys & 3);
     else
         v = address_space_read(&m->mem, phys, size);
     machine_unlock(m);
+    return v;
+}
+
+static void tell_device(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size)
+{
+    struct machine *m = cpu->v.m;
+    machine_lock(m);
+    if (is_apic_page(cpu, phys))
+        apic_write(cpu, phys & 0xfff, (uint32_t)v);
+    else
+        address_space_write(&m->mem, phys, v, size);
+    machine_unlock(m);
+}
+
+/* The same with everything watched. */
+static uint64_t watched_device(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size,
+                               bool write)
+{
+    uint64_t where = phys | (uint64_t)size << 56 | (write ? WATCH_WRITE : 0);
+    int64_t budget = cpu->v.budget;
+    if (store_watch_replays(cpu, where, &v))
+        return v;
+    if (write)
+        tell_device(cpu, phys, v, size);
+    else
+        v = ask_device(cpu, phys, size);
+    store_watch_accessed(cpu, where, v, budget);
+    return v;
+}
+
+static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
+{
+    uint64_t v;
+    if (cpu->insn)
+        cpu_settle(cpu);
+    if (unlikely(cpu->watch))
+        v = watched_device(cpu, phys, 0, size, false);
+    else
+        v = ask_device(cpu, phys, size);
     if (cpu->insn)
         cpu_after_device(cpu);
     return v;
@@ -461,17 +496,12 @@ static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
 
 static void device_write(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size)
 {
-    struct machine *m = cpu->v.m;
-    if (unlikely(cpu->watch))
-        cpu->watch->device = true;
     if (cpu->insn)
         cpu_settle(cpu);
-    machine_lock(m);
-    if (is_apic_page(cpu, phys))
-        apic_write(cpu, phys & 0xfff, (uint32_t)v);
+    if (unlikely(cpu->watch))
+        watched_device(cpu, phys, v, size, true);
     else
-        address_space_write(&m->mem, phys, v, size);
-    machine_unlock(m);
+        tell_device(cpu, phys, v, size);
     if (cpu->insn)
         cpu_after_device(cpu);
 }

@@ -34,6 +34,36 @@ void store_watch_entry(struct store_watch *w, const uint8_t *host, struct tlb_en
         memcpy(page->before, host + arena, VM_PAGE_SIZE);
 }
 
+bool store_watch_replays(struct cpu *cpu, uint64_t where, uint64_t *value)
+{
+    struct store_watch *w = cpu->watch;
+
+    if (!w->first)
+        return false;
+    const struct watched_access *a = &w->first->accesses[w->naccesses];
+    if (w->other_access || w->naccesses == w->first->naccesses || a->where != where ||
+        a->budget != cpu->v.budget || (where & WATCH_WRITE && a->value != *value)) {
+        w->other_access = true;
+        return true;
+    }
+    *value = a->value;
+    cpu->v.budget = a->budget_after;
+    w->naccesses++;
+    return true;
+}
+
+void store_watch_accessed(struct cpu *cpu, uint64_t where, uint64_t value, int64_t budget)
+{
+    struct store_watch *w = cpu->watch;
+
+    if (w->naccesses == WATCHED_ACCESSES) {
+        w->full = true;
+        return;
+    }
+    w->accesses[w->naccesses++] = (struct watched_access){
+        .where = where, .value = value, .budget = budget, .budget_after = cpu->v.budget};
+}
+
 void store_watch_reset(struct cpu *cpu)
 {
     struct store_watch *w = cpu->watch;
@@ -42,8 +72,8 @@ void store_watch_reset(struct cpu *cpu)
         tlb_drop_stores(cpu, ARENA_NONE);
     for (unsigned n = 0; n < w->npages && !w->full; n++)
         tlb_drop_entry(cpu, w->pages[n].entry);
-    w->nwrites = w->npages = 0;
-    w->device = w->full = false;
+    w->nwrites = w->npages = w->naccesses = 0;
+    w->other_access = w->full = false;
 }
 
 void store_watch_undo(struct cpu *cpu)
