@@ -56,8 +56,8 @@ refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm
 refused "did you mean interp?" -accel interpreter
 refused "did you mean lockstep" -accel jit,lokstep=on
-refused "expected on or off" -accel jit,lockstep=perhaps
-refused "expected on or off" -accel jit,perfmap=1x
+refused "on or off is expected" -accel jit,lockstep=perhaps
+refused "on or off is expected" -accel jit,perfmap=1x
 refused "cache-size" -accel jit,cache-size=0
 refused "cache-size" -accel jit,cache-size=100000
 refused "threshold" -accel jit,threshold=0
