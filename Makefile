@@ -170,7 +170,7 @@ SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) tests/run unit devices fuzz cli guest diff boot
+	BUILD=$(B) tests/run unit devices fuzz cli guest diff boot cross
 test-fast:
 	tests/deps build test
 	+$(SUBMAKE) tests
@@ -178,7 +178,7 @@ test-fast:
 test-long:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest diff boot
+	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest diff boot long
 
 # Unit, device and guest tests of a cross build, under the target's emulator of QEMU.
 CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Multiboot 1 (Multiboot Specification version 0.6.96).
  *
- * The kernel is an ELF32 executable or any file whose header gives its load addresses (flag 16).
+ * The kernel is an ELF executable or any file whose header gives its load addresses (flag 16). An
+ * ELF64 is loaded too, as GRUB does (GNU Mach for x86-64 is one); its entry is 32-bit code all the
+ * same (section 3.2).
  *
  * Not here: setting a video mode (flag 2), the symbol tables of ELF kernels. */
 #include "machines/load_multiboot.h"
@@ -109,13 +111,13 @@ static bool load_elf(const struct boot_image *image, const struct boot_memory *b
     struct elf_file elf;
 
     if (!elf_probe(image))
-        return error_set(err, "%s: Multiboot kernel without load addresses that is not ELF32",
+        return error_set(err, "%s: Multiboot kernel without load addresses that is not ELF",
                          image->name);
     if (!elf_read(image, &elf, err))
         return false;
-    if (elf.is_64)
-        return error_set(err, "%s: a Multiboot kernel in an ELF64 file, expected ELF32",
-                         image->name);
+    if (elf.entry > UINT32_MAX)
+        return error_set(err, "%s: Multiboot entry 0x%llx is above 4 GiB", image->name,
+                         (unsigned long long)elf.entry);
     l->entry = (uint32_t)elf.entry;
     return elf_place(image, &elf, bm, &l->end, err);
 }

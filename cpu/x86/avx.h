@@ -49,27 +49,30 @@ static inline union v256 avx_get(const struct cpu *cpu, unsigned n)
     memcpy(&v, &cpu->xmm[n & 15], 32);
     return v;
 }
-/* The rm register, or the first `size` bytes of it from memory, wherever that is. */
+/* The memory operand: `size` bytes, wherever they are; zeros behind them. */
+int avx_load(struct cpu *cpu, const struct insn *i, unsigned size, union v256 *s);
+/* The rm register, or the first `size` bytes of it from memory. */
 static inline int avx_source(struct cpu *cpu, const struct insn *i, unsigned size, union v256 *s)
 {
-    if (!(i->flags & INSN_MEM)) {
-        *s = avx_get(cpu, i->rm);
-        return 0;
-    }
-    memset(s, 0, sizeof(*s));
-    return mem_load_bytes(cpu, i, size, s);
+    if (i->flags & INSN_MEM)
+        return avx_load(cpu, i, size, s);
+    *s = avx_get(cpu, i->rm);
+    return 0;
 }
 /* Writes as many bytes as VEX.L says and clears what is above them. */
 static inline void avx_set(struct cpu *cpu, const struct insn *i, unsigned n, const union v256 *v)
 {
-    memset(&cpu->xmm[n & 15], 0, 32);
-    memcpy(&cpu->xmm[n & 15], v, avx_size(i));
+    memcpy(&cpu->xmm[n & 15], v, 16);
+    if (i->flags & INSN_L256)
+        memcpy(cpu->xmm[n & 15].b + 16, &v->h[1], 16);
+    else
+        memset(cpu->xmm[n & 15].b + 16, 0, 16);
 }
 /* 128-bit results, scalars included. */
 static inline void avx_set128(struct cpu *cpu, unsigned n, const union v128 *v)
 {
-    memset(&cpu->xmm[n & 15], 0, 32);
     memcpy(&cpu->xmm[n & 15], v, 16);
+    memset(cpu->xmm[n & 15].b + 16, 0, 16);
 }
 
 #endif

@@ -393,7 +393,8 @@ void block_cache_flush(struct cpu *cpu);
 /* Bytes at an arena offset were stored to: retires the blocks made from them. */
 void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t len);
 /* Executes one instruction without delivering what it raises: 0, or 1 with *fault filled and the
- * state as before the instruction (completed REP iterations apart). For oracles and debuggers. */
+ * state as before the instruction (completed REP iterations apart), or behind it if it is the trap
+ * of a single step. For oracles and debuggers. */
 int interp_step(struct cpu *cpu, struct pending_exception *fault);
 
 /* Makes the budget exact; before anything that can see the instruction count (device accesses). */

@@ -5,6 +5,17 @@
 #include "cpu/x86/vec_int.h"
 #include "cpu/x86/vec_sse4.h"
 
+int avx_load(struct cpu *cpu, const struct insn *i, unsigned size, union v256 *s)
+{
+    if (size == 32)
+        return mem_load_bytes(cpu, i, 32, s);
+    s->h[1] = (union v128){0};
+    if (size == 16)
+        return mem_load_bytes(cpu, i, 16, s);
+    s->h[0] = (union v128){0};
+    return mem_load_bytes(cpu, i, size, s);
+}
+
 /* Whole vectors. Aligned forms raise #GP(0) for memory that is not. */
 static int load(struct cpu *cpu, const struct insn *i, bool aligned)
 {

@@ -295,9 +295,12 @@ static int masked_store(struct cpu *cpu, const struct insn *i, const union v128 
 {
     uint64_t lin;
     uint64_t off = cpu->r[R_RDI] & (~0ull >> (64 - 8 * insn_asize(i)));
-    if (unlikely(seg_linear(cpu, i->seg, off, n, ACCESS_STORE, &lin) ||
-                 lin_probe_store(cpu, lin, n)))
+    if (unlikely(seg_linear(cpu, i->seg, off, n, ACCESS_STORE, &lin)))
         return OP_FAULT;
+    for (unsigned k = 0; k < n; k += 8) { /* in quadwords, for #AC too */
+        if (unlikely(lin_probe_store(cpu, lin + k, 8)))
+            return OP_FAULT;
+    }
     for (unsigned k = 0; k < n; k++) {
         if (mask->b[k] & 0x80 && unlikely(lin_store8(cpu, lin + k, v->b[k])))
             return OP_FAULT;

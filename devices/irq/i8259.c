@@ -105,13 +105,13 @@ static bool is_watched(const struct i8259 *pic, const struct i8259_chip *c, unsi
 /* The chip's part of an INTA sequence: in service, or done with at once when AEOI. */
 static void acknowledge(struct i8259 *pic, struct i8259_chip *c, unsigned ir)
 {
-    if (is_watched(pic, c, ir))
-        irq_watch_tell(pic->watch, IRQ_TAKEN);
     c->latched &= ~(1u << ir);
     if (!(c->icw4 & ICW4_AEOI))
         c->isr |= 1u << ir;
     else if (c->rotate_in_aeoi)
         c->lowest = ir;
+    if (is_watched(pic, c, ir))
+        irq_watch_tell(pic->watch, IRQ_TAKEN); /* may raise it again */
 }
 
 /* Acknowledges the slave. Its INT output falls in between, so that the master sees an edge if

@@ -189,7 +189,9 @@ static void irq_edge(void *opaque)
     int64_t now = ticks_now(pit);
 
     if (periodic(ch) && !ch->reload_valid && now - ch->start >= ch->count)
-        ticks_elapsed(&pit->lost, (uint64_t)(now - ch->start) / ch->count, period_ns(ch));
+        ticks_elapsed(&pit->lost, (uint64_t)(now - ch->start) / ch->count, period_ns(ch),
+                      vm_clock_now(&pit->dev.m->clock));
+    vm_timer_cancel(&pit->owed_timer); /* it shall not follow at once */
     give_edge(pit);
     arm(pit, now);
 }
@@ -200,7 +202,7 @@ static void owed_edge(void *opaque)
 {
     struct i8254 *pit = opaque;
 
-    if (ticks_repay(&pit->lost))
+    if (ticks_repay(&pit->lost, vm_clock_now(&pit->dev.m->clock)))
         give_edge(pit);
 }
 
@@ -210,15 +212,27 @@ static void forget_owed(struct i8254 *pit)
     vm_timer_cancel(&pit->owed_timer);
 }
 
+/* Given at once if it is time: the thread that runs timers may be late, too. */
+static void edge_taken(struct i8254 *pit)
+{
+    uint64_t now = vm_clock_now(&pit->dev.m->clock);
+    uint64_t at = ticks_taken(&pit->lost, period_ns(&pit->ch[0]), now);
+
+    vm_timer_cancel(&pit->owed_timer);
+    if (at == VM_TIME_NEVER || !periodic(&pit->ch[0]))
+        return;
+    if (at <= now)
+        owed_edge(pit);
+    else
+        vm_timer_arm(&pit->owed_timer, at);
+}
+
 static void edge_event(void *owner, enum irq_event event)
 {
-    struct i8254 *pit = owner;
-
     if (event == IRQ_OPENED)
-        forget_owed(pit);
-    else if (ticks_taken(&pit->lost) && periodic(&pit->ch[0]) && !vm_timer_armed(&pit->owed_timer))
-        vm_timer_arm(&pit->owed_timer,
-                     vm_clock_now(&pit->dev.m->clock) + period_ns(&pit->ch[0]) / 2);
+        forget_owed(owner);
+    else
+        edge_taken(owner);
 }
 
 struct irq_watch i8254_watch(struct i8254 *pit)

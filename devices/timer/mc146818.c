@@ -249,8 +249,10 @@ static void account(struct mc146818 *rtc, uint64_t now)
 
     uint64_t periods = p ? cycles_at(rtc, now) / p - cycles_at(rtc, rtc->seen) / p : 0;
 
-    if (periods && rtc->ram[REG_B] & B_PIE)
-        ticks_elapsed(&rtc->lost, periods, period_ns(rtc));
+    if (periods && rtc->ram[REG_B] & B_PIE) {
+        vm_timer_cancel(&rtc->owed_timer); /* it shall not follow at once */
+        ticks_elapsed(&rtc->lost, periods, period_ns(rtc), now);
+    }
     if (periods)
         *c |= C_PF;
     int64_t passed = seconds_at(rtc, now) - seconds_at(rtc, rtc->seen);
@@ -321,15 +323,20 @@ static void timer_event(void *opaque)
     update(rtc, now);
 }
 
+static void give_owed(struct mc146818 *rtc, uint64_t now)
+{
+    if (ticks_repay(&rtc->lost, now))
+        rtc->ram[REG_C] |= C_PF;
+    update(rtc, now);
+}
+
 static void owed_event(void *opaque)
 {
     struct mc146818 *rtc = opaque;
     uint64_t now = now_ns(rtc);
 
     account(rtc, now);
-    if (ticks_repay(&rtc->lost))
-        rtc->ram[REG_C] |= C_PF;
-    update(rtc, now);
+    give_owed(rtc, now);
 }
 
 static void forget_owed(struct mc146818 *rtc)
@@ -338,11 +345,18 @@ static void forget_owed(struct mc146818 *rtc)
     vm_timer_cancel(&rtc->owed_timer);
 }
 
-/* The guest has seen a periodic interrupt. */
+/* The guest has seen a periodic interrupt, whose line is low again; the next may come at once. */
 static void periodic_taken(struct mc146818 *rtc, uint64_t now)
 {
-    if (ticks_taken(&rtc->lost) && !vm_timer_armed(&rtc->owed_timer))
-        vm_timer_arm(&rtc->owed_timer, now + period_ns(rtc) / 2);
+    uint64_t at = ticks_taken(&rtc->lost, period_ns(rtc), now);
+
+    vm_timer_cancel(&rtc->owed_timer);
+    if (at == VM_TIME_NEVER)
+        return;
+    if (at > now)
+        vm_timer_arm(&rtc->owed_timer, at);
+    else
+        give_owed(rtc, now);
 }
 
 /* ---- registers ---- */
@@ -368,9 +382,9 @@ static uint8_t read_c(struct mc146818 *rtc, uint64_t now)
     update(rtc, now);
     uint8_t v = rtc->ram[REG_C];
     rtc->ram[REG_C] = 0;
+    update(rtc, now);
     if (v & C_PF && rtc->ram[REG_B] & B_PIE && period(rtc))
         periodic_taken(rtc, now);
-    update(rtc, now);
     return v;
 }
 

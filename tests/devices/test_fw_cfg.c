@@ -113,12 +113,48 @@ static void test_dma(void **state)
     assert_int_equal(dma(b, 0x02, 4096, UINT64_MAX - 1), 0);
 }
 
+/* Keys with bit 15 are items of their own; those beyond them are empty. */
+static void test_arch_items(void **state)
+{
+    struct board *b = *state;
+    uint8_t buf[2];
+
+    assert_true(fw_cfg_add(&b->f, FW_CFG_IRQ0_OVERRIDE, "\x5a", 1));
+    read_item(b, FW_CFG_IRQ0_OVERRIDE, buf, 2);
+    assert_memory_equal(buf, "\x5a\0", 2);
+    for (unsigned key = FW_CFG_NUM_KEYS; key < 0x10000; key += 1) {
+        if (key == FW_CFG_IRQ0_OVERRIDE)
+            continue;
+        read_item(b, (uint16_t)key, buf, 1);
+        assert_int_equal(buf[0], 0);
+    }
+}
+
+static void refresh(void *opaque)
+{
+    fw_cfg_set_file(opaque, "etc/one", "FIRST");
+}
+
+static void test_refresh(void **state)
+{
+    struct board *b = *state;
+    uint8_t buf[5];
+
+    fw_cfg_on_select(&b->f, "etc/one", refresh, &b->f);
+    read_item(b, FW_CFG_FILE_FIRST + 1, buf, 5);
+    assert_memory_equal(b->f.items[FW_CFG_FILE_FIRST].data, "first", 5);
+    read_item(b, FW_CFG_FILE_FIRST, buf, 5);
+    assert_memory_equal(buf, "FIRST", 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_items, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_arch_items, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,20 +66,25 @@ static bool errors_agree(const struct diff_outcome *host, const struct diff_outc
     return !((host->error ^ guest->error) & ~(hidden ? 1u : 0u));
 }
 
+static bool has_mmx_operand(const struct encoding *e)
+{
+    for (unsigned o = 0; o < 4; o++) {
+        unsigned am = e->opnd[o] >> 4;
+        if (am == AM_P || am == AM_Q || am == AM_N)
+            return true;
+    }
+    return false;
+}
+
 /* An MMX instruction that faults may have set TOP and the tags already: no manual says, and AMD's
  * processors have. */
-static bool mmx_faulted(const struct diff_case *c, const struct diff_outcome *host)
+static bool mmx_faulted(const struct diff_outcome *host, const struct diff_outcome *guest)
 {
     if (host->vector == DIFF_NO_FAULT)
         return false;
-    for (unsigned k = 0; k < c->ninsns; k++) {
-        const struct encoding *e = &encodings[c->insns[k].row];
-        for (unsigned o = 0; o < 4; o++) {
-            unsigned am = e->opnd[o] >> 4;
-            if (am == AM_P || am == AM_Q || am == AM_N)
-                return true;
-        }
-    }
+    for (unsigned k = 0; k < num_encodings; k++)
+        if (encodings[k].operation == guest->last_operation && has_mmx_operand(&encodings[k]))
+            return true;
     return false;
 }
 
@@ -124,7 +129,8 @@ bool outcomes_agree(const struct diff_case *c, const struct diff_outcome *host,
     for (unsigned k = 0; k < 6 && !what; k++)
         if (selector_as_seen(k, host->out.sel[k]) != selector_as_seen(k, guest->out.sel[k]))
             what = sel_name[k];
-    bool skip_x87 = mmx_faulted(c, host);
+    bool x87_differs = memcmp(host->out.fx, guest->out.fx, 160);
+    bool skip_x87 = x87_differs && mmx_faulted(host, guest);
     for (size_t k = 0; k < sizeof(fx_fields) / sizeof(fx_fields[0]) && !what; k++)
         if (!(skip_x87 && fx_fields[k].off < 160 && fx_fields[k].off != 24) &&
             memcmp(host->out.fx + fx_fields[k].off, guest->out.fx + fx_fields[k].off,
@@ -221,6 +227,10 @@ static void print_memory(const uint8_t *before, const uint8_t *host, const uint8
 
 static void print_code(const struct diff_case *c)
 {
+    for (unsigned k = 0; c->raw && k < 24; k++)
+        printf(k ? " %02x" : "  bytes: %02x", c->code[c->code_off + k]);
+    if (c->raw)
+        printf("\n");
     for (unsigned k = 0; k < c->ninsns; k++) {
         const struct diff_insn *i = &c->insns[k];
         char text[128];

@@ -12,5 +12,9 @@ unsigned explained(const struct diff_case *c, const struct diff_outcome *host,
                    const struct diff_outcome *guest);
 /* Its name; NULL if there is no such number. */
 const char *explanation_name(unsigned n);
+/* hostonly.c: the case's random bytes begin with what only the host's processor has. */
+bool host_only(const struct diff_case *c);
+/* Legacy and REX prefixes that they begin with. */
+unsigned count_prefixes(const struct diff_case *c);
 
 #endif

@@ -41,14 +41,14 @@ const struct diff_seg diff_ldt[DIFF_LDT_ENTRIES] = {
 };
 
 const uint64_t diff_gdt[DIFF_GDT_ENTRIES] = {
-    [1] = 0x00cf9b000000ffff, /* kernel code, 32 bits */
-    [2] = 0x00af9b000000ffff, /* kernel code */
-    [3] = 0x00cf93000000ffff, /* kernel data */
-    [4] = 0x00cffb000000ffff, /* DIFF_CS32 */
-    [5] = 0x00cff3000000ffff, /* DIFF_SS */
-    [6] = 0x00affb000000ffff, /* DIFF_CS */
-    [8] = 0x00008b0000000067, /* TSS, its upper half behind it */
-    [10] = 0x0000820000000fff,
+    [1] = 0x00cf9b000000ffff,                             /* kernel code, 32 bits */
+    [2] = 0x00af9b000000ffff,                             /* kernel code */
+    [3] = 0x00cf93000000ffff,                             /* kernel data */
+    [4] = 0x00cffb000000ffff,                             /* DIFF_CS32 */
+    [5] = 0x00cff3000000ffff,                             /* DIFF_SS */
+    [6] = 0x00affb000000ffff,                             /* DIFF_CS */
+    [8] = 0x00008b0000000067,                             /* TSS, its upper half behind it */
+    [10] = 0x0000820000000fff, [15] = 0x0040f50000000000, /* its limit is the processor's number */
 };
 
 uint64_t diff_ldt_descriptor(unsigned n)

@@ -118,7 +118,16 @@ void guest_main(void)
 #ifdef __x86_64__
     long_mode();
 #else
-    pae();
-    activation();
+    uint32_t id[4], extended[4];
+    cpuid(1, id);
+    cpuid(0x80000001, extended);
+    if (id[3] >> 6 & 1)
+        pae();
+    else
+        skip("PAE: CPUID has none");
+    if (extended[3] >> 29 & 1)
+        activation();
+    else
+        skip("long mode: CPUID has none");
 #endif
 }

@@ -329,6 +329,27 @@ static void test_multiboot2(void **state)
     assert_false(multiboot2_probe(&b->image));
 }
 
+/* GNU Mach for x86-64: Multiboot 1 around an ELF64, entered by its physical address. */
+static void test_multiboot_elf64(void **state)
+{
+    struct bench *b = *state;
+    struct multiboot_request rq = {.kernel = &b->image, .cmdline = "x"};
+    uint8_t *h = b->file + CODE;
+
+    make_elf64(b);
+    put_le32(h, 0x1badb002);
+    put_le32(h + 4, 3);
+    put_le32(h + 8, 0u - 0x1badb002u - 3);
+    assert_true(multiboot_probe(&b->image));
+    assert_true(multiboot_load(&rq, &b->bm, &b->state, &b->err));
+    assert_int_equal(b->state.mode, BOOT_PROT32);
+    assert_int_equal(b->state.rip, 0x200020);
+    assert_int_equal(b->state.rax, 0x2badb002);
+    put_le64(b->file + 24, 0x100000000); /* nowhere that 32-bit code could be */
+    assert_false(multiboot_load(&rq, &b->bm, &b->state, &b->err));
+    assert_non_null(strstr(b->err.text, "above 4 GiB"));
+}
+
 #if CONFIG_ZLIB
 /* Packs the file; returns an image of its own. */
 static struct boot_image pack(struct bench *b)
@@ -394,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hostile_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
         cmocka_unit_test_setup_teardown(test_multiboot2, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_multiboot_elf64, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gunzip, setup, teardown),
     };
 

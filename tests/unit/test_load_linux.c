@@ -119,6 +119,33 @@ static void test_64_bit(void **state)
     assert_int_equal(get_le64(ram + b->state.cr3 + 0x5ff8), 0xffe00083);
 }
 
+/* The file's own pointers do not reach the kernel; random bytes do, since protocol 2.09. */
+static void test_setup_data(void **state)
+{
+    struct bench *b = *state;
+    uint8_t seed[LINUX_SEED_SIZE];
+    struct linux_request rq = {.kernel = &b->image, .rng_seed = seed};
+    const uint8_t *ram = b->m.arena.host, *bp = ram + LINUX_BOOT_PARAMS;
+
+    memset(seed, 0x5a, sizeof(seed));
+    make_bzimage(b);
+    memset(b->file + 0x250, 0xff, 8);
+    memset(b->file + 0x218, 0xff, 8);
+    assert_true(load(b, NULL, NULL));
+    assert_int_equal(get_le64(bp + 0x250), 0);
+    assert_int_equal(get_le64(bp + 0x218), 0);
+    assert_true(linux_load(&rq, &b->bm, &b->state, &b->err));
+    assert_int_equal(get_le64(bp + 0x250), LINUX_SETUP_DATA);
+    assert_int_equal(get_le64(ram + LINUX_SETUP_DATA), 0);
+    assert_int_equal(get_le32(ram + LINUX_SETUP_DATA + 8), 9);
+    assert_int_equal(get_le32(ram + LINUX_SETUP_DATA + 12), LINUX_SEED_SIZE);
+    assert_memory_equal(ram + LINUX_SETUP_DATA + 16, seed, LINUX_SEED_SIZE);
+    rq.force_32bit = true;
+    put_le16(b->file + 0x206, 0x208);
+    assert_true(linux_load(&rq, &b->bm, &b->state, &b->err));
+    assert_int_equal(b->state.mode, BOOT_PROT32);
+}
+
 static void test_32_bit(void **state)
 {
     struct bench *b = *state;
@@ -358,6 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_64_bit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_setup_data, setup, teardown),
         cmocka_unit_test_setup_teardown(test_32_bit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relocation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hostile_header, setup, teardown),

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "machines/pc.h"
+#include "machines/pc_boot.h"
 
 struct cpus {
     struct boot_state state;
@@ -80,6 +81,10 @@ static void out(struct pc *pc, uint16_t port, uint32_t value, unsigned size)
 static void check_booted(struct pc *pc)
 {
     assert_int_equal(address_space_read(&pc->m.mem, 0xe0000, 8), 0x2052545020445352); /* RSD PTR */
+    assert_int_equal(address_space_read(&pc->m.mem, 0xf4000, 4), 0x5f4d535f);         /* _SM_ */
+    assert_int_equal(address_space_read(&pc->m.mem, 0xf4020, 4), 0x334d535f);         /* _SM3 */
+    assert_int_equal(address_space_read(&pc->m.mem, 4 * 0x15, 4), 0xf000f000);        /* INT 15h */
+    assert_int_equal(address_space_read(&pc->m.mem, 0xff00a, 1), 0xcf);               /* iret */
     assert_int_equal(address_space_read(&pc->m.mem, 0x100000, 4), 0x1badb002);
     assert_int_equal(in(pc, 0x600, 2), 0);
     assert_int_equal(in(pc, 0x21, 1), 0xfb);
@@ -200,6 +205,35 @@ static void test_timer_interrupt(void **state)
     unlink(path);
 }
 
+/* The map that kernels get: the hole below 4 GiB is nobody's. */
+static void test_e820(void **state)
+{
+    char path[] = "/tmp/calque-test-XXXXXX";
+    struct pc_config config = {.ram_size = 6ull << 30, .ncpus = 1, .kernel = path};
+    static const struct e820_entry wanted[] = {{0, 0x9fc00, E820_RAM},
+                                               {0x9fc00, 0x400, E820_RESERVED},
+                                               {0xe0000, 0x20000, E820_RESERVED},
+                                               {0x100000, 0xbff00000, E820_RAM},
+                                               {0x100000000, 0xc0000000, E820_RAM}};
+    struct pc *pc = malloc(sizeof(*pc));
+    struct error err = {""};
+    struct e820_map map;
+
+    (void)state;
+    write_kernel(path);
+    assert_true(pc_init(pc, &config, &err));
+    pc_e820(pc, &map);
+    assert_int_equal(map.count, 5);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(map.entry[i].base, wanted[i].base);
+        assert_int_equal(map.entry[i].size, wanted[i].size);
+        assert_int_equal(map.entry[i].type, wanted[i].type);
+    }
+    pc_destroy(pc);
+    free(pc);
+    unlink(path);
+}
+
 static void test_refused(void **state)
 {
     struct pc_config config = {.ram_size = 16 << 20, .ncpus = 1, .kernel = "/does/not/exist"};
@@ -221,9 +255,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_boot_and_reset),
-        cmocka_unit_test(test_hpet),
-        cmocka_unit_test(test_timer_interrupt),
+        cmocka_unit_test(test_boot_and_reset),  cmocka_unit_test(test_hpet),
+        cmocka_unit_test(test_timer_interrupt), cmocka_unit_test(test_e820),
         cmocka_unit_test(test_refused),
     };
 
