@@ -35,7 +35,7 @@ struct box *box_new(unsigned ncpus)
                                    .debug_exit_size = 2,
                                    .pc_testdev = true,
                                    .pci_testdev = true,
-                                   .pci_testdev_membar = 1ull << 33,
+                                   .pci_testdev_membar = 1 << 20,
                                    .icount = true,
                                    .icount_shift = 3,
                                    .create_cpus = pc_cpus_create,

@@ -48,7 +48,7 @@ static void build_acpi(struct fuzz_input *in, unsigned ncpus)
                             .vga = what & 8,
                             .i8042 = what & 16,
                             .hpet_base = what & 32 ? fuzz_u32(in) : 0,
-                            .parallel = {{fuzz_u16(in), fuzz_u8(in)}, {fuzz_u16(in), fuzz_u8(in)}}};
+                            .parallel = {{fuzz_u16(in), fuzz_u8(in) & 15}, {fuzz_u16(in), 7}}};
     uint8_t *out = malloc(size ? size : 1);
 
     fuzz_check(out);
