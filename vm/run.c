@@ -9,7 +9,7 @@
  *
  * Instruction counting repeats to the bit because a slice ends at the next deadline at the latest,
  * and because a kick may cut a slice short but does not end a CPU's turn: turns change when the
- * quantum is used up or the CPU halts. */
+ * quantum is used up, the CPU halts or pauses, and soon after it interrupted another one. */
 #include "vm/run.h"
 
 #include <sched.h>

@@ -17,6 +17,8 @@ enum mem_access { ACCESS_LOAD, ACCESS_STORE };
 /* Access at the current CPL. Both pages are translated before either is touched. */
 int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out);
 int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in);
+/* A load that never raises #AC. */
+int mem_load_unaligned(struct cpu *cpu, uint64_t lin, unsigned size, void *out);
 /* Translates [lin, lin+size) for storing (and loading) and raises what a store would raise. */
 int mem_probe_store_slow(struct cpu *cpu, uint64_t lin, unsigned size);
 /* Begins a read-modify-write: a host pointer to operate on (plain memory, or cpu->rmw.buf which

@@ -612,9 +612,14 @@ static int alignment(struct cpu *cpu, uint64_t lin, unsigned size)
 
 int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
 {
+    return alignment(cpu, lin, size) ? OP_FAULT : mem_load_unaligned(cpu, lin, size, out);
+}
+
+int mem_load_unaligned(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
+{
     struct access a = data_access(cpu, false);
     struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    if (find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_read(cpu, &s, out, size);
     if (unlikely(cpu->bp_data))

@@ -85,15 +85,18 @@ static bool lane_wanted(const union v256 *mask, unsigned k, unsigned size)
 {
     return size == 4 ? mask->d[k] >> 31 : mask->q[k] >> 63;
 }
-/* No alignment checks (SDM vol. 2C, VMASKMOV): what is not aligned is taken in bytes. */
+/* No alignment checks (SDM vol. 2C, VMASKMOV, VGATHERDPS): what is not aligned is taken in bytes.
+ */
 static int load_unchecked(struct cpu *cpu, uint64_t lin, unsigned size, uint8_t *out)
 {
+    uint8_t bytes[8];
     if (!(lin & (size - 1)))
         return size == 4 ? lin_load32(cpu, lin, (uint32_t *)out)
                          : lin_load64(cpu, lin, (uint64_t *)out);
     for (unsigned k = 0; k < size; k++)
-        if (unlikely(lin_load8(cpu, lin + k, out + k)))
+        if (unlikely(lin_load8(cpu, lin + k, bytes + k)))
             return OP_FAULT;
+    memcpy(out, bytes, size);
     return 0;
 }
 static int masked_load(struct cpu *cpu, const struct insn *i, unsigned size)
@@ -147,6 +150,16 @@ static int masked_store(struct cpu *cpu, const struct insn *i, unsigned size)
 
 /* ---- gathers ---- */
 
+/* Gathers do "not perform AC checks" (SDM vol. 2C, VGATHERDPS). */
+static int gather_load(struct cpu *cpu, uint64_t lin, unsigned size, uint8_t *to)
+{
+    const void *p = tlb_hit(cpu->tlb_load, lin, size);
+    if (unlikely(!p))
+        return mem_load_unaligned(cpu, lin, size, to);
+    memcpy(to, p, size);
+    return 0;
+}
+
 /* Address of element k: the index is `isize` bytes, sign-extended and scaled. */
 static int gather_linear(struct cpu *cpu, const struct insn *i, const union v256 *index, unsigned k,
                          unsigned isize, unsigned size, uint64_t *lin)
@@ -172,8 +185,7 @@ static int gather(struct cpu *cpu, const struct insn *i, unsigned isize, unsigne
         uint8_t *to = (uint8_t *)&v + k * size;
         if (lane_wanted(&mask, k, size) &&
             unlikely(gather_linear(cpu, i, &index, k, isize, size, &lin) ||
-                     (size == 4 ? lin_load32(cpu, lin, (uint32_t *)to)
-                                : lin_load64(cpu, lin, (uint64_t *)to)))) {
+                     gather_load(cpu, lin, size, to))) {
             memcpy(&cpu->xmm[i->reg & 15], &v, 32);
             memcpy(&cpu->xmm[i->vreg & 15], &mask, 32);
             return OP_FAULT;

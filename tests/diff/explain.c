@@ -10,6 +10,7 @@
 
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/segment.h"
+#include "tests/diff/gen.h"
 
 struct sides {
     const struct diff_case *c;
@@ -61,12 +62,12 @@ static bool several_accesses(const struct sides *s)
     return is_access_fault(s->host) && is_access_fault(s->guest);
 }
 
-/* 16 bytes that are neither aligned nor within the limit of SS. */
+/* 16 or 32 bytes that are neither aligned nor within the limit of SS. */
 static bool alignment_or_limit(const struct sides *s)
 {
     return s->host->vector == EXC_GP && s->guest->vector == EXC_SS && !s->host->error &&
-           !s->guest->error && s->guest->operand & 15 &&
-           operations[s->guest->last_operation].props & (P_SSE | P_FPU);
+           !s->guest->error && s->guest->operand & 31 &&
+           operations[s->guest->last_operation].props & (P_SSE | P_FPU | P_AVX);
 }
 
 /* The ModRM byte of UD1 and UD0 is not there, or not fetched (SDM vol. 2B, UD). */
@@ -83,6 +84,13 @@ static bool unaligned_sha(const struct sides *s)
     return s->guest->vector == EXC_GP && s->guest->operand & 15;
 }
 
+/* The trap of a single step comes between the elements of a gather, in lieu of a later one's fault
+ * (SDM vol. 2C, VGATHERDPS, has this for traps that are pending). */
+static bool trap_between(const struct sides *s)
+{
+    return s->host->vector == EXC_DB;
+}
+
 /* POPA: the registers popped before the fault keep their values or not. */
 static bool partly_popped(const struct sides *s)
 {
@@ -94,6 +102,25 @@ static bool partly_popped(const struct sides *s)
 static bool misaligned_mode(const struct sides *s)
 {
     return s->host->out.fx[26] & 2;
+}
+
+/* An element of a gather that goes over the end of a segment of 4 GiB (SDM vol. 3A 5.3: "may or may
+ * not cause the indicated exceptions"). */
+static bool element_wraps(const struct sides *s)
+{
+    bool limit = s->host->vector == EXC_GP || s->host->vector == EXC_SS, last = false;
+    for (unsigned n = 0; n < 6; n++)
+        last |= (uint32_t)(s->guest->cr2 - segment_base_of(s->c, n)) > 0xfffffff8;
+    return s->c->mode != DIFF_64 && limit && !s->host->error && s->guest->vector == EXC_PF &&
+           last && operations[s->guest->last_operation].props & P_AVX;
+}
+
+/* A far call out of 64-bit mode with RSP above 4 GiB: AMD's processors push in the mode of the new
+ * code segment (APM vol. 3, CALL (Far)), Intel's in that of the old (SDM vol. 2A, CALL). */
+static bool pushes_in_new_mode(const struct sides *s)
+{
+    return is_access_fault(s->guest) && s->guest->stack >> 32 &&
+           s->host->out.sel[SEG_CS] != s->c->in.sel[SEG_CS];
 }
 
 /* Random bytes: an encoding of the host's only. */
@@ -124,22 +151,21 @@ static bool length_of_undefined(const struct sides *s)
 static const uint16_t calls[] = {OPN_call, OPN_call_ind, OPN_call_far, OPN_call_far_ind, 0};
 static const uint16_t far_calls[] = {OPN_call_far, OPN_call_far_ind, 0};
 static const uint16_t returns[] = {OPN_retf, OPN_iret, 0};
-static const uint16_t pieces[] = {OPN_cmps,         OPN_fxsave,
-                                  OPN_fxrstor,      OPN_fnsave,
-                                  OPN_frstor,       OPN_fnstenv,
-                                  OPN_fldenv,       OPN_fld_m80,
-                                  OPN_fstp_m80,     OPN_fbld,
-                                  OPN_fbstp,        OPN_bound,
-                                  OPN_les,          OPN_lds,
-                                  OPN_lss,          OPN_lfs,
-                                  OPN_lgs,          OPN_jmp_far_ind,
-                                  OPN_call_far_ind, OPN_enter,
-                                  OPN_movs,         OPN_maskmovq,
-                                  OPN_maskmovdqu,   OPN_push,
-                                  OPN_pop,          0};
+static const uint16_t pieces[] = {OPN_cmps,         OPN_fxsave,     OPN_fxrstor,
+                                  OPN_fnsave,       OPN_frstor,     OPN_fnstenv,
+                                  OPN_fldenv,       OPN_fld_m80,    OPN_fstp_m80,
+                                  OPN_fbld,         OPN_fbstp,      OPN_bound,
+                                  OPN_les,          OPN_lds,        OPN_lss,
+                                  OPN_lfs,          OPN_lgs,        OPN_jmp_far_ind,
+                                  OPN_call_far_ind, OPN_enter,      OPN_movs,
+                                  OPN_maskmovq,     OPN_maskmovdqu, OPN_vmaskmovdqu,
+                                  OPN_push,         OPN_pop,        0};
 static const uint16_t ud[] = {OPN_ud, 0};
 static const uint16_t sha[] = {OPN_sha1rnds4,   OPN_sha1nexte,  OPN_sha1msg1,   OPN_sha1msg2,
                                OPN_sha256rnds2, OPN_sha256msg1, OPN_sha256msg2, 0};
+static const uint16_t gathers[] = {OPN_vpgatherdd, OPN_vpgatherdq, OPN_vpgatherqd,
+                                   OPN_vpgatherqq, OPN_vgatherdps, OPN_vgatherdpd,
+                                   OPN_vgatherqps, OPN_vgatherqpd, 0};
 static const uint16_t popa[] = {OPN_popa, 0};
 
 static const struct explanation {
@@ -151,14 +177,17 @@ static const struct explanation {
     {"CALL: target or push first", calls, push_or_target, BOTH_FAULT},
     {"far CALL: the frame is pushed before the target is checked", far_calls, frame_left,
      BOTH_FAULT},
+    {"far CALL out of 64-bit mode: RSP above 4 GiB", far_calls, pushes_in_new_mode, GUEST_FAULTS},
     {"far return: which part of the frame first", returns, return_frame, BOTH_FAULT},
     {"several accesses: which first", pieces, several_accesses, BOTH_FAULT},
     {"POPA: registers before the fault", popa, partly_popped, BOTH_FAULT},
     {"unaligned and beyond the limit", NULL, alignment_or_limit, BOTH_FAULT},
     {"UD1, UD0: ModRM", ud, ud_length, BOTH_FAULT},
     {"SHA: unaligned operand", sha, unaligned_sha, GUEST_FAULTS},
+    {"gather: single step between elements", gathers, trap_between, GUEST_FAULTS},
     {"random bytes: a feature of the host's only", NULL, feature_of_host, GUEST_FAULTS},
     {"random bytes: the length of what is undefined", NULL, length_of_undefined, BOTH_FAULT},
+    {"gather over the end of 4 GiB", NULL, element_wraps, BOTH_FAULT},
     {"MXCSR.MM", NULL, misaligned_mode, ALWAYS},
 };
 _Static_assert(sizeof(explanations) / sizeof(explanations[0]) < NUM_EXPLANATIONS, "one more is 0");

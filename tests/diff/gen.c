@@ -44,8 +44,13 @@ bool host_has_feature(unsigned feature)
     return out[where[feature].reg] >> where[feature].bit & 1;
 }
 
-/* Operations that are not compared, and why. Others that are P_NOTEST for their results only fault
- * at CPL 3, or have results the same on both sides. */
+/* P_NOTEST operations whose outcome is the same on both sides all the same: they fault at CPL 3, or
+ * it is made so. */
+static const uint16_t comparable[] = {OPN_in,       OPN_out,     OPN_iret,     OPN_int,
+                                      OPN_into,     OPN_rsm,     OPN_rdfsbase, OPN_rdgsbase,
+                                      OPN_wrfsbase, OPN_wrgsbase};
+
+/* Why the others are not compared, where there is more to say. */
 static const struct {
     uint16_t operation;
     const char *reason;
@@ -60,16 +65,21 @@ static const struct {
     {OPN_syscall, "a system call of the host"},
     {OPN_sysenter, "a system call of the host"},
     {OPN_sysexit, "AMD's processors do not have it in long mode (APM vol. 3, SYSEXIT)"},
-    {OPN_rdtsc, "its result belongs to the host's system"},
-    {OPN_rdtscp, "its result belongs to the host's system"},
-    {OPN_rdpmc, "its result belongs to the host's system"},
-    {OPN_rdpid, "its result belongs to the host's system"},
-    {OPN_cpuid, "its result belongs to the host's system"},
-    {OPN_rdrand, "its result is random"},
-    {OPN_rdseed, "its result is random"},
-    {OPN_unimplemented, "no instruction"},
     {OPN_too_long, "no instruction"},
 };
+
+static const char *operation_reason(unsigned operation)
+{
+    for (size_t k = 0; k < sizeof(excluded) / sizeof(excluded[0]); k++)
+        if (excluded[k].operation == operation)
+            return excluded[k].reason;
+    for (size_t k = 0; k < sizeof(comparable) / sizeof(comparable[0]); k++)
+        if (comparable[k] == operation)
+            return NULL;
+    return operations[operation].props & P_NOTEST
+               ? "its result or effect belongs to the host's system (P_NOTEST)"
+               : NULL;
+}
 
 /* Why a row is not tried in a mode; NULL if it is. */
 static const char *row_reason(const struct encoding *e, const struct cpu_model *model,
@@ -91,10 +101,7 @@ static const char *row_reason(const struct encoding *e, const struct cpu_model *
         return "the host's processor does not have it";
     if (o->cpuid != F_NONE && !model_has(model, o->cpuid))
         return "Calque does not offer the feature yet";
-    for (size_t k = 0; k < sizeof(excluded) / sizeof(excluded[0]); k++)
-        if (excluded[k].operation == e->operation)
-            return excluded[k].reason;
-    return NULL;
+    return operation_reason(e->operation);
 }
 
 static bool init_rows(struct gen_rows *g, const struct cpu_model *model, unsigned mode,
@@ -545,6 +552,9 @@ static void put_vex(struct builder *b, struct rng *r, const struct encoding *e)
         DIFF_64) { /* R, X and the register's upper bit distinguish it from LES and LDS */
         rxb = 7;
         vvvv |= 8;
+        /* W there is ignored (SDM vol. 2B, PEXTRD; vol. 2B, PINSRD), or invalid for AMD. */
+        if (e->operation == OPN_vpextrd || e->operation == OPN_vpinsrd)
+            w = 0;
     }
     unsigned last = vvvv << 3 | l << 2 | pp[e->match & M_PFX_MASK];
     if (e->map == MAP_V0F && !w && (rxb & 3) == 3 && bits >> 9 & 1) {
@@ -742,13 +752,11 @@ static uint64_t aim(struct assembly *a, const struct builder *b, const struct in
     return target;
 }
 
-/* An address behind the code, filled with INT3. Operands of 32 bytes there stay inside the slot, if
- * possible: the next one's bytes come and go. */
+/* An address behind the code, filled with INT3. */
 static uint64_t sled_address(struct assembly *a, unsigned len)
 {
-    unsigned end = a->at + len, off = end + below(a->r, DIFF_SLOT - 2 - end);
-    unsigned last = end > DIFF_SLOT - 32 ? end : DIFF_SLOT - 32;
-    return a->c->slot + (off < last ? off : last);
+    unsigned end = a->at + len;
+    return a->c->slot + end + below(a->r, DIFF_SLOT - 2 - end);
 }
 
 static uint64_t stack_top(const struct diff_case *c)
@@ -951,6 +959,8 @@ static bool add_insn(struct assembly *a, unsigned row, uint8_t *tainted)
             i.len != b.n)
             continue;
         memcpy(c->code + a->at, b.b, b.n);
+        if (method_of(e->opnd[1]) == AM_X) /* may trap between elements: SDM vol. 2C, VGATHERDPS */
+            c->in.rflags &= ~0x100ull;
         suit(a, &b, &i, e);
         struct diff_insn *di = &c->insns[c->ninsns++];
         *di = (struct diff_insn){.row = (uint16_t)row, .op = i.op, .prefix = b.prefix};
@@ -1011,7 +1021,8 @@ static bool left_out(const struct gen *g, const struct diff_case *c)
      * processors take the condition of LOOPcc from them. */
     bool loop = row->operation == OPN_loope || row->operation == OPN_loopne;
     bool loop_rep = loop && i.flags & (INSN_REP | INSN_REPNE);
-    return g->mode[c->mode].reason[row - encodings] || far_64 || near_16 || loop_rep;
+    return g->mode[c->mode].reason[row - encodings] || far_64 || near_16 || loop_rep ||
+           method_of(row->opnd[1]) == AM_X;
 }
 
 static void empty_case(struct assembly *a)

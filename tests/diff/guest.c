@@ -240,16 +240,6 @@ static uint64_t operand_linear(const struct cpu *cpu, const struct insn *i)
     return cut_address(cpu, lin);
 }
 
-/* An operand in another case's slot, whose bytes change as batches come and go. */
-static bool reads_other_slot(const struct cpu *cpu, const struct diff_case *c, const struct insn *i)
-{
-    bool xlat = op_operation(i->op) == &operations[OPN_xlat];
-    if (!(i->flags & INSN_MEM) && !xlat)
-        return false;
-    uint64_t lin = xlat ? cpu->r[R_RBX] + (uint8_t)cpu->r[R_RAX] : operand_linear(cpu, i);
-    return lin - DIFF_CODE < DIFF_CODE_SIZE && (lin < c->slot || lin > c->slot + DIFF_SLOT - 32);
-}
-
 /* x87 pointers and FOP in an image that is about to be saved; FXSAVE's MXCSR_MASK. */
 static void note_save(const struct cpu *cpu, const struct insn *i, struct diff_outcome *o)
 {
@@ -303,7 +293,7 @@ static bool left_open(const struct cpu *cpu, const struct insn *i)
         return (cpu->r[i->rm & 15] & 0xfffc) == 0x78;
     if (name == OPN_maskmovq)
         return !(cpu->fpr[i->rm & 7].mant & signs);
-    return name == OPN_maskmovdqu && !((mask[0] | mask[1]) & signs);
+    return (name == OPN_maskmovdqu || name == OPN_vmaskmovdqu) && !((mask[0] | mask[1]) & signs);
 }
 
 /* Accesses of a segment with a limit of 4 GiB - 1 that go over its end: "may or may not cause the
@@ -319,7 +309,8 @@ static bool wraps(const struct cpu *cpu, const struct insn *i)
     if (i->flags & INSN_MEM && i->seg < SEG_NONE && cpu->seg[i->seg].limit == end &&
         insn_ea(cpu, i) > end - (image ? 511 : 31))
         return true;
-    if (op_operation(i->op)->props & P_REP || name == OPN_maskmovdqu || name == OPN_maskmovq)
+    if (op_operation(i->op)->props & P_REP || name == OPN_maskmovdqu || name == OPN_vmaskmovdqu ||
+        name == OPN_maskmovq)
         return (uint32_t)(cpu->r[R_RSI] + 31) < 31 || (uint32_t)(cpu->r[R_RDI] + 31) < 31;
     uint64_t sp = name == OPN_leave || name == OPN_enter ? cpu->r[R_RBP] : cpu->r[R_RSP];
     return cpu->seg[SEG_SS].limit == end && (uint32_t)(sp + 64) < 128;
@@ -349,7 +340,7 @@ static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_
     o->stack = cut_address(g->cpu, g->cpu->ea_base[SEG_SS] + stack_pointer(g->cpu));
     if (i.flags & INSN_MEM)
         o->operand = operand_linear(g->cpu, &i);
-    return defined && !reads_other_slot(g->cpu, c, &i);
+    return defined;
 }
 
 /* A trap through one of the IDT's gates was delivered: back to where it came from, as a signal's

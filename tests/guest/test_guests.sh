@@ -22,7 +22,8 @@ try() {
 for image in "$BUILD"/guest/*.elf; do
     name=$(basename "$image" .elf)
     case $name in
-    timers-*) set -- -icount shift=5 ;; # clocks against each other: not on a busy host's time
+    # Clocks against each other, or races with them: not on a busy host's time.
+    timers-* | smm-*) set -- -icount shift=5 ;;
     smp-*) set -- -smp 4 ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then

@@ -194,6 +194,39 @@ static void test_turns(void **state)
     machine_destroy(&b->m);
 }
 
+static enum vcpu_exit yield(struct fake *f)
+{
+    (void)f;
+    return VCPU_EXIT_YIELD;
+}
+
+static enum vcpu_exit interrupt_other(struct fake *f)
+{
+    machine_lock(f->v.m);
+    machine_end_turn_soon(f->v.m);
+    machine_unlock(f->v.m);
+    return VCPU_EXIT_SLICE;
+}
+
+/* PAUSE ends a turn; an IPI ends it soon; wherever a slice of the run ends in between. */
+static void test_turns_end_early(void **state)
+{
+    for (unsigned step = 1; step <= 4000; step += 1333) {
+        struct bench *b = make(2, true);
+
+        (void)state;
+        b->f[0].act = yield;
+        b->f[0].act_at = 99;
+        b->f[1].act = interrupt_other;
+        b->f[1].act_at = 5000;
+        for (unsigned done = 0; done < 12000; done += step)
+            machine_run_inline(&b->m, done + step < 12000 ? step : 12000 - done);
+        assert_int_equal(b->f[1].count, 6000);
+        assert_int_equal(b->f[0].count, 6000);
+        machine_destroy(&b->m);
+    }
+}
+
 static void test_ends(void **state)
 {
     struct bench *b = make(1, true);
@@ -327,10 +360,11 @@ static void test_host_timer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inline_exact),   cmocka_unit_test(test_inline_halt),
-        cmocka_unit_test(test_turns),          cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_input),          cmocka_unit_test(test_threads_host),
-        cmocka_unit_test(test_threads_icount), cmocka_unit_test(test_host_timer),
+        cmocka_unit_test(test_inline_exact), cmocka_unit_test(test_inline_halt),
+        cmocka_unit_test(test_turns),        cmocka_unit_test(test_turns_end_early),
+        cmocka_unit_test(test_ends),         cmocka_unit_test(test_input),
+        cmocka_unit_test(test_threads_host), cmocka_unit_test(test_threads_icount),
+        cmocka_unit_test(test_host_timer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
