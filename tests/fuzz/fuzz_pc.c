@@ -72,7 +72,7 @@ static void access_apic_msr(struct box *b, struct fuzz_input *in)
     static const uint32_t others[2] = {0x1b, 0x6e0};
     uint8_t what = fuzz_u8(in);
     struct cpu *cpu = cpu_of(b->pc.m.cpus[what >> 7 & (b->pc.m.ncpus - 1)]);
-    uint32_t msr = (what & 0x3f) < 0x3e ? 0x800 + (what & 0x3f) : others[what & 1];
+    uint32_t msr = (what & 0x3f) < 0x3e ? 0x800u + (what & 0x3f) : others[what & 1];
     uint64_t value;
 
     if (what & 0x40)
