@@ -97,7 +97,9 @@ struct fuzz_traffic {
 };
 void fuzz_traffic(const struct fuzz_traffic *t, struct fuzz_input *in);
 
-/* Devices saved and loaded are what they were. Machine locked. */
+/* Of processors and devices. Machine locked. */
+uint64_t fuzz_state_digest(struct machine *m);
+/* Saved and loaded they are what they were. Machine locked. */
 void fuzz_round_trip(struct machine *m);
 
 /* A file of these bytes in memory: its path, which fuzz_file_close() ends. */

@@ -377,23 +377,23 @@ void guest_run(struct guest *g, uint64_t insns)
 void guest_run_twice(struct guest *g, uint64_t insns)
 {
     static uint8_t before[GUEST_RAM], after[GUEST_RAM];
-    struct state_stream start = {0}, first = {0}, second = {0};
+    struct state_stream start = {0};
+    uint64_t digest;
 
     guest_run(g, insns / 2);
+    if (g->m.run.state == RUN_ENDED)
+        return;
     fuzz_check(machine_save(&g->m, &start));
     memcpy(before, ram(g, 0), GUEST_RAM);
     guest_run(g, insns / 2);
-    fuzz_check(machine_save(&g->m, &first));
+    digest = fuzz_state_digest(&g->m);
     memcpy(after, ram(g, 0), GUEST_RAM);
     memcpy(ram(g, 0), before, GUEST_RAM);
     arena_store_notify(&g->m.arena, 0, GUEST_RAM);
     g->m.run.state = RUN_PAUSED;
     load(g, &start);
     guest_run(g, insns / 2);
-    fuzz_check(machine_save(&g->m, &second));
-    fuzz_check(first.len == second.len && !memcmp(first.data, second.data, first.len));
+    fuzz_check(fuzz_state_digest(&g->m) == digest);
     fuzz_check(!memcmp(after, ram(g, 0), GUEST_RAM));
     state_stream_free(&start);
-    state_stream_free(&first);
-    state_stream_free(&second);
 }
