@@ -54,17 +54,19 @@ status 0 60
 STEPS
 }
 
+# The kernel for the oldest processors gets an old one, without SSE2 and long mode.
 linux() {
-    local initrd=$scratch/initrd-$1
+    local initrd=$scratch/initrd-$1 model=max
+    [ "$1" != kernel-686 ] || model=pentium3
     fetch "$1" && tests/mkinitrd -k "$1" -o "$initrd" || return 77
-    shell "$1" -m 256 -kernel "${part[0]}" -initrd "$initrd" -append console=ttyS0
+    shell "$1" -cpu "$model" -m 256 -kernel "${part[0]}" -initrd "$initrd" -append console=ttyS0
 }
 
-# The cloud kernel is made without support for being dom0's.
+# The cloud kernel is made without support for being dom0's. Xen must start and stop the second CPU.
 xen() {
     local initrd=$scratch/initrd-xen
     fetch xen kernel-amd64 && tests/mkinitrd -k kernel-amd64 -o "$initrd" || return 77
-    shell kernel-amd64 -m 512 -kernel "${part[0]}" -initrd "${part[1]} console=hvc0,$initrd" -append console=com1
+    shell kernel-amd64 -smp 2 -m 512 -kernel "${part[0]}" -initrd "${part[1]} console=hvc0,$initrd" -append console=com1
 }
 
 installer() {
