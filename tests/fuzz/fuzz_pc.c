@@ -72,7 +72,7 @@ static void access_apic_msr(struct box *b, struct fuzz_input *in)
     static const uint32_t others[2] = {0x1b, 0x6e0};
     uint8_t what = fuzz_u8(in);
     struct cpu *cpu = cpu_of(b->pc.m.cpus[what >> 7 & (b->pc.m.ncpus - 1)]);
-    uint32_t msr = (what & 0x3f) < 0x3e ? 0x800 + (what & 0x3f) : others[what & 1];
+    uint32_t msr = (what & 0x3f) < 0x3e ? 0x800u + (what & 0x3f) : others[what & 1];
     uint64_t value;
 
     if (what & 0x40)
@@ -84,9 +84,10 @@ static void access_apic_msr(struct box *b, struct fuzz_input *in)
 /* Program text for all processors to come to. */
 static void put_program(struct box *b, struct fuzz_input *in)
 {
+    static const uint32_t places[2] = {BOX_CODE, 0x8000};
     uint8_t code[64];
     unsigned n = fuzz_u8(in) % sizeof(code);
-    uint32_t at = fuzz_u8(in) & 1 ? 0x8000 : BOX_CODE;
+    uint32_t at = places[fuzz_u8(in) & 1];
 
     for (unsigned i = 0; i < n; i++)
         code[i] = fuzz_u8(in);
