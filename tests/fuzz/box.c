@@ -18,7 +18,7 @@ static void open_kernel(struct fuzz_file *f)
     fuzz_file_open(f, bytes, sizeof(bytes));
 }
 
-struct box *box_new(unsigned ncpus)
+static struct box *box_new(unsigned ncpus)
 {
     struct box *b = calloc(1, sizeof(*b));
     struct error err = {""};
@@ -43,14 +43,33 @@ struct box *box_new(unsigned ncpus)
     fuzz_check(cpu_model_parse(&b->cpus.model, "max", &err));
     if (!pc_init(&b->pc, &b->config, &err) || !pc_power_on(&b->pc, &err))
         fuzz_failed("pc_init", 0, err.text);
+    fuzz_check(machine_save(&b->pc.m, &b->fresh));
+    b->fresh_ram = malloc(BOX_RAM);
+    fuzz_check(b->fresh_ram);
+    memcpy(b->fresh_ram, b->pc.m.arena.host, BOX_RAM);
     return b;
 }
 
-void box_free(struct box *b)
+struct box *box_get(unsigned ncpus)
 {
-    pc_destroy(&b->pc);
-    fuzz_file_close(&b->kernel);
-    free(b);
+    static struct box *boxes[2];
+    struct box *b = boxes[ncpus - 1];
+    struct machine *m;
+    struct error err = {""};
+
+    if (!b)
+        b = boxes[ncpus - 1] = box_new(ncpus);
+    m = &b->pc.m;
+    machine_lock(m);
+    b->fresh.pos = 0;
+    if (!machine_load(m, &b->fresh, &err))
+        fuzz_failed("machine_load", 0, err.text);
+    memcpy(m->arena.host, b->fresh_ram, BOX_RAM);
+    arena_store_notify(&m->arena, 0, BOX_RAM);
+    machine_unlock(m);
+    m->run.state = RUN_PAUSED;
+    m->run.reset_wanted = m->run.end_wanted = m->run.stop_wanted = false;
+    return b;
 }
 
 void box_run(struct box *b, uint64_t insns)

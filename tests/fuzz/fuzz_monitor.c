@@ -24,13 +24,10 @@ static void quit(void *opaque)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct box *b;
     struct fuzz_input in = {data, size};
+    struct box *b = box_get(2);
     struct monitor *mon;
 
-    if (!b)
-        b = box_new(2);
-    b->pc.m.run.state = RUN_PAUSED;
     mon = monitor_new(&b->pc.m, NULL, (struct monitor_hooks){registers, powerdown, quit, b});
     fuzz_check(mon);
     while (in.left) {

@@ -84,9 +84,10 @@ static void access_apic_msr(struct box *b, struct fuzz_input *in)
 /* Program text for all processors to come to. */
 static void put_program(struct box *b, struct fuzz_input *in)
 {
+    static const uint32_t places[2] = {BOX_CODE, 0x8000};
     uint8_t code[64];
     unsigned n = fuzz_u8(in) % sizeof(code);
-    uint32_t at = fuzz_u8(in) & 1 ? 0x8000 : BOX_CODE;
+    uint32_t at = places[fuzz_u8(in) & 1];
 
     for (unsigned i = 0; i < n; i++)
         code[i] = fuzz_u8(in);
@@ -132,7 +133,7 @@ static void event(void *opaque, struct fuzz_input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {data, size};
-    struct box *b = box_new(1 + (fuzz_u8(&in) & 1));
+    struct box *b = box_get(1 + (fuzz_u8(&in) & 1));
     struct fuzz_traffic t = {.m = &b->pc.m,
                              .windows = windows,
                              .nwindows = sizeof(windows) / sizeof(windows[0]),
@@ -144,6 +145,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     machine_lock(&b->pc.m);
     fuzz_traffic(&t, &in);
     machine_unlock(&b->pc.m);
-    box_free(b);
     return 0;
 }

@@ -40,17 +40,10 @@ static void make_stream(struct box *b, struct fuzz_input *in, struct state_strea
     state_stream_free(&saved);
 }
 
-static uint64_t some_time_later(struct box *b)
-{
-    for (unsigned n = 0; n < 50; n++)
-        box_run(b, 20);
-    return machine_retired(&b->pc.m);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {data, size};
-    struct box *b = box_new(1 + (size & 1));
+    struct box *b = box_get(1 + (size & 1));
     struct state_stream s = {0};
     struct error err = {""};
 
@@ -58,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     make_stream(b, &in, &s);
     if (machine_load(&b->pc.m, &s, &err)) {
         machine_unlock(&b->pc.m);
-        some_time_later(b);
+        box_run(b, 300);
         machine_lock(&b->pc.m);
         fuzz_round_trip(&b->pc.m);
     } else {
@@ -66,6 +59,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     machine_unlock(&b->pc.m);
     state_stream_free(&s);
-    box_free(b);
     return 0;
 }

@@ -92,7 +92,7 @@ static void build_smbios(struct fuzz_input *in)
     struct error err = {""};
     struct smbios_config c = {.settings = &settings,
                               .low_ram = fuzz_u32(in),
-                              .high_ram = fuzz_number(in),
+                              .high_ram = fuzz_number(in) & 0x7fffffffffff, /* what can be mapped */
                               .sockets = 1 + fuzz_u8(in) % 255,
                               .cores = 1 + fuzz_u8(in) % 255,
                               .threads = 1 + fuzz_u8(in) % 255,
