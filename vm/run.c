@@ -248,6 +248,7 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_UNTIL] = "until",
         [STOP_QUIT] = "quit",
         [STOP_BREAKPOINT] = "breakpoint",
+        [STOP_DIFFERENCE] = "difference",
     };
 
     return (unsigned)r < sizeof(names) / sizeof(names[0]) ? names[r] : "unknown";
