@@ -53,6 +53,7 @@ static void swap(struct cpu *cpu, const struct tblock *t)
 static const uint8_t *leave(struct cpu *cpu, int result)
 {
     cpu->jit.result = result;
+    cpu->jit.fpu_saved = 0;
     return translator_of(cpu)->thunk[THUNK_LEAVE];
 }
 
@@ -103,15 +104,16 @@ static const uint8_t *leave_at(struct cpu *cpu, const struct insn *i, int r)
 }
 
 /* Runs the instruction at the site. done: where to go on after it. Registers are unswapped. */
-static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t,
-                                      const struct site *s, const uint8_t *done)
+static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, const struct site *s,
+                                      const uint8_t *done)
 {
     const struct insn *i = stand_at(cpu, t, s), *end = cpu->run_end;
     int r, left = t->ninsn - s->insn;
 
     translator_of(cpu)->calls[op_operation(i->op) - operations]++;
     r = op_handlers[i->op](cpu, i);
-    if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left))
+    if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left ||
+                 jit_fpu_mode(cpu) != cpu->jit.fpu_mode))
         return leave_at(cpu, i, r);
     cpu->v.budget -= left;
     cpu->insn = NULL;
@@ -288,7 +290,8 @@ static const uint8_t *unwind(struct cpu *cpu)
 }
 
 runtime_fn *const runtime_functions[NUM_THUNKS] = {
-    [THUNK_MISS_LOAD] = miss_load, [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
-    [THUNK_EXIT] = unlinked_exit,  [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
-    [THUNK_INDIRECT] = indirect,   [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_MISS_LOAD] = miss_load,   [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
+    [THUNK_EXIT] = unlinked_exit,    [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
+    [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_LOAD_X87] = fpu_load_x87,
 };
