@@ -86,7 +86,7 @@ DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
 # Whatever the tests share: linked into each of them.
 TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/unit/*.c tests/devices/*.c)))
 TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
-# The oracle runs instructions on the host's own processor.
+# The oracle runs instructions on the host's own processor; engines compares our own two.
 TARGET_X86  := $(filter x86_64%,$(or $(CROSS),$(shell uname -m)))
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 
@@ -95,9 +95,12 @@ DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: calque $(if $(DIFF_SRCS),tests/diff/host)
+DIFF_MAINS  := host engines
+DIFF_OBJS   := $(patsubst %.c,$(B)/%.o,$(filter-out $(DIFF_MAINS:%=tests/diff/%.c),$(DIFF_SRCS)))
 
-# The documented names ./calque and tests/diff/host are links to what was built last.
+all: calque $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
+
+# The documented names ./calque and tests/diff/NAME are links to what was built last.
 calque: $(B)/calque FORCE
 	[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
 
@@ -130,10 +133,10 @@ TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
 $(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
 
-tests/diff/host: $(B)/tests/diff/host FORCE
+$(DIFF_MAINS:%=tests/diff/%): tests/diff/%: $(B)/tests/diff/% FORCE
 	[ "$$(readlink $@)" = ../../$< ] || ln -sfn ../../$< $@
 
-$(B)/tests/diff/host: $(DIFF_SRCS:%.c=$(B)/%.o) $(LIBCALQUE)
+$(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
@@ -220,7 +223,7 @@ install: all
 	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
 
 clean:
-	rm -rf build calque tests/diff/host
+	rm -rf build calque $(DIFF_MAINS:%=tests/diff/%)
 
 help:
 	printf '%s\n' \

@@ -304,7 +304,7 @@ bool translator_create(struct machine *m, const struct translator_config *config
     tr->config = *config;
     tr->cache.fd = -1;
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
-    host_features(tr->host_has);
+    fpu_host_features(tr->host_has);
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;
     bool ok = code_cache_init(

@@ -63,23 +63,25 @@ struct site {
     uint8_t size;     /* of the access */
     uint8_t unused;
 };
-#define NO_PRODUCER  0xff
-#define SITE_DONE    5
+#define NO_PRODUCER 0xff
+#define SITE_DONE   5
 
 /* After a call for an exit. */
 struct exit_site {
     uint64_t target; /* RIP */
     int32_t jump;    /* from here to the displacement to patch; 0: none */
-    uint32_t tblock; /* the block that is left */
+    uint32_t tblock; /* the block that is left; NO_TBLOCK after a call, during which its page may
+                      * have become another one */
 } __attribute__((packed));
+#define NO_TBLOCK UINT32_MAX
 
 /* ---- modes ---- */
 enum {
-    MODE_CODE = 3,       /* enum code_mode */
+    MODE_CODE = 3, /* enum code_mode */
     MODE_CPL3 = 1 << 2,
-    MODE_CLASS_SHIFT = 3, /* 2 bits: enum tlb_class */
-    MODE_FLAT_SHIFT = 5,  /* 6 bits: segments that need no check */
-    MODE_BASE_SHIFT = 11, /* 6 bits: segments whose base counts and is not 0 */
+    MODE_CLASS_SHIFT = 3,  /* 2 bits: enum tlb_class */
+    MODE_FLAT_SHIFT = 5,   /* 6 bits: segments that need no check */
+    MODE_BASE_SHIFT = 11,  /* 6 bits: segments whose base counts and is not 0 */
     MODE_STACK_SHIFT = 17, /* 2 bits: log2 of the stack width */
     MODE_SSE = 1 << 19,   /* SSE instructions run without #UD, #NM, #XM */
     MODE_AVX = 1 << 20,   /* VEX-encoded ones do */
@@ -94,8 +96,14 @@ struct page_pass {
     uint64_t arena;
 };
 
+/* Extensions that the host's processor has. */
+struct host_features {
+    bool cmpxchg16b, movbe, popcnt, lzcnt, bmi1, bmi2, adx;
+};
+
 struct translator {
     struct machine *m;
+    struct host_features host;
     struct translator_config config;
     struct code_cache cache;
     uint8_t *blocks_from; /* start of translations in the cache: thunks are before */
@@ -108,8 +116,8 @@ struct translator {
     uint32_t npasses, max_passes, *pass_hash;
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
-    struct cpu *cpus; /* linked by jit.next */
-    bool fsgsbase;    /* the host has WRGSBASE */
+    struct cpu *cpus;               /* linked by jit.next */
+    bool fsgsbase;                  /* the host has WRGSBASE */
     bool host_has[NUM_FEATURES]; /* what the host's processor executes */
     /* Entry points in the cache. */
     const uint8_t *thunk[16];
@@ -143,10 +151,11 @@ enum { FPU_SSE = 1, FPU_X87 = 2 };
 #define X87_INSN(tblock, insn) (1u << 31 | (uint32_t)(tblock) << 6 | (insn))
 
 void fpu_init(struct cpu *cpu);
-void host_features(bool has[NUM_FEATURES]);
+void fpu_host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */
 
+void find_host_features(struct host_features *h);
 /* Writes the thunks to the start of the cache. */
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */

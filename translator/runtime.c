@@ -64,14 +64,25 @@ static const uint8_t *leave_between(struct cpu *cpu, int result)
     return leave(cpu, result);
 }
 
+/* RIP is set: its translation, or NULL and where to leave. The budget's end comes before the fetch,
+ * which may fault. */
+static struct tblock *find(struct cpu *cpu, const uint8_t **leave_to)
+{
+    struct block *b = cpu->v.budget > 0 ? block_find(cpu) : NULL;
+    struct tblock *t = b ? tblock_now(cpu, b) : NULL;
+
+    if (!t)
+        *leave_to = leave_between(cpu, b || cpu->v.budget <= 0 ? OP_BRANCH : OP_FAULT);
+    return t;
+}
+
 /* RIP is set: to its translation, or back to C. */
 static const uint8_t *go_on(struct cpu *cpu)
 {
-    struct block *b = block_find(cpu);
-    if (!b)
-        return leave_between(cpu, OP_FAULT);
-    struct tblock *t = tblock_now(cpu, b);
-    return t ? t->checked : leave_between(cpu, OP_BRANCH);
+    const uint8_t *leave_to;
+    const struct tblock *t = find(cpu, &leave_to);
+
+    return t ? t->checked : leave_to;
 }
 
 /* ---- instructions run in C ---- */
@@ -175,19 +186,16 @@ static const uint8_t *miss_store(struct cpu *cpu)
 static const uint8_t *unlinked_exit(struct cpu *cpu)
 {
     struct translator *tr = translator_of(cpu);
-    const uint8_t *site = cpu->jit.site;
+    const uint8_t *site = cpu->jit.site, *leave_to;
     struct exit_site e;
 
     memcpy(&e, site, sizeof(e));
     cpu->r[R_RIP] = e.target;
-    struct block *b = block_find(cpu);
-    if (!b)
-        return leave_between(cpu, OP_FAULT);
-    struct tblock *t = tblock_now(cpu, b);
+    const struct tblock *t = find(cpu, &leave_to);
     if (!t)
-        return leave_between(cpu, OP_BRANCH);
-    const struct tblock *from = &tr->tblocks[e.tblock];
-    bool same_page = (from->rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+        return leave_to;
+    bool same_page =
+        e.tblock != NO_TBLOCK && (tr->tblocks[e.tblock].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
     if (!tr->config.no_links) {
         emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
         tr->stats.links++;
@@ -208,15 +216,10 @@ static const uint8_t *out_of_budget(struct cpu *cpu)
 static const uint8_t *refetch(struct cpu *cpu)
 {
     struct translator *tr = translator_of(cpu);
-    struct tblock *t = &tr->tblocks[site_of(cpu)->tblock];
 
     tr->stats.refetches++;
-    cpu->r[R_RIP] = t->rip;
-    struct block *b = block_find(cpu);
-    if (!b)
-        return leave_between(cpu, OP_FAULT);
-    t = tblock_now(cpu, b);
-    return t ? t->checked : leave_between(cpu, OP_BRANCH);
+    cpu->r[R_RIP] = tr->tblocks[site_of(cpu)->tblock].rip;
+    return go_on(cpu);
 }
 
 static const uint8_t *dead(struct cpu *cpu)

@@ -65,6 +65,10 @@ static inline int repeat(struct cpu *cpu, const struct insn *i, const struct str
         result = OP_AGAIN;
     /* the instruction itself counts once when it completes or is continued */
     cpu->v.budget -= (int64_t)done - (done && result != OP_FAULT);
+    /* what is left may no longer last for the rest of the block */
+    left = cpu_budget_left(cpu);
+    if (cpu->run_end - cpu->insn > left)
+        cpu->run_end = cpu->insn + (left > 1 ? left : 1);
     return result;
 }
 

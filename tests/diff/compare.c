@@ -225,7 +225,7 @@ static void print_memory(const uint8_t *before, const uint8_t *host, const uint8
     }
 }
 
-static void print_code(const struct diff_case *c)
+void print_code(const struct diff_case *c)
 {
     for (unsigned k = 0; c->raw && k < 24; k++)
         printf(k ? " %02x" : "  bytes: %02x", c->code[c->code_off + k]);

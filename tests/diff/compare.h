@@ -11,6 +11,8 @@
 bool outcomes_agree(const struct diff_case *c, const struct diff_outcome *host,
                     const struct diff_outcome *guest, uint32_t undefined, unsigned *explanation,
                     char *text, size_t size);
+/* The case's instructions. */
+void print_code(const struct diff_case *c);
 /* Bytes, disassembly, state before and after on both sides. */
 void print_difference(const struct diff_case *c, const struct diff_shared *s,
                       const struct diff_outcome *host, const struct diff_outcome *guest,

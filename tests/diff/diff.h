@@ -14,6 +14,11 @@
  *   compare.c  says what differs, and prints it
  *   host.c     the command line, the batches, the summary
  *
+ * The same cases compare the interpreter and the translator:
+ *
+ *   layout.c   what the case's pages are: memory, a device, code
+ *   engines.c  two machines with two engines, the command line
+ *
  * native.c needs <ucontext.h>, whose register names clash with the processor's: so this header
  * includes nothing of cpu/. */
 
@@ -32,7 +37,7 @@
 #define DIFF_SLOT     144u
 #define DIFF_BATCH    256u
 #define DIFF_POOLS    64u
-#define DIFF_INSNS    4u
+#define DIFF_INSNS    8u
 #define DIFF_NO_FAULT 0xff
 
 /* Selectors of a 64-bit Linux process. */

@@ -82,8 +82,8 @@ static const char *operation_reason(unsigned operation)
 }
 
 /* Why a row is not tried in a mode; NULL if it is. */
-static const char *row_reason(const struct encoding *e, const struct cpu_model *model,
-                              unsigned mode)
+static const char *row_reason(const struct gen *g, const struct encoding *e,
+                              const struct cpu_model *model, unsigned mode)
 {
     const struct operation_info *o = &operations[e->operation];
     if (mode == DIFF_64 && e->match & M_N64)
@@ -94,6 +94,8 @@ static const char *row_reason(const struct encoding *e, const struct cpu_model *
     bool rexb = e->map == MAP_1 && e->opcode == 0x90 && e->operation == OPN_xchg; /* else NOP */
     if (mode != DIFF_64 && (e->match & (M_64 | M_A64 | M_O64) || rexw || rexb))
         return "64-bit mode only";
+    if (g->engines)
+        return e->operation == OPN_int3 ? "it ends a case" : NULL;
     /* SDM vol. 2B, SYSRET: #UD outside 64-bit mode; APM vol. 3: #GP above CPL 0. */
     if (mode != DIFF_64 && e->operation == OPN_sysret)
         return "Intel's and AMD's processors differ";
@@ -104,16 +106,17 @@ static const char *row_reason(const struct encoding *e, const struct cpu_model *
     return operation_reason(e->operation);
 }
 
-static bool init_rows(struct gen_rows *g, const struct cpu_model *model, unsigned mode,
+static bool init_rows(struct gen *gen, const struct cpu_model *model, unsigned mode,
                       const char *only)
 {
+    struct gen_rows *g = &gen->mode[mode];
     g->rows = calloc(num_encodings, sizeof(*g->rows));
     g->reason = calloc(num_encodings, sizeof(*g->reason));
     if (!g->rows || !g->reason)
         return false;
     for (unsigned k = 0; k < num_encodings; k++) {
         const char *name = operations[encodings[k].operation].name;
-        g->reason[k] = row_reason(&encodings[k], model, mode);
+        g->reason[k] = row_reason(gen, &encodings[k], model, mode);
         if (!g->reason[k] && only && strcmp(only, name))
             g->reason[k] = "not asked for (--only)";
         if (!g->reason[k])
@@ -129,7 +132,7 @@ bool gen_init(struct gen *g, uint64_t seed, const char *only)
         return false;
     g->seed = seed;
     for (unsigned m = 0; m < DIFF_MODES; m++) {
-        if (g->modes >> m & 1 && !init_rows(&g->mode[m], &model, m, only))
+        if (g->modes >> m & 1 && !init_rows(g, &model, m, only))
             return false;
         if (!g->mode[m].nrows)
             g->modes &= ~(1u << m);
@@ -668,7 +671,7 @@ struct assembly {
     struct diff_case *c;
     struct rng *r;
     unsigned at; /* offset of the instruction in the slot */
-    bool ldt;
+    bool ldt, engines;
 };
 
 static void add_patch(struct diff_case *c, uint64_t addr, uint64_t value, unsigned len)
@@ -752,10 +755,12 @@ static uint64_t aim(struct assembly *a, const struct builder *b, const struct in
     return target;
 }
 
-/* An address behind the code, filled with INT3. */
+/* An address behind the code, filled with INT3; for engines, now and then a loop. */
 static uint64_t sled_address(struct assembly *a, unsigned len)
 {
     unsigned end = a->at + len;
+    if (a->engines && one_in(a->r, 6))
+        return a->c->slot + a->c->code_off;
     return a->c->slot + end + below(a->r, DIFF_SLOT - 2 - end);
 }
 
@@ -777,7 +782,7 @@ static void suit_branch(struct assembly *a, const struct builder *b, const struc
         uint64_t rel = target - (c->slot - c->base + a->at + i->len);
         uint8_t *imm = c->code + a->at + b->imm_at;
         if (i->len - b->imm_at == 1)
-            *imm = (uint8_t)(rel & 0x7f);
+            *imm = (uint8_t)(a->engines ? rel : rel & 0x7f);
         else if (i->len - b->imm_at == 2)
             st_le16(imm, (uint16_t)rel);
         else
@@ -949,7 +954,7 @@ static bool add_insn(struct assembly *a, unsigned row, uint8_t *tainted)
     struct builder b;
     struct insn i;
     /* Undefined flags must not flow into results. */
-    if (o->fl_read & *tainted)
+    if (o->fl_read & *tainted && !a->engines)
         return false;
     for (unsigned attempt = 0; attempt < 32; attempt++) {
         build(&b, a->r, e, c->mode);
@@ -987,7 +992,8 @@ static void random_bytes(struct assembly *a)
         c->code[a->at + n++] = one_in(a->r, 2) ? 0x38 : 0x3a;
     for (; n < len; n++)
         c->code[a->at + n] = (uint8_t)rng_next(a->r);
-    c->in.rflags |= 0x100; /* TF: one instruction of them */
+    if (!a->engines)
+        c->in.rflags |= 0x100; /* TF: one instruction of them */
     c->raw = true;
 }
 
@@ -1043,18 +1049,20 @@ bool gen_case(const struct gen *g, uint64_t number, struct diff_case *c)
     const struct gen_rows *rows = &g->mode[c->mode];
     uint64_t turn = number / DIFF_BATCH / modes * DIFF_BATCH + number % DIFF_BATCH;
     unsigned row = rows->rows[turn % rows->nrows], len = one_in(&r, 3) ? 2 + below(&r, 3) : 1;
+    if (g->engines)
+        len = 1 + below(&r, 1 + below(&r, DIFF_INSNS));
     uint8_t tainted = 0;
     c->number = number;
     c->pool = (uint16_t)below(&r, DIFF_POOLS);
     random_segments(&r, g->ldt, c);
     random_state(&r, c);
     c->code_off = (uint8_t)below(&r, 8);
-    struct assembly a = {.c = c, .r = &r, .ldt = g->ldt};
+    struct assembly a = {.c = c, .r = &r, .ldt = g->ldt, .engines = g->engines};
     empty_case(&a);
     c->in.rip = c->slot + c->code_off - c->base;
     if (g->bytes) {
         random_bytes(&a);
-        return !calls_system(c) && !left_out(g, c);
+        return (g->engines || !calls_system(c)) && !left_out(g, c);
     }
     for (unsigned k = 1; k < len; k++) {
         unsigned other = rows->rows[below(&r, rows->nrows)];
@@ -1070,5 +1078,5 @@ bool gen_case(const struct gen *g, uint64_t number, struct diff_case *c)
     }
     for (unsigned k = 0; k < 16 && c->mode != DIFF_64; k++)
         c->in.gpr[k] = (uint32_t)c->in.gpr[k];
-    return added && !calls_system(c);
+    return added && (g->engines || !calls_system(c));
 }

@@ -32,11 +32,12 @@ struct gen {
     unsigned modes; /* bit per DIFF_16 ..: those that take turns, DIFF_BATCH cases each */
     bool ldt;       /* there is an LDT */
     bool bytes;     /* random bytes instead of rows */
+    bool engines;   /* for two engines of ours: what the host can or cannot do does not matter */
     struct gen_rows mode[DIFF_MODES];
 };
 
-/* Decides which rows are tried; modes, ldt and bytes are set. only: an operation's name, or NULL
- * for all. False: no memory. */
+/* Decides which rows are tried; modes, ldt, bytes and engines are set. only: an operation's name,
+ * or NULL for all. False: no memory. */
 bool gen_init(struct gen *g, uint64_t seed, const char *only);
 /* The mode of case number n. */
 unsigned gen_mode(const struct gen *g, uint64_t number);

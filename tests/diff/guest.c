@@ -10,35 +10,8 @@
 #include "cpu/x86/ops.h"
 #include "cpu/x86/segment.h"
 
-enum {
-    PHYS_PML4 = 0x1000,
-    PHYS_PDPT = 0x2000,
-    PHYS_PD = 0x3000,
-    PHYS_PT = 0x4000,
-    PHYS_SYS_PDPT = 0x5000,
-    PHYS_SYS_PD = 0x6000,
-    PHYS_SYS_PT = 0x7000,
-    PHYS_SYS = 0x8000,
-    PHYS_CODE = 0x100000,
-    PHYS_DATA = 0x200000,
-    RAM_SIZE = 4 << 20,
-};
-/* The supervisor's tables: in the upper half, where Linux reports all faults alike. */
-#define SYS_LIN      0xffff880000000000ull
-#define SYS_GDT      0x000u
-#define SYS_LDT      0x100u
-#define SYS_TSS      0x200u
-#define SYS_STACK    0x1000u /* its end */
-#define SYS_IDT      0x1000u
-#define SYS_SIZE     0x2000u
-#define SYS_ENTRY    0xffff900000000000ull /* vector n "runs" at + 16 * n: never fetched */
-#define SYS_CS       0x10
-#define PTE_P        1u
-#define PTE_W        2u
-#define PTE_U        4u
-#define PTE_NX       (1ull << 63)
-#define PTE_ACCESSED (0x60u)
-#define MAX_STEPS    40000
+#define SUP_ENTRY 0xffff900000000000ull /* vector n "runs" at + 16 * n: never fetched */
+#define MAX_STEPS 40000
 
 /* In RAM, physical addresses are arena offsets. */
 static void put64(struct guest *g, uint64_t phys, uint64_t value)
@@ -46,11 +19,10 @@ static void put64(struct guest *g, uint64_t phys, uint64_t value)
     st_le64(g->m.arena.host + phys, value);
 }
 
-static void map(struct guest *g, uint64_t lin, uint64_t phys, uint64_t len, uint64_t flags)
+void guest_map(struct guest *g, uint64_t lin, uint64_t phys, uint64_t len, uint64_t flags)
 {
     for (uint64_t at = 0; at < len; at += 4096)
-        put64(g, PHYS_PT + ((lin + at) >> 12 & 511) * 8,
-              (phys + at) | PTE_P | PTE_U | PTE_ACCESSED | flags);
+        put64(g, PHYS_PT + ((lin + at) >> 12 & 511) * 8, (phys + at) | PTE_P | PTE_U | flags);
 }
 
 static uint8_t *system_bytes(const struct guest *g, unsigned off)
@@ -58,11 +30,12 @@ static uint8_t *system_bytes(const struct guest *g, unsigned off)
     return g->m.arena.host + PHYS_SYS + off;
 }
 
-static void set_gate(struct guest *g, unsigned vector)
+/* An interrupt gate of a DPL. */
+static void set_gate(struct guest *g, unsigned vector, uint64_t at, unsigned dpl)
 {
-    uint64_t at = SYS_ENTRY + 16 * vector;
-    uint8_t *gate = system_bytes(g, SYS_IDT + 16 * vector);
-    st_le64(gate, (at & 0xffff) | SYS_CS << 16 | 0xeeull << 40 | (at & 0xffff0000) << 32);
+    uint8_t *gate = system_bytes(g, SUP_IDT + 16 * vector);
+    uint64_t access = 0x8e | dpl << 5;
+    st_le64(gate, (at & 0xffff) | SUP_CS << 16 | access << 40 | (at & 0xffff0000) << 32);
     st_le64(gate + 8, at >> 32);
 }
 
@@ -72,18 +45,34 @@ static void set_tables(struct guest *g)
 {
     struct cpu *cpu = g->cpu;
     for (unsigned n = 0; n < DIFF_GDT_ENTRIES; n++)
-        st_le64(system_bytes(g, SYS_GDT + 8 * n), diff_gdt[n]);
+        st_le64(system_bytes(g, SUP_GDT + 8 * n), diff_gdt[n]);
     for (unsigned n = 0; n < DIFF_LDT_ENTRIES; n++)
-        st_le64(system_bytes(g, SYS_LDT + 8 * n), diff_ldt_descriptor(n));
-    st_le64(system_bytes(g, SYS_TSS + 4), SYS_LIN + SYS_STACK);
-    st_le16(system_bytes(g, SYS_TSS + 102), 0x68); /* no I/O permission bitmap */
-    set_gate(g, EXC_BP);
-    set_gate(g, EXC_OF);
-    cpu->gdtr = (struct table_register){SYS_LIN + SYS_GDT, 8 * DIFF_GDT_ENTRIES - 1};
-    cpu->idtr = (struct table_register){SYS_LIN + SYS_IDT, 0xfff};
-    cpu->ldtr = (struct segment){.base = SYS_LIN + SYS_LDT, .sel = 0x50, .attr = 0x82};
+        st_le64(system_bytes(g, SUP_LDT + 8 * n), diff_ldt_descriptor(n));
+    st_le64(system_bytes(g, SUP_TSS + 4), SUP_LIN + SUP_STACK);
+    st_le16(system_bytes(g, SUP_TSS + 102), 0x68); /* no I/O permission bitmap */
+    set_gate(g, EXC_BP, SUP_ENTRY + 16 * EXC_BP, 3);
+    set_gate(g, EXC_OF, SUP_ENTRY + 16 * EXC_OF, 3);
+    cpu->gdtr = (struct table_register){SUP_LIN + SUP_GDT, 8 * DIFF_GDT_ENTRIES - 1};
+    cpu->idtr = (struct table_register){SUP_LIN + SUP_IDT, 0xfff};
+    cpu->ldtr = (struct segment){.base = SUP_LIN + SUP_LDT, .sel = 0x50, .attr = 0x82};
     cpu->ldtr.limit = 8 * DIFF_LDT_ENTRIES - 1;
-    cpu->tr = (struct segment){.base = SYS_LIN + SYS_TSS, .sel = 0x40, .attr = 0x8b, .limit = 0x67};
+    cpu->tr = (struct segment){.base = SUP_LIN + SUP_TSS, .sel = 0x40, .attr = 0x8b, .limit = 0x67};
+}
+
+void guest_catch(struct guest *g)
+{
+    uint64_t at = SUP_LIN + SUP_HALT;
+    for (unsigned n = 0; n < 256; n++)
+        set_gate(g, n, at + 16 * n, n == EXC_BP || n == EXC_OF ? 3 : 0);
+    memset(system_bytes(g, SUP_HALT), 0xf4, 4096);
+    g->cpu->cr4 |= CR4_TSD;
+    g->cpu->model.has[F_rdrand] = false;
+    g->cpu->model.has[F_rdseed] = false;
+    g->cpu->star = (uint64_t)SUP_CS << 32;
+    g->cpu->lstar = g->cpu->cstar = at;
+    g->cpu->sysenter_cs = SUP_CS;
+    g->cpu->sysenter_eip = at;
+    g->cpu->sysenter_esp = SUP_LIN + SUP_STACK;
 }
 
 static void enter_user_mode(struct guest *g)
@@ -104,25 +93,25 @@ static void map_all(struct guest *g)
     put64(g, PHYS_PML4, PHYS_PDPT | PTE_P | PTE_W | PTE_U);
     put64(g, PHYS_PDPT, PHYS_PD | PTE_P | PTE_W | PTE_U);
     put64(g, PHYS_PD + (DIFF_CODE >> 21 & 511) * 8, PHYS_PT | PTE_P | PTE_W | PTE_U);
-    map(g, DIFF_CODE, PHYS_CODE, DIFF_CODE_RX, 0);
-    map(g, DIFF_CODE + DIFF_CODE_RX, PHYS_CODE + DIFF_CODE_RX, DIFF_CODE_SIZE - DIFF_CODE_RX,
-        PTE_W);
-    map(g, DIFF_DATA, PHYS_DATA, DIFF_RW, PTE_W | PTE_NX);
-    map(g, DIFF_DATA + DIFF_RW, PHYS_DATA + DIFF_RW, DIFF_RO, PTE_NX);
-    put64(g, PHYS_PML4 + (SYS_LIN >> 39 & 511) * 8, PHYS_SYS_PDPT | PTE_P | PTE_W);
+    guest_map(g, DIFF_CODE, PHYS_CODE, DIFF_CODE_RX, PTE_AD);
+    guest_map(g, DIFF_CODE + DIFF_CODE_RX, PHYS_CODE + DIFF_CODE_RX, DIFF_CODE_SIZE - DIFF_CODE_RX,
+              PTE_W | PTE_AD);
+    guest_map(g, DIFF_DATA, PHYS_DATA, DIFF_RW, PTE_W | PTE_NX | PTE_AD);
+    guest_map(g, DIFF_DATA + DIFF_RW, PHYS_DATA + DIFF_RW, DIFF_RO, PTE_NX | PTE_AD);
+    put64(g, PHYS_PML4 + (SUP_LIN >> 39 & 511) * 8, PHYS_SYS_PDPT | PTE_P | PTE_W);
     put64(g, PHYS_SYS_PDPT, PHYS_SYS_PD | PTE_P | PTE_W);
     put64(g, PHYS_SYS_PD, PHYS_SYS_PT | PTE_P | PTE_W);
-    for (unsigned at = 0; at < SYS_SIZE; at += 4096)
-        put64(g, PHYS_SYS_PT + at / 512, (PHYS_SYS + at) | PTE_P | PTE_W | PTE_ACCESSED);
+    for (unsigned at = 0; at < SUP_SIZE; at += 4096)
+        put64(g, PHYS_SYS_PT + at / 512, (PHYS_SYS + at) | PTE_P | PTE_W | PTE_AD);
 }
 
 bool guest_init(struct guest *g, const struct diff_shared *s, struct error *err)
 {
     struct cpu_model model;
-    if (!machine_init(&g->m, RAM_SIZE, 0, err) || !cpu_model_parse(&model, "max", err))
+    if (!machine_init(&g->m, GUEST_RAM, 0, err) || !cpu_model_parse(&model, "max", err))
         return false;
     machine_lock(&g->m);
-    region_init_memory(&g->ram, "ram", RAM_SIZE, 0, 0);
+    region_init_memory(&g->ram, "ram", GUEST_RAM, 0, 0);
     region_add(&g->m.mem, &g->ram, 0, 0);
     machine_unlock(&g->m);
     g->cpu = cpu_new(&g->m, &model, 0, err);
@@ -194,7 +183,7 @@ static void load_segments(struct cpu *cpu, const struct diff_case *c)
     }
 }
 
-static void load_state(struct guest *g, const struct diff_shared *s, const struct diff_case *c)
+void guest_load(struct guest *g, const struct diff_shared *s, const struct diff_case *c)
 {
     struct cpu *cpu = g->cpu;
     diff_fill_code(g->m.arena.host + PHYS_CODE, g->last, c);
@@ -348,7 +337,7 @@ static bool note_flags(const struct guest *g, const struct diff_case *c, uint32_
 static void undo_delivery(struct guest *g, struct pending_exception *fault)
 {
     struct cpu *cpu = g->cpu;
-    const uint8_t *frame = system_bytes(g, (unsigned)(cpu->r[R_RSP] - SYS_LIN));
+    const uint8_t *frame = system_bytes(g, (unsigned)(cpu->r[R_RSP] - SUP_LIN));
     unsigned vector = cpu->r[R_RIP] >> 4 & 255;
     *fault = (struct pending_exception){.vector = (uint8_t)vector};
     cpu->r[R_RIP] = ld_le64(frame);
@@ -412,7 +401,7 @@ bool guest_run(struct guest *g, const struct diff_shared *s, const struct diff_c
                struct diff_outcome *o, uint32_t *undefined)
 {
     struct pending_exception fault = {.vector = DIFF_NO_FAULT};
-    load_state(g, s, c);
+    guest_load(g, s, c);
     *undefined = 0;
     o->nsaved = 0;
     bool defined = run_case(g, c, o, undefined, &fault);

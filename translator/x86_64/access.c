@@ -9,7 +9,7 @@ static bool segment_has_base(const struct xlat *x, unsigned seg)
     return x->mode >> (MODE_BASE_SHIFT + seg) & 1;
 }
 
-static bool segment_is_flat(const struct xlat *x, unsigned seg)
+bool segment_is_flat(const struct xlat *x, unsigned seg)
 {
     return x->mode >> (MODE_FLAT_SHIFT + seg) & 1;
 }
@@ -86,8 +86,14 @@ static void add_base(struct xlat *x, unsigned seg)
     unsigned width = (x->mode & MODE_CODE) == CODE64 ? 8 : 4;
 
     if (segment_has_base(x, seg))
-        a_rm(&x->a, 0x03, width, TEMP,
-             h_state(offsetof(struct cpu, ea_base) + 8 * (size_t)seg));
+        a_rm(&x->a, 0x03, width, TEMP, h_state(offsetof(struct cpu, ea_base) + 8 * (size_t)seg));
+}
+
+struct host_mem emit_operand_at(struct xlat *x, unsigned seg, unsigned size, bool store,
+                                uint8_t *again)
+{
+    add_base(x, seg);
+    return emit_check(x, size, store, again);
 }
 
 struct host_mem emit_operand(struct xlat *x, unsigned size, bool store)
@@ -97,15 +103,19 @@ struct host_mem emit_operand(struct xlat *x, unsigned size, bool store)
     flags_clobber(x);
     uint8_t *again = x->a.p;
     emit_address(x, TEMP, insn_asize(i));
-    add_base(x, i->seg);
-    return emit_check(x, size, store, again);
+    return emit_operand_at(x, i->seg, size, store, again);
+}
+
+struct host_mem emit_frame_operand(struct xlat *x, unsigned base, unsigned size, int32_t disp,
+                                   bool store)
+{
+    flags_clobber(x);
+    uint8_t *again = x->a.p;
+    a_lea(&x->a, (x->mode & MODE_CODE) == CODE64 ? 8 : 4, TEMP, h_at(x->host[base], disp));
+    return emit_operand_at(x, SEG_SS, size, store, again);
 }
 
 struct host_mem emit_stack_operand(struct xlat *x, unsigned size, int32_t disp, bool store)
 {
-    flags_clobber(x);
-    uint8_t *again = x->a.p;
-    a_lea(&x->a, (x->mode & MODE_CODE) == CODE64 ? 8 : 4, TEMP, h_at(x->host[R_RSP], disp));
-    add_base(x, SEG_SS);
-    return emit_check(x, size, store, again);
+    return emit_frame_operand(x, R_RSP, size, disp, store);
 }

@@ -151,16 +151,19 @@ static void alu_registers(struct xlat *x, const struct insn *i, unsigned n, unsi
 static void alu_memory(struct xlat *x, const struct insn *i, unsigned n, unsigned form)
 {
     unsigned size = insn_osize(i), wide = size > 1;
-    struct host_mem m = emit_operand(x, size, form != 1 && n < 7);
+    bool changes = form != 1 && n < 7;
+    struct host_mem m = changes ? emit_rmw_operand(x, size) : emit_operand(x, size, false);
 
     if (n == 2 || n == 3)
         flags_to_host(x);
     if (form == 4) {
+        emit_lock(x);
         alu_mi(x, n, size, m, (int32_t)i->imm);
         return;
     }
     unsigned r = size == 1 ? byte_of(x, i->reg, TEMP2) : reg_of(x, i->reg);
     uint32_t opcode = n == ALU_TEST ? 0x84 | wide : n << 3 | wide | (form == 1 ? 2 : 0);
+    emit_lock(x);
     a_rm(&x->a, opcode, size, r, m);
     if (form == 1 && n < 7 && size == 1 && is_high_byte(i->reg))
         put_byte(x, i->reg);
@@ -258,9 +261,10 @@ bool emit_unary(struct xlat *x, const struct insn *i)
     if (memory) {
         if (!operand_is_simple(x, i))
             return false;
-        struct host_mem m = emit_operand(x, size, true);
+        struct host_mem m = emit_rmw_operand(x, size);
         if (step)
             flags_keep_rest(x);
+        emit_lock(x);
         a_xm(&x->a, opcode, size, ext, m);
     } else if (size == 1 && is_high_byte(i->reg)) {
         if (step)
@@ -277,52 +281,25 @@ bool emit_unary(struct xlat *x, const struct insn *i)
     return true;
 }
 
-/* ---- ROL ROR SHL SHR SAR ---- */
-bool emit_shift(struct xlat *x, const struct insn *i)
-{
-    unsigned opn = (unsigned)(op_operation(i->op) - operations), size = insn_osize(i);
-    unsigned form = form_of(i) / 4, count = (unsigned)i->imm & (size == 8 ? 63 : 31);
-    unsigned ext = opn == OPN_rol ? 0 : opn == OPN_ror ? 1 : opn == OPN_shl ? 4
-                   : opn == OPN_shr ? 5 : 7;
-    bool by_cl = form >= 2, memory = form & 1;
-    uint32_t opcode = (by_cl ? 0xd2 : 0xc0) | (size > 1);
-
-    /* flags of a count that may be 0 are not a shift's; a shift out of a byte is not worth it */
-    if ((size == 1 && is_high_byte(i->reg) && !memory) || (!by_cl && count == 0) || size < 4)
-        return false;
-    if (by_cl && opn != OPN_rol && opn != OPN_ror && x->visible_after[x->k] & FL_AF)
-        return false;
-    if (memory) {
-        if (!operand_is_simple(x, i))
-            return false;
-        struct host_mem m = emit_operand(x, size, true);
-        flags_keep_rest(x);
-        a_xm(&x->a, opcode, size, ext, m);
-    } else {
-        flags_keep_rest(x);
-        a_xr(&x->a, opcode, size, ext, reg_of(x, size == 1 ? i->reg / 8u : i->reg));
-    }
-    if (!by_cl)
-        a_byte(&x->a, (uint8_t)i->imm);
-    flags_made(x);
-    return true;
-}
-
 /* ---- MOVZX MOVSX MOVSXD ---- */
 bool emit_extend(struct xlat *x, const struct insn *i)
 {
     unsigned opn = (unsigned)(op_operation(i->op) - operations), size = insn_osize(i);
     bool byte = opn == OPN_movzx8 || opn == OPN_movsx8, memory = form_of(i) >= 3;
     uint32_t opcode = opn == OPN_movsxd ? 0x63
-                      : OPC_0F | (byte ? 0xb6 : 0xb7) |
-                            (opn == OPN_movsx8 || opn == OPN_movsx16 ? 8 : 0);
+                                        : OPC_0F | (byte ? 0xb6 : 0xb7) |
+                                              (opn == OPN_movsx8 || opn == OPN_movsx16 ? 8 : 0);
     unsigned dst = reg_of(x, i->reg);
 
     if (memory) {
         if (!operand_is_simple(x, i))
             return false;
         a_rm(&x->a, opcode, size, dst,
-             emit_operand(x, byte ? 1 : opn == OPN_movsxd ? 4 : 2, false));
+             emit_operand(x,
+                          byte                ? 1
+                          : opn == OPN_movsxd ? 4
+                                              : 2,
+                          false));
         return true;
     }
     unsigned src = byte ? byte_of(x, i->rm, TEMP2) : reg_of(x, i->rm);
@@ -330,26 +307,6 @@ bool emit_extend(struct xlat *x, const struct insn *i)
     unsigned bits = (dst >> 3 & 1) << 2 | (src >> 3 & 1);
     a_prefixes(&x->a, opcode, size, false, bits, rex);
     a_byte(&x->a, 0xc0 | (dst & 7) << 3 | (src & 7));
-    return true;
-}
-
-/* ---- IMUL, POPCNT ---- */
-bool emit_imul(struct xlat *x, const struct insn *i)
-{
-    bool three = op_operation(i->op) == &operations[OPN_imul3], memory = form_of(i) >= 3;
-    unsigned size = insn_osize(i), dst = reg_of(x, i->reg);
-    bool small = i->imm == (uint64_t)(int64_t)(int8_t)i->imm;
-    uint32_t opcode = !three ? OPC_0F | 0xaf : small ? 0x6b : 0x69;
-
-    if (memory && !operand_is_simple(x, i))
-        return false;
-    if (memory)
-        a_rm(&x->a, opcode, size, dst, emit_operand(x, size, false));
-    else
-        a_rr(&x->a, opcode, size, dst, reg_of(x, i->rm));
-    if (three)
-        a_imm_tail(&x->a, size, (int32_t)i->imm, small);
-    flags_of_product(x, size, dst);
     return true;
 }
 
@@ -394,32 +351,6 @@ bool emit_setcc(struct xlat *x, const struct insn *i)
     return true;
 }
 
-/* ---- BT BTS BTR BTC: bits within a register, or by an immediate ---- */
-bool emit_bt(struct xlat *x, const struct insn *i)
-{
-    unsigned n = (unsigned)(op_operation(i->op) - &operations[OPN_bt]), form = form_of(i) / 3;
-    unsigned size = insn_osize(i);
-
-    if (form == 1 || (form == 3 && !operand_is_simple(x, i)))
-        return false;
-    if (form == 3) {
-        struct host_mem m = emit_operand(x, size, n != 0);
-        flags_keep_rest(x);
-        a_xm(&x->a, OPC_0F | 0xba, size, 4 + n, m);
-        a_byte(&x->a, (unsigned)i->imm & (8 * size - 1));
-    } else {
-        flags_keep_rest(x);
-        if (form == 0) {
-            a_rr(&x->a, OPC_0F | 0xa3 | n << 3, size, reg_of(x, i->rm), reg_of(x, i->reg));
-        } else {
-            a_xr(&x->a, OPC_0F | 0xba, size, 4 + n, reg_of(x, i->reg));
-            a_byte(&x->a, (unsigned)i->imm & (8 * size - 1));
-        }
-    }
-    flags_made(x);
-    return true;
-}
-
 /* ---- others ---- */
 bool emit_lea(struct xlat *x, const struct insn *i)
 {
@@ -459,46 +390,5 @@ bool emit_bswap(struct xlat *x, const struct insn *i)
 bool emit_nop(struct xlat *x, const struct insn *i)
 {
     (void)x, (void)i;
-    return true;
-}
-
-bool emit_xchg(struct xlat *x, const struct insn *i)
-{
-    unsigned size = insn_osize(i);
-
-    if (size == 1)
-        return false;
-    if (form_of(i) < 4) {
-        a_rr(&x->a, 0x87, size, reg_of(x, i->rm), reg_of(x, i->reg));
-        return true;
-    }
-    if (!operand_is_simple(x, i))
-        return false;
-    struct host_mem m = emit_operand(x, size, true);
-    a_rm(&x->a, 0x87, size, reg_of(x, i->reg), m);
-    return true;
-}
-
-/* MUL IMUL (one operand): rdx is in place, rax passes through the host's. */
-bool emit_muldiv(struct xlat *x, const struct insn *i)
-{
-    unsigned opn = (unsigned)(op_operation(i->op) - operations), size = insn_osize(i);
-    unsigned ext = opn == OPN_mul ? 4 : 5;
-
-    if (size == 1)
-        return false;
-    if (form_of(i) >= 4) {
-        if (!operand_is_simple(x, i))
-            return false;
-        struct host_mem m = emit_operand(x, size, false);
-        a_mov_rr(&x->a, 8, H_RAX, reg_of(x, R_RAX));
-        a_xm(&x->a, 0xf7, size, ext, m);
-    } else {
-        flags_clobber_quietly(x);
-        a_mov_rr(&x->a, 8, H_RAX, reg_of(x, R_RAX));
-        a_xr(&x->a, 0xf7, size, ext, reg_of(x, i->reg));
-    }
-    a_mov_rr(&x->a, size, reg_of(x, R_RAX), H_RAX);
-    flags_of_product(x, size, reg_of(x, R_RAX));
     return true;
 }

@@ -219,7 +219,8 @@ static inline void a_imm_tail(struct assembler *a, unsigned size, int32_t imm, b
     else
         a_u32(a, (uint32_t)imm);
 }
-static inline void a_alu_ri(struct assembler *a, unsigned op, unsigned size, unsigned r, int32_t imm)
+static inline void a_alu_ri(struct assembler *a, unsigned op, unsigned size, unsigned r,
+                            int32_t imm)
 {
     bool small = size == 1 || imm == (int8_t)imm;
     a_xr(a, size == 1 ? 0x80 : small ? 0x83 : 0x81, size, op, r);

@@ -108,6 +108,40 @@ bool emit_jmp_ind(struct xlat *x, const struct insn *i)
     return true;
 }
 
+/* ---- LOOP, JCXZ ---- */
+
+static void count_exits(struct xlat *x, const struct insn *i, unsigned cc, uint64_t target)
+{
+    emit_unswap(x);
+    add_stub(x, STUB_EXIT, a_jcc(&x->a, cc))->target = target;
+    emit_exit(x, next_rip(x, i));
+    x->ended = true;
+}
+
+bool emit_jcxz(struct xlat *x, const struct insn *i)
+{
+    uint64_t target;
+
+    if (insn_asize(i) == 2 || !relative_target(x, i, &target))
+        return false;
+    flags_to_image(x);
+    a_rr(&x->a, 0x85, insn_asize(i), H_RCX, H_RCX); /* test */
+    count_exits(x, i, CC_Z, target);
+    return true;
+}
+
+bool emit_loop(struct xlat *x, const struct insn *i)
+{
+    uint64_t target;
+
+    if (insn_asize(i) == 2 || !relative_target(x, i, &target))
+        return false;
+    flags_to_image(x);
+    a_alu_ri(&x->a, 5, insn_asize(i), H_RCX, 1);
+    count_exits(x, i, CC_NZ, target);
+    return true;
+}
+
 /* ---- calls and returns ---- */
 
 static void store_immediate(struct xlat *x, unsigned size, struct host_mem m, uint64_t v)
@@ -134,11 +168,13 @@ static void push_frame(struct xlat *x, uint64_t next)
     a_push(&x->a, TEMP);
 }
 
-/* Where the host comes back to. */
+/* Where the host comes back to. The page may be another one by then: a checked entry. */
 static void pop_frame(struct xlat *x, uint64_t next)
 {
     a_lea(&x->a, 8, H_RSP, h_at(H_RSP, 8));
-    emit_exit(x, next);
+    struct stub *s = add_stub(x, STUB_EXIT, a_jmp(&x->a));
+    s->target = next;
+    s->returns = true;
     x->ended = true;
 }
 
@@ -234,12 +270,42 @@ static bool width_is_simple(const struct xlat *x, const struct insn *i)
     return call_is_simple(x, i);
 }
 
+/* PUSH of memory, POP to memory: the value waits in `target` while the other address is made. */
+static bool push_memory(struct xlat *x, const struct insn *i, unsigned size)
+{
+    if (!operand_is_simple(x, i))
+        return false;
+    a_load(&x->a, size, TEMP2, emit_operand(x, size, false));
+    a_store(&x->a, 8, TEMP2, h_state(JIT_OFF(target)));
+    struct host_mem m = emit_stack_operand(x, size, -(int32_t)size, true);
+    a_load(&x->a, 8, TEMP2, h_state(JIT_OFF(target)));
+    a_store(&x->a, size, TEMP2, m);
+    move_stack_pointer(x, -(int32_t)size);
+    return true;
+}
+
+/* An address made from rsp is one after the increment: left out. */
+static bool pop_memory(struct xlat *x, const struct insn *i, unsigned size)
+{
+    if (!operand_is_simple(x, i) || i->base == R_RSP)
+        return false;
+    a_load(&x->a, size, TEMP2, emit_stack_operand(x, size, 0, false));
+    a_store(&x->a, 8, TEMP2, h_state(JIT_OFF(target)));
+    struct host_mem m = emit_operand(x, size, true);
+    a_load(&x->a, 8, TEMP2, h_state(JIT_OFF(target)));
+    a_store(&x->a, size, TEMP2, m);
+    move_stack_pointer(x, (int32_t)size);
+    return true;
+}
+
 bool emit_push(struct xlat *x, const struct insn *i)
 {
     unsigned size = insn_osize(i);
 
-    if (form_of(i) == 1 || !width_is_simple(x, i))
+    if (!width_is_simple(x, i))
         return false;
+    if (form_of(i) == 1)
+        return push_memory(x, i, size);
     struct host_mem m = emit_stack_operand(x, size, -(int32_t)size, true);
     a_store(&x->a, size, reg_of(x, i->reg), m);
     move_stack_pointer(x, -(int32_t)size);
@@ -261,11 +327,49 @@ bool emit_pop(struct xlat *x, const struct insn *i)
 {
     unsigned size = insn_osize(i);
 
-    if (form_of(i) == 1 || !width_is_simple(x, i))
+    if (!width_is_simple(x, i))
         return false;
+    if (form_of(i) == 1)
+        return pop_memory(x, i, size);
     struct host_mem m = emit_stack_operand(x, size, 0, false);
     if (i->reg != R_RSP)
         move_stack_pointer(x, (int32_t)size);
     a_load(&x->a, size, reg_of(x, i->reg), m);
+    return true;
+}
+
+bool emit_leave(struct xlat *x, const struct insn *i)
+{
+    unsigned size = insn_osize(i), rbp = reg_of(x, R_RBP);
+
+    if (!width_is_simple(x, i))
+        return false;
+    struct host_mem m = emit_frame_operand(x, R_RBP, size, 0, false);
+    a_lea(&x->a, size, reg_of(x, R_RSP), h_at(rbp, (int32_t)size));
+    a_load(&x->a, size, rbp, m);
+    return true;
+}
+
+bool emit_pushf(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    unsigned size = insn_osize(i);
+
+    if (!width_is_simple(x, i))
+        return false;
+    flags_to_image(x);
+    struct host_mem m = emit_stack_operand(x, size, -(int32_t)size, true);
+    a_load(a, 4, H_RAX, h_state(JIT_OFF(flags)));
+    a_xr(a, 0xc1, 2, 0, H_RAX); /* rol ax, 8: LAHF's in al, OF in ah */
+    a_byte(a, 8);
+    a_byte(a, 0xc0); /* shl ah, 3 */
+    a_byte(a, 0xe4);
+    a_byte(a, 3);
+    a_alu_ri(a, 4, 4, H_RAX, EFLAGS_ARITH);
+    a_rm(a, 0x0b, 4, H_RAX, h_state(offsetof(struct cpu, eflags))); /* or */
+    a_alu_ri(a, 4, 4, H_RAX, (int32_t) ~(EFLAGS_RF | EFLAGS_VM));
+    a_alu_ri(a, 1, 4, H_RAX, EFLAGS_FIXED);
+    a_store(a, size, H_RAX, m);
+    move_stack_pointer(x, -(int32_t)size);
     return true;
 }

@@ -34,7 +34,8 @@ struct stub {
     uint8_t *next;  /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size;
-    bool reload; /* the next instruction wants the flags in the host's */
+    bool returns; /* STUB_EXIT: from a call */
+    bool reload;  /* the next instruction wants the flags in the host's */
     size_t table; /* STUB_MISS: offset of the TLB's page words */
     uint64_t target;
 };
@@ -46,9 +47,9 @@ struct xlat {
     struct cpu *cpu;
     struct tblock *t;
     const struct insn *list;
-    unsigned n, k; /* instructions, the current one */
+    unsigned n, k;    /* instructions, the current one */
     uint8_t host[16]; /* where each guest register is */
-    uint32_t mode;  /* mode key */
+    uint32_t mode;    /* mode key */
     enum flags_place flags;
     unsigned producer; /* FLAGS_HOST, FLAGS_RECIPE: instruction that made them; NO_PRODUCER */
     uint8_t read_after[BLOCK_MAX];    /* flags that are read after an instruction before written */
@@ -83,6 +84,11 @@ void flags_to_both(struct xlat *x);
  * the low half in `low`. TEMP2 is gone. */
 void flags_of_product(struct xlat *x, unsigned size, unsigned low);
 void flags_reload(struct assembler *a);
+/* The host's into rax, as jit_state.flags has them. */
+void flags_to_rax(struct assembler *a);
+/* After an operation whose carry is in the host's flags and whose other flags are a logical
+ * operation's on the result in register r. TEMP2 is gone. */
+void flags_of_logic(struct xlat *x, unsigned size, unsigned r);
 
 /* ---- stubs (translate.c) ---- */
 struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump);
@@ -99,11 +105,25 @@ void emit_exit(struct xlat *x, uint64_t target);
 /* The host address of the operand in TEMP, checked for a load, or a store (then it may be loaded
  * too). TEMP2 and the flags are gone. */
 struct host_mem emit_operand(struct xlat *x, unsigned size, bool store);
-/* The same for [guest register + disp] in SS. */
+/* The same for an address in TEMP, computed since `again` with nothing but its operands. The caller
+ * has called flags_clobber() before. */
+struct host_mem emit_operand_at(struct xlat *x, unsigned seg, unsigned size, bool store,
+                                uint8_t *again);
+/* The same for [guest register + disp] in SS; of rsp. */
+struct host_mem emit_frame_operand(struct xlat *x, unsigned base, unsigned size, int32_t disp,
+                                   bool store);
 struct host_mem emit_stack_operand(struct xlat *x, unsigned size, int32_t disp, bool store);
 /* The effective address alone in a register; flags stay. False: it needs a segment's base. */
 void emit_address(struct xlat *x, unsigned dst, unsigned size);
+/* The same for storing, where another processor may look: with LOCK an operand that crosses a cache
+ * line is left to the semantic function. */
+struct host_mem emit_rmw_operand(struct xlat *x, unsigned size);
+/* That check alone, of the host address in TEMP. TEMP2 and the flags are gone. */
+void check_line(struct xlat *x, unsigned size);
+/* The prefix, if the instruction has it: right before the host's. */
+void emit_lock(struct xlat *x);
 bool operand_is_simple(const struct xlat *x, const struct insn *i);
+bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool stack_is_simple(const struct xlat *x);
 
 /* ---- the FPU (fpu.c, vector.c, x87.c) ---- */
@@ -123,11 +143,13 @@ void fpu_emit_check(struct xlat *x);
 typedef bool emit_fn(struct xlat *x, const struct insn *i);
 /* By operation_index; NULL without one. */
 emit_fn *emitter_of(unsigned operation);
-emit_fn emit_alu, emit_mov, emit_unary, emit_shift, emit_lea, emit_setcc, emit_cmovcc,
-    emit_extend, emit_imul, emit_bt, emit_cbw, emit_cwd, emit_bswap, emit_nop, emit_xchg,
-    emit_muldiv;
+emit_fn emit_alu, emit_mov, emit_unary, emit_shift, emit_lea, emit_setcc, emit_cmovcc, emit_extend,
+    emit_imul, emit_bt, emit_cbw, emit_cwd, emit_bswap, emit_nop, emit_xchg, emit_mul, emit_div,
+    emit_dshift, emit_scan, emit_count, emit_bmi, emit_mulx, emit_adx, emit_movbe, emit_xadd,
+    emit_cmpxchg, emit_cmpxchg_pair, emit_lahf, emit_sahf, emit_carry, emit_direction, emit_pushf,
+    emit_cli, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
 emit_fn emit_jcc, emit_jmp, emit_call, emit_ret, emit_jmp_ind, emit_call_ind, emit_push,
-    emit_push_imm, emit_pop;
+    emit_push_imm, emit_pop, emit_leave, emit_jcxz, emit_loop;
 emit_fn emit_vector, emit_x87;
 
 /* Place of a guest register, and of the low byte of an 8-bit operand: a high byte is first copied
@@ -156,6 +178,9 @@ static inline unsigned form_of(const struct insn *i)
 #define JIT_OFF(member) (offsetof(struct cpu, jit) + offsetof(struct jit_state, member))
 #define REG_OFF(n)      (offsetof(struct cpu, r) + 8 * (size_t)(n))
 #define BUDGET_OFF      (offsetof(struct cpu, v) + offsetof(struct vcpu, budget))
+
+/* Registers that an operation uses without naming them, of those that may lend their place. */
+unsigned implicit_registers(const struct insn *i);
 
 extern const uint8_t pinned_place[16]; /* H_NONE: in memory */
 

@@ -14,10 +14,23 @@ static bool may_fault(const struct xlat *x, unsigned k)
 
     if (op->props & (P_SSE | P_AVX | P_FPU) && !x->fpu[k])
         return true;
-    return i->flags & INSN_MEM || !emitter_of((unsigned)(op - operations)) ||
-           op == &operations[OPN_push] || op == &operations[OPN_push_imm] ||
-           op == &operations[OPN_pop] || op == &operations[OPN_div] ||
-           op == &operations[OPN_idiv] || op->props & P_ENDS;
+    switch (op - operations) {
+    case OPN_push:
+    case OPN_push_imm:
+    case OPN_pop:
+    case OPN_leave:
+    case OPN_pushf:
+    case OPN_mov_moffs_load:
+    case OPN_mov_moffs_store:
+    case OPN_cli:
+    case OPN_swapgs:
+    case OPN_div:
+    case OPN_idiv:
+        return true;
+    default:
+        return i->flags & INSN_MEM || !emitter_of((unsigned)(op - operations)) ||
+               op->props & P_ENDS;
+    }
 }
 
 /* Flags that it writes for certain. */
@@ -25,12 +38,19 @@ static uint8_t surely_written(const struct insn *i)
 {
     const struct operation_info *op = op_operation(i->op);
 
-    if (op->class == CLASS_SHIFT) { /* a count of 0 writes nothing */
-        unsigned form = form_of(i) / 4, mask = insn_osize(i) == 8 ? 63 : 31;
-        return form < 2 && i->imm & mask ? op->fl_write & FL_ARITH : 0;
+    unsigned opn = (unsigned)(op - operations);
+    bool by_imm =
+        op->class == CLASS_SHIFT ? form_of(i) / 4 < 2 : opn == OPN_shldi || opn == OPN_shrdi;
+
+    if (op->class == CLASS_SHIFT || op->class == CLASS_DSHIFT) { /* a count of 0 writes nothing */
+        unsigned mask = insn_osize(i) == 8 ? 63 : 31;
+        bool all_round = (opn == OPN_rcl || opn == OPN_rcr) && insn_osize(i) < 4;
+        return by_imm && !all_round && i->imm & mask ? op->fl_write & FL_ARITH : 0;
     }
-    if (op->class == CLASS_DSHIFT || op == &operations[OPN_div] || op == &operations[OPN_idiv])
+    if (opn == OPN_div || opn == OPN_idiv)
         return 0; /* division leaves them alone: so does the interpreter */
+    if (opn == OPN_bsf || opn == OPN_bsr)
+        return FL_ZF; /* the same */
     return i->fl_write & FL_ARITH;
 }
 
@@ -39,7 +59,7 @@ static uint8_t flags_read(const struct insn *i)
     const struct operation_info *op = op_operation(i->op);
 
     /* listed as reading only because of a count of 0, or because some stay */
-    if (op->class == CLASS_SHIFT && surely_written(i))
+    if ((op->class == CLASS_SHIFT || op->class == CLASS_DSHIFT) && surely_written(i))
         return op == &operations[OPN_rcl] || op == &operations[OPN_rcr] ? FL_CF : 0;
     return i->fl_read & FL_ARITH;
 }
@@ -131,14 +151,19 @@ static void flags_from_rax(struct assembler *a)
     a_byte(a, 0x9e); /* sahf */
 }
 
+void flags_to_rax(struct assembler *a)
+{
+    a_byte(a, 0x9f);                              /* lahf */
+    a_xr(a, OPC_0F | (0x90 | CC_O), 1, 0, H_RAX); /* seto al */
+}
+
 /* keep: the host's flags are wanted afterwards too. */
 static void save(struct xlat *x, bool keep)
 {
     struct assembler *a = &x->a;
     bool shift = is_shift(x);
 
-    a_byte(a, 0x9f);                              /* lahf */
-    a_xr(a, OPC_0F | (0x90 | CC_O), 1, 0, H_RAX); /* seto al */
+    flags_to_rax(a);
     if (shift)
         a_alu_ri(a, 4, 4, H_RAX, ~0x1000);
     a_store(a, 4, H_RAX, h_state(JIT_OFF(flags)));
@@ -192,9 +217,11 @@ void flags_to_host(struct xlat *x)
 
 void flags_keep_rest(struct xlat *x)
 {
-    const struct insn *i = &x->list[x->k];
+    uint8_t rest = x->visible_after[x->k] & ~surely_written(&x->list[x->k]);
 
-    if (x->visible_after[x->k] & ~surely_written(i))
+    if (rest & FL_AF && x->flags == FLAGS_HOST && is_shift(x))
+        save(x, true); /* AF as it is here */
+    else if (rest)
         flags_to_host(x);
 }
 
@@ -231,5 +258,19 @@ void flags_of_product(struct xlat *x, unsigned size, unsigned low)
     a_byte(a, 0x9f);
     a_byte(a, 0x08); /* or ah, al: CF = OF */
     a_byte(a, 0xc4);
+    a_store(a, 4, H_RAX, h_state(JIT_OFF(flags)));
+}
+
+void flags_of_logic(struct xlat *x, unsigned size, unsigned r)
+{
+    struct assembler *a = &x->a;
+
+    x->flags = FLAGS_IMAGE;
+    a_xr(a, OPC_0F | (0x90 | CC_C), 1, 0, H_RAX);
+    a_rr(a, 0x85, size, r, r); /* test */
+    a_byte(a, 0x9f);
+    a_byte(a, 0x08); /* or ah, al: CF */
+    a_byte(a, 0xc4);
+    a_alu_ri(a, 4, 4, H_RAX, ~0x10ff);
     a_store(a, 4, H_RAX, h_state(JIT_OFF(flags)));
 }

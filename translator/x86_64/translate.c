@@ -13,7 +13,7 @@ static uint16_t registers_used(const struct insn *i)
                  op->class == CLASS_EXCHANGE || op->class == CLASS_RM) &&
                 insn_osize(i) == 1;
     bool byte_source = byte || op == &operations[OPN_movzx8] || op == &operations[OPN_movsx8];
-    unsigned used = 1u << (i->reg >> (byte ? 3 : 0) & 15);
+    unsigned used = 1u << (i->reg >> (byte ? 3 : 0) & 15) | implicit_registers(i);
 
     if (!(i->flags & INSN_MEM)) /* rm shares its byte with base */
         return (uint16_t)(used | 1u << (i->rm >> (byte_source ? 3 : 0) & 15));
@@ -127,7 +127,7 @@ static void emit_exit_stub(struct xlat *x, const struct stub *s)
     a_call_to(&x->a, thunk(x, THUNK_EXIT));
     struct exit_site e = {.target = s->target,
                           .jump = (int32_t)(s->jump - x->a.p),
-                          .tblock = (uint32_t)(x->t - x->tr->tblocks)};
+                          .tblock = s->returns ? NO_TBLOCK : (uint32_t)(x->t - x->tr->tblocks)};
     a_bytes(&x->a, &e, sizeof(e));
 }
 
@@ -203,7 +203,7 @@ static void emit_instructions(struct xlat *x)
         emit_fn *fn = emitter_of((unsigned)(op_operation(i->op) - operations));
         unsigned first = x->nstubs;
 
-        if (i->flags & INSN_LOCK || !fn || !fn(x, i))
+        if (!fn || !fn(x, i))
             emit_handler(x);
         finish_stubs(x, first);
     }

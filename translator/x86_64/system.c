@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Flags by instruction, and what of the system instructions needs no change of mode. */
+#include "translator/x86_64/emit.h"
+
+static unsigned number(const struct insn *i)
+{
+    return (unsigned)(op_operation(i->op) - operations);
+}
+
+/* Registers of the instruction's own, of those that a block may lend; vvvv. */
+unsigned implicit_registers(const struct insn *i)
+{
+    switch (number(i)) {
+    case OPN_cmpxchg16b:
+        return 1u << R_RBX;
+    case OPN_leave:
+        return 1u << R_RBP;
+    case OPN_andn:
+    case OPN_blsr:
+    case OPN_blsmsk:
+    case OPN_blsi:
+    case OPN_bzhi:
+    case OPN_bextr:
+    case OPN_pdep:
+    case OPN_pext:
+    case OPN_shlx:
+    case OPN_shrx:
+    case OPN_sarx:
+    case OPN_mulx:
+        return 1u << (i->vreg & 15);
+    default:
+        return 0;
+    }
+}
+
+/* ---- arithmetic flags and DF ---- */
+bool emit_lahf(struct xlat *x, const struct insn *i)
+{
+    (void)i;
+    flags_to_image(x);
+    a_load(&x->a, 4, H_RAX, h_state(JIT_OFF(flags) + 1));
+    put_byte(x, 1);
+    return true;
+}
+
+bool emit_sahf(struct xlat *x, const struct insn *i)
+{
+    (void)i;
+    flags_to_image(x); /* OF stays */
+    byte_of(x, 1, TEMP2);
+    a_alu_ri(&x->a, 4, 4, H_RAX, 0xd5);
+    a_alu_ri(&x->a, 1, 4, H_RAX, 2);
+    a_store(&x->a, 1, H_RAX, h_state(JIT_OFF(flags) + 1));
+    return true;
+}
+
+bool emit_carry(struct xlat *x, const struct insn *i)
+{
+    unsigned opn = number(i);
+
+    if (opn == OPN_cmc)
+        flags_to_host(x);
+    else
+        flags_keep_rest(x);
+    a_byte(&x->a, opn == OPN_clc ? 0xf8 : opn == OPN_stc ? 0xf9 : 0xf5);
+    flags_made(x);
+    return true;
+}
+
+bool emit_direction(struct xlat *x, const struct insn *i)
+{
+    struct host_mem eflags = h_state(offsetof(struct cpu, eflags));
+
+    flags_clobber_quietly(x);
+    if (number(i) == OPN_cld)
+        a_alu_mi(&x->a, 4, 4, eflags, (int32_t)~EFLAGS_DF);
+    else
+        a_alu_mi(&x->a, 1, 4, eflags, EFLAGS_DF);
+    return true;
+}
+
+/* ---- kernels ---- */
+
+/* Other levels than 0 and 3 are not told apart by the mode. */
+static bool supervisor_only(struct xlat *x)
+{
+    if (x->mode & MODE_CPL3)
+        return false;
+    flags_clobber(x);
+    a_alu_mi(&x->a, 7, 1, h_state(offsetof(struct cpu, cpl)), 0);
+    add_stub(x, STUB_HANDLER, a_jcc(&x->a, CC_NZ))->thunk = THUNK_HANDLER;
+    return true;
+}
+
+bool emit_cli(struct xlat *x, const struct insn *i)
+{
+    (void)i;
+    if (!supervisor_only(x))
+        return false;
+    a_alu_mi(&x->a, 4, 4, h_state(offsetof(struct cpu, eflags)), (int32_t)~EFLAGS_IF);
+    return true;
+}
+
+bool emit_swapgs(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    struct host_mem other = h_state(offsetof(struct cpu, kernel_gs_base));
+    struct host_mem base = h_state(offsetof(struct cpu, seg[SEG_GS].base));
+
+    (void)i;
+    if (!supervisor_only(x))
+        return false;
+    a_load(a, 8, TEMP, other);
+    a_load(a, 8, TEMP2, base);
+    a_store(a, 8, TEMP, base);
+    a_store(a, 8, TEMP, h_state(offsetof(struct cpu, ea_base[SEG_GS])));
+    a_store(a, 8, TEMP2, other);
+    return true;
+}
+
+/* MOV of a segment register: a word to memory, zero-extended to a register. */
+bool emit_from_seg(struct xlat *x, const struct insn *i)
+{
+    unsigned size = insn_osize(i);
+
+    if (i->reg > SEG_GS)
+        return false;
+    struct host_mem sel =
+        h_state(offsetof(struct cpu, seg) + sizeof(struct segment) * (size_t)i->reg +
+                offsetof(struct segment, sel));
+    if (!(i->flags & INSN_MEM)) {
+        if (size == 2)
+            a_load(&x->a, 2, reg_of(x, i->rm), sel);
+        else
+            a_rm(&x->a, OPC_0F | 0xb7, 4, reg_of(x, i->rm), sel);
+        return true;
+    }
+    if (!operand_is_simple(x, i))
+        return false;
+    struct host_mem m = emit_operand(x, 2, true);
+    a_load(&x->a, 2, TEMP2, sel);
+    a_store(&x->a, 2, TEMP2, m);
+    return true;
+}
+
+/* MOV between the accumulator and a 64-bit offset. */
+bool emit_moffs(struct xlat *x, const struct insn *i)
+{
+    bool store = number(i) == OPN_mov_moffs_store;
+    unsigned size = insn_osize(i), rax = reg_of(x, R_RAX);
+
+    if (!segment_is_flat(x, i->seg))
+        return false;
+    flags_clobber(x);
+    uint8_t *again = x->a.p;
+    a_mov_imm(&x->a, TEMP, i->imm);
+    struct host_mem m = emit_operand_at(x, i->seg, size, store, again);
+    if (store)
+        a_store(&x->a, size, rax, m);
+    else
+        a_load(&x->a, size, rax, m);
+    return true;
+}
+
+/* Loads and stores keep their order; MFENCE is the host's. */
+bool emit_fence(struct xlat *x, const struct insn *i)
+{
+    if (number(i) == OPN_mfence) {
+        a_byte(&x->a, 0x0f);
+        a_byte(&x->a, 0xae);
+        a_byte(&x->a, 0xf0);
+    }
+    return true;
+}
