@@ -61,7 +61,7 @@ struct site {
     uint8_t insn;     /* number in the block */
     uint8_t producer; /* instruction whose flags are the guest's now, or NO_PRODUCER: the image */
     uint8_t size;     /* of the access */
-    uint8_t unused;
+    uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
 #define NO_PRODUCER 0xff
 #define SITE_DONE   5

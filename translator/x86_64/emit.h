@@ -33,7 +33,7 @@ struct stub {
     uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
     uint8_t *next;  /* where the next instruction starts */
     uint8_t thunk;
-    uint8_t insn, producer, size;
+    uint8_t insn, producer, size, align;
     bool returns; /* STUB_EXIT: from a call */
     bool reload;  /* the next instruction wants the flags in the host's */
     size_t table; /* STUB_MISS: offset of the TLB's page words */

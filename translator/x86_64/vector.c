@@ -176,7 +176,6 @@ static unsigned part_of(unsigned opn)
     case OPN_vinserti128:
     case OPN_vextracti128:
     case OPN_vextractf128:
-    case OPN_vinsertf128:
         return 2;
     case OPN_vpmovsxbd:
     case OPN_vpmovsxwq:
@@ -215,6 +214,9 @@ static void check_alignment(struct xlat *x, const struct insn *i, unsigned size)
 
     if (!aligned)
         return;
+    for (unsigned n = x->nstubs; n-- > 0 && x->stubs[n].insn == x->k;)
+        if (x->stubs[n].kind == STUB_MISS)
+            x->stubs[n].align = (uint8_t)(size - 1);
     a_xr(&x->a, 0xf6, 1, 0, TEMP); /* test byte */
     a_byte(&x->a, size - 1);
     add_stub(x, STUB_HANDLER, a_jcc(&x->a, CC_NZ))->thunk = THUNK_HANDLER;
