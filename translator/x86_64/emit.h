@@ -136,6 +136,8 @@ void fpu_emit_reload(struct assembler *a);
 void fpu_analyse(struct xlat *x);
 /* General registers that a vector or x87 instruction names. */
 uint16_t fpu_registers_used(const struct xlat *x, unsigned k);
+bool x87_is_x87(const struct insn *i);
+bool x87_is_copied(const struct xlat *x, const struct insn *i);
 /* Behind the head: loads what the block's copied instructions need. */
 void fpu_emit_check(struct xlat *x);
 
