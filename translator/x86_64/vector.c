@@ -60,9 +60,7 @@ static bool is_copied(const struct xlat *x, const struct insn *i)
 {
     const struct operation_info *op = op_operation(i->op);
     unsigned opn = number_of(i);
-    uint32_t need = op->props & P_AVX   ? MODE_AVX
-                    : op->props & P_SSE ? MODE_SSE
-                                        : MODE_X87;
+    uint32_t need = op->props & P_AVX ? MODE_AVX : op->props & P_SSE ? MODE_SSE : MODE_X87;
 
     if (x87_is_x87(i))
         return x87_is_copied(x, i);

@@ -67,9 +67,9 @@ static unsigned extension_of(const struct insn *i)
 static unsigned memory_size(const struct insn *i)
 {
     static const uint8_t sizes[8][8] = {
-        {4, 4, 4, 4, 4, 4, 4, 4}, {4, 0, 4, 4, 0, 2, 0, 2},     {4, 4, 4, 4, 4, 4, 4, 4},
+        {4, 4, 4, 4, 4, 4, 4, 4},   {4, 0, 4, 4, 0, 2, 0, 2},   {4, 4, 4, 4, 4, 4, 4, 4},
         {4, 4, 4, 4, 0, 10, 0, 10}, {8, 8, 8, 8, 8, 8, 8, 8},   {8, 8, 8, 8, 0, 0, 0, 2},
-        {2, 2, 2, 2, 2, 2, 2, 2}, {2, 2, 2, 2, 10, 8, 10, 8},
+        {2, 2, 2, 2, 2, 2, 2, 2},   {2, 2, 2, 2, 10, 8, 10, 8},
     };
     return sizes[opcode_of(i) & 7][extension_of(i)];
 }
