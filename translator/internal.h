@@ -66,7 +66,7 @@ struct site {
     uint8_t insn;     /* number in the block */
     uint8_t producer; /* instruction whose flags are the guest's now, or NO_PRODUCER: the image */
     uint8_t size;     /* of the access */
-    uint8_t unused;
+    uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
 #define NO_PRODUCER 0xff
 #define SITE_DONE   5
@@ -157,7 +157,7 @@ enum { FPU_SSE = 1, FPU_X87 = 2 };
 #define X87_INSN(tblock, insn) (1u << 31 | (uint32_t)(tblock) << 6 | (insn))
 
 void fpu_init(struct cpu *cpu);
-void host_features(bool has[NUM_FEATURES]);
+void fpu_host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */
 

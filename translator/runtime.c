@@ -165,7 +165,7 @@ static const uint8_t *miss(struct cpu *cpu, bool store)
     translator_of(cpu)->stats.misses++;
     unswap(cpu, t);
     cpu->r[R_RIP] = t->rip;
-    if (mem_fill(cpu, cpu->jit.t0, s->size, store)) {
+    if (!(cpu->jit.t0 & s->align) && mem_fill(cpu, cpu->jit.t0, s->size, store)) {
         swap(cpu, t);
         return again;
     }

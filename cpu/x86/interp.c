@@ -208,6 +208,8 @@ static enum vcpu_exit run_turn(struct vcpu *v)
         if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
             cpu->ferr_frozen = false;
             v->halted = true;
+        } else if (r == OP_FAULT && v->budget <= 0) {
+            cpu->exc_pending = true; /* a trap of the last instruction: the next slice begins so */
         } else if (r == OP_FAULT) {
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;

@@ -33,7 +33,7 @@ struct stub {
     uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
     uint8_t *next;  /* where the next instruction starts */
     uint8_t thunk;
-    uint8_t insn, producer, size;
+    uint8_t insn, producer, size, align;
     bool returns; /* STUB_EXIT: from a call */
     bool reload;  /* the next instruction wants the flags in the host's */
     size_t table; /* STUB_MISS: offset of the TLB's page words */
@@ -136,6 +136,8 @@ void fpu_emit_reload(struct assembler *a);
 void fpu_analyse(struct xlat *x);
 /* General registers that a vector or x87 instruction names. */
 uint16_t fpu_registers_used(const struct xlat *x, unsigned k);
+bool x87_is_x87(const struct insn *i);
+bool x87_is_copied(const struct xlat *x, const struct insn *i);
 /* Behind the head: loads what the block's copied instructions need. */
 void fpu_emit_check(struct xlat *x);
 

@@ -91,7 +91,7 @@ static bool os_saves_ymm(void)
 }
 
 /* An OSXSAVE bit is no feature of ours: 1.ECX[27]. */
-void host_features(bool has[NUM_FEATURES])
+void fpu_host_features(bool has[NUM_FEATURES])
 {
     uint32_t r[4] = {0};
     bool ymm =

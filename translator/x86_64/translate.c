@@ -94,14 +94,25 @@ static uint8_t *thunk(const struct xlat *x, unsigned n)
     return to_rw(&x->tr->cache, x->tr->thunk[n]);
 }
 
-static void emit_site(struct xlat *x, unsigned insn, unsigned producer, unsigned size)
+static void emit_site(struct xlat *x, unsigned insn, unsigned producer)
 {
     struct site s = {.tblock = (uint32_t)(x->t - x->tr->tblocks),
                      .insn = (uint8_t)insn,
-                     .producer = (uint8_t)producer,
-                     .size = (uint8_t)size};
+                     .producer = (uint8_t)producer};
 
     a_bytes(&x->a, &s, sizeof(s));
+}
+
+/* A stub's. */
+static void emit_stub_site(struct xlat *x, const struct stub *s)
+{
+    struct site site = {.tblock = (uint32_t)(x->t - x->tr->tblocks),
+                        .insn = s->insn,
+                        .producer = s->producer,
+                        .size = s->size,
+                        .align = s->align};
+
+    a_bytes(&x->a, &site, sizeof(site));
 }
 
 void emit_handler(struct xlat *x)
@@ -110,7 +121,7 @@ void emit_handler(struct xlat *x)
 
     flags_clobber(x);
     a_call_to(&x->a, thunk(x, THUNK_HANDLER));
-    emit_site(x, x->k, x->flags == FLAGS_RECIPE ? x->producer : NO_PRODUCER, 0);
+    emit_site(x, x->k, x->flags == FLAGS_RECIPE ? x->producer : NO_PRODUCER);
     if (i->fl_write & FL_ARITH)
         x->flags = FLAGS_IMAGE;
 }
@@ -146,7 +157,7 @@ static void emit_stub(struct xlat *x, const struct stub *s)
         a_jmp_to(a, s->again);
         return;
     }
-    emit_site(x, s->insn, s->producer, s->size);
+    emit_stub_site(x, s);
     if (s->kind == STUB_MISS)
         a_jmp_to(a, s->again);
     if (s->kind == STUB_MISS || s->kind == STUB_HANDLER) {
@@ -242,7 +253,7 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
     emit_instructions(&x);
     t->dead = to_rx(c, x.a.p);
     a_call_to(&x.a, thunk(&x, THUNK_DEAD));
-    emit_site(&x, 0, NO_PRODUCER, 0);
+    emit_site(&x, 0, NO_PRODUCER);
     emit_stubs(&x);
     if (x.a.full)
         return false;

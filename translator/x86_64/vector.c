@@ -18,8 +18,6 @@ static unsigned number_of(const struct insn *i)
 static bool left_to_handler(unsigned opn)
 {
     switch (opn) {
-    case OPN_ldmxcsr:
-    case OPN_vldmxcsr:
     case OPN_cvtpi2ps:
     case OPN_cvtpi2pd:
     case OPN_cvtps2pi:
@@ -62,10 +60,10 @@ static bool is_copied(const struct xlat *x, const struct insn *i)
 {
     const struct operation_info *op = op_operation(i->op);
     unsigned opn = number_of(i);
-    uint32_t need = op->props & P_AVX ? MODE_AVX : MODE_SSE;
+    uint32_t need = op->props & P_AVX ? MODE_AVX : op->props & P_SSE ? MODE_SSE : MODE_X87;
 
-    if (op->props & P_FPU)
-        return false;
+    if (x87_is_x87(i))
+        return x87_is_copied(x, i);
     if (!(x->mode & need) || left_to_handler(opn) || !host_executes(x->tr, i))
         return false;
     if (op->props & P_APPROX && x->cpu->model.soft_approx)
@@ -97,8 +95,10 @@ void fpu_analyse(struct xlat *x)
 
         if (!(op_operation(i->op)->props & (P_SSE | P_AVX | P_FPU)) || !is_copied(x, i))
             continue;
-        x->row[k] = row_of(x, i);
-        x->fpu[k] = x->row[k] ? FPU_SSE : 0;
+        bool x87 = x87_is_x87(i);
+        x->row[k] = x87 ? NULL : row_of(x, i);
+        if (x87 || x->row[k])
+            x->fpu[k] = op_operation(i->op)->props & P_FPU ? FPU_X87 : FPU_SSE;
     }
 }
 
@@ -176,7 +176,6 @@ static unsigned part_of(unsigned opn)
     case OPN_vinserti128:
     case OPN_vextracti128:
     case OPN_vextractf128:
-    case OPN_vinsertf128:
         return 2;
     case OPN_vpmovsxbd:
     case OPN_vpmovsxwq:
@@ -215,6 +214,9 @@ static void check_alignment(struct xlat *x, const struct insn *i, unsigned size)
 
     if (!aligned)
         return;
+    for (unsigned n = x->nstubs; n-- > 0 && x->stubs[n].insn == x->k;)
+        if (x->stubs[n].kind == STUB_MISS)
+            x->stubs[n].align = (uint8_t)(size - 1);
     a_xr(&x->a, 0xf6, 1, 0, TEMP); /* test byte */
     a_byte(&x->a, size - 1);
     add_stub(x, STUB_HANDLER, a_jcc(&x->a, CC_NZ))->thunk = THUNK_HANDLER;
@@ -291,10 +293,27 @@ static struct copy plan(const struct xlat *x, const struct insn *i)
     return c;
 }
 
+/* The word is looked at and loaded from a place of our own: another processor may change it
+ * between. Reserved bits and unmasked exceptions are the handler's. */
+static void load_mxcsr(struct xlat *x)
+{
+    struct assembler *a = &x->a;
+
+    a_load(a, 4, TEMP2, h_at(TEMP, 0));
+    a_store(a, 4, TEMP2, h_state(JIT_OFF(t0)));
+    a_alu_ri(a, 4, 4, TEMP2, (int32_t)0xffff1f80);
+    a_alu_ri(a, 7, 4, TEMP2, 0x1f80);
+    add_stub(x, STUB_HANDLER, a_jcc(a, CC_NZ))->thunk = THUNK_HANDLER;
+    a_xm(a, OPC_0F | 0xae, 4, 2, h_state(JIT_OFF(t0)));
+}
+
 bool emit_vector(struct xlat *x, const struct insn *i)
 {
     unsigned opn = number_of(i);
+    bool loads_mxcsr = opn == OPN_ldmxcsr || opn == OPN_vldmxcsr;
 
+    if (x87_is_x87(i))
+        return emit_x87(x, i);
     if (!x->fpu[x->k])
         return false;
     struct copy c = plan(x, i);
@@ -304,14 +323,17 @@ bool emit_vector(struct xlat *x, const struct insn *i)
         if (!is_memory(opnd))
             continue;
         unsigned size = memory_size(i, opnd) / part_of(opn);
-        emit_operand(x, size, n == 0);
+        emit_operand(x, size, n == 0 && !loads_mxcsr);
         check_alignment(x, i, size);
         break;
     }
     if (opn == OPN_pcmpestrm || opn == OPN_pcmpestri || opn == OPN_vpcmpestrm ||
         opn == OPN_vpcmpestri) /* a length is in rax */
         a_mov_rr(&x->a, 8, H_RAX, x->host[R_RAX]);
-    emit_copy(x, i, &c);
+    if (loads_mxcsr)
+        load_mxcsr(x);
+    else
+        emit_copy(x, i, &c);
     if (i->fl_write & FL_ARITH)
         flags_made(x);
     return true;
