@@ -168,11 +168,18 @@ static bool deliver(struct cpu *cpu)
     return exception_deliver(cpu);
 }
 
+/* Clears a request of another thread; true if there was one. */
+static bool taken(bool *request)
+{
+    return __atomic_load_n(request, __ATOMIC_RELAXED) &&
+           __atomic_exchange_n(request, false, __ATOMIC_ACQ_REL);
+}
+
 static void refresh(struct cpu *cpu)
 {
-    if (__atomic_exchange_n(&cpu->map_stale, false, __ATOMIC_ACQ_REL))
+    if (unlikely(taken(&cpu->map_stale)))
         tlb_flush_all(cpu);
-    if (__atomic_exchange_n(&cpu->store_stale, false, __ATOMIC_ACQ_REL))
+    if (unlikely(taken(&cpu->store_stale)))
         tlb_drop_stores(cpu, ARENA_NONE);
 }
 
