@@ -160,7 +160,7 @@ SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) tests/run unit devices cli guest diff boot
+	BUILD=$(B) tests/run unit devices cli guest diff boot cross
 test-fast:
 	tests/deps build test
 	+$(SUBMAKE) tests

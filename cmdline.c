@@ -206,7 +206,7 @@ static void print_topics(const char *title)
 {
     printf("%s", title);
     option_each_topic(options, print_topic_name, NULL);
-    puts(" exit keys");
+    puts(" exit keys all");
 }
 
 static bool print_help(const char *topic, struct error *err)
@@ -214,18 +214,21 @@ static bool print_help(const char *topic, struct error *err)
     if (!topic) {
         puts("Usage: calque [OPTION...] [KERNEL]\n"
              "Runs x86 systems on an emulated PC.\n");
-        option_print_help(options, NULL, stdout);
-        print_topics("\nTopics of --help=TOPIC:");
+        option_print_summary(options, stdout);
+        puts("\ncalque -kernel vmlinuz -initrd initrd.gz -append console=ttyS0 -nographic");
+        print_topics("\n--help=TOPIC tells more:");
         return true;
     }
-    if (!strcmp(topic, "exit"))
+    if (!strcmp(topic, "all"))
+        option_print_help(options, NULL, stdout);
+    else if (!strcmp(topic, "exit"))
         fputs(exit_help, stdout);
     else if (!strcmp(topic, "keys"))
         fputs(keys_help, stdout);
     else if (!option_print_help(options, topic, stdout))
         return error_set(err,
                          "--help=%s: the topics are machine boot terminal run debug help exit "
-                         "keys",
+                         "keys all",
                          topic);
     return true;
 }

@@ -223,6 +223,35 @@ unsigned option_print_help(const struct option_row *table, const char *topic, FI
     return n;
 }
 
+#define SUMMARY_INDENT 10
+#define SUMMARY_WIDTH  79
+
+void option_print_summary(const struct option_row *table, FILE *out)
+{
+    const char *topic = "";
+    size_t column = 0;
+
+    for (; table->name; table++) {
+        size_t len = strlen(table->name) + 1 + (table->arg ? strlen(table->arg) + 1 : 0);
+
+        if (!table->group)
+            continue;
+        bool first = strcmp(table->group, topic) != 0;
+        if (first || column + 2 + len > SUMMARY_WIDTH) {
+            column = SUMMARY_INDENT + len;
+            fprintf(out, "%s%-*s-%s%s%s", *topic ? "\n" : "", SUMMARY_INDENT,
+                    first ? table->group : "", table->name, table->arg ? " " : "",
+                    table->arg ? table->arg : "");
+        } else {
+            column += 2 + len;
+            fprintf(out, "  -%s%s%s", table->name, table->arg ? " " : "",
+                    table->arg ? table->arg : "");
+        }
+        topic = table->group;
+    }
+    fputc('\n', out);
+}
+
 void option_each_topic(const struct option_row *table, void (*fn)(void *, const char *), void *p)
 {
     const char *last = "";

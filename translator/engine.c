@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/ops.h"
+#include "cpu/x86/x87.h"
+#include "cpu/x86/xsave.h"
 #include "translator/internal.h"
 
 #define STACK_SIZE        (16u << 20)
@@ -22,6 +24,24 @@
 #define TBLOCK_BYTES      256 /* of code: at least this much for each of max_tblocks */
 
 /* ---- modes ---- */
+
+/* Exceptions are masked: copied instructions never raise one on the host. */
+uint32_t jit_fpu_mode(const struct cpu *cpu)
+{
+    const uint64_t avx = XCR0_SSE | XCR0_AVX;
+    bool masked = (cpu->mxcsr & FSW_EXC << 7) == FSW_EXC << 7;
+    bool x87 = (cpu->fcw & FSW_EXC) == FSW_EXC && !(cpu->fsw & FSW_ES) && !cpu->ferr;
+    uint32_t mode = 0;
+
+    if (cpu->cr0 & CR0_TS)
+        return 0;
+    if (masked && cpu->cr4 & CR4_OSXSAVE && (cpu->xcr0 & avx) == avx)
+        mode |= MODE_AVX;
+    if (cpu->cr0 & CR0_EM)
+        return mode;
+    mode |= masked && cpu->cr4 & CR4_OSFXSR ? MODE_SSE : 0;
+    return mode | (x87 ? MODE_X87 : 0);
+}
 
 /* 0: this mode is interpreted. */
 uint32_t jit_mode_key(const struct cpu *cpu)
@@ -41,7 +61,7 @@ uint32_t jit_mode_key(const struct cpu *cpu)
         key |= (uint32_t)(cpu->flat >> n & 1) << (MODE_FLAT_SHIFT + n);
         key |= (uint32_t)(moves || cpu->ea_base[n]) << (MODE_BASE_SHIFT + n);
     }
-    return key | (uint32_t)cpu->stack_size << MODE_STACK_SHIFT | MODE_VALID;
+    return key | (uint32_t)cpu->stack_size << MODE_STACK_SHIFT | jit_fpu_mode(cpu) | MODE_VALID;
 }
 
 static void flush(struct translator *tr);
@@ -65,6 +85,7 @@ static void update_mode(struct cpu *cpu)
     cpu->jit.mode_stale = false;
     cpu->jit.mode = mode_number(cpu->jit.translator, jit_mode_key(cpu));
     cpu->jit.mode_tag = (uint64_t)cpu->jit.mode << 48;
+    cpu->jit.fpu_mode = jit_fpu_mode(cpu);
 }
 
 /* ---- page passes ---- */
@@ -239,7 +260,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             }
             b = NULL;
         }
-        if (j->mode_stale)
+        if (j->mode_stale || jit_fpu_mode(cpu) != j->fpu_mode)
             update_mode(cpu);
         b = b ? block_after(cpu, b) : block_find(cpu);
         const struct tblock *t = b ? translation(cpu, b) : NULL;
@@ -292,6 +313,7 @@ bool translator_create(struct machine *m, const struct translator_config *config
     tr->config = *config;
     tr->cache.fd = -1;
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
+    host_features(tr->host_has);
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;
     bool ok = code_cache_init(
@@ -340,6 +362,7 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     memset(cpu->jit.jump_cache, 0xff, sizeof(cpu->jit.jump_cache));
     cpu->jit.self = cpu;
     cpu->jit.translator = tr;
+    fpu_init(cpu);
     cpu->jit.mode_stale = true;
     cpu->jit.next = tr->cpus;
     tr->cpus = cpu;

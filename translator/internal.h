@@ -84,7 +84,10 @@ enum {
     MODE_BASE_SHIFT = 11,  /* 6 bits: segments whose base counts and is not 0 */
     MODE_STACK_SHIFT = 17, /* 2 bits: log2 of the stack width */
     MODE_SSE = 1 << 19,    /* SSE instructions run without #UD, #NM, #XM */
-    MODE_VALID = 1 << 20,
+    MODE_AVX = 1 << 20,    /* VEX-encoded ones do */
+    MODE_X87 = 1 << 21,    /* x87 and MMX instructions run without #UD, #NM, #MF */
+    MODE_FPU = MODE_SSE | MODE_AVX | MODE_X87,
+    MODE_VALID = 1 << 22,
 };
 #define MAX_MODES 4096
 
@@ -115,6 +118,7 @@ struct translator {
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */
     bool fsgsbase;                  /* the host has WRGSBASE */
+    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
     /* Entry points in the cache. */
     const uint8_t *thunk[16];
     unsigned (*enter)(struct cpu *cpu, const void *code);
@@ -132,8 +136,22 @@ enum {
     THUNK_INDIRECT, /* the jump cache does not know t0 */
     THUNK_RETURN,   /* the frame on top is not the right one */
     THUNK_DEAD,     /* a retired block was entered */
+    THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
+    THUNK_LOAD_X87,
+    THUNK_SAVE_FPU, /* called by other thunks, around C */
+    THUNK_RELOAD_FPU,
     NUM_THUNKS
 };
+
+/* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
+
+/* Guest XMM/YMM0-15 and MXCSR; x87 or MMX registers, FCW, FSW, FTW. */
+enum { FPU_SSE = 1, FPU_X87 = 2 };
+/* jit.x87_insn: instruction `insn` of a translation. */
+#define X87_INSN(tblock, insn) (1u << 31 | (uint32_t)(tblock) << 6 | (insn))
+
+void fpu_init(struct cpu *cpu);
+void host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */
 
@@ -148,6 +166,7 @@ void emit_retire(struct translator *tr, struct tblock *t);
 void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 /* The C that thunks call: where to go on. */
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
+runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
 
 /* ---- engine.c ---- */
@@ -173,5 +192,7 @@ static inline unsigned jump_cache_index(uint64_t pc)
 /* Drops all frames of the return stack. */
 void jit_stack_reset(struct cpu *cpu);
 uint32_t jit_mode_key(const struct cpu *cpu);
+/* Its MODE_FPU bits. */
+uint32_t jit_fpu_mode(const struct cpu *cpu);
 
 #endif

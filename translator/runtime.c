@@ -60,6 +60,7 @@ const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
 /* What ran last returned r. All that must be done in C is done here, without leaving. */
 static const uint8_t *leave(struct cpu *cpu, int r)
 {
+    cpu->jit.fpu_saved = 0; /* C may change what was saved */
     const struct tblock *t = jit_go_on(cpu, r);
 
     return t ? jit_enter_at(cpu, t) : translator_of(cpu)->thunk[THUNK_LEAVE];
@@ -131,7 +132,8 @@ static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, c
 
     translator_of(cpu)->calls[op_operation(i->op) - operations]++;
     r = op_handlers[i->op](cpu, i);
-    if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left))
+    if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left ||
+                 jit_fpu_mode(cpu) != cpu->jit.fpu_mode))
         return leave_at(cpu, i, r);
     cpu->v.budget -= left;
     cpu->insn = NULL;
@@ -300,7 +302,8 @@ static const uint8_t *unwind(struct cpu *cpu)
 }
 
 runtime_fn *const runtime_functions[NUM_THUNKS] = {
-    [THUNK_MISS_LOAD] = miss_load, [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
-    [THUNK_EXIT] = unlinked_exit,  [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
-    [THUNK_INDIRECT] = indirect,   [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_MISS_LOAD] = miss_load,   [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
+    [THUNK_EXIT] = unlinked_exit,    [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
+    [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_LOAD_X87] = fpu_load_x87,
 };

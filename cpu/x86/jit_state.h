@@ -23,7 +23,7 @@ struct jump_cache_entry {
 
 struct jit_state {
     struct translator *translator; /* NULL: this CPU is only interpreted */
-    struct cpu *next; /* of the translator */
+    struct cpu *next;              /* of the translator */
     void *self;                    /* the CPU: translated code passes it to C */
     /* Arithmetic flags while translated code runs: bits 8-15 as LAHF stores them, bit 0 is OF. */
     uint32_t flags;
@@ -37,10 +37,19 @@ struct jit_state {
     /* Left by a thunk for C: return address of the call, the temporaries. */
     const uint8_t *site;
     uint64_t t0, t1;
-    uint64_t target; /* of the indirect call that is being made */
+    uint64_t target;   /* of the indirect call that is being made */
     int why;           /* the run of translated code ended: enum vcpu_exit */
     uint64_t spill[4]; /* registers whose place a block took for others */
     bool mode_stale;   /* the mode key must be made again before translated code runs */
+    /* FPU_* of what is in the host's registers: never while C runs. What C is to give back. */
+    uint8_t fpu_live, fpu_saved;
+    bool fpu_wide;       /* vector registers are 256 bits */
+    uint32_t fpu_mode;   /* MODE_FPU bits of `mode` */
+    uint32_t host_mxcsr; /* what C runs under */
+    /* The x87 instruction copied last, as X87_INSN numbers them, while FIP, FCS and FOP are still
+     * those of one before; and the last with a memory operand, for FDS. 0: nothing to do. */
+    uint32_t x87_insn, x87_memory_insn;
+    uint8_t fxsave[512] __attribute__((aligned(16))); /* the way to the host's x87 registers */
     uint16_t pages_logged;
     uint16_t page_log[256]; /* words of code_page that were filled since the last flush */
     /* Page passes: the interned (linear page, arena page, CPL) that may be fetched now. */

@@ -108,6 +108,13 @@ refused "did you mean serial?" -bios "$scratch/rom" -smbios type=1,srial=5
 refused "uuid=12" -bios "$scratch/rom" -smbios type=1,uuid=12
 prints "Calque " --version
 prints "-kernel" --help
+prints "memory: 512" --help=all
+n=$((n + 1))
+if "$CALQUE" --help | awk 'length > 79 { exit 1 } END { exit NR > 24 }'; then
+    echo "ok $n - --help fits a screen"
+else
+    echo "not ok $n - --help fits a screen"
+fi
 prints "isa-debug-exit" --help=exit
 prints "interp" -accel help
 prints "pc" -machine help

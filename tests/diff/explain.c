@@ -10,6 +10,7 @@
 
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/segment.h"
+#include "tests/diff/gen.h"
 
 struct sides {
     const struct diff_case *c;
@@ -107,10 +108,19 @@ static bool misaligned_mode(const struct sides *s)
  * not cause the indicated exceptions"). */
 static bool element_wraps(const struct sides *s)
 {
-    bool limit = s->host->vector == EXC_GP || s->host->vector == EXC_SS;
+    bool limit = s->host->vector == EXC_GP || s->host->vector == EXC_SS, last = false;
+    for (unsigned n = 0; n < 6; n++)
+        last |= (uint32_t)(s->guest->cr2 - segment_base_of(s->c, n)) > 0xfffffff8;
     return s->c->mode != DIFF_64 && limit && !s->host->error && s->guest->vector == EXC_PF &&
-           s->guest->cr2 > 0xfffffff8 && s->guest->cr2 <= 0xffffffff &&
-           operations[s->guest->last_operation].props & P_AVX;
+           last && operations[s->guest->last_operation].props & P_AVX;
+}
+
+/* A far call out of 64-bit mode with RSP above 4 GiB: AMD's processors push in the mode of the new
+ * code segment (APM vol. 3, CALL (Far)), Intel's in that of the old (SDM vol. 2A, CALL). */
+static bool pushes_in_new_mode(const struct sides *s)
+{
+    return is_access_fault(s->guest) && s->guest->stack >> 32 &&
+           s->host->out.sel[SEG_CS] != s->c->in.sel[SEG_CS];
 }
 
 /* Random bytes: an encoding of the host's only. */
@@ -167,6 +177,7 @@ static const struct explanation {
     {"CALL: target or push first", calls, push_or_target, BOTH_FAULT},
     {"far CALL: the frame is pushed before the target is checked", far_calls, frame_left,
      BOTH_FAULT},
+    {"far CALL out of 64-bit mode: RSP above 4 GiB", far_calls, pushes_in_new_mode, GUEST_FAULTS},
     {"far return: which part of the frame first", returns, return_frame, BOTH_FAULT},
     {"several accesses: which first", pieces, several_accesses, BOTH_FAULT},
     {"POPA: registers before the fault", popa, partly_popped, BOTH_FAULT},

@@ -23,13 +23,14 @@ enum flags_place {
     FLAGS_RECIPE, /* nowhere: nobody reads them, and the producer can be run again */
 };
 
-enum stub_kind { STUB_MISS, STUB_HANDLER, STUB_EXIT, STUB_INDIRECT, STUB_RETURN, STUB_THUNK };
+enum stub_kind { STUB_MISS, STUB_HANDLER, STUB_EXIT, STUB_INDIRECT, STUB_RETURN, STUB_THUNK,
+                 STUB_FPU };
 
 /* Code out of the way, written after the block. */
 struct stub {
     enum stub_kind kind;
     uint8_t *jump;  /* displacement that leads here */
-    uint8_t *again; /* STUB_MISS: to retry the access */
+    uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
     uint8_t *next;  /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size;
@@ -56,6 +57,10 @@ struct xlat {
     struct stub stubs[MAX_STUBS];
     unsigned nstubs;
     bool ended; /* the last instruction has left the block */
+    /* Vector and x87 instructions that are copied: FPU_* that they work on, else 0; and the row
+     * that a vector instruction was decoded by. */
+    uint8_t fpu[BLOCK_MAX];
+    const struct encoding *row[BLOCK_MAX];
 };
 
 /* ---- flags (flags.c) ---- */
@@ -123,6 +128,19 @@ bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool segment_has_base(const struct xlat *x, unsigned seg);
 bool stack_is_simple(const struct xlat *x);
 
+/* ---- the FPU (fpu.c, vector.c, x87.c) ---- */
+
+/* Their thunks: see THUNK_*. */
+void fpu_emit_load_sse(struct assembler *a);
+void fpu_emit_save(struct assembler *a);
+void fpu_emit_reload(struct assembler *a);
+/* Finds the vector and x87 instructions of the block that are copied. */
+void fpu_analyse(struct xlat *x);
+/* General registers that a vector or x87 instruction names. */
+uint16_t fpu_registers_used(const struct xlat *x, unsigned k);
+/* Behind the head: loads what the block's copied instructions need. */
+void fpu_emit_check(struct xlat *x);
+
 /* ---- emitters of instructions; false: the semantic function does it ---- */
 typedef bool emit_fn(struct xlat *x, const struct insn *i);
 /* By operation_index; NULL without one. */
@@ -134,6 +152,7 @@ emit_fn emit_alu, emit_mov, emit_unary, emit_shift, emit_lea, emit_setcc, emit_c
     emit_cli, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
 emit_fn emit_jcc, emit_jmp, emit_call, emit_ret, emit_jmp_ind, emit_call_ind, emit_push,
     emit_push_imm, emit_pop, emit_leave, emit_jcxz, emit_loop;
+emit_fn emit_vector, emit_x87;
 
 /* Place of a guest register, and of the low byte of an 8-bit operand: a high byte is first copied
  * to `temp`. */

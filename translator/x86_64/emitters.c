@@ -50,5 +50,9 @@ static emit_fn *const emitters[NUM_OPERATIONS] = {
 
 emit_fn *emitter_of(unsigned operation)
 {
-    return emitters[operation];
+    unsigned props = operations[operation].props;
+
+    if (emitters[operation] || !(props & (P_SSE | P_AVX | P_FPU)))
+        return emitters[operation];
+    return emit_vector;
 }

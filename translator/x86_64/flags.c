@@ -7,10 +7,13 @@
  * operands are still what they were. */
 #include "translator/x86_64/emit.h"
 
-static bool may_fault(const struct insn *i)
+static bool may_fault(const struct xlat *x, unsigned k)
 {
+    const struct insn *i = &x->list[k];
     const struct operation_info *op = op_operation(i->op);
 
+    if (op->props & (P_SSE | P_AVX | P_FPU) && !x->fpu[k])
+        return true;
     switch (op - operations) {
     case OPN_push:
     case OPN_push_imm:
@@ -72,7 +75,7 @@ void flags_analyse(struct xlat *x)
         x->visible_after[k] = visible;
         read = (uint8_t)((read & ~surely_written(i)) | flags_read(i));
         visible = (uint8_t)((visible & ~surely_written(i)) | flags_read(i));
-        if (may_fault(i))
+        if (may_fault(x, k))
             visible = FL_ARITH;
     }
 }
@@ -119,7 +122,7 @@ static bool recipe_lasts(const struct xlat *x, unsigned p)
         return false;
     unsigned wanted = registers_of_producer(i), changed = 0;
     for (unsigned k = p + 1; k < x->n; k++) {
-        if (may_fault(&x->list[k]) && changed & wanted)
+        if (may_fault(x, k) && changed & wanted)
             return false;
         uint8_t written = x->list[k].fl_write & FL_ARITH;
         if (written && surely_written(&x->list[k]) != FL_ARITH)

@@ -46,26 +46,72 @@ static void emit_leave_thunk(struct assembler *a)
     a_ret(a);
 }
 
-static void emit_c_call(struct assembler *a, runtime_fn *fn)
+/* Calls a thunk of the FPU unless its flag is 0. The caller fixes the jumps. */
+struct detour {
+    uint8_t *out, *back;
+};
+static struct detour detour(struct assembler *a, size_t flag)
 {
+    a_alu_mi(a, 7, 1, h_state(flag), 0);
+    uint8_t *out = a_jcc(a, CC_NZ);
+    return (struct detour){out, a->p};
+}
+static void emit_detour(struct assembler *a, struct detour d, const uint8_t *thunk)
+{
+    if (!a->full)
+        a_fix(d.out, a->p);
+    a_call_to(a, thunk);
+    a_jmp_to(a, d.back);
+}
+
+static void emit_c_call(struct assembler *a, const struct translator *tr, runtime_fn *fn)
+{
+    const struct code_cache *c = &tr->cache;
+
     a_xm(a, 0x8f, 4, 0, h_state(JIT_OFF(site))); /* pop the return address */
     a_store(a, 8, TEMP, h_state(JIT_OFF(t0)));
     a_store(a, 8, TEMP2, h_state(JIT_OFF(t1)));
     registers(a, true);
     a_store(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
     a_load(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
+    struct detour save = detour(a, JIT_OFF(fpu_live));
     a_load(a, 8, H_RDI, h_state(JIT_OFF(self)));
     a_mov_imm(a, TEMP2, (uint64_t)(uintptr_t)fn);
     a_xr(a, 0xff, 4, 2, TEMP2);
+    struct detour reload = detour(a, JIT_OFF(fpu_saved));
     a_load(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
     registers(a, false);
     a_xr(a, 0xff, 4, 4, TEMP2);
+    emit_detour(a, save, to_rw(c, tr->thunk[THUNK_SAVE_FPU]));
+    emit_detour(a, reload, to_rw(c, tr->thunk[THUNK_RELOAD_FPU]));
 }
 
 static void align(struct assembler *a)
 {
     while ((uintptr_t)a->p & 15)
         a_byte(a, 0xcc);
+}
+
+static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
+{
+    align(a);
+    tr->thunk[n] = to_rx(&tr->cache, a->p);
+    switch (n) {
+    case THUNK_LEAVE:
+        emit_leave_thunk(a);
+        break;
+    case THUNK_LOAD_SSE:
+        fpu_emit_load_sse(a);
+        break;
+    case THUNK_SAVE_FPU:
+        fpu_emit_save(a);
+        break;
+    case THUNK_RELOAD_FPU:
+        fpu_emit_reload(a);
+        break;
+    default:
+        emit_c_call(a, tr, runtime_functions[n]);
+    }
 }
 
 bool emit_thunks(struct translator *tr)
@@ -77,14 +123,10 @@ bool emit_thunks(struct translator *tr)
     find_host_features(&tr->host);
     memcpy(&tr->enter, &enter, sizeof(enter));
     emit_enter(&a);
-    for (unsigned n = 0; n < NUM_THUNKS; n++) {
-        align(&a);
-        tr->thunk[n] = to_rx(c, a.p);
-        if (n == THUNK_LEAVE)
-            emit_leave_thunk(&a);
-        else
-            emit_c_call(&a, runtime_functions[n]);
-    }
+    emit_thunk(&a, tr, THUNK_SAVE_FPU); /* the others call them */
+    emit_thunk(&a, tr, THUNK_RELOAD_FPU);
+    for (unsigned n = 0; n < THUNK_SAVE_FPU; n++)
+        emit_thunk(&a, tr, n);
     align(&a);
     c->used = (uint64_t)(a.p - c->rw);
     tr->blocks_from = a.p;

@@ -34,7 +34,7 @@ static bool place_registers(struct xlat *x, unsigned n)
     unsigned next = 0;
 
     for (unsigned k = 0; k < n; k++)
-        used |= registers_used(&x->list[k]);
+        used |= x->fpu[k] ? fpu_registers_used(x, k) : registers_used(&x->list[k]);
     memcpy(x->host, pinned_place, sizeof(x->host));
     x->t->nswaps = 0;
     for (unsigned g = R_R9; g <= R_R11; g++) {
@@ -142,6 +142,10 @@ static void emit_stub(struct xlat *x, const struct stub *s)
     if (s->kind == STUB_MISS) /* the linear address again */
         a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
     a_call_to(a, thunk(x, s->thunk));
+    if (s->kind == STUB_FPU) {
+        a_jmp_to(a, s->again);
+        return;
+    }
     emit_site(x, s->insn, s->producer, s->size);
     if (s->kind == STUB_MISS)
         a_jmp_to(a, s->again);
@@ -227,11 +231,13 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
                      .producer = NO_PRODUCER};
 
     x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->size};
+    fpu_analyse(&x);
     while (!place_registers(&x, x.n))
         x.n--;
     t->ninsn = (uint16_t)x.n;
     flags_analyse(&x);
     emit_entries(&x);
+    fpu_emit_check(&x);
     emit_swap(&x);
     emit_instructions(&x);
     t->dead = to_rx(c, x.a.p);
