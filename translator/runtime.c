@@ -52,8 +52,9 @@ static void swap(struct cpu *cpu, const struct tblock *t)
 
 static const uint8_t *leave(struct cpu *cpu, int result)
 {
-    cpu->jit.result = result;
+    fpu_take_x87(cpu);
     cpu->jit.fpu_saved = 0;
+    cpu->jit.result = result;
     return translator_of(cpu)->thunk[THUNK_LEAVE];
 }
 
@@ -68,6 +69,7 @@ static const uint8_t *leave_between(struct cpu *cpu, int result)
  * which may fault. */
 static struct tblock *find(struct cpu *cpu, const uint8_t **leave_to)
 {
+    fpu_take_x87(cpu);
     struct block *b = cpu->v.budget > 0 ? block_find(cpu) : NULL;
     struct tblock *t = b ? tblock_now(cpu, b) : NULL;
 
@@ -92,6 +94,7 @@ static const struct insn *stand_at(struct cpu *cpu, const struct tblock *t, cons
 {
     const struct insn *list = t->block->insns, *i = &list[s->insn];
 
+    fpu_take_x87(cpu);
     cpu->r[R_RIP] = t->rip;
     cpu->v.budget += t->ninsn - s->insn;
     cpu->insn = cpu->settled = i;
