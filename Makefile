@@ -86,12 +86,17 @@ DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
 # Whatever the tests share: linked into each of them.
 TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/unit/*.c tests/devices/*.c)))
 TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
+# Fuzz targets: with libFuzzer if SANITIZE has fuzzer-no-link, otherwise to replay inputs.
+FUZZER      := $(findstring fuzzer,$(SANITIZE))
+FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_TARGETS := $(FUZZ_SRCS:%.c=$(B)/%)
 # The oracle runs instructions on the host's own processor; engines compares our own two.
 TARGET_X86  := $(filter x86_64%,$(or $(CROSS),$(shell uname -m)))
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 
 .PHONY: all run test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
-        clean help fuzz FORCE
+        clean help fuzz fuzz-targets FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -133,6 +138,14 @@ TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
 $(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
 
+# From an archive, so that a chip's target has no more code in it than the chip needs.
+FUZZ_LIB := $(B)/tests/fuzz/libfuzz.a
+$(FUZZ_LIB): $(FUZZ_COMMON:%.c=$(B)/%.o)
+	$(call say,AR,$@) rm -f $@ && $(AR) rcs $@ $^
+$(FUZZ_TARGETS): $(B)/%: $(B)/%.o $(FUZZ_LIB) $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) -o $@ $^ $(ALL_LIBS)
+fuzz-targets: $(FUZZ_TARGETS)
+
 $(DIFF_MAINS:%=tests/diff/%): tests/diff/%: $(B)/tests/diff/% FORCE
 	[ "$$(readlink $@)" = ../../$< ] || ln -sfn ../../$< $@
 
@@ -153,22 +166,22 @@ $(B)/tests/tools/%.elf: tests/tools/%.S
 	$(call say,GUEST,$<) $(GUEST_CC) -m32 -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack \
 	    -Wl,-Ttext=0x100000,--no-warn-rwx-segments -o $@ $<
 
-tests: all guests $(TESTS) $(TOOLS)
+tests: all guests $(TESTS) $(TOOLS) $(FUZZ_TARGETS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) tests/run unit devices cli guest diff boot cross
+	BUILD=$(B) tests/run unit devices fuzz cli guest diff boot cross
 test-fast:
 	tests/deps build test
 	+$(SUBMAKE) tests
-	BUILD=$(B) FAST=1 tests/run unit devices cli guest diff
+	BUILD=$(B) FAST=1 tests/run unit devices fuzz cli guest diff
 test-long:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) LONG=1 tests/run unit devices cli guest diff boot long
+	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest diff boot long
 
 # Unit, device and guest tests of a cross build, under the target's emulator of QEMU.
 CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
@@ -178,8 +191,13 @@ test-cross:
 	+$(SUBMAKE) $(B)/calque guests $(TESTS)
 	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
 
+# Coverage-guided, for T seconds in all; TARGET='name ...' runs some of the targets only.
+T := 120
+FUZZ_SANITIZE := fuzzer-no-link,address,undefined
 fuzz:
-	echo "make: fuzz: there are no fuzz targets yet (tests/fuzz is empty)" >&2; exit 1
+	tests/deps build fuzz
+	+$(SUBMAKE) CC=clang SANITIZE=$(FUZZ_SANITIZE) fuzz-targets
+	T=$(T) BUILD=build/clang-$(subst $(comma),-,$(FUZZ_SANITIZE)) tests/fuzz/run $(TARGET)
 
 deps:
 	tests/deps build test boot lint
@@ -193,7 +211,7 @@ run:
 	    -nographic -no-reboot
 
 # ---- style ----
-LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS)
+LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS) $(wildcard tests/fuzz/*.c)
 C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h devices/*.h devices/*/*.h host/*.h \
             host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
 # One stamp a file, after its object, which knows the headers: what did not change is not looked at again.
@@ -233,6 +251,7 @@ help:
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
 	 'make test-long           the same with many more cases' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
+	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
 	 'make deps                install the Debian packages that are missing' \
 	 'make lint, format-check, format' \
 	 'make install DESTDIR= PREFIX=$(PREFIX)' \
@@ -243,4 +262,4 @@ help:
 
 FORCE:
 
--include $(OBJS:.o=.d) $(TESTS:%=%.d) $(TEST_COMMON_OBJS:.o=.d) $(DIFF_SRCS:%.c=$(B)/%.d)
+-include $(OBJS:.o=.d) $(TESTS:%=%.d) $(TEST_COMMON_OBJS:.o=.d) $(DIFF_SRCS:%.c=$(B)/%.d) $(FUZZ_TARGETS:%=%.d) $(FUZZ_COMMON:%.c=$(B)/%.d)

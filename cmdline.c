@@ -185,6 +185,7 @@ static const char exit_help[] =
     "  odd  isa-debug-exit: the guest wrote v, the status is (v << 1) | 1, modulo 256\n"
     "  120  the machine ended and --until's text had not been seen\n"
     "  122  triple fault (with -no-reboot or -action triple-fault=report)\n"
+    "  123  -accel jit,lockstep=on: translated code and the interpreter differ\n"
     "  124  --timeout\n"
     "  130  ended by a second SIGINT or SIGTERM, or by SIGHUP\n";
 
@@ -328,10 +329,10 @@ static bool parse_smp(struct smp_setting *t, const char *value, struct error *er
 /* "jit,cache-size=64,threshold=16,links=off" */
 static bool parse_accel(struct settings *s, const char *value, struct error *err)
 {
-    static const char *const keys[] = {"engine",    "cache-size", "threshold", "links",
-                                       "jumpcache", "calls",      NULL};
+    static const char *const keys[] = {"engine", "cache-size", "threshold", "links", "jumpcache",
+                                       "calls",  "lockstep",   "perfmap",   NULL};
     struct option_list l;
-    bool links = true, jump_cache = true, calls = true;
+    bool links = true, jump_cache = true, calls = true, lockstep = false, perf_map = false;
     uint64_t cache_size = 0, threshold = 0;
 
     if (!option_list_parse(&l, value, "engine", err)) {
@@ -341,6 +342,8 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     bool ok = option_list_check(&l, keys, err) && option_get_bool(&l, "links", &links, err) &&
               option_get_bool(&l, "jumpcache", &jump_cache, err) &&
               option_get_bool(&l, "calls", &calls, err) &&
+              option_get_bool(&l, "lockstep", &lockstep, err) &&
+              option_get_bool(&l, "perfmap", &perf_map, err) &&
               option_get_number(&l, "cache-size", TRANSLATOR_CACHE_MIN >> 20,
                                 TRANSLATOR_CACHE_MAX >> 20, &cache_size, err) &&
               option_get_number(&l, "threshold", 1, 1000000, &threshold, err);
@@ -353,7 +356,9 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
                                                .threshold = (unsigned)threshold,
                                                .no_links = !links,
                                                .no_jump_cache = !jump_cache,
-                                               .no_calls = !calls};
+                                               .no_calls = !calls,
+                                               .lockstep = lockstep,
+                                               .perf_map = perf_map};
     option_list_free(&l);
     return ok;
 }

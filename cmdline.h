@@ -25,6 +25,7 @@ enum exit_status {
     EXIT_ERROR = 1,
     EXIT_UNTIL_MISSED = 120, /* the machine ended and --until's text had not been seen */
     EXIT_TRIPLE_FAULT = 122, /* -no-reboot or -action triple-fault=report */
+    EXIT_DIFFERENCE = 123,   /* -accel jit,lockstep=on */
     EXIT_TIMEOUT = 124,
     EXIT_SIGNALLED = 130, /* ended by a second SIGINT or SIGTERM */
 };

@@ -417,6 +417,8 @@ static int exit_status(const struct app *app)
     case STOP_TRIPLE_FAULT:
         report_triple_fault(app);
         return EXIT_TRIPLE_FAULT;
+    case STOP_DIFFERENCE:
+        return EXIT_DIFFERENCE;
     case STOP_UNTIL:
         return EXIT_OK;
     default:
@@ -446,6 +448,8 @@ static int run(struct app *app)
 
     if (app_open(app, &err)) {
         main_loop(app);
+        if (app->translator)
+            translator_report(app->translator, report_line, NULL);
         status = exit_status(app);
     } else if (!err.text[0]) {
         status = EXIT_OK; /* -d help */

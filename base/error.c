@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Messages quote options and files, and are one line whatever is in those. */
+static void keep_to_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 void error_write(struct error *err, const char *fmt, ...)
 {
     va_list ap;
@@ -14,6 +22,7 @@ void error_write(struct error *err, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);
+    keep_to_one_line(err->text);
 }
 
 void error_write_prefix(struct error *err, const char *fmt, ...)
@@ -32,4 +41,5 @@ void error_write_prefix(struct error *err, const char *fmt, ...)
     /* Too long: the end of the old text is lost, the prefix stays. */
     text[sizeof(err->text) - 1] = '\0';
     memcpy(err->text, text, strlen(text) + 1);
+    keep_to_one_line(err->text);
 }

@@ -20,6 +20,7 @@ static const struct {
     {"guest_errors", LOG_GUEST_ERRORS, "the guest did something a datasheet forbids"},
     {"unimp", LOG_UNIMP, "the guest used something Calque does not have"},
     {"exec", LOG_EXEC, "each block executed"},
+    {"jit", LOG_JIT, "each block translated, with its host code"},
 };
 #define NCATEGORIES (sizeof(categories) / sizeof(categories[0]))
 

@@ -15,6 +15,7 @@ enum log_category {
     LOG_GUEST_ERRORS = 1 << 4, /* the guest did something a datasheet forbids */
     LOG_UNIMP = 1 << 5,        /* the guest used something Calque does not have */
     LOG_EXEC = 1 << 6,         /* each block executed */
+    LOG_JIT = 1 << 7,          /* each block translated: guest and host code */
 };
 
 /* A log belongs to one machine. Lines go to `out` (stderr unless -D). */

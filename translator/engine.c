@@ -197,6 +197,10 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b)
         return NULL;
     tr->ntblocks++;
     tr->stats.blocks++;
+    if (log_on(&tr->m->log, LOG_JIT))
+        describe_block(tr, t, tr->m->log.out);
+    if (tr->perf_map)
+        perf_map_add(tr->perf_map, t);
     return t;
 }
 
@@ -232,7 +236,7 @@ static void set_gs(struct cpu *cpu)
         syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
 }
 
-static int run_translated(struct cpu *cpu, const struct tblock *t)
+int run_translated(struct cpu *cpu, const struct tblock *t)
 {
     struct translator *tr = cpu->jit.translator;
 
@@ -267,7 +271,9 @@ static int run_blocks(struct cpu *cpu)
         if (cpu->jit.mode_stale || jit_fpu_mode(cpu) != cpu->jit.fpu_mode)
             update_mode(cpu);
         const struct tblock *t = translation(cpu, b);
-        int r = t ? run_translated(cpu, t) : interp_block(cpu, b);
+        int r = !t                  ? interp_block(cpu, b)
+                : cpu->jit.lockstep ? lockstep_run(cpu, t)
+                                    : run_translated(cpu, t);
 
         if (r > OP_BRANCH || cpu->v.budget <= 0 ||
             atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
@@ -304,11 +310,17 @@ bool translator_create(struct machine *m, const struct translator_config *config
     tr->config = *config;
     tr->cache.fd = -1;
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
+    if (config->lockstep) /* a block at a time */
+        tr->config.no_links = tr->config.no_jump_cache = true;
     fpu_host_features(tr->host_has);
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;
     bool ok = code_cache_init(
         &tr->cache, config->cache_size ? config->cache_size : TRANSLATOR_CACHE_DEFAULT, err);
+    if (ok && config->perf_map) {
+        tr->perf_map = perf_map_open();
+        ok = tr->perf_map || error_set(err, "perf map in /tmp: %s", strerror(errno));
+    }
     if (ok && (!init_tables(tr) || !emit_thunks(tr)))
         ok = error_set(err, "out of memory for the translator");
     if (!ok) {
@@ -323,6 +335,8 @@ void translator_destroy(struct translator *tr)
 {
     if (!tr)
         return;
+    if (tr->perf_map)
+        fclose(tr->perf_map);
     code_cache_destroy(&tr->cache);
     free(tr->tblocks);
     free(tr->passes);
@@ -346,6 +360,10 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
 
     if (stack == MAP_FAILED)
         return error_set(err, "no memory for the return stack: %s", strerror(errno));
+    if (tr->config.lockstep && !lockstep_attach(cpu)) {
+        munmap(stack, STACK_SIZE);
+        return error_set(err, "out of memory for lockstep");
+    }
     cpu->jit.stack = stack;
     cpu->jit.stack_base = (uint64_t)(uintptr_t)stack + STACK_SIZE - 16 * (SENTINEL_FRAMES + 1);
     fill_sentinels(cpu);
@@ -373,10 +391,19 @@ void translator_detach(struct cpu *cpu)
         link = &(*link)->jit.next;
     *link = cpu->jit.next;
     munmap(cpu->jit.stack, STACK_SIZE);
+    lockstep_detach(cpu);
     if (!tr->cpus)
         block_cache_listen(cpu, NULL, NULL);
     cpu->jit.translator = NULL;
     cpu->run_blocks = interp_blocks;
+}
+
+void translator_report(const struct translator *tr, void (*line)(void *opaque, const char *text),
+                       void *opaque)
+{
+    for (const struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
+        if (cpu->jit.lockstep)
+            lockstep_report(cpu, line, opaque);
 }
 
 void translator_stats(const struct translator *tr, struct translator_stats *out)

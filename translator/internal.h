@@ -2,6 +2,8 @@
 #ifndef CALQUE_TRANSLATOR_INTERNAL_H
 #define CALQUE_TRANSLATOR_INTERNAL_H
 
+#include <stdio.h>
+
 #include "cpu/x86/block.h"
 #include "cpu/x86/cpu.h"
 #include "translator/translator.h"
@@ -9,6 +11,8 @@
 /* The rooms of the translator:
  *   cache.c      memory for host code: two mappings of the same pages
  *   engine.c     runs translated and interpreted blocks; retires and finds them; modes, passes
+ *   lockstep.c   runs blocks in both engines and compares
+ *   describe.c   shows translations to people and to perf
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
  *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction */
 
@@ -45,6 +49,7 @@ struct tblock {
     /* Host code, where it runs. checked: any entry from outside the page; head: from inside. dead:
      * where both lead once retired. */
     const uint8_t *checked, *head, *dead;
+    uint32_t code_size;  /* bytes from checked on, stubs included */
     uint32_t pass;       /* the page pass that checked asks for, */
     uint16_t pass_index; /* and where */
     /* Guest registers that have no place of their own took those of others (host side numbering
@@ -83,9 +88,9 @@ enum {
     MODE_FLAT_SHIFT = 5,   /* 6 bits: segments that need no check */
     MODE_BASE_SHIFT = 11,  /* 6 bits: segments whose base counts and is not 0 */
     MODE_STACK_SHIFT = 17, /* 2 bits: log2 of the stack width */
-    MODE_SSE = 1 << 19,   /* SSE instructions run without #UD, #NM, #XM */
-    MODE_AVX = 1 << 20,   /* VEX-encoded ones do */
-    MODE_X87 = 1 << 21,   /* x87 and MMX instructions run without #UD, #NM, #MF */
+    MODE_SSE = 1 << 19,    /* SSE instructions run without #UD, #NM, #XM */
+    MODE_AVX = 1 << 20,    /* VEX-encoded ones do */
+    MODE_X87 = 1 << 21,    /* x87 and MMX instructions run without #UD, #NM, #MF */
     MODE_FPU = MODE_SSE | MODE_AVX | MODE_X87,
     MODE_VALID = 1 << 22,
 };
@@ -118,7 +123,8 @@ struct translator {
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */
     bool fsgsbase;                  /* the host has WRGSBASE */
-    bool host_has[NUM_FEATURES]; /* what the host's processor executes */
+    FILE *perf_map;                 /* NULL: none */
+    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
     /* Entry points in the cache. */
     const uint8_t *thunk[16];
     unsigned (*enter)(struct cpu *cpu, const void *code);
@@ -196,5 +202,34 @@ void jit_stack_reset(struct cpu *cpu);
 uint32_t jit_mode_key(const struct cpu *cpu);
 /* Its MODE_FPU bits. */
 uint32_t jit_fpu_mode(const struct cpu *cpu);
+/* Runs translated code from t on, until it comes back. enum op_result. */
+int run_translated(struct cpu *cpu, const struct tblock *t);
+
+/* ---- lockstep.c ---- */
+
+/* How a translated block was run. */
+enum lockstep_run {
+    LOCKSTEP_COMPARED,
+    LOCKSTEP_CHANCE,
+    LOCKSTEP_SYSTEM,
+    LOCKSTEP_CODE,
+    LOCKSTEP_FULL,
+    NUM_LOCKSTEP_RUNS
+};
+/* False: no memory. */
+bool lockstep_attach(struct cpu *cpu);
+void lockstep_detach(struct cpu *cpu);
+/* Runs t in both engines. enum op_result; after a difference the machine is asked to end. */
+int lockstep_run(struct cpu *cpu, const struct tblock *t);
+void lockstep_report(const struct cpu *cpu, void (*line)(void *opaque, const char *text),
+                     void *opaque);
+
+/* ---- describe.c ---- */
+
+/* The block's instructions and its host code, disassembled. */
+void describe_block(const struct translator *tr, const struct tblock *t, FILE *out);
+/* /tmp/perf-PID.map, where perf(1) looks for names of code without a file. NULL: errno. */
+FILE *perf_map_open(void);
+void perf_map_add(FILE *map, const struct tblock *t);
 
 #endif

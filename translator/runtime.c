@@ -66,15 +66,16 @@ static const uint8_t *leave_between(struct cpu *cpu, int result)
 }
 
 /* RIP is set: its translation, or NULL and where to leave. The budget's end comes before the fetch,
- * which may fault. */
+ * which may fault; lockstep runs a block at a time. */
 static struct tblock *find(struct cpu *cpu, const uint8_t **leave_to)
 {
+    bool stop = cpu->v.budget <= 0 || cpu->jit.lockstep;
     fpu_take_x87(cpu);
-    struct block *b = cpu->v.budget > 0 ? block_find(cpu) : NULL;
+    struct block *b = stop ? NULL : block_find(cpu);
     struct tblock *t = b ? tblock_now(cpu, b) : NULL;
 
     if (!t)
-        *leave_to = leave_between(cpu, b || cpu->v.budget <= 0 ? OP_BRANCH : OP_FAULT);
+        *leave_to = leave_between(cpu, b || stop ? OP_BRANCH : OP_FAULT);
     return t;
 }
 

@@ -17,6 +17,8 @@ struct translator_config {
     uint64_t cache_size; /* bytes of host code; 0: the default */
     unsigned threshold;  /* executions before a block is translated; 0: the default */
     bool no_links, no_jump_cache, no_calls; /* leave out an optimization */
+    bool lockstep; /* run every block in the interpreter too, and compare */
+    bool perf_map; /* write /tmp/perf-PID.map */
 };
 
 #define TRANSLATOR_CACHE_DEFAULT (64ull << 20)
@@ -31,6 +33,10 @@ void translator_destroy(struct translator *tr);
 /* From now on the CPU runs translated code. Before the machine runs. */
 bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err);
 void translator_detach(struct cpu *cpu);
+
+/* What is to be told when the machine has ended: lockstep's counts. */
+void translator_report(const struct translator *tr, void (*line)(void *opaque, const char *text),
+                       void *opaque);
 
 /* What `info jit` tells. */
 struct translator_stats {

@@ -248,6 +248,7 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_UNTIL] = "until",
         [STOP_QUIT] = "quit",
         [STOP_BREAKPOINT] = "breakpoint",
+        [STOP_DIFFERENCE] = "difference",
     };
 
     return (unsigned)r < sizeof(names) / sizeof(names[0]) ? names[r] : "unknown";
@@ -367,6 +368,8 @@ static bool skip_halt(struct machine *m)
 {
     if (!is_icount(m) || !vm_clock_skip_to_deadline(&m->clock))
         return false;
+    if (m->run.inline_live)
+        return true;
     /* An idle guest takes many such turns in a row: let others at the lock. */
     machine_unlock(m);
     sched_yield();

@@ -30,6 +30,7 @@ enum stop_reason {
     STOP_UNTIL,        /* --until text seen */
     STOP_QUIT,         /* monitor `quit`, second SIGINT */
     STOP_BREAKPOINT,
+    STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
 };
 
 struct run_control {

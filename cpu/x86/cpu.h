@@ -167,6 +167,7 @@ struct tlb_log {
 struct block;
 struct block_cache;
 struct history;
+struct store_watch;
 
 struct x87_reg {
     uint64_t mant;
@@ -260,6 +261,7 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
+    struct store_watch *watch; /* told of stores and device accesses, or NULL */
     bool large_pages_filled;    /* a TLB entry came from a large page: INVLPG flushes all */
     struct block_cache *blocks; /* shared by the machine's CPUs */
     struct cpu *next_user;      /* of it */
@@ -396,6 +398,8 @@ enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget);
 int interp_blocks(struct cpu *cpu);
 /* Runs one block, as far as the budget goes. enum op_result. */
 int interp_block(struct cpu *cpu, const struct block *b);
+/* The same for its first n instructions; the budget lasts for them. */
+int interp_block_part(struct cpu *cpu, const struct block *b, unsigned n);
 bool block_cache_init(struct cpu *cpu);
 void block_cache_free(struct cpu *cpu);
 void block_cache_flush(struct cpu *cpu);

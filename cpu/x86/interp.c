@@ -70,12 +70,12 @@ static int run_block_noted(struct cpu *cpu, const struct block *b, unsigned limi
     return r;
 }
 
-/* Runs a block, or one instruction of it. NULL: none could be fetched. */
-static inline int run_one(struct cpu *cpu, const struct block *b, bool single)
+/* Runs a block, at most its first `limit` instructions. NULL: none could be fetched. */
+static inline int run_one(struct cpu *cpu, const struct block *b, unsigned limit)
 {
     if (unlikely(!b))
         return OP_FAULT;
-    unsigned limit = single ? 1 : b->ninsn;
+    limit = limit < b->ninsn ? limit : b->ninsn;
     if (unlikely(limit > cpu->v.budget))
         limit = cpu->v.budget > 0 ? (unsigned)cpu->v.budget : 1;
     limit = within_code_limit(cpu, b, limit);
@@ -86,14 +86,19 @@ static inline int run_one(struct cpu *cpu, const struct block *b, bool single)
 
 int interp_block(struct cpu *cpu, const struct block *b)
 {
-    return run_one(cpu, b, false);
+    return run_one(cpu, b, BLOCK_MAX);
+}
+
+int interp_block_part(struct cpu *cpu, const struct block *b, unsigned n)
+{
+    return run_one(cpu, b, n);
 }
 
 int interp_blocks(struct cpu *cpu)
 {
     struct block *b = block_find(cpu);
     for (;;) {
-        int r = run_one(cpu, b, false);
+        int r = run_one(cpu, b, BLOCK_MAX);
         if (r > OP_BRANCH || cpu->v.budget <= 0 || exit_requested(cpu))
             return r;
         b = block_after(cpu, b);
@@ -123,7 +128,7 @@ static int run_without_rf(struct cpu *cpu)
 {
     uint32_t rf = cpu->eflags & EFLAGS_RF;
     cpu->eflags &= ~EFLAGS_RF;
-    int r = run_one(cpu, block_find(cpu), true);
+    int r = run_one(cpu, block_find(cpu), 1);
     if (r == OP_FAULT || r == OP_AGAIN)
         cpu->eflags |= rf;
     return r;
@@ -203,6 +208,8 @@ static enum vcpu_exit run_turn(struct vcpu *v)
         if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
             cpu->ferr_frozen = false;
             v->halted = true;
+        } else if (r == OP_FAULT && v->budget <= 0) {
+            cpu->exc_pending = true; /* a trap of the last instruction: the next slice begins so */
         } else if (r == OP_FAULT) {
             if (!deliver(cpu))
                 return VCPU_EXIT_SHUTDOWN;

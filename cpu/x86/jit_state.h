@@ -10,6 +10,7 @@
  * boundary outside translated code. */
 
 struct cpu;
+struct lockstep;
 struct translator;
 
 #define JUMP_CACHE_BITS 12
@@ -24,6 +25,7 @@ struct jump_cache_entry {
 struct jit_state {
     struct translator *translator; /* NULL: this CPU is only interpreted */
     struct cpu *next;              /* of the translator */
+    struct lockstep *lockstep;     /* NULL: blocks run once */
     void *self;                    /* the CPU: translated code passes it to C */
     /* Arithmetic flags while translated code runs: bits 8-15 as LAHF stores them, bit 0 is OF. */
     uint32_t flags;

@@ -59,6 +59,8 @@ void tlb_flush_all(struct cpu *cpu);
 void tlb_flush_nonglobal(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t lin);
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page);
+/* Empties one entry of the CPU's TLB. */
+void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e);
 
 /* ---- segmentation ---- */
 

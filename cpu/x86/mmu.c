@@ -8,6 +8,7 @@
 #include "cpu/x86/mem.h"
 
 #include "cpu/x86/debugreg.h"
+#include "cpu/x86/store_watch.h"
 #include "vm/machine.h"
 
 #define PTE_P  (1ull << 0)
@@ -361,6 +362,13 @@ void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
                 clear_entry(cpu->tlb[1][n], k);
 }
 
+void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e)
+{
+    unsigned n = (unsigned)(e - cpu->tlb[0][0]);
+
+    clear_entry(tlb_table(cpu, n / TLB_SIZE), n % TLB_SIZE);
+}
+
 static void log_fill(struct tlb_log *log, uint16_t index)
 {
     if (log->n < TLB_LOG_SIZE)
@@ -377,6 +385,8 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
     e->page = lin & ~0xfffull;
     e->host = cpu->v.m->arena.host + arena;
     cpu->large_pages_filled |= t->large;
+    if (unlikely(cpu->watch) && store)
+        store_watch_entry(cpu->watch, cpu->v.m->arena.host, e, arena);
     log_fill(t->global ? &cpu->tlb_filled_global : &cpu->tlb_filled,
              log_index(store * NUM_TLB_CLASSES + class, slot));
 }
@@ -430,18 +440,55 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     return 0;
 }
 
-static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
+static uint64_t ask_device(struct cpu *cpu, uint64_t phys, unsigned size)
 {
     struct machine *m = cpu->v.m;
     uint64_t v;
-    if (cpu->insn)
-        cpu_settle(cpu);
     machine_lock(m);
     if (is_apic_page(cpu, phys)) /* 32-bit registers, 16 bytes apart */
         v = apic_read(cpu, phys & 0xffc) >> 8 * (phys & 3);
     else
         v = address_space_read(&m->mem, phys, size);
     machine_unlock(m);
+    return v;
+}
+
+static void tell_device(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size)
+{
+    struct machine *m = cpu->v.m;
+    machine_lock(m);
+    if (is_apic_page(cpu, phys))
+        apic_write(cpu, phys & 0xfff, (uint32_t)v);
+    else
+        address_space_write(&m->mem, phys, v, size);
+    machine_unlock(m);
+}
+
+/* The same with everything watched. */
+static uint64_t watched_device(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size,
+                               bool write)
+{
+    uint64_t where = phys | (uint64_t)size << 56 | (write ? WATCH_WRITE : 0);
+    int64_t budget = cpu->v.budget;
+    if (store_watch_replays(cpu, where, &v))
+        return v;
+    if (write)
+        tell_device(cpu, phys, v, size);
+    else
+        v = ask_device(cpu, phys, size);
+    store_watch_accessed(cpu, where, v, budget);
+    return v;
+}
+
+static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
+{
+    uint64_t v;
+    if (cpu->insn)
+        cpu_settle(cpu);
+    if (unlikely(cpu->watch))
+        v = watched_device(cpu, phys, 0, size, false);
+    else
+        v = ask_device(cpu, phys, size);
     if (cpu->insn)
         cpu_after_device(cpu);
     return v;
@@ -449,15 +496,12 @@ static uint64_t device_read(struct cpu *cpu, uint64_t phys, unsigned size)
 
 static void device_write(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size)
 {
-    struct machine *m = cpu->v.m;
     if (cpu->insn)
         cpu_settle(cpu);
-    machine_lock(m);
-    if (is_apic_page(cpu, phys))
-        apic_write(cpu, phys & 0xfff, (uint32_t)v);
+    if (unlikely(cpu->watch))
+        watched_device(cpu, phys, v, size, true);
     else
-        address_space_write(&m->mem, phys, v, size);
-    machine_unlock(m);
+        tell_device(cpu, phys, v, size);
     if (cpu->insn)
         cpu_after_device(cpu);
 }
@@ -499,6 +543,8 @@ static void place_write(struct cpu *cpu, const struct place *p, const void *in, 
     const uint8_t *from = in;
     if (p->arena != ARENA_NONE) {
         uint8_t *to = arena->host + p->arena;
+        if (unlikely(cpu->watch))
+            store_watch_write(cpu->watch, arena->host, p->arena, size);
         switch (size) {
         case 1:
             st_le8(to, ld_le8(from));

@@ -7,6 +7,7 @@
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/smm.h"
+#include "cpu/x86/store_watch.h"
 
 /* The instruction changed what blocks depend on. */
 static int leave(struct cpu *cpu, const struct insn *i)
@@ -601,13 +602,27 @@ static bool tsc_forbidden(const struct cpu *cpu)
     return cpu->cr4 & CR4_TSD && cpu->cpl > 0;
 }
 
+/* The budget is exact. */
+static uint64_t read_tsc(struct cpu *cpu)
+{
+    uint64_t v = 0;
+
+    if (likely(!cpu->watch))
+        return cpu_tsc(cpu);
+    if (!store_watch_replays(cpu, WATCH_CLOCK, &v)) {
+        v = cpu_tsc(cpu);
+        store_watch_accessed(cpu, WATCH_CLOCK, v, cpu->v.budget);
+    }
+    return v;
+}
+
 int op_rdtsc_x(struct cpu *cpu, const struct insn *i)
 {
     (void)i;
     if (tsc_forbidden(cpu))
         return raise_gp(cpu, 0);
     cpu_settle(cpu);
-    set_edx_eax(cpu, cpu_tsc(cpu));
+    set_edx_eax(cpu, read_tsc(cpu));
     return OP_OK;
 }
 
@@ -617,7 +632,7 @@ int op_rdtscp_x(struct cpu *cpu, const struct insn *i)
     if (tsc_forbidden(cpu))
         return raise_gp(cpu, 0);
     cpu_settle(cpu);
-    set_edx_eax(cpu, cpu_tsc(cpu));
+    set_edx_eax(cpu, read_tsc(cpu));
     cpu->r[R_RCX] = (uint32_t)cpu->tsc_aux;
     return OP_OK;
 }
@@ -822,14 +837,48 @@ static uint16_t port_of(const struct cpu *cpu, const struct insn *i)
     return i->vreg ? (uint8_t)i->imm : (uint16_t)cpu->r[R_RDX];
 }
 
-uint32_t io_read(struct cpu *cpu, uint16_t port, unsigned size)
+static uint32_t port_read(struct cpu *cpu, uint16_t port, unsigned size)
 {
     struct machine *m = cpu->v.m;
 
-    cpu_settle(cpu);
     machine_lock(m);
     uint32_t v = (uint32_t)address_space_read(&m->io, port, size);
     machine_unlock(m);
+    return v;
+}
+
+static void port_write(struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
+{
+    struct machine *m = cpu->v.m;
+
+    machine_lock(m);
+    address_space_write(&m->io, port, value, size);
+    machine_unlock(m);
+}
+
+/* The same with everything watched. */
+static uint32_t watched_port(struct cpu *cpu, uint16_t port, unsigned size, uint32_t value,
+                             bool write)
+{
+    uint64_t where = WATCH_PORT | port | (uint64_t)size << 56 | (write ? WATCH_WRITE : 0);
+    uint64_t v = value;
+    int64_t budget = cpu->v.budget;
+
+    if (store_watch_replays(cpu, where, &v))
+        return (uint32_t)v;
+    if (write)
+        port_write(cpu, port, size, value);
+    else
+        v = port_read(cpu, port, size);
+    store_watch_accessed(cpu, where, v, budget);
+    return (uint32_t)v;
+}
+
+uint32_t io_read(struct cpu *cpu, uint16_t port, unsigned size)
+{
+    cpu_settle(cpu);
+    uint32_t v =
+        unlikely(cpu->watch) ? watched_port(cpu, port, size, 0, false) : port_read(cpu, port, size);
     if (unlikely(cpu->bp_io))
         debug_note_port(cpu, port, size);
     cpu_after_device(cpu);
@@ -838,12 +887,11 @@ uint32_t io_read(struct cpu *cpu, uint16_t port, unsigned size)
 
 void io_write(struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
 {
-    struct machine *m = cpu->v.m;
-
     cpu_settle(cpu);
-    machine_lock(m);
-    address_space_write(&m->io, port, value, size);
-    machine_unlock(m);
+    if (unlikely(cpu->watch))
+        watched_port(cpu, port, size, value, true);
+    else
+        port_write(cpu, port, size, value);
     if (unlikely(cpu->bp_io))
         debug_note_port(cpu, port, size);
     cpu_after_device(cpu);

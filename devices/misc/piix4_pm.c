@@ -287,6 +287,12 @@ static void piix4_pm_reset(struct device *dev)
     update(s);
 }
 
+/* An overflow that is due belongs to the state even if nobody has looked at it. */
+static void piix4_pm_pre_save(struct device *dev)
+{
+    update((struct piix4_pm *)dev);
+}
+
 static bool piix4_pm_post_load(struct device *dev, struct error *err)
 {
     struct piix4_pm *s = (struct piix4_pm *)dev;
@@ -319,6 +325,7 @@ static const struct device_class piix4_pm_class = {
     .version = 2,
     .fields = piix4_pm_fields,
     .reset = piix4_pm_reset,
+    .pre_save = piix4_pm_pre_save,
     .post_load = piix4_pm_post_load,
 };
 

@@ -258,6 +258,7 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
     if (x.a.full)
         return false;
     tr->stats.insns += x.n;
+    t->code_size = (uint32_t)(to_rx(c, x.a.p) - t->checked);
     c->used = (uint64_t)(x.a.p - c->rw);
     return true;
 }

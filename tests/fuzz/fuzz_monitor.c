@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The monitor: any lines as commands, whose output goes nowhere. */
+#include <stdlib.h>
+
+#include "monitor/monitor.h"
+#include "tests/fuzz/box.h"
+
+static void registers(void *opaque, unsigned cpu, monitor_line_fn *line, void *line_opaque)
+{
+    struct box *b = opaque;
+
+    cpu_print_registers(cpu_of(b->pc.m.cpus[cpu]), line, line_opaque);
+}
+
+static void powerdown(void *opaque)
+{
+    piix4_pm_press_power_button(&((struct box *)opaque)->pc.pm);
+}
+
+static void quit(void *opaque)
+{
+    (void)opaque;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct fuzz_input in = {data, size};
+    struct box *b = box_get(2);
+    struct monitor *mon;
+
+    mon = monitor_new(&b->pc.m, NULL, (struct monitor_hooks){registers, powerdown, quit, b});
+    fuzz_check(mon);
+    while (in.left) {
+        char *line = fuzz_string(&in, 600);
+
+        monitor_execute(mon, line);
+        free(line);
+    }
+    machine_lock(&b->pc.m);
+    input_deliver(&b->pc.m);
+    machine_unlock(&b->pc.m);
+    monitor_free(mon);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Translations shown to people and to perf(1). */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cpu/x86/disas.h"
+#include "translator/internal.h"
+
+/* Guest code is printed from memory: it is as it was while the block is not retired. */
+static void describe_guest(const struct translator *tr, const struct tblock *t, FILE *out)
+{
+    const struct block *b = t->block;
+    const uint8_t *bytes = tr->m->arena.host + b->arena;
+    char text[160];
+
+    for (unsigned k = 0; k < t->ninsn; k++) {
+        const struct insn *i = &b->insns[k];
+
+        disas_one(text, sizeof(text), t->rip + i->off, bytes + i->off, i->len, b->mode);
+        fprintf(out, "  %016llx: %s\n", (unsigned long long)(t->rip + i->off), text);
+    }
+}
+
+/* Behind calls of thunks are bytes that are no code (struct site, struct exit_site): the lines
+ * there may be nonsense until the next boundary. */
+static void describe_host(const struct translator *tr, const struct tblock *t, FILE *out)
+{
+    char text[160];
+
+    for (uint32_t at = 0; at < t->code_size;) {
+        const uint8_t *p = t->checked + at;
+        size_t n = disas_one(text, sizeof(text), (uint64_t)(uintptr_t)p, to_rw(&tr->cache, p),
+                             t->code_size - at, CODE64);
+        fprintf(out, "    %p: %s\n", (const void *)p, text);
+        at += (uint32_t)n;
+    }
+}
+
+void describe_block(const struct translator *tr, const struct tblock *t, FILE *out)
+{
+    flockfile(out);
+    fprintf(out, "block at %016llx, mode %#x: %u instructions, %u bytes\n",
+            (unsigned long long)t->rip, tr->modes[t->mode], t->ninsn, t->code_size);
+    describe_guest(tr, t, out);
+    fprintf(out, "  translated:\n");
+    describe_host(tr, t, out);
+    funlockfile(out);
+}
+
+FILE *perf_map_open(void)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "/tmp/perf-%d.map", (int)getpid());
+    return fopen(name, "we");
+}
+
+/* START SIZE NAME, in hexadecimal (tools/perf/Documentation/jit-interface.txt). */
+void perf_map_add(FILE *map, const struct tblock *t)
+{
+    fprintf(map, "%llx %x guest_%llx\n", (unsigned long long)(uintptr_t)t->checked, t->code_size,
+            (unsigned long long)t->rip);
+    fflush(map);
+}
