@@ -3,15 +3,17 @@
 # Systems as their makers distribute them, each to a point that shows that it runs: Debian's other
 # kernels and Xen with one as dom0 to a shell, through a command, to a clean power-off; Debian's
 # installers to their first question; GNU Mach to its end without servers; memtest86+ through tests
-# 0 to 4. Two guests at a time, in the order below; each line of `boots` is one.
-boots="installer-amd64 installer-i386 xen kernel-686 kernel-686-pae kernel-amd64 memtest86+x64 memtest86+ia32
-       gnumach-i386 gnumach-amd64"
+# 0 to 4; GRUB and iPXE as programs of UEFI firmware. Two guests at a time: those named as arguments,
+# or all, the long ones first.
+[ $# -gt 0 ] || set -- installer-amd64 installer-i386 xen memtest86+ia32 kernel-686 kernel-686-pae kernel-amd64 \
+    memtest86+x64 grub ipxe gnumach-i386 gnumach-amd64
 declare -A does=(
     [installer-amd64]="asks for a language" [installer-i386]="asks for a language"
     [xen]="starts dom0, whose shell powers off"
     [kernel-686]="boots to a shell and powers off" [kernel-686-pae]="boots to a shell and powers off"
     [kernel-amd64]="boots to a shell and powers off"
     [memtest86+x64]="passes tests 0 to 4" [memtest86+ia32]="passes tests 0 to 4"
+    [grub]="answers under OVMF and powers off" [ipxe]="looks for a network under OVMF"
     [gnumach-i386]="runs until it misses its servers" [gnumach-amd64]="runs until it misses its servers")
 limit=400 # seconds: a boot takes up to 50 of a processor's, which may have others to serve
 
@@ -52,17 +54,19 @@ status 0 60
 STEPS
 }
 
+# The kernel for the oldest processors gets an old one, without SSE2 and long mode.
 linux() {
-    local initrd=$scratch/initrd-$1
+    local initrd=$scratch/initrd-$1 model=max
+    [ "$1" != kernel-686 ] || model=pentium3
     fetch "$1" && tests/mkinitrd -k "$1" -o "$initrd" || return 77
-    shell "$1" -m 256 -kernel "${part[0]}" -initrd "$initrd" -append console=ttyS0
+    shell "$1" -cpu "$model" -m 256 -kernel "${part[0]}" -initrd "$initrd" -append console=ttyS0
 }
 
-# The cloud kernel is made without support for being dom0's.
+# The cloud kernel is made without support for being dom0's. Xen must start and stop the second CPU.
 xen() {
     local initrd=$scratch/initrd-xen
     fetch xen kernel-amd64 && tests/mkinitrd -k kernel-amd64 -o "$initrd" || return 77
-    shell kernel-amd64 -m 512 -kernel "${part[0]}" -initrd "${part[1]} console=hvc0,$initrd" -append console=com1
+    shell kernel-amd64 -smp 2 -m 512 -kernel "${part[0]}" -initrd "${part[1]} console=hvc0,$initrd" -append console=com1
 }
 
 installer() {
@@ -86,6 +90,24 @@ memtest() {
         all_of "$output" '63.6MB' ' #0  [' ' #4  [' 'Errors: 0 ' && ! grep -a -o 'Errors: *[1-9][0-9]*' "$output"
 }
 
+grub() {
+    fetch ovmf grub || return 77
+    "$BUILD/tests/tools/pty" "$CALQUE" -nographic -no-reboot --timeout "$limit" -m 256 -bios "${part[0]}/OVMF.fd" \
+        -kernel "${part[1]}" <<STEPS
+want $limit grub> 
+send echo it is \$grub_cpu-\$grub_platform\\r
+want 60 it is x86_64-efi
+send halt\\r
+status 0 60
+STEPS
+}
+
+ipxe() {
+    fetch ovmf ipxe || return 77
+    timeout -k 5 $((limit + 20)) "$CALQUE" -m 256 -bios "${part[0]}/OVMF.fd" -kernel "${part[1]}" -nographic \
+        -no-reboot --timeout "$limit" --until 'No more network devices' </dev/null && all_of "$output" 'iPXE 1.'
+}
+
 # boot NAME: its status goes to a file; standard output is the guest's.
 boot() {
     local output=$scratch/$1.out
@@ -95,18 +117,20 @@ boot() {
     installer-*) installer "$1" ;;
     gnumach-*) mach "$1" ;;
     memtest*) memtest "$1" ;;
+    grub) grub ;;
+    ipxe) ipxe ;;
     esac >"$output" 2>&1 </dev/null
     echo $? >"$scratch/$1.status"
 }
 
-for name in $boots; do
+for name in "$@"; do
     while [ "$(jobs -r | wc -l)" -ge 2 ]; do wait -n; done
     boot "$name" &
 done
 wait
 
 n=0 failed=0
-for name in $boots; do
+for name in "$@"; do
     n=$((n + 1))
     case $(cat "$scratch/$name.status") in
     0) echo "ok $n - $name ${does[$name]}" ;;
