@@ -163,11 +163,13 @@ static struct file read_file(struct bench *b, const char *name)
         if (strcmp((const char *)e + 8, name) != 0)
             continue;
         f.data = malloc(f.size);
+        if (!f.data)
+            abort();
         read_item(b, (uint16_t)be(e + 4, 2), f.data, f.size);
         return f;
     }
-    fail_msg("no file %s", name);
-    return (struct file){0};
+    print_error("no file %s\n", name);
+    abort();
 }
 
 static uint64_t cmos(struct bench *b, uint8_t index, unsigned size)
@@ -236,6 +238,18 @@ static struct file *file_of(struct loader *l, const uint8_t *name)
     return &l->rsdp;
 }
 
+/* A command names a file that an earlier one allocated. */
+static struct file *allocated(struct loader *l, const uint8_t *name)
+{
+    struct file *f = file_of(l, name);
+
+    if (!f->data) {
+        print_error("%s is not allocated\n", (const char *)name);
+        abort();
+    }
+    return f;
+}
+
 static void allocate(struct bench *b, struct loader *l, const uint8_t *c)
 {
     struct file *f = file_of(l, c + 4);
@@ -249,7 +263,7 @@ static void allocate(struct bench *b, struct loader *l, const uint8_t *c)
 
 static void add_pointer(struct loader *l, const uint8_t *c)
 {
-    struct file *f = file_of(l, c + 4), *to = file_of(l, c + 60);
+    struct file *f = allocated(l, c + 4), *to = file_of(l, c + 60);
     uint32_t at = get_le32(c + 116), size = c[120];
 
     assert_true((size == 4 || size == 8) && at + size <= f->size);
@@ -274,7 +288,7 @@ static uint8_t sum(const uint8_t *p, size_t n)
 /* OVMF counts the byte itself, SeaBIOS subtracts from it: it must be zero. */
 static void add_checksum(struct loader *l, const uint8_t *c)
 {
-    struct file *f = file_of(l, c + 4);
+    struct file *f = allocated(l, c + 4);
     uint32_t at = get_le32(c + 60), start = get_le32(c + 64), length = get_le32(c + 68);
 
     assert_true(start <= f->size && length <= f->size - start && at < f->size);
