@@ -28,7 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct box *b = box_get(2);
     struct monitor *mon;
 
-    mon = monitor_new(&b->pc.m, NULL, (struct monitor_hooks){registers, powerdown, quit, b});
+    mon =
+        monitor_new(&b->pc.m, NULL,
+                    (struct monitor_hooks){
+                        .registers = registers, .powerdown = powerdown, .quit = quit, .opaque = b});
     fuzz_check(mon);
     while (in.left) {
         char *line = fuzz_string(&in, 600);
