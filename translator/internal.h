@@ -157,6 +157,10 @@ enum { FPU_SSE = 1, FPU_X87 = 2 };
 #define X87_INSN(tblock, insn) (1u << 31 | (uint32_t)(tblock) << 6 | (insn))
 
 void fpu_init(struct cpu *cpu);
+/* C runs with x87 registers left in the host as long as it does not look at them (it never uses
+ * the x87 itself): this brings them to struct cpu. Before anything that may, before leaving, and
+ * before blocks may go, which x87_insn may name. */
+void fpu_take_x87(struct cpu *cpu);
 void fpu_host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */

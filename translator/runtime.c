@@ -60,6 +60,7 @@ const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
 /* What ran last returned r. All that must be done in C is done here, without leaving. */
 static const uint8_t *leave(struct cpu *cpu, int r)
 {
+    fpu_take_x87(cpu);
     cpu->jit.fpu_saved = 0; /* C may change what was saved */
     if (cpu->jit.lockstep) {
         cpu->jit.result = r;
@@ -82,6 +83,7 @@ static const uint8_t *leave_between(struct cpu *cpu, int result)
 static struct tblock *find(struct cpu *cpu, const uint8_t **leave_to)
 {
     bool stop = cpu->v.budget <= 0 || cpu->jit.lockstep;
+    fpu_take_x87(cpu);
     struct block *b = stop ? NULL : block_find(cpu);
     struct tblock *t = b ? tblock_now(cpu, b) : NULL;
 
@@ -106,6 +108,7 @@ static const struct insn *stand_at(struct cpu *cpu, const struct tblock *t, cons
 {
     const struct insn *list = t->block->insns, *i = &list[s->insn];
 
+    fpu_take_x87(cpu);
     cpu->r[R_RIP] = t->rip;
     cpu->v.budget += t->ninsn - s->insn;
     cpu->insn = cpu->settled = i;

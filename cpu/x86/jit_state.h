@@ -44,7 +44,8 @@ struct jit_state {
     int why;           /* the run of translated code ended: enum vcpu_exit */
     uint64_t spill[4]; /* registers whose place a block took for others */
     bool mode_stale;   /* the mode key must be made again before translated code runs */
-    /* FPU_* of what is in the host's registers: never while C runs. What C is to give back. */
+    /* FPU_* of what is in the host's registers: while C runs, at most FPU_X87. And of what C has
+     * interrupted, to be loaded again. */
     uint8_t fpu_live, fpu_saved;
     bool fpu_wide;       /* vector registers are 256 bits */
     uint32_t fpu_mode;   /* MODE_FPU bits of `mode` */

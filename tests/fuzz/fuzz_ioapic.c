@@ -16,13 +16,16 @@ static void event(struct rig *r, struct fuzz_input *in)
     uint8_t what = fuzz_u8(in);
     struct eoi_sink sink = ioapic_eoi_sink(&ioapic);
 
-    (void)r;
-    if (what & 0x80)
+    if ((what & 0xc0) == 0xc0) { /* an indirect register */
+        address_space_write(&r->m.mem, IOAPIC_BASE, what & 0x3f, 4);
+        address_space_write(&r->m.mem, IOAPIC_BASE + 0x10, fuzz_u32(in), 4);
+    } else if (what & 0x80) {
         ioapic_eoi(&ioapic, fuzz_u8(in));
-    else if ((what & 0x40) && sink.taken)
+    } else if ((what & 0x40) && sink.taken) {
         sink.taken(sink.owner, fuzz_u8(in));
-    else
+    } else {
         irq_set(ioapic_line(&ioapic, (what & 31) % IOAPIC_INPUTS), what & 32);
+    }
 }
 
 static const struct fuzz_chip chip = {

@@ -66,6 +66,15 @@ static void x87_to_image(struct cpu *cpu)
         memcpy(a + 32 + 16 * (size_t)k, x87_st(cpu, k), 10);
 }
 
+void fpu_take_x87(struct cpu *cpu)
+{
+    if (!(cpu->jit.fpu_live & FPU_X87))
+        return;
+    __asm__ volatile("fxsave64 %0\n\tfninit" : "=m"(cpu->jit.fxsave) : : "memory");
+    cpu->jit.fpu_live = 0;
+    x87_from_image(cpu);
+}
+
 void fpu_init(struct cpu *cpu)
 {
     cpu->jit.host_mxcsr = HOST_MXCSR;
@@ -176,38 +185,39 @@ void fpu_emit_load_sse(struct assembler *a)
     a_ret(a);
 }
 
-/* On C's stack, general registers saved. */
+/* On C's stack, general registers saved. The x87 waits for fpu_take_x87(). */
 void fpu_emit_save(struct assembler *a)
 {
     a_load(a, 1, H_RAX, h_state(JIT_OFF(fpu_live)));
     a_store(a, 1, H_RAX, h_state(JIT_OFF(fpu_saved)));
-    a_xm(a, 0xc6, 1, 0, h_state(JIT_OFF(fpu_live)));
-    a_byte(a, 0);
+    a_alu_mi(a, 4, 1, h_state(JIT_OFF(fpu_live)), FPU_X87);
     uint8_t *no_sse = unless(a, JIT_OFF(fpu_saved), FPU_SSE);
     vectors(a, true);
     group15(a, 4, 3, MXCSR_OFF);
     group15(a, 4, 2, JIT_OFF(host_mxcsr));
     here(a, no_sse);
-    uint8_t *no_x87 = unless(a, JIT_OFF(fpu_saved), FPU_X87);
-    group15(a, 8, 0, JIT_OFF(fxsave));
-    a_byte(a, 0xdb); /* fninit */
-    a_byte(a, 0xe3);
-    a_alu_ri(a, 5, 8, H_RSP, 8);
-    call_c(a, x87_from_image);
-    a_alu_ri(a, 0, 8, H_RSP, 8);
-    here(a, no_x87);
     a_ret(a);
+}
+
+/* x87 registers that were taken, before SSE's: FXRSTOR64 loads some of those too. rax stays. */
+static void reload_x87(struct assembler *a)
+{
+    uint8_t *none = unless(a, JIT_OFF(fpu_saved), FPU_X87);
+    a_xm(a, 0xf6, 1, 0, h_state(JIT_OFF(fpu_live))); /* test byte */
+    a_byte(a, FPU_X87);
+    uint8_t *still_there = a_jcc(a, CC_NZ);
+    a_push(a, H_RAX);
+    call_c(a, x87_to_image);
+    a_pop(a, H_RAX);
+    group15(a, 8, 1, JIT_OFF(fxsave));
+    here(a, still_there);
+    here(a, none);
 }
 
 /* The same place after C; rax stays. */
 void fpu_emit_reload(struct assembler *a)
 {
-    uint8_t *no_x87 = unless(a, JIT_OFF(fpu_saved), FPU_X87);
-    a_push(a, H_RAX);
-    call_c(a, x87_to_image);
-    a_pop(a, H_RAX);
-    group15(a, 8, 1, JIT_OFF(fxsave));
-    here(a, no_x87);
+    reload_x87(a);
     uint8_t *no_sse = unless(a, JIT_OFF(fpu_saved), FPU_SSE);
     vectors(a, false);
     group15(a, 4, 2, MXCSR_OFF);
