@@ -140,7 +140,7 @@ static const struct named_value machines[] = {
 };
 static const struct named_value engines[] = {
     {"interp", "interpreter of decoded instructions", false},
-    {"jit", "translator to host code", false},
+    {"jit", "translator to host code; jit,lockstep=on compares with interp; see calque(1)", false},
     {"tcg", "another name of jit", true},
     {"kvm", "the host processor's virtualization extensions", true},
     {0},
