@@ -24,6 +24,7 @@ static bool may_fault(const struct xlat *x, unsigned k)
     case OPN_mov_moffs_store:
     case OPN_cli:
     case OPN_swapgs:
+    case OPN_mov_from_seg: /* of one that does not exist */
     case OPN_div:
     case OPN_idiv:
         return true;
