@@ -95,9 +95,20 @@ static void print_registers(void *opaque, unsigned cpu, monitor_line_fn *line, v
     cpu_print_registers(cpu_of(app->pc.m.cpus[cpu]), line, line_opaque);
 }
 
+static void print_translator(void *opaque, monitor_line_fn *line, void *line_opaque)
+{
+    struct app *app = opaque;
+
+    if (app->translator)
+        translator_describe(app->translator, line, line_opaque);
+    else
+        line(line_opaque, "nothing is translated: -accel interp");
+}
+
 static bool add_monitor(struct app *app, struct chardev *c, struct error *err)
 {
-    struct monitor_hooks hooks = {print_registers, press_power_button, request_quit, app};
+    struct monitor_hooks hooks = {print_registers, print_translator, press_power_button,
+                                  request_quit, app};
 
     if (!c)
         return true;

@@ -44,6 +44,23 @@ static void info_registers(struct monitor *mon, const struct monitor_args *args)
         machine_cont(mon->m);
 }
 
+/* Its counters belong to the engine too. */
+static void info_jit(struct monitor *mon, const struct monitor_args *args)
+{
+    bool was_running = mon->m->run.state == RUN_RUNNING;
+
+    (void)args;
+    if (!mon->hooks.jit) {
+        monitor_printf(mon, "nothing is translated here\n");
+        return;
+    }
+    if (was_running)
+        machine_stop(mon->m, STOP_USER);
+    mon->hooks.jit(mon->hooks.opaque, monitor_print_line, mon);
+    if (was_running && mon->m->run.state == RUN_PAUSED)
+        machine_cont(mon->m);
+}
+
 static void print_space(struct monitor *mon, const char *title, const struct address_space *as)
 {
     monitor_printf(mon, "%s: regions (start-end, priority, kind, name)\n", title);
@@ -121,6 +138,7 @@ static void info_clock(struct monitor *mon, const struct monitor_args *args)
 const struct monitor_command monitor_info_commands[] = {
     {"status", "", "", "running, paused or ended, and why", info_status, NULL},
     {"registers", "?i", "[CPU]", "the processor's registers", info_registers, NULL},
+    {"jit", "", "", "the translator's counters", info_jit, NULL},
     {"mtree", "", "", "memory and port maps", info_mtree, NULL},
     {"devices", "", "", "the machine's devices", info_devices, NULL},
     {"device", "s", "ID", "all fields of one device", info_device, NULL},

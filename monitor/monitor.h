@@ -16,6 +16,7 @@ typedef void monitor_line_fn(void *opaque, const char *text);
 /* What the monitor cannot know: supplied by whoever built the machine. NULL: not available. */
 struct monitor_hooks {
     void (*registers)(void *opaque, unsigned cpu, monitor_line_fn *line, void *line_opaque);
+    void (*jit)(void *opaque, monitor_line_fn *line, void *line_opaque);
     void (*powerdown)(void *opaque);
     void (*quit)(void *opaque);
     void *opaque;

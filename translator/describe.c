@@ -63,3 +63,75 @@ void perf_map_add(FILE *map, const struct tblock *t)
             (unsigned long long)t->rip);
     fflush(map);
 }
+
+/* ---- counters ---- */
+
+static void print_counters(const struct translator_stats *s,
+                           void (*line)(void *opaque, const char *text), void *opaque)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"blocks translated", s->blocks},
+        {"instructions in them", s->insns},
+        {"blocks retired", s->retired},
+        {"cache flushes", s->flushes},
+        {"cache used, bytes", s->cache_used},
+        {"cache size, bytes", s->cache_size},
+        {"entries from C", s->enters},
+        {"blocks interpreted", s->interpreted_blocks},
+        {"exits linked", s->links},
+        {"TLB misses", s->misses},
+        {"page passes asked for", s->refetches},
+        {"jump cache misses", s->indirect_misses},
+        {"returns to elsewhere", s->unwinds},
+        {"instructions run by handlers", s->handlers},
+    };
+    char text[96];
+
+    for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+        snprintf(text, sizeof(text), "%-30s %llu", rows[n].name, (unsigned long long)rows[n].value);
+        line(opaque, text);
+    }
+}
+
+#define OPERATIONS_SHOWN 20
+
+/* The operation run most often among those run less often than `below`, or as often and later in
+ * the table. */
+static bool next_operation(const struct translator *tr, uint64_t *below, unsigned *at,
+                           const char **name)
+{
+    uint64_t best = 0, calls, limit = *below;
+    unsigned after = *at;
+    const char *one;
+
+    for (unsigned n = 0; translator_calls(tr, n, &one, &calls); n++) {
+        if (calls <= best || calls > limit || (calls == limit && n <= after))
+            continue;
+        best = calls;
+        *at = n;
+        *name = one;
+    }
+    *below = best;
+    return best;
+}
+
+void translator_describe(const struct translator *tr, void (*line)(void *opaque, const char *text),
+                         void *opaque)
+{
+    struct translator_stats s;
+    uint64_t calls = UINT64_MAX;
+    const char *name;
+    char text[96];
+
+    translator_stats(tr, &s);
+    print_counters(&s, line, opaque);
+    for (unsigned n = 0, at = 0; n < OPERATIONS_SHOWN && next_operation(tr, &calls, &at, &name);
+         n++) {
+        snprintf(text, sizeof(text), "  %-28s %llu", name, (unsigned long long)calls);
+        line(opaque, text);
+    }
+    translator_report(tr, line, opaque);
+}

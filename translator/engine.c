@@ -242,10 +242,9 @@ int run_translated(struct cpu *cpu, const struct tblock *t)
 
     if (cpu->jit.rsp < cpu->jit.stack_base - STACK_SIZE / 2)
         jit_stack_reset(cpu);
-    jit_flags_out(cpu);
-    cpu->insn = NULL;
+    set_gs(cpu);
     tr->stats.enters++;
-    tr->enter(cpu, t->checked);
+    tr->enter(cpu, jit_enter_at(cpu, t));
     return cpu->jit.result;
 }
 
@@ -262,26 +261,51 @@ static const struct tblock *translation(struct cpu *cpu, struct block *b)
     return t && t->ninsn <= cpu->v.budget ? t : NULL;
 }
 
-static int run_blocks(struct cpu *cpu)
+const struct tblock *jit_go_on(struct cpu *cpu, int r)
 {
-    struct block *b = block_find(cpu);
+    struct jit_state *j = &cpu->jit;
+    struct block *b = NULL;
+    enum vcpu_exit why;
 
-    set_gs(cpu);
-    while (b) {
-        if (cpu->jit.mode_stale || jit_fpu_mode(cpu) != cpu->jit.fpu_mode)
-            update_mode(cpu);
-        const struct tblock *t = translation(cpu, b);
-        int r = !t                  ? interp_block(cpu, b)
-                : cpu->jit.lockstep ? lockstep_run(cpu, t)
-                                    : run_translated(cpu, t);
-
+    for (;;) {
         if (r > OP_BRANCH || cpu->v.budget <= 0 ||
-            atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
-            return r;
-        cpu->jit.translator->stats.interpreted_blocks += !t;
-        b = t ? block_find(cpu) : block_after(cpu, b);
+            atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed)) {
+            if (!interp_go_on(cpu, r, &why)) {
+                j->why = why;
+                return NULL;
+            }
+            b = NULL;
+        }
+        if (j->mode_stale || jit_fpu_mode(cpu) != j->fpu_mode)
+            update_mode(cpu);
+        b = b ? block_after(cpu, b) : block_find(cpu);
+        const struct tblock *t = b ? translation(cpu, b) : NULL;
+        if (t && j->lockstep) {
+            r = lockstep_run(cpu, t);
+            b = NULL;
+            continue;
+        }
+        if (t) {
+            if (j->rsp < j->stack_base - STACK_SIZE / 2)
+                jit_stack_reset(cpu);
+            return t;
+        }
+        r = b ? interp_block(cpu, b) : OP_FAULT;
+        j->translator->stats.interpreted_blocks++;
     }
-    return OP_FAULT;
+}
+
+static enum vcpu_exit run_blocks(struct cpu *cpu)
+{
+    struct translator *tr = cpu->jit.translator;
+    const struct tblock *t = jit_go_on(cpu, OP_BRANCH);
+
+    if (!t)
+        return cpu->jit.why;
+    set_gs(cpu);
+    tr->stats.enters++;
+    tr->enter(cpu, jit_enter_at(cpu, t));
+    return cpu->jit.why;
 }
 
 /* ---- life ---- */

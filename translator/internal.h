@@ -183,6 +183,11 @@ extern runtime_fn *const runtime_functions[NUM_THUNKS];
 
 /* The translation for RIP now, if there is one. */
 struct tblock *tblock_now(struct cpu *cpu, struct block *b);
+/* Goes on in C after what returned r (enum op_result), until there is translated code to run at
+ * RIP. NULL: the run ends, jit.why says why. Flags are in the interpreter's form. */
+const struct tblock *jit_go_on(struct cpu *cpu, int r);
+/* Where to enter a block from C. */
+const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t);
 /* The number of the pass for a fetch of the page at `linear`, which is at arena. */
 uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena);
 static inline unsigned page_pass_index(uint64_t rip)
@@ -194,15 +199,12 @@ static inline unsigned jump_cache_index(uint64_t pc)
 {
     return pc & ((1u << JUMP_CACHE_BITS) - 1);
 }
-/* Brings the flags from translated code's form into the interpreter's, and back. */
-void jit_flags_in(struct cpu *cpu);
-void jit_flags_out(struct cpu *cpu);
 /* Drops all frames of the return stack. */
 void jit_stack_reset(struct cpu *cpu);
 uint32_t jit_mode_key(const struct cpu *cpu);
 /* Its MODE_FPU bits. */
 uint32_t jit_fpu_mode(const struct cpu *cpu);
-/* Runs translated code from t on, until it comes back. enum op_result. */
+/* Lockstep: runs t alone. enum op_result. */
 int run_translated(struct cpu *cpu, const struct tblock *t);
 
 /* ---- lockstep.c ---- */

@@ -259,18 +259,27 @@ static enum lockstep_run run_first(struct cpu *cpu, struct lockstep *ls, const s
     return t->retired ? LOCKSTEP_CODE : ls->first.full ? LOCKSTEP_FULL : LOCKSTEP_COMPARED;
 }
 
-/* Translated code leaves a block when the budget no longer lasts for all of it; the interpreter
- * goes on to the budget's end. It takes the state there. */
+static bool ended_well(int result)
+{
+    return result == OP_OK || result == OP_BRANCH || result == OP_LEAVE;
+}
+
+/* Translated code may leave a block early: when the budget no longer lasts for all of it, or the
+ * mode that it counts on has changed (MXCSR, x87 control). The interpreter takes the state on to
+ * where the first run ended. */
 static int catch_up(struct cpu *cpu, const struct image *interp, int result)
 {
-    while ((result == OP_OK || result == OP_BRANCH) && cpu->v.budget > interp->budget) {
+    while (ended_well(result) &&
+           (cpu->v.budget > interp->budget ||
+            (cpu->v.budget == interp->budget && interp->result == OP_FAULT))) {
+        int64_t more = cpu->v.budget - interp->budget;
         const struct block *b = block_find(cpu);
 
         if (!b)
             return OP_FAULT;
-        result = interp_block_part(cpu, b, (unsigned)(cpu->v.budget - interp->budget));
+        result = interp_block_part(cpu, b, more > 1 ? (unsigned)more : 1);
     }
-    return result;
+    return result == OP_LEAVE && interp->result == OP_OK ? OP_OK : result;
 }
 
 /* The second run, from the state before. */

@@ -16,14 +16,14 @@ static struct translator *translator_of(const struct cpu *cpu)
 
 #define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */
 
-void jit_flags_in(struct cpu *cpu)
+static void flags_in(struct cpu *cpu)
 {
     uint32_t f = cpu->jit.flags;
 
     flags_set_image(cpu, (f >> 8 & LAHF_FLAGS) | (f & 1 ? EFLAGS_OF : 0));
 }
 
-void jit_flags_out(struct cpu *cpu)
+static void flags_out(struct cpu *cpu)
 {
     uint32_t f = flags_image(cpu);
 
@@ -50,18 +50,31 @@ static void swap(struct cpu *cpu, const struct tblock *t)
 
 /* ---- leaving ---- */
 
-static const uint8_t *leave(struct cpu *cpu, int result)
+const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
+{
+    flags_out(cpu);
+    cpu->insn = NULL;
+    return t->checked;
+}
+
+/* What ran last returned r. All that must be done in C is done here, without leaving. */
+static const uint8_t *leave(struct cpu *cpu, int r)
 {
     fpu_take_x87(cpu);
-    cpu->jit.fpu_saved = 0;
-    cpu->jit.result = result;
-    return translator_of(cpu)->thunk[THUNK_LEAVE];
+    cpu->jit.fpu_saved = 0; /* C may change what was saved */
+    if (cpu->jit.lockstep) {
+        cpu->jit.result = r;
+        return translator_of(cpu)->thunk[THUNK_LEAVE];
+    }
+    const struct tblock *t = jit_go_on(cpu, r);
+
+    return t ? jit_enter_at(cpu, t) : translator_of(cpu)->thunk[THUNK_LEAVE];
 }
 
 /* Between blocks: RIP is set, the flags are in translated code's form. */
 static const uint8_t *leave_between(struct cpu *cpu, int result)
 {
-    jit_flags_in(cpu);
+    flags_in(cpu);
     return leave(cpu, result);
 }
 
@@ -101,7 +114,7 @@ static const struct insn *stand_at(struct cpu *cpu, const struct tblock *t, cons
     cpu->insn = cpu->settled = i;
     cpu->run_end = list + t->ninsn;
     if (s->producer == NO_PRODUCER)
-        jit_flags_in(cpu);
+        flags_in(cpu);
     else
         op_handlers[list[s->producer].op](cpu, &list[s->producer]);
     return i;
@@ -133,7 +146,7 @@ static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, c
     cpu->v.budget -= left;
     cpu->insn = NULL;
     if (i->fl_write & FL_ARITH)
-        jit_flags_out(cpu);
+        flags_out(cpu);
     swap(cpu, t);
     return done;
 }

@@ -38,7 +38,11 @@ void translator_detach(struct cpu *cpu);
 void translator_report(const struct translator *tr, void (*line)(void *opaque, const char *text),
                        void *opaque);
 
-/* What `info jit` tells. */
+/* What `info jit` prints: the counters below, lockstep's, and the operations that the emitter left
+ * to their semantic functions most often. */
+void translator_describe(const struct translator *tr, void (*line)(void *opaque, const char *text),
+                         void *opaque);
+
 struct translator_stats {
     uint64_t blocks, insns, code_bytes, flushes, retired;
     uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;

@@ -285,8 +285,9 @@ struct cpu {
     bool shut_down;
     struct history *history; /* NULL: not kept */
 
-    /* The engine: runs blocks until something special happens. */
-    int (*run_blocks)(struct cpu *cpu);
+    /* The engine: runs blocks, and interp_go_on() between them where something special happens,
+     * until that ends the run. */
+    enum vcpu_exit (*run_blocks)(struct cpu *cpu);
     struct jit_state jit;
 
     struct code_listener code_listener;
@@ -395,7 +396,12 @@ bool cpu_interrupt_ready(const struct cpu *cpu);
 /* ---- engine ---- */
 enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget);
 /* cpu->run_blocks of the interpreter. */
-int interp_blocks(struct cpu *cpu);
+enum vcpu_exit interp_blocks(struct cpu *cpu);
+/* After blocks, the last of which returned r, if r is more than OP_BRANCH, the budget is used up or
+ * an exit is requested: delivers exceptions, takes interrupts, runs instructions that must run
+ * alone. True: blocks may run again, from RIP; the mode may have changed. False: the run ends, *why
+ * says why. */
+bool interp_go_on(struct cpu *cpu, int r, enum vcpu_exit *why);
 /* Runs one block, as far as the budget goes. enum op_result. */
 int interp_block(struct cpu *cpu, const struct block *b);
 /* The same for its first n instructions; the budget lasts for them. */

@@ -94,14 +94,18 @@ int interp_block_part(struct cpu *cpu, const struct block *b, unsigned n)
     return run_one(cpu, b, n);
 }
 
-int interp_blocks(struct cpu *cpu)
+enum vcpu_exit interp_blocks(struct cpu *cpu)
 {
     struct block *b = block_find(cpu);
+    enum vcpu_exit why;
     for (;;) {
         int r = run_one(cpu, b, BLOCK_MAX);
-        if (r > OP_BRANCH || cpu->v.budget <= 0 || exit_requested(cpu))
-            return r;
-        b = block_after(cpu, b);
+        if (likely(r <= OP_BRANCH && cpu->v.budget > 0 && !exit_requested(cpu)))
+            b = block_after(cpu, b);
+        else if (interp_go_on(cpu, r, &why))
+            b = block_find(cpu);
+        else
+            return why;
     }
 }
 
@@ -163,69 +167,90 @@ static int run_single(struct cpu *cpu)
     return r == OP_HALT || r == OP_PAUSE ? r : OP_LEAVE;
 }
 
-/* The exception that a task switch left behind, one special instruction, or blocks. */
-static int run_next(struct cpu *cpu)
-{
-    if (unlikely(cpu->exc_pending)) {
-        cpu->exc_pending = false;
-        return OP_FAULT;
-    }
-    bool single = cpu->shadow || cpu->bp_any || cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
-    if (single)
-        return run_single(cpu);
-    int r = cpu->run_blocks(cpu);
-    cpu->rep_unfinished = r == OP_AGAIN;
-    return r;
-}
-
 static bool deliver(struct cpu *cpu)
 {
     cpu->v.budget--;
     return exception_deliver(cpu);
 }
 
+/* Clears a request of another thread; true if there was one. */
+static bool taken(bool *request)
+{
+    return __atomic_load_n(request, __ATOMIC_RELAXED) &&
+           __atomic_exchange_n(request, false, __ATOMIC_ACQ_REL);
+}
+
 static void refresh(struct cpu *cpu)
 {
-    if (__atomic_exchange_n(&cpu->map_stale, false, __ATOMIC_ACQ_REL))
+    if (unlikely(taken(&cpu->map_stale)))
         tlb_flush_all(cpu);
-    if (__atomic_exchange_n(&cpu->store_stale, false, __ATOMIC_ACQ_REL))
+    if (unlikely(taken(&cpu->store_stale)))
         tlb_drop_stores(cpu, ARENA_NONE);
 }
 
-static enum vcpu_exit run_turn(struct vcpu *v)
+/* What an instruction or a block that returned r has left to do. False: the run ends. */
+static bool finish(struct cpu *cpu, int r, enum vcpu_exit *why)
 {
-    struct cpu *cpu = cpu_of(v);
-    for (;;) {
-        refresh(cpu);
-        if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) &&
-            !cpu_take_interrupts(cpu))
-            return VCPU_EXIT_SHUTDOWN;
-        if (v->halted)
-            return VCPU_EXIT_HALT;
-        if (v->budget <= 0 || exit_requested(cpu))
-            return VCPU_EXIT_SLICE;
-        int r = run_next(cpu);
-        if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
-            cpu->ferr_frozen = false;
-            v->halted = true;
-        } else if (r == OP_FAULT && v->budget <= 0) {
-            cpu->exc_pending = true; /* a trap of the last instruction: the next slice begins so */
-        } else if (r == OP_FAULT) {
-            if (!deliver(cpu))
-                return VCPU_EXIT_SHUTDOWN;
-        } else if (r == OP_HALT) {
-            v->halted = true;
-        } else if (r == OP_PAUSE) {
-            return VCPU_EXIT_YIELD;
-        }
+    if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
+        cpu->ferr_frozen = false;
+        cpu->v.halted = true;
+    } else if (r == OP_FAULT && cpu->v.budget <= 0) {
+        cpu->exc_pending = true; /* a trap of the last instruction: the next slice begins so */
+    } else if (r == OP_FAULT) {
+        *why = VCPU_EXIT_SHUTDOWN;
+        return deliver(cpu);
+    } else if (r == OP_HALT) {
+        cpu->v.halted = true;
+    } else if (r == OP_PAUSE) {
+        *why = VCPU_EXIT_YIELD;
+        return false;
     }
+    return true;
+}
+
+/* Between two instructions: takes interrupts. False: the run ends. */
+static bool between(struct cpu *cpu, enum vcpu_exit *why)
+{
+    refresh(cpu);
+    *why = VCPU_EXIT_SHUTDOWN;
+    if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) && !cpu_take_interrupts(cpu))
+        return false;
+    *why = cpu->v.halted ? VCPU_EXIT_HALT : VCPU_EXIT_SLICE;
+    return !cpu->v.halted && cpu->v.budget > 0 && !exit_requested(cpu);
+}
+
+/* Until blocks may run: the exception that a task switch left behind, and instructions that
+ * something special goes with. False: the run ends. */
+static bool prepare(struct cpu *cpu, enum vcpu_exit *why)
+{
+    while (between(cpu, why)) {
+        int r = OP_FAULT;
+        if (unlikely(cpu->exc_pending))
+            cpu->exc_pending = false;
+        else if (cpu->shadow || cpu->bp_any || cpu->eflags & (EFLAGS_TF | EFLAGS_RF))
+            r = run_single(cpu);
+        else
+            return true;
+        if (!finish(cpu, r, why))
+            return false;
+    }
+    return false;
+}
+
+bool interp_go_on(struct cpu *cpu, int r, enum vcpu_exit *why)
+{
+    cpu->rep_unfinished = r == OP_AGAIN;
+    return finish(cpu, r, why) && prepare(cpu, why);
 }
 
 enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget)
 {
     (void)budget; /* v->budget */
-    enum vcpu_exit why = run_turn(v);
-    if (unlikely(cpu_of(v)->model.soft_approx))
+    struct cpu *cpu = cpu_of(v);
+    enum vcpu_exit why;
+    if (prepare(cpu, &why))
+        why = cpu->run_blocks(cpu);
+    if (unlikely(cpu->model.soft_approx))
         x87_soft_release();
     return why;
 }

@@ -55,6 +55,12 @@ refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
 refused "not in this version yet" -accel kvm
 refused "did you mean interp?" -accel interpreter
+refused "did you mean lockstep" -accel jit,lokstep=on
+refused "on or off is expected" -accel jit,lockstep=perhaps
+refused "on or off is expected" -accel jit,perfmap=1x
+refused "cache-size" -accel jit,cache-size=0
+refused "cache-size" -accel jit,cache-size=100000
+refused "threshold" -accel jit,threshold=0
 refused "did you mean isa-debug-exit?" -device isa-debugexit
 refused "did you mean iobase?" -device isa-debug-exit,iobas=1
 refused "iobase: 0x10000" -device isa-debug-exit,iobase=0x10000

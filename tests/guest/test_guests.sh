@@ -1,9 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every bare-metal program on the interpreter, as TAP; those that old processors can run on them too.
+# Where there is a translator: all of them translated from the first time on, and in lockstep with the
+# interpreter; and some with each optimization off, and in the smallest cache.
 here=$(dirname "$0")
 n=0 bad=0
 [ -z "$RUNNER" ] || export TIMEOUT="${TIMEOUT:-300}" # an emulated host takes its time
+
+# There is no translator for other processors yet.
+jit=
+[ "$(uname -m)" != x86_64 ] || [ "$RUNNER" ] || [[ $BUILD == *address* ]] || jit=1
 
 # try LABEL PROGRAM OPTIONS...
 try() {
@@ -35,6 +41,19 @@ for image in "$BUILD"/guest/*.elf; do
     *) set -- ;;
     esac
     try "$name" "$name" "$@"
+    [ "$jit" ] || continue
+    try "$name, translated" "$name" "$@" -accel jit,threshold=1
+    case $name in
+    timers-* | smm-*) ;;
+    *) set -- "$@" -icount shift=5 ;;
+    esac
+    try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
+    case $name in
+    control-* | smc-* | irq-* | paging-* | ring3-* | returns-* | smp-*)
+        for option in links=off jumpcache=off calls=off cache-size=1; do
+            try "$name, $option" "$name" "$@" -accel "jit,threshold=1,$option"
+        done ;;
+    esac
 done
 for name in segments-32 tasks-32; do
     try "$name on a 486" "$name" -cpu 486

@@ -16,11 +16,13 @@
 #include "cpu/x86/report.h"
 #include "cpu/x86/x87_host.h"
 #include "machines/pc_cpus.h"
+#include "translator/translator.h"
 
 struct box {
     struct pc pc;
     struct pc_cpus cpus;
     struct pc_config config;
+    struct translator *translator; /* NULL: interpreted */
     char kernel[512];
 };
 
@@ -58,6 +60,7 @@ static struct box *box_new(const char *program)
 static void box_free(struct box *b)
 {
     pc_destroy(&b->pc);
+    translator_destroy(b->translator);
     free(b);
 }
 
@@ -116,6 +119,22 @@ static void assert_equal_boxes(struct box *a, struct box *b, unsigned step)
     }
     if (x.memory != y.memory)
         fail_msg("step %u: memory differs", step);
+}
+
+/* A box whose code is translated; NULL where that is not possible. */
+static struct box *box_translated(const char *program, unsigned ncpus,
+                                  const struct translator_config *config)
+{
+    struct box *b = box_of(program, ncpus);
+    struct machine *m = &b->pc.m;
+    struct error err = {{0}};
+    if (!translator_create(m, config, &b->translator, &err)) {
+        box_free(b);
+        return NULL;
+    }
+    for (unsigned n = 0; n < m->ncpus; n++)
+        assert_true(translator_attach(b->translator, cpu_of(m->cpus[n]), &err));
+    return b;
 }
 
 static const char *const programs[] = {"irq-32", "timers-64", "paging-64", "modes-32", "smm-64"};
@@ -299,11 +318,52 @@ static void test_rsm_of_an_impossible_state(void **state)
     }
 }
 
+/* Whether, and when, code is translated does not show. */
+static void test_engines_are_equal(void **state)
+{
+    static const struct {
+        const char *program;
+        unsigned ncpus;
+        struct translator_config config;
+    } rows[] = {
+        {"irq-32", 1, {.threshold = 1}},
+        {"timers-64", 1, {.threshold = 1}},
+        {"paging-64", 1, {.threshold = 3}},
+        {"smc-64", 1, {.threshold = 1, .cache_size = TRANSLATOR_CACHE_MIN}},
+        {"smm-64", 1, {.threshold = 2}},
+        {"tasks-32", 1, {.threshold = 1, .no_links = true}},
+        {"control-64", 1, {.threshold = 1, .no_jump_cache = true}},
+        {"returns-64", 1, {.threshold = 1, .no_calls = true}},
+        {"smp-64", 4, {.threshold = 1}},
+    };
+    (void)state;
+    for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+        struct box *a = box_of(rows[n].program, rows[n].ncpus);
+        struct box *b = box_translated(rows[n].program, rows[n].ncpus, &rows[n].config);
+        struct translator_stats stats;
+        if (!b) {
+            box_free(a);
+            print_message("skip: test_engines_are_equal: no translator for this host\n");
+            skip();
+        }
+        for (unsigned step = 0; step < 40; step++) {
+            run(a, 20011);
+            run(b, 20011);
+            assert_equal_boxes(a, b, step);
+        }
+        translator_stats(b->translator, &stats);
+        assert_true(stats.enters > 100);
+        box_free(a);
+        box_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_runs_are_equal),
         cmocka_unit_test(test_slices_do_not_show),
+        cmocka_unit_test(test_engines_are_equal),
         cmocka_unit_test(test_saved_machine_goes_on),
         cmocka_unit_test(test_saved_machine_has_its_arithmetic),
         cmocka_unit_test(test_several_cpus_repeat),

@@ -4,7 +4,7 @@
  * instruction. */
 #include "translator/x86_64/emit.h"
 
-static bool segment_has_base(const struct xlat *x, unsigned seg)
+bool segment_has_base(const struct xlat *x, unsigned seg)
 {
     return x->mode >> (MODE_BASE_SHIFT + seg) & 1;
 }

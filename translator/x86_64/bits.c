@@ -272,9 +272,11 @@ bool emit_adx(struct xlat *x, const struct insn *i)
         return false;
     if (i->flags & INSN_MEM) {
         struct host_mem m = emit_operand(x, size, false);
+        flags_keep_rest(x);
         flags_to_host(x);
         a_rm(&x->a, opcode, size, dst, m);
     } else {
+        flags_keep_rest(x);
         flags_to_host(x);
         a_rr(&x->a, opcode, size, dst, reg_of(x, i->rm));
     }

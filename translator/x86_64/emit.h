@@ -70,7 +70,8 @@ void flags_analyse(struct xlat *x);
 void flags_clobber(struct xlat *x);
 /* The same, where the instruction cannot fault. */
 void flags_clobber_quietly(struct xlat *x);
-/* Makes the guest's flags the host's. */
+/* Makes the guest's flags the host's; of a shift, AF apart: flags_keep_rest() first where that may
+ * be seen. */
 void flags_to_host(struct xlat *x);
 /* Before an instruction that changes only some: the rest must be right if anybody wants it. */
 void flags_keep_rest(struct xlat *x);
@@ -124,6 +125,7 @@ void check_line(struct xlat *x, unsigned size);
 void emit_lock(struct xlat *x);
 bool operand_is_simple(const struct xlat *x, const struct insn *i);
 bool segment_is_flat(const struct xlat *x, unsigned seg);
+bool segment_has_base(const struct xlat *x, unsigned seg);
 bool stack_is_simple(const struct xlat *x);
 
 /* ---- the FPU (fpu.c, vector.c, x87.c) ---- */

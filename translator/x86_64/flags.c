@@ -254,7 +254,7 @@ void flags_of_product(struct xlat *x, unsigned size, unsigned low)
     if (!x->visible_after[x->k])
         return;
     a_xr(a, OPC_0F | (0x90 | CC_O), 1, 0, H_RAX);
-    a_rr(a, 0x85, size, low, low); /* test */
+    a_rr(a, 0x84 | (size > 1), size, low, low); /* test */
     a_byte(a, 0x9f);
     a_byte(a, 0x08); /* or ah, al: CF = OF */
     a_byte(a, 0xc4);

@@ -105,6 +105,8 @@ bool emit_shift(struct xlat *x, const struct insn *i)
     struct host_mem m = {0};
     bool exactly = s.by_cl && !s.rotates && (s.size < 4 || x->visible_after[x->k] & FL_AF);
 
+    if (exactly && !s.memory && i->reg >> (s.size == 1 ? 3 : 0) == R_RCX)
+        return false; /* the count is asked for afterwards */
     if (!emits(x, &s) || (s.memory && !operand_is_simple(x, i)))
         return false;
     if (s.memory)
@@ -113,10 +115,9 @@ bool emit_shift(struct xlat *x, const struct insn *i)
         shift_exactly(x, i, &s, m);
         return true;
     }
+    flags_keep_rest(x);
     if (s.through_carry)
         flags_to_host(x);
-    else
-        flags_keep_rest(x);
     shift(x, i, &s, m);
     flags_made(x);
     return true;
@@ -170,6 +171,8 @@ bool emit_dshift(struct xlat *x, const struct insn *i)
     bool exactly = by_cl || x->visible_after[x->k] & (FL_OF | FL_AF);
 
     if (size == 2 || (!by_cl && ((unsigned)i->imm & count_mask(size)) == 0))
+        return false;
+    if (by_cl && i->reg == R_RCX && !memory)
         return false;
     if (memory && (exactly || !operand_is_simple(x, i)))
         return false;

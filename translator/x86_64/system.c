@@ -58,10 +58,9 @@ bool emit_carry(struct xlat *x, const struct insn *i)
 {
     unsigned opn = number(i);
 
+    flags_keep_rest(x);
     if (opn == OPN_cmc)
         flags_to_host(x);
-    else
-        flags_keep_rest(x);
     a_byte(&x->a, opn == OPN_clc ? 0xf8 : opn == OPN_stc ? 0xf9 : 0xf5);
     flags_made(x);
     return true;
