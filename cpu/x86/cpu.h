@@ -261,7 +261,7 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
-    struct store_watch *watch; /* told of stores and device accesses, or NULL */
+    struct store_watch *watch;  /* told of stores and device accesses, or NULL */
     bool large_pages_filled;    /* a TLB entry came from a large page: INVLPG flushes all */
     struct block_cache *blocks; /* shared by the machine's CPUs */
     struct cpu *next_user;      /* of it */

@@ -148,8 +148,8 @@ static void act(const struct fuzz_traffic *t, struct fuzz_input *in)
     switch (what & 15) {
     case 0:
         /* 2^n ns and a part, up to half an hour */
-        t->pass(t->opaque, (1ull << (what >> 4)) * (1 + (uint64_t)fuzz_u16(in)) *
-                               (what & 0x80 ? 26843 : 1));
+        t->pass(t->opaque,
+                (1ull << (what >> 4)) * (1 + (uint64_t)fuzz_u16(in)) * (what & 0x80 ? 26843 : 1));
         break;
     case 1:
         if (what >> 4 == 0)

@@ -16,8 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Ends the process, which is how a finding is reported. */
-#define fuzz_check(condition)                                                                      \
-    ((condition) ? (void)0 : fuzz_failed(__FILE__, __LINE__, #condition))
+#define fuzz_check(condition) ((condition) ? (void)0 : fuzz_failed(__FILE__, __LINE__, #condition))
 __attribute__((noreturn)) void fuzz_failed(const char *file, int line, const char *what);
 
 /* ---- the input, read from its beginning; zeros follow its end ---- */

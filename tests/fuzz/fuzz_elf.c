@@ -72,10 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned n = 0; n < 2; n++)
             make_elf(files[n], n);
     image_bench_init(&b, &in, files[how & 1], FILE_SIZE);
-    struct elf_request rq = {.kernel = &b.kernel,
-                             .cmdline = b.cmdline,
-                             .modules = b.module,
-                             .nmodules = b.nmodules};
+    struct elf_request rq = {
+        .kernel = &b.kernel, .cmdline = b.cmdline, .modules = b.module, .nmodules = b.nmodules};
     if (!elf_probe(&b.kernel) || !elf_load(&rq, &b.bm, &state, &err))
         fuzz_check(!strchr(err.text, '\n'));
     else

@@ -16,8 +16,8 @@ static void add(struct rig *r)
     mouse = (struct ps2mouse){.dev = {0}};
     ps2kbd_init(&kbd, &r->m, "kbd");
     ps2mouse_init(&mouse, &r->m, "mouse");
-    i8042_init(&i8042, &r->m, "i8042", 0x60, 0x64, rig_line(r, 1), rig_line(r, 12),
-               rig_line(r, 20), &kbd.port, &mouse.port);
+    i8042_init(&i8042, &r->m, "i8042", 0x60, 0x64, rig_line(r, 1), rig_line(r, 12), rig_line(r, 20),
+               &kbd.port, &mouse.port);
 }
 
 /* A byte for the mouse (through the controller), keys, movement. */

@@ -64,10 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_kludge(files[1]);
     }
     image_bench_init(&b, &in, files[how & 1], FILE_SIZE);
-    struct multiboot_request rq = {.kernel = &b.kernel,
-                                   .cmdline = b.cmdline,
-                                   .modules = b.module,
-                                   .nmodules = b.nmodules};
+    struct multiboot_request rq = {
+        .kernel = &b.kernel, .cmdline = b.cmdline, .modules = b.module, .nmodules = b.nmodules};
     multiboot2_probe(&b.kernel);
     if (!multiboot_probe(&b.kernel) || !multiboot_load(&rq, &b.bm, &state, &err))
         fuzz_check(!strchr(err.text, '\n'));

@@ -17,10 +17,10 @@
 #define MAX_WORDS 12
 
 /* Options that take values with a syntax, so that the input need not spell them. */
-static const char *const names[] = {
-    "-m",       "-smp",    "-cpu",   "-machine", "-smbios",   "-serial", "-chardev", "-device",
-    "-icount",  "-action", "-accel", "-d",       "--timeout", "-name",   "-monitor", "-debugcon",
-    "-parallel"};
+static const char *const names[] = {"-m",        "-smp",     "-cpu",      "-machine", "-smbios",
+                                    "-serial",   "-chardev", "-device",   "-icount",  "-action",
+                                    "-accel",    "-d",       "--timeout", "-name",    "-monitor",
+                                    "-debugcon", "-parallel"};
 #define NUM_NAMES (sizeof(names) / sizeof(names[0]))
 
 static void check_line(const struct error *err)

@@ -23,9 +23,9 @@ static void patch_entry(struct guest *g, struct fuzz_input *in)
 /* mov rax, imm; a load or a store there; as many as the input has. */
 static size_t make_accesses(struct guest *g, struct fuzz_input *in, uint8_t *out, size_t max)
 {
-    static const uint8_t access[8][3] = {{0x8b, 0x08}, {0x89, 0x08}, {0x86, 0x08}, {0xff, 0x20},
-                                         {0x0f, 0x01, 0x38}, {0xff, 0x30}, {0x8f, 0x00},
-                                         {0x0f, 0x22, 0xd8}};
+    static const uint8_t access[8][3] = {{0x8b, 0x08}, {0x89, 0x08},       {0x86, 0x08},
+                                         {0xff, 0x20}, {0x0f, 0x01, 0x38}, {0xff, 0x30},
+                                         {0x8f, 0x00}, {0x0f, 0x22, 0xd8}};
     bool wide = g->mode == GUEST_LONG;
     size_t n = 0;
 

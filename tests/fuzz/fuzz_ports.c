@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The small ones: debug console, exit port, POST code, port 92h, coprocessor errors, test device. */
+/* The small ones: debug console, exit port, POST code, port 92h, coprocessor errors, test device.
+ */
 #include "devices/misc/coprocessor.h"
 #include "devices/misc/debug_exit.h"
 #include "devices/misc/debugcon.h"

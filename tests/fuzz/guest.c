@@ -44,8 +44,7 @@ static uint64_t descriptor(uint32_t base, uint32_t limit, unsigned attr)
 
 static uint64_t gate(uint16_t sel, uint32_t at, unsigned attr)
 {
-    return (at & 0xffff) | (uint64_t)sel << 16 | (uint64_t)attr << 40 |
-           (uint64_t)(at >> 16) << 48;
+    return (at & 0xffff) | (uint64_t)sel << 16 | (uint64_t)attr << 40 | (uint64_t)(at >> 16) << 48;
 }
 
 static void put_gdt(struct guest *g)
@@ -224,7 +223,10 @@ static void set_segments(struct guest *g, bool user)
         return;
     }
     for (unsigned n = 0; n < 6; n++)
-        set_segment(g, n, user ? G_USER_DATA : g->mode == GUEST_PROT16 ? G_DATA16 : G_DATA,
+        set_segment(g, n,
+                    user                      ? G_USER_DATA
+                    : g->mode == GUEST_PROT16 ? G_DATA16
+                                              : G_DATA,
                     user ? RPL3 : 0);
     if (user)
         set_segment(g, SEG_CS, g->mode == GUEST_LONG ? G_USER64 : G_USER32, RPL3);
@@ -298,9 +300,8 @@ void guest_set_mode(struct guest *g, struct fuzz_input *in)
     cpu_set_eflags(cpu, EFLAGS_FIXED | (what & 0x40 ? fuzz_u32(in) & USABLE_FLAGS : 0) |
                             (what & 0x20 ? EFLAGS_IOPL : 0) |
                             (g->mode == GUEST_V86 ? EFLAGS_VM : 0));
-    cpu->r[R_RIP] = g->mode == GUEST_REAL || g->mode == GUEST_V86 || g->mode == GUEST_PROT16
-                        ? 0
-                        : GUEST_CODE;
+    cpu->r[R_RIP] =
+        g->mode == GUEST_REAL || g->mode == GUEST_V86 || g->mode == GUEST_PROT16 ? 0 : GUEST_CODE;
     cpu->v.halted = false;
     tlb_flush_all(cpu);
     cpu_mode_changed(cpu);
@@ -341,7 +342,7 @@ void guest_set_registers(struct guest *g, struct fuzz_input *in)
 
 void guest_patch(struct guest *g, struct fuzz_input *in, unsigned n)
 {
-    static const uint16_t tables[8] = {GUEST_GDT, GUEST_IDT, GUEST_TSS, GUEST_LDT,
+    static const uint16_t tables[8] = {GUEST_GDT, GUEST_IDT, GUEST_TSS,    GUEST_LDT,
                                        GUEST_PT,  GUEST_PD,  GUEST_PDPT32, GUEST_TSS2};
 
     for (unsigned count = fuzz_u8(in) % (n + 1); count && in->left; count--) {

@@ -65,7 +65,8 @@ void image_bench_init(struct image_bench *b, struct fuzz_input *in, const uint8_
         file = in->data;
         size = in->left < FILE_MAX ? in->left : FILE_MAX;
     }
-    b->kernel = (struct boot_image){.name = "kernel", .data = malloc(size ? size : 1), .size = size};
+    b->kernel =
+        (struct boot_image){.name = "kernel", .data = malloc(size ? size : 1), .size = size};
     fuzz_check(b->kernel.data);
     memcpy(b->kernel.data, file, size);
     if (how & 1)
