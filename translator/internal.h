@@ -10,7 +10,8 @@
  *   cache.c      memory for host code: two mappings of the same pages
  *   engine.c     runs translated and interpreted blocks; retires and finds them; modes, passes
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
- *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction */
+ *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction
+ *   none/        hosts without an emitter: the public functions, which say so */
 
 /* ---- memory for code (cache.c) ---- */
 struct code_cache {
