@@ -75,7 +75,10 @@ ALL_LDFLAGS  := $(TARGET_FLAG) -pthread $(SAN_FLAG) $(LDFLAGS)
 ALL_LIBS     := $(LIB_LIBS) -lm $(LIBS)
 
 # ---- sources ----
-SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c translator/*.c translator/*/*.c \
+TARGET_X86 := $(filter x86_64%,$(or $(CROSS),$(shell uname -m)))
+# The translator needs an emitter for the host's processor.
+TRANSLATOR := $(if $(TARGET_X86),translator/*.c translator/x86_64/*.c,translator/none/*.c)
+SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIBCALQUE := $(B)/libcalque.a
@@ -92,7 +95,6 @@ FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/fuzz/*.c)))
 FUZZ_TARGETS := $(FUZZ_SRCS:%.c=$(B)/%)
 # The oracle runs instructions on the host's own processor; engines compares our own two.
-TARGET_X86  := $(filter x86_64%,$(or $(CROSS),$(shell uname -m)))
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 
 .PHONY: all run test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \

@@ -240,14 +240,18 @@ static bool keep_histories(struct app *app)
     return true;
 }
 
+/* Without a translator the interpreter runs the machine: it is slower, and the same. */
 static bool start_engine(struct app *app, struct error *err)
 {
     struct machine *m = &app->pc.m;
+    struct error why = {0};
 
     if (!app->settings.jit)
         return true;
-    if (!translator_create(m, &app->settings.translator, &app->translator, err))
-        return false;
+    if (!translator_create(m, &app->settings.translator, &app->translator, &why)) {
+        fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
+        return true;
+    }
     for (unsigned i = 0; i < m->ncpus; i++)
         if (!translator_attach(app->translator, cpu_of(m->cpus[i]), err))
             return false;

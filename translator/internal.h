@@ -14,7 +14,8 @@
  *   lockstep.c   runs blocks in both engines and compares
  *   describe.c   shows translations to people and to perf
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
- *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction */
+ *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction
+ *   none/        hosts without an emitter: the public functions, which say so */
 
 /* ---- memory for code (cache.c) ---- */
 struct code_cache {

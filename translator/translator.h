@@ -25,7 +25,7 @@ struct translator_config {
 #define TRANSLATOR_CACHE_MIN     (1ull << 20)
 #define TRANSLATOR_CACHE_MAX     (1ull << 30)
 
-/* False, with the reason: no emitter for this host, no executable memory, no memory. */
+/* False, with the reason: no emitter for this host (none/), no executable memory, no memory. */
 bool translator_create(struct machine *m, const struct translator_config *config,
                        struct translator **out, struct error *err);
 /* After the machine's CPUs are gone. NULL is allowed. */
