@@ -39,3 +39,15 @@ bool translator_calls(const struct translator *tr, unsigned n, const char **name
     (void)tr, (void)n, (void)name, (void)calls;
     return false;
 }
+
+void translator_report(const struct translator *tr, void (*line)(void *opaque, const char *text),
+                       void *opaque)
+{
+    (void)tr, (void)line, (void)opaque;
+}
+
+void translator_describe(const struct translator *tr, void (*line)(void *opaque, const char *text),
+                         void *opaque)
+{
+    (void)tr, (void)line, (void)opaque;
+}
