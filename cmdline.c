@@ -350,7 +350,8 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     if (!ok)
         error_prefix(err, "-accel");
     const char *engine = option_get(&l, "engine");
-    ok = ok && check_value(engines, "-accel", engine ? engine : "", err);
+    engine = engine ? engine : "";
+    ok = ok && check_value(engines, "-accel", engine, err);
     s->jit = ok && !strcmp(engine, "jit");
     s->translator = (struct translator_config){.cache_size = cache_size << 20,
                                                .threshold = (unsigned)threshold,

@@ -468,27 +468,28 @@ static bool parse_mode(struct run *r, const char *name)
 
 static bool parse_option(struct run *r, int o)
 {
-    bool off = optarg && !strcmp(optarg, "off");
+    const char *value = optarg ? optarg : "";
+    bool off = !strcmp(value, "off");
     switch (o) {
     case 's':
-        r->seed = strtoull(optarg, NULL, 0);
+        r->seed = strtoull(value, NULL, 0);
         return true;
     case 'c':
-        r->cases = strtoull(optarg, NULL, 0);
+        r->cases = strtoull(value, NULL, 0);
         return true;
     case 'f':
-        r->from = strtoull(optarg, NULL, 0);
+        r->from = strtoull(value, NULL, 0);
         return true;
     case 'k':
-        r->max_failures = strtoull(optarg, NULL, 0);
+        r->max_failures = strtoull(value, NULL, 0);
         return true;
     case 'j':
-        r->jobs = (unsigned)strtoul(optarg, NULL, 0);
+        r->jobs = (unsigned)strtoul(value, NULL, 0);
         return r->jobs >= 1 && r->jobs <= MAX_JOBS;
     case 'm':
-        return parse_mode(r, optarg);
+        return parse_mode(r, value);
     case 'o':
-        r->only = optarg;
+        r->only = value;
         return true;
     case 'b':
         return r->bytes = true;

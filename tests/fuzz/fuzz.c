@@ -100,7 +100,7 @@ char *fuzz_string(struct fuzz_input *in, size_t max)
 static void access_window(const struct fuzz_traffic *t, struct fuzz_input *in, bool write)
 {
     uint8_t how = fuzz_u8(in);
-    const struct fuzz_window *w = &t->windows[(how >> 2) % t->nwindows];
+    const struct fuzz_window *w = &t->windows[t->nwindows ? (how >> 2) % t->nwindows : 0];
     struct address_space *as = w->io ? &t->m->io : &t->m->mem;
     unsigned size = 1u << (how & 3);
     uint64_t at = w->base + (w->size <= 256 ? fuzz_u8(in) : fuzz_u32(in)) % w->size;

@@ -319,6 +319,10 @@ static void run_loader(struct bench *b, struct loader *l)
         }
     }
     free(script.data);
+    if (!l->tables.data || !l->rsdp.data) {
+        print_error("the script leaves a file out\n");
+        abort();
+    }
 }
 
 static const uint8_t *table(const struct loader *l, uint64_t address, const char *signature)
