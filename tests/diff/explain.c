@@ -123,6 +123,18 @@ static bool pushes_in_new_mode(const struct sides *s)
            s->host->out.sel[SEG_CS] != s->c->in.sel[SEG_CS];
 }
 
+/* LSL of GDT entry 15, in whose limit Linux keeps the number of the CPU (arch/x86: asm/segment.h):
+ * here it is 0, there it is where the child happens to run. */
+static bool number_of_cpu(const struct sides *s)
+{
+    for (unsigned n = 0; n < 16; n++) {
+        uint64_t host = s->host->out.gpr[n], guest = s->guest->out.gpr[n];
+        if (host != guest && ((host ^ guest) > 0xfff || guest & 0xfff))
+            return false;
+    }
+    return true;
+}
+
 /* Random bytes: an encoding of the host's only. */
 static bool feature_of_host(const struct sides *s)
 {
@@ -160,6 +172,7 @@ static const uint16_t pieces[] = {OPN_cmps,         OPN_fxsave,     OPN_fxrstor,
                                   OPN_call_far_ind, OPN_enter,      OPN_movs,
                                   OPN_maskmovq,     OPN_maskmovdqu, OPN_vmaskmovdqu,
                                   OPN_push,         OPN_pop,        0};
+static const uint16_t lsl[] = {OPN_lsl, 0};
 static const uint16_t ud[] = {OPN_ud, 0};
 static const uint16_t sha[] = {OPN_sha1rnds4,   OPN_sha1nexte,  OPN_sha1msg1,   OPN_sha1msg2,
                                OPN_sha256rnds2, OPN_sha256msg1, OPN_sha256msg2, 0};
@@ -188,6 +201,7 @@ static const struct explanation {
     {"random bytes: a feature of the host's only", NULL, feature_of_host, GUEST_FAULTS},
     {"random bytes: the length of what is undefined", NULL, length_of_undefined, BOTH_FAULT},
     {"gather over the end of 4 GiB", NULL, element_wraps, BOTH_FAULT},
+    {"LSL: the number of the host's CPU", lsl, number_of_cpu, ALWAYS},
     {"MXCSR.MM", NULL, misaligned_mode, ALWAYS},
 };
 _Static_assert(sizeof(explanations) / sizeof(explanations[0]) < NUM_EXPLANATIONS, "one more is 0");

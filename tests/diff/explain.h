@@ -4,7 +4,7 @@
 
 #include "tests/diff/diff.h"
 
-#define NUM_EXPLANATIONS 16
+#define NUM_EXPLANATIONS 20
 
 /* Which explanation there is for a difference, 0 for none: the manuals leave open what the two
  * sides disagree in, or Intel's and AMD's differ, for the very instruction that ended the case. */
