@@ -20,7 +20,6 @@
 
 /* ---- memory for code (cache.c) ---- */
 struct code_cache {
-    int fd;
     uint8_t *rw, *rx; /* the same bytes: where they are written, where they run */
     uint64_t size, used;
 };
