@@ -145,6 +145,18 @@ struct tblock *tblock_now(struct cpu *cpu, struct block *b)
     return NULL;
 }
 
+void translate_again(struct translator *tr, struct tblock *t)
+{
+    struct tblock **link = &t->block->code;
+
+    while (*link != t)
+        link = &(*link)->next;
+    *link = t->next;
+    t->retired = true;
+    emit_retire(tr, t);
+    tr->stats.retranslated++;
+}
+
 static void block_retired(void *opaque, struct block *b)
 {
     struct translator *tr = opaque;
@@ -395,6 +407,7 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     cpu->jit.self = cpu;
     cpu->jit.translator = tr;
     fpu_init(cpu);
+    cpu->jit.slot_sample = SLOT_SAMPLE;
     cpu->jit.mode_stale = true;
     cpu->jit.next = tr->cpus;
     tr->cpus = cpu;

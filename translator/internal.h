@@ -63,6 +63,7 @@ struct tblock {
 /* What an emitter leaves in the code after a call to a thunk. C comes back right after it; after a
  * miss that means to try again, and further on is the way past the instruction. */
 struct site {
+    uint32_t slot;    /* of a miss: offset in struct cpu, or 0 */
     uint32_t tblock;  /* index */
     uint8_t insn;     /* number in the block */
     uint8_t producer; /* instruction whose flags are the guest's now, or NO_PRODUCER: the image */
@@ -82,6 +83,21 @@ struct exit_site {
                       * have become another one */
 } __attribute__((packed));
 #define NO_TBLOCK UINT32_MAX
+
+/* struct insn.group: this instruction's accesses miss level 0 too often; they use level 1 alone. */
+#define TRANSLATOR_LEVEL1 1
+
+/* One of SLOT_SAMPLE misses of level 0 is looked at; an instruction that was often it, while misses
+ * were SLOT_GAP instructions apart or closer, is translated again without. */
+#define SLOT_SAMPLE 64
+#define SLOT_VOTES  8
+#define SLOT_GAP    256
+#define SLOT_SIZES  6 /* 1, 2, ... 32 bytes */
+struct slot_votes {
+    const uint8_t *site;
+    uint64_t since; /* instructions retired when the first of `n` was counted */
+    unsigned n;
+};
 
 /* ---- modes ---- */
 enum {
@@ -128,7 +144,10 @@ struct translator {
     bool fsgsbase;                  /* the host has WRGSBASE */
     FILE *perf_map;                 /* NULL: none */
     bool host_has[NUM_FEATURES];    /* what the host's processor executes */
+    struct slot_votes votes[256];
+    uint64_t last_sample; /* instructions retired then */
     /* Entry points in the cache. */
+    const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
     const uint8_t *thunk[16];
     unsigned (*enter)(struct cpu *cpu, const void *code);
 };
@@ -144,6 +163,7 @@ enum {
     THUNK_REFETCH,  /* the page pass failed */
     THUNK_INDIRECT, /* the jump cache does not know t0 */
     THUNK_RETURN,   /* the frame on top is not the right one */
+    THUNK_SLOT,     /* a miss of level 0 that is looked at */
     THUNK_DEAD,     /* a retired block was entered */
     THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
     THUNK_LOAD_X87,
@@ -188,6 +208,8 @@ runtime_fn quick_miss_load, quick_miss_store;
 
 /* The translation for RIP now, if there is one. */
 struct tblock *tblock_now(struct cpu *cpu, struct block *b);
+/* Retires t, which is to be translated differently when it is entered next. */
+void translate_again(struct translator *tr, struct tblock *t);
 /* Goes on in C after what returned r (enum op_result), until there is translated code to run at
  * RIP. NULL: the run ends, jit.why says why. Flags are in the interpreter's form. */
 const struct tblock *jit_go_on(struct cpu *cpu, int r);

@@ -16,7 +16,7 @@ struct translator;
 struct translator_config {
     uint64_t cache_size; /* bytes of host code; 0: the default */
     unsigned threshold;  /* executions before a block is translated; 0: the default */
-    bool no_links, no_jump_cache, no_calls; /* leave out an optimization */
+    bool no_links, no_jump_cache, no_calls, no_slots; /* leave out an optimization */
     bool lockstep; /* run every block in the interpreter too, and compare */
     bool perf_map; /* write /tmp/perf-PID.map */
 };
@@ -47,6 +47,7 @@ struct translator_stats {
     uint64_t blocks, insns, code_bytes, flushes, retired;
     uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;
     uint64_t interpreted_blocks;
+    uint64_t retranslated, level1_sites;
     uint64_t cache_size, cache_used;
 };
 void translator_stats(const struct translator *tr, struct translator_stats *out);
