@@ -145,18 +145,23 @@ struct tblock *tblock_now(struct cpu *cpu, struct block *b)
     return NULL;
 }
 
-static void block_retired(void *opaque, struct block *b)
+static void block_event(void *opaque, struct block *b, enum block_event e)
 {
     struct translator *tr = opaque;
 
     if (b->code_generation != tr->generation)
         return;
     for (struct tblock *t = b->code; t; t = t->next) {
-        t->retired = true;
-        emit_retire(tr, t);
-        tr->stats.retired++;
+        if (e == BLOCK_SUSPENDED)
+            emit_suspend(tr, t);
+        else if (e == BLOCK_RESUMED)
+            emit_resume(tr, t);
+        else
+            tr->stats.retired++;
+        t->retired = e == BLOCK_GONE;
     }
-    b->code = NULL;
+    if (e == BLOCK_GONE)
+        b->code = NULL;
 }
 
 void jit_stack_reset(struct cpu *cpu)
@@ -221,6 +226,7 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
     b->code_generation = tr->generation;
     t->next = b->code;
     b->code = t;
+    b->changes /= 2; /* it has been quiet */
     grant_pass(cpu, t);
     return t;
 }
@@ -256,7 +262,7 @@ static const struct tblock *translation(struct cpu *cpu, struct block *b)
     if (!cpu->jit.mode || b->arena == ARENA_NONE)
         return NULL;
     t = tblock_now(cpu, b);
-    if (!t && ++b->hits >= cpu->jit.translator->config.threshold)
+    if (!t && ++b->hits >> b->changes >= cpu->jit.translator->config.threshold)
         t = translate(cpu, b);
     return t && t->ninsn <= cpu->v.budget ? t : NULL;
 }
@@ -399,7 +405,7 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     cpu->jit.mode_stale = true;
     cpu->jit.next = tr->cpus;
     tr->cpus = cpu;
-    block_cache_listen(cpu, block_retired, tr);
+    block_cache_listen(cpu, &(struct block_listener){block_event, tr});
     cpu->run_blocks = run_blocks;
     return true;
 }
@@ -417,7 +423,7 @@ void translator_detach(struct cpu *cpu)
     munmap(cpu->jit.stack, STACK_SIZE);
     lockstep_detach(cpu);
     if (!tr->cpus)
-        block_cache_listen(cpu, NULL, NULL);
+        block_cache_listen(cpu, NULL);
     cpu->jit.translator = NULL;
     cpu->run_blocks = interp_blocks;
 }

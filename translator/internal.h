@@ -51,6 +51,7 @@ struct tblock {
      * where both lead once retired. */
     const uint8_t *checked, *head, *dead;
     uint32_t code_size;  /* bytes from checked on, stubs included */
+    uint64_t entry[2];   /* the words that hold checked and head, while suspended */
     uint32_t pass;       /* the page pass that checked asks for, */
     uint16_t pass_index; /* and where */
     /* Guest registers that have no place of their own took those of others (host side numbering
@@ -171,8 +172,9 @@ void find_host_features(struct host_features *h);
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */
 bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t);
-/* Makes both entries of a block lead to its dead end. */
-void emit_retire(struct translator *tr, struct tblock *t);
+/* Makes both entries of a block lead to its dead end, and undoes that. */
+void emit_suspend(struct translator *tr, struct tblock *t);
+void emit_resume(struct translator *tr, struct tblock *t);
 /* Points the jump or call whose displacement is at `at` to `target` (both where they run). */
 void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 /* The C that thunks call: where to go on. */

@@ -164,6 +164,16 @@ struct tlb_log {
     uint16_t filled[TLB_LOG_SIZE];
 };
 
+/* A page with code: stores elsewhere in it need nobody's attention. table: the one of the access
+ * class, NULL when empty. */
+struct code_store {
+    const struct tlb_entry *table;
+    uint64_t page;
+    uint8_t *host;
+    const uint64_t *map; /* of its granules */
+};
+#define CODE_STORES 16u
+
 struct block;
 struct block_cache;
 struct history;
@@ -261,6 +271,8 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
+    struct code_store code_stores[CODE_STORES]; /* by linear page */
+    bool code_stores_filled;
     struct store_watch *watch;  /* told of stores and device accesses, or NULL */
     bool large_pages_filled;    /* a TLB entry came from a large page: INVLPG flushes all */
     struct block_cache *blocks; /* shared by the machine's CPUs */

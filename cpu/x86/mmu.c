@@ -316,8 +316,16 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
     log->n = 0;
 }
 
+static void drop_code_stores(struct cpu *cpu)
+{
+    if (cpu->code_stores_filled)
+        memset(cpu->code_stores, 0, sizeof(cpu->code_stores));
+    cpu->code_stores_filled = false;
+}
+
 void tlb_flush_all(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
     cpu->large_pages_filled = false;
@@ -335,6 +343,7 @@ void tlb_init(struct cpu *cpu)
 
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     itlb_flush(cpu);
 }
@@ -345,6 +354,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
         tlb_flush_all(cpu);
         return;
     }
+    drop_code_stores(cpu);
     unsigned slot = lin >> VM_PAGE_SHIFT & (TLB_SIZE - 1);
     for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
         if (tlb_table(cpu, n)[slot].page == (lin & ~0xfffull))
@@ -353,9 +363,25 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
     fetch_key_renew(cpu);
 }
 
+/* Empties the store entries for a host page, among those listed. False: not all are. */
+static bool drop_logged_stores(struct cpu *cpu, const struct tlb_log *log, const uint8_t *host)
+{
+    for (unsigned n = 0; n < log->n && n < TLB_LOG_SIZE; n++) {
+        unsigned table = log->filled[n] >> TLB_BITS, slot = log->filled[n] & (TLB_SIZE - 1);
+        if (table >= NUM_TLB_CLASSES && tlb_table(cpu, table)[slot].host == host)
+            clear_entry(tlb_table(cpu, table), slot);
+    }
+    return log->n <= TLB_LOG_SIZE;
+}
+
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 {
     const uint8_t *host = arena_page == ARENA_NONE ? NULL : cpu->v.m->arena.host + arena_page;
+    if (!host)
+        drop_code_stores(cpu);
+    else if (drop_logged_stores(cpu, &cpu->tlb_filled, host) &&
+             drop_logged_stores(cpu, &cpu->tlb_filled_global, host))
+        return;
     for (unsigned n = 0; n < NUM_TLB_CLASSES; n++)
         for (unsigned k = 0; k < TLB_SIZE; k++)
             if (!host || cpu->tlb[1][n][k].host == host)
@@ -389,6 +415,17 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
         store_watch_entry(cpu->watch, cpu->v.m->arena.host, e, arena);
     log_fill(t->global ? &cpu->tlb_filled_global : &cpu->tlb_filled,
              log_index(store * NUM_TLB_CLASSES + class, slot));
+}
+
+/* A page with code, which gets no entry; while everything is watched stores go the long way. */
+static void enter_code_store(struct cpu *cpu, uint64_t lin, uint64_t arena)
+{
+    struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    const uint64_t *map = arena_code_page(&cpu->v.m->arena, arena);
+    if (!map || cpu->watch || cpu->jit.lockstep || cpu->tlb_store == cpu->tlb_none)
+        return;
+    *e = (struct code_store){cpu->tlb_store, lin & ~0xfffull, cpu->v.m->arena.host + arena, map};
+    cpu->code_stores_filled = true;
 }
 
 /* The class of an explicit data access now. */
@@ -437,6 +474,8 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
         enter(cpu, true, class, lin, page, &t);
+    else if (view.read_at == page)
+        enter_code_store(cpu, lin, page);
     return 0;
 }
 
@@ -662,6 +701,8 @@ bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
     struct access a = data_access(cpu, store);
     struct place p;
     a.quiet = true;
+    if (store && mem_code_store(cpu, lin, size) != ARENA_NONE)
+        return false; /* known to have no entry */
     if ((lin & (VM_PAGE_SIZE - 1)) + size > VM_PAGE_SIZE || table == cpu->tlb_none ||
         (cpu->code_mode == CODE64 && !is_canonical(lin)))
         return false;
@@ -685,11 +726,22 @@ int mem_load_unaligned(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
     return 0;
 }
 
+uint64_t mem_code_store(const struct cpu *cpu, uint64_t lin, unsigned size)
+{
+    const struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    if (e->table != cpu->tlb_store || lin - e->page > VM_PAGE_SIZE - size)
+        return ARENA_NONE;
+    return (uint64_t)(e->host - cpu->v.m->arena.host) + (lin - e->page);
+}
+
 int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
 {
     struct access a = data_access(cpu, true);
-    struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    struct span s = {.part[0].arena = ARENA_NONE, .first = size};
+    if (alignment(cpu, lin, size))
+        return OP_FAULT;
+    s.part[0].arena = mem_code_store(cpu, lin, size);
+    if (s.part[0].arena == ARENA_NONE && find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
     if (unlikely(cpu->bp_data))

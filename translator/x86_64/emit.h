@@ -31,7 +31,8 @@ struct stub {
     enum stub_kind kind;
     uint8_t *jump;  /* displacement that leads here */
     uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
-    uint8_t *next;  /* where the next instruction starts */
+    uint8_t *access; /* STUB_MISS of a store: behind the check, TEMP being the host address */
+    uint8_t *next;   /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size, align;
     bool returns; /* STUB_EXIT: from a call */
@@ -127,6 +128,9 @@ bool operand_is_simple(const struct xlat *x, const struct insn *i);
 bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool segment_has_base(const struct xlat *x, unsigned seg);
 bool stack_is_simple(const struct xlat *x);
+
+/* The start of THUNK_MISS_STORE: stores beside code (code_store.c). */
+void emit_code_store(struct assembler *a);
 
 /* ---- the FPU (fpu.c, vector.c, x87.c) ---- */
 

@@ -109,6 +109,10 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
     case THUNK_RELOAD_FPU:
         fpu_emit_reload(a);
         break;
+    case THUNK_MISS_STORE:
+        emit_code_store(a);
+        emit_c_call(a, tr, runtime_functions[n]);
+        break;
     default:
         emit_c_call(a, tr, runtime_functions[n]);
     }
