@@ -208,15 +208,14 @@ static const uint8_t *unlinked_exit(struct cpu *cpu)
 
     memcpy(&e, site, sizeof(e));
     cpu->r[R_RIP] = e.target;
-    const struct tblock *t = find(cpu, &leave_to);
+    struct tblock *t = find(cpu, &leave_to);
     if (!t)
         return leave_to;
+    uint32_t from = e.tblock & ~EXIT_RETURNS;
     bool same_page =
-        e.tblock != NO_TBLOCK && (tr->tblocks[e.tblock].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
-    if (!tr->config.no_links) {
-        emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
-        tr->stats.links++;
-    }
+        !(e.tblock & EXIT_RETURNS) && (tr->tblocks[from].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+    if (!tr->config.no_links)
+        tblock_link(tr, from, site, t, same_page ? t->head : t->checked);
     return t->checked;
 }
 

@@ -21,11 +21,11 @@ struct block {
         struct block *block;
     } succ[2];
     bool discarded;
+    bool untranslatable, lost_code; /* the translator's: it failed; there was a translation */
     /* How often other code was found in its place. What changes often is not worth translating: it
      * has to be executed 2^changes times as often before, unchanged. */
     uint8_t changes;
-    uint32_t hits; /* the translator's: executions not translated, since it changed */
-    uint64_t code_generation;
+    uint32_t hits;       /* the translator's: executions not translated, since it changed */
     struct tblock *code; /* the translator's: translations */
     struct insn insns[]; /* behind them: the bytes that they were decoded from */
 };

@@ -173,6 +173,5 @@ bool emit_thunks(struct translator *tr)
         emit_thunk(&a, tr, n);
     align(&a);
     c->used = (uint64_t)(a.p - c->rw);
-    tr->blocks_from = a.p;
     return !a.full;
 }

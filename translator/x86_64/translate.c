@@ -138,7 +138,8 @@ static void emit_exit_stub(struct xlat *x, const struct stub *s)
     a_call_to(&x->a, thunk(x, THUNK_EXIT));
     struct exit_site e = {.target = s->target,
                           .jump = (int32_t)(s->jump - x->a.p),
-                          .tblock = s->returns ? NO_TBLOCK : (uint32_t)(x->t - x->tr->tblocks)};
+                          .tblock =
+                              (uint32_t)(x->t - x->tr->tblocks) | (s->returns ? EXIT_RETURNS : 0)};
     a_bytes(&x->a, &e, sizeof(e));
 }
 
@@ -245,7 +246,7 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
                      .mode = tr->modes[t->mode],
                      .producer = NO_PRODUCER};
 
-    x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->size};
+    x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->end};
     fpu_analyse(&x);
     while (!place_registers(&x, x.n))
         x.n--;
