@@ -18,7 +18,10 @@
 #include "cpu/x86/xsave.h"
 #include "translator/internal.h"
 
-#define STACK_SIZE        (16u << 20)
+/* A slice has at most 200000 instructions (vm/run.c), each a frame of 16 bytes; it begins with no
+ * more than STACK_KEPT. */
+#define STACK_SIZE        (6u << 20)
+#define STACK_KEPT        (1u << 20)
 #define SENTINEL_FRAMES   16
 #define SENTINEL_TAG      (1ull << 62) /* no address, whatever the mode */
 #define THRESHOLD_DEFAULT 16
@@ -281,7 +284,7 @@ int run_translated(struct cpu *cpu, const struct tblock *t)
 {
     struct translator *tr = cpu->jit.translator;
 
-    if (cpu->jit.rsp < cpu->jit.stack_base - STACK_SIZE / 2)
+    if (cpu->jit.rsp < cpu->jit.stack_base - STACK_KEPT)
         jit_stack_reset(cpu);
     set_gs(cpu);
     tr->stats.enters++;
@@ -327,7 +330,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             continue;
         }
         if (t) {
-            if (j->rsp < j->stack_base - STACK_SIZE / 2)
+            if (j->rsp < j->stack_base - STACK_KEPT)
                 jit_stack_reset(cpu);
             return t;
         }
@@ -469,9 +472,21 @@ void translator_report(const struct translator *tr, void (*line)(void *opaque, c
             lockstep_report(cpu, line, opaque);
 }
 
+/* The decoded blocks' pool counts: without them there are no translations. */
+static uint64_t memory_used(const struct translator *tr)
+{
+    uint64_t n = sizeof(*tr) + (uint64_t)tr->max_tblocks * sizeof(*tr->tblocks) +
+                 tr->max_passes * (sizeof(*tr->passes) + 2 * sizeof(*tr->pass_hash));
+
+    for (const struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
+        n += sizeof(struct jit_state) + STACK_SIZE + (cpu->jit.next ? 0 : block_cache_memory(cpu));
+    return n;
+}
+
 void translator_stats(const struct translator *tr, struct translator_stats *out)
 {
     *out = tr->stats;
+    out->memory = memory_used(tr);
     out->cache_size = tr->cache.size;
     out->cache_used = tr->segments[0].start;
     for (unsigned n = 0; n < CODE_SEGMENTS; n++)

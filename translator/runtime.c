@@ -60,6 +60,7 @@ const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
 /* What ran last returned r. All that must be done in C is done here, without leaving. */
 static const uint8_t *leave(struct cpu *cpu, int r)
 {
+    translator_of(cpu)->stats.left[r]++;
     fpu_take_x87(cpu);
     cpu->jit.fpu_saved = 0; /* C may change what was saved */
     if (cpu->jit.lockstep) {

@@ -52,7 +52,9 @@ struct translator_stats {
     uint64_t translating_ns;
     uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;
     uint64_t interpreted_blocks;
+    uint64_t left[7];      /* translated code was left, by enum op_result */
     uint64_t cache_size, cache_used;
+    uint64_t memory; /* bytes of tables beside the cache: at most, whatever the guest does */
 };
 void translator_stats(const struct translator *tr, struct translator_stats *out);
 /* The n-th operation of the instruction table, and how often translated code had its semantic

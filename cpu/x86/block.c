@@ -102,6 +102,11 @@ void block_cache_listen(struct cpu *cpu, const struct block_listener *l)
     cpu->blocks->listener = l ? *l : (struct block_listener){0};
 }
 
+size_t block_cache_memory(const struct cpu *cpu)
+{
+    return sizeof(*cpu->blocks) + (size_t)NUM_SEGMENTS * SEGMENT_SIZE;
+}
+
 static void tell(const struct block_cache *c, struct block *b, enum block_event e)
 {
     if (c->listener.fn)

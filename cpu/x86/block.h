@@ -44,6 +44,8 @@ struct block_listener {
 };
 /* Who is told of what happens to blocks. NULL: nobody. */
 void block_cache_listen(struct cpu *cpu, const struct block_listener *l);
+/* Bytes that decoded blocks take at most, beside a word for each page of memory. */
+size_t block_cache_memory(const struct cpu *cpu);
 /* The block at CS:RIP, decoded now if need be. NULL: fetching it faulted (cpu->exc is set). Valid
  * until the next call. */
 struct block *block_find(struct cpu *cpu);
