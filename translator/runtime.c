@@ -60,6 +60,7 @@ const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
 /* What ran last returned r. All that must be done in C is done here, without leaving. */
 static const uint8_t *leave(struct cpu *cpu, int r)
 {
+    translator_of(cpu)->stats.left[r]++;
     fpu_take_x87(cpu);
     cpu->jit.fpu_saved = 0; /* C may change what was saved */
     if (cpu->jit.lockstep) {
@@ -240,15 +241,14 @@ static const uint8_t *unlinked_exit(struct cpu *cpu)
 
     memcpy(&e, site, sizeof(e));
     cpu->r[R_RIP] = e.target;
-    const struct tblock *t = find(cpu, &leave_to);
+    struct tblock *t = find(cpu, &leave_to);
     if (!t)
         return leave_to;
+    uint32_t from = e.tblock & ~EXIT_RETURNS;
     bool same_page =
-        e.tblock != NO_TBLOCK && (tr->tblocks[e.tblock].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
-    if (!tr->config.no_links) {
-        emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
-        tr->stats.links++;
-    }
+        !(e.tblock & EXIT_RETURNS) && (tr->tblocks[from].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+    if (!tr->config.no_links)
+        tblock_link(tr, from, site, t, same_page ? t->head : t->checked);
     return t->checked;
 }
 
@@ -271,12 +271,6 @@ static const uint8_t *refetch(struct cpu *cpu)
     return go_on(cpu);
 }
 
-static const uint8_t *dead(struct cpu *cpu)
-{
-    cpu->r[R_RIP] = tblock_of(cpu, site_of(cpu))->rip;
-    return go_on(cpu);
-}
-
 /* The jump cache learns where RIP leads. */
 static const uint8_t *go_and_learn(struct cpu *cpu)
 {
@@ -288,6 +282,13 @@ static const uint8_t *go_and_learn(struct cpu *cpu)
         cpu->jit.jump_cache[jump_cache_index(pc)] =
             (struct jump_cache_entry){.tag = pc ^ cpu->jit.mode_tag, .code = code};
     return code;
+}
+
+/* A way to a block that is gone: perhaps the jump cache's. */
+static const uint8_t *dead(struct cpu *cpu)
+{
+    cpu->r[R_RIP] = tblock_of(cpu, site_of(cpu))->rip;
+    return go_and_learn(cpu);
 }
 
 /* True: the branch to rip faults, by running it again. */

@@ -209,6 +209,13 @@ static void init_slots(struct cpu *cpu)
     drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
 }
 
+static void drop_code_stores(struct cpu *cpu)
+{
+    if (cpu->code_stores_filled)
+        memset(cpu->code_stores, 0, sizeof(cpu->code_stores));
+    cpu->code_stores_filled = false;
+}
+
 static void forget_spans(struct cpu *cpu, bool global)
 {
     memset(&cpu->tlb_spans[global], 0, sizeof(cpu->tlb_spans[global]));
@@ -216,6 +223,7 @@ static void forget_spans(struct cpu *cpu, bool global)
 
 void tlb_flush_all(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
     drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
@@ -238,6 +246,7 @@ void tlb_init(struct cpu *cpu)
 
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
     forget_spans(cpu, false);
@@ -258,6 +267,7 @@ static void clear_span(struct cpu *cpu, uint64_t lin)
 
 void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
+    drop_code_stores(cpu);
     /* other pieces of the same page may be cached */
     for (unsigned n = 0; n < 2; n++)
         if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
@@ -297,6 +307,8 @@ void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 {
     const uint8_t *host = arena_page == ARENA_NONE ? NULL : cpu->v.m->arena.host + arena_page;
     drop_slots(cpu, NUM_TLB_CLASSES, 2 * NUM_TLB_CLASSES, (struct slot_choice){0, 0, host});
+    if (!host)
+        drop_code_stores(cpu);
     if (cpu->tlb_filled.n <= TLB_LOG_SIZE && cpu->tlb_filled_global.n <= TLB_LOG_SIZE) {
         drop_logged_stores(cpu, &cpu->tlb_filled, host);
         drop_logged_stores(cpu, &cpu->tlb_filled_global, host);
@@ -323,6 +335,17 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
     struct tlb_entry *e = tlb_enter(cpu, store, class, lin, host + arena, t);
     if (unlikely(cpu->watch) && store)
         store_watch_entry(cpu->watch, host, e, arena);
+}
+
+/* A page with code, which gets no entry; while everything is watched stores go the long way. */
+static void enter_code_store(struct cpu *cpu, uint64_t lin, uint64_t arena)
+{
+    struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    const uint64_t *map = arena_code_page(&cpu->v.m->arena, arena);
+    if (!map || cpu->watch || cpu->jit.lockstep || cpu->tlb_store == cpu->tlb_none)
+        return;
+    *e = (struct code_store){cpu->tlb_store, lin & ~0xfffull, cpu->v.m->arena.host + arena, map};
+    cpu->code_stores_filled = true;
 }
 
 /* ---- one page's part of an access ---- */
@@ -393,6 +416,8 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
         enter(cpu, true, class, lin, page, &t);
+    else if (view.read_at == page)
+        enter_code_store(cpu, lin, page);
     return 0;
 }
 
@@ -618,6 +643,8 @@ bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
     struct access a = data_access(cpu, store);
     struct place p;
     a.quiet = true;
+    if (store && mem_code_store(cpu, lin, size) != ARENA_NONE)
+        return false; /* known to have no entry */
     if ((lin & (VM_PAGE_SIZE - 1)) + size > VM_PAGE_SIZE || table == cpu->tlb_none ||
         (cpu->code_mode == CODE64 && !is_canonical(lin)))
         return false;
@@ -641,11 +668,22 @@ int mem_load_unaligned(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
     return 0;
 }
 
+uint64_t mem_code_store(const struct cpu *cpu, uint64_t lin, unsigned size)
+{
+    const struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    if (e->table != cpu->tlb_store || lin - e->page > VM_PAGE_SIZE - size)
+        return ARENA_NONE;
+    return (uint64_t)(e->host - cpu->v.m->arena.host) + (lin - e->page);
+}
+
 int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
 {
     struct access a = data_access(cpu, true);
-    struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    struct span s = {.part[0].arena = ARENA_NONE, .first = size};
+    if (alignment(cpu, lin, size))
+        return OP_FAULT;
+    s.part[0].arena = mem_code_store(cpu, lin, size);
+    if (s.part[0].arena == ARENA_NONE && find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
     if (unlikely(cpu->bp_data))

@@ -141,6 +141,9 @@ bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool segment_has_base(const struct xlat *x, unsigned seg);
 bool stack_is_simple(const struct xlat *x);
 
+/* The start of THUNK_MISS_STORE: stores beside code (code_store.c). */
+void emit_code_store(struct assembler *a);
+
 /* ---- the FPU (fpu.c, vector.c, x87.c) ---- */
 
 /* Their thunks: see THUNK_*. */

@@ -38,9 +38,10 @@ void emit_slot_miss(struct assembler *a, const struct translator *tr, unsigned t
 {
     bool store = table >= NUM_TLB_CLASSES;
     const uint8_t *miss = tr->thunk[store ? THUNK_MISS_STORE : THUNK_MISS_LOAD];
+    unsigned before = store ? SITE_BEFORE_STORE : 0;
 
     a_store(a, 8, TEMP2, h_state(JIT_OFF(site)));
-    a_load(a, 4, TEMP2, h_at(TEMP2, offsetof(struct site, slot)));
+    a_load(a, 4, TEMP2, h_at(TEMP2, (int32_t)(offsetof(struct site, slot) + before)));
     a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, PAGE));
     a_store(a, 8, TEMP, h_state(JIT_OFF(t0)));
     a_store(a, 8, TEMP2, h_state(JIT_OFF(t1)));
@@ -55,7 +56,7 @@ void emit_slot_miss(struct assembler *a, const struct translator *tr, unsigned t
     a_alu_mi(a, 5, 4, h_state(JIT_OFF(slot_sample)), 1);
     uint8_t *sample = a_jcc(a, CC_Z);
     a_load(a, 8, TEMP2, h_state(JIT_OFF(site)));
-    a_alu_ri(a, 0, 8, TEMP2, sizeof(struct site));
+    a_alu_ri(a, 0, 8, TEMP2, (int32_t)(before + sizeof(struct site)));
     a_xr(a, 0xff, 4, 4, TEMP2);
     if (!a->full)
         a_fix(out, a->p);
@@ -64,6 +65,7 @@ void emit_slot_miss(struct assembler *a, const struct translator *tr, unsigned t
     a_jmp_to(a, to_rw(&tr->cache, miss));
     if (!a->full)
         a_fix(sample, a->p);
+    a_alu_mi(a, 0, 8, h_state(JIT_OFF(site)), (int32_t)before);
     a_xm(a, 0xff, 4, 6, h_state(JIT_OFF(site)));
     a_jmp_to(a, to_rw(&tr->cache, tr->thunk[THUNK_SLOT]));
 }

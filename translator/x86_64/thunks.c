@@ -150,6 +150,7 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
         emit_c_call(a, tr, runtime_functions[n], quick_miss_load);
         break;
     case THUNK_MISS_STORE:
+        emit_code_store(a);
         emit_c_call(a, tr, runtime_functions[n], quick_miss_store);
         break;
     default:
@@ -178,6 +179,5 @@ bool emit_thunks(struct translator *tr)
         }
     align(&a);
     c->used = (uint64_t)(a.p - c->rw);
-    tr->blocks_from = a.p;
     return !a.full;
 }
