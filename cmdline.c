@@ -332,7 +332,7 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     static const char *const keys[] = {"engine", "cache-size", "threshold", "links",   "jumpcache",
                                        "calls",  "slots",      "lockstep",  "perfmap", NULL};
     struct option_list l;
-    bool links = true, jump_cache = true, calls = true, slots = true, lockstep = false,
+    bool links = true, jump_cache = true, calls = true, slots = false, lockstep = false,
          perf_map = false;
     uint64_t cache_size = 0, threshold = 0;
 

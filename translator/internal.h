@@ -67,6 +67,8 @@ struct tblock {
     uint64_t entry[2];   /* the words that hold checked and head, while suspended */
     uint32_t pass;       /* the page pass that checked asks for, */
     uint16_t pass_index; /* and where */
+    uint16_t pass2_index; /* of the second page, if there is one: both entries ask for it */
+    uint32_t pass2;       /* 0: there is none */
     /* Guest registers that have no place of their own took those of others (host side numbering
      * is the emitter's; these are guest registers). */
     struct {

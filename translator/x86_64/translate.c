@@ -188,6 +188,16 @@ void emit_stubs(struct xlat *x)
 
 /* ---- the block ---- */
 
+static void ask_pass(struct xlat *x, unsigned index, uint32_t pass)
+{
+    struct assembler *a = &x->a;
+
+    a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)index), 0x7fffffff);
+    if (!a->full)
+        memcpy(a->p - 4, &pass, 4);
+    add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
+}
+
 /* Both entries: see the struct. The two are patched when the block is retired; each patch lies
  * within 8 aligned bytes. */
 static void emit_entries(struct xlat *x)
@@ -198,11 +208,10 @@ static void emit_entries(struct xlat *x)
     while ((uintptr_t)a->p & 7)
         a_byte(a, 0x90);
     x->t->checked = to_rx(c, a->p);
-    a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)x->t->pass_index), 0x7fffffff);
-    if (!a->full)
-        memcpy(a->p - 4, &x->t->pass, 4);
-    add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
+    ask_pass(x, x->t->pass_index, x->t->pass);
     x->t->head = to_rx(c, a->p);
+    if (x->t->pass2)
+        ask_pass(x, x->t->pass2_index, x->t->pass2);
     a_alu_mi(a, 5, 8, h_state(BUDGET_OFF), (int32_t)x->n);
     add_stub(x, STUB_THUNK, a_jcc(a, CC_S))->thunk = THUNK_OUT;
 }
