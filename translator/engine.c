@@ -159,9 +159,7 @@ static void block_event(void *opaque, struct block *b, enum block_event e)
         return;
     }
     for (struct tblock *t = b->code; t; t = t->next) {
-        if (e == BLOCK_MOVED)
-            t->block = b;
-        else if (e == BLOCK_SUSPENDED)
+        if (e == BLOCK_SUSPENDED)
             emit_suspend(tr, t);
         else
             emit_resume(tr, t);
@@ -499,7 +497,8 @@ void translator_report(const struct translator *tr, void (*line)(void *opaque, c
 /* The decoded blocks' pool counts: without them there are no translations. */
 static uint64_t memory_used(const struct translator *tr)
 {
-    uint64_t n = sizeof(*tr) + tr->max_passes * (sizeof(*tr->passes) + 2 * sizeof(*tr->pass_hash));
+    uint64_t n = sizeof(*tr) + (uint64_t)tr->max_tblocks * sizeof(*tr->tblocks) +
+                 tr->max_passes * (sizeof(*tr->passes) + 2 * sizeof(*tr->pass_hash));
 
     for (const struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
         n += sizeof(struct jit_state) + STACK_SIZE + (cpu->jit.next ? 0 : block_cache_memory(cpu));

@@ -10,16 +10,15 @@
 
 #include "translator/internal.h"
 
-#define TBLOCK_BYTES                                                                               \
-    352u /* of code for each entry of the table, which comes out of the cache's size */
+#define TBLOCK_BYTES  256u       /* of code: the table has an entry for each so many bytes, */
+#define TBLOCKS_MAX   (3u << 15) /* and no more than so many */
 #define SEGMENT_ALIGN 64u
 
 bool tblocks_init(struct translator *tr)
 {
     struct code_cache *c = &tr->cache;
-    uint64_t count = c->size / (TBLOCK_BYTES + sizeof(struct tblock));
-    uint64_t end = c->size - count * sizeof(struct tblock);
-    uint64_t bytes = (end - c->used) / CODE_SEGMENTS & ~(uint64_t)(SEGMENT_ALIGN - 1);
+    uint64_t bytes = (c->size - c->used) / CODE_SEGMENTS & ~(uint64_t)(SEGMENT_ALIGN - 1);
+    uint64_t count = c->size / TBLOCK_BYTES < TBLOCKS_MAX ? c->size / TBLOCK_BYTES : TBLOCKS_MAX;
     uint64_t start = (c->used + SEGMENT_ALIGN - 1) & ~(uint64_t)(SEGMENT_ALIGN - 1);
 
     tr->segment_tblocks = (uint32_t)(count / CODE_SEGMENTS);
@@ -28,6 +27,7 @@ bool tblocks_init(struct translator *tr)
     for (unsigned n = 0; n < CODE_SEGMENTS; n++, start += bytes)
         tr->segments[n] =
             (struct segment_of_code){.start = start, .used = start, .end = start + bytes};
+    tr->segments[CODE_SEGMENTS - 1].end = c->size;
     tr->filling = 0;
     c->used = tr->segments[0].start;
     c->end = tr->segments[0].end;

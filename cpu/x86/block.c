@@ -17,8 +17,7 @@
 
 #define HASH_BITS    16
 #define NUM_SEGMENTS 16
-#define SEGMENT_SIZE (17u << 17)
-#define SEGMENT_KEPT (SEGMENT_SIZE / 4 * 3) /* at most, of blocks that are translated */
+#define SEGMENT_SIZE (3u << 19)
 
 struct block_cache {
     struct cpu *users; /* linked by next_user */
@@ -193,70 +192,27 @@ static void discard(struct cpu *cpu, struct block *b)
     b->discarded = true;
 }
 
-static size_t size_in_pool(const struct block *b)
-{
-    size_t own = block_size(b->ninsn, b->nbytes);
-    return b->tail ? own + block_size(0, b->tail->nbytes) : own;
-}
-
-/* What points to a block in its page's list is told where it is now. */
-static void moved_in_page(struct block *b)
-{
-    if (!b->link_in_page)
-        return;
-    *b->link_in_page = b;
-    if (b->next_in_page)
-        b->next_in_page->link_in_page = &b->next_in_page;
-}
-
-/* Moves a block, with its tail, down in its segment. */
-static void move_block(struct block_cache *c, struct block *b, uint8_t *to)
-{
-    struct block *now = (struct block *)to, **h = &c->hash[hash_of(b->arena, b->mode)];
-    size_t own = block_size(b->ninsn, b->nbytes);
-    while (*h != b)
-        h = &(*h)->next_in_hash;
-    *h = now;
-    memmove(to, b, size_in_pool(b));
-    moved_in_page(now);
-    if (now->tail) {
-        now->tail = (struct block *)(to + own);
-        now->tail->whole = now;
-        moved_in_page(now->tail);
-    }
-    if (now->code)
-        tell(c, now, BLOCK_MOVED);
-}
-
-/* Forgets the blocks of the segment that is about to be filled again, and all links to them; what
- * is translated stays, as long as there is room. */
-static void evict_segment(struct cpu *cpu, unsigned segment, uint32_t room)
+/* Forgets the blocks of the segment that is about to be filled again, and all links to them. */
+static void evict_segment(struct cpu *cpu, unsigned segment)
 {
     struct block_cache *c = cpu->blocks;
-    uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
-    uint32_t kept = 0;
-    size_t size;
     c->evictions++;
     for (struct cpu *user = c->users; user; user = user->next_user)
         fetch_key_renew(user);
-    for (uint32_t at = 0; at < c->used[segment]; at += (uint32_t)size) {
+    uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
+    for (uint32_t at = 0; at < c->used[segment];) {
         struct block *b = (struct block *)(base + at);
-        size = size_in_pool(b);
-        if (!b->code || b->discarded || kept + size > room) {
+        if (!b->whole)
             discard(cpu, b);
-            continue;
-        }
-        if (kept != at)
-            move_block(c, b, base + kept);
-        kept += (uint32_t)size;
+        at += (uint32_t)block_size(b->ninsn, b->nbytes);
     }
-    c->used[segment] = kept;
+    c->used[segment] = 0;
 }
 
 void block_cache_flush(struct cpu *cpu)
 {
     for (unsigned s = 0; s < NUM_SEGMENTS; s++)
-        evict_segment(cpu, s, 0);
+        evict_segment(cpu, s);
 }
 
 static struct block *pool_alloc(struct cpu *cpu, size_t size)
@@ -264,7 +220,7 @@ static struct block *pool_alloc(struct cpu *cpu, size_t size)
     struct block_cache *c = cpu->blocks;
     if (c->used[c->filling] + size > SEGMENT_SIZE) {
         c->filling = (c->filling + 1) % NUM_SEGMENTS;
-        evict_segment(cpu, c->filling, SEGMENT_KEPT);
+        evict_segment(cpu, c->filling);
     }
     struct block *b =
         (struct block *)(c->pool + (size_t)c->filling * SEGMENT_SIZE + c->used[c->filling]);

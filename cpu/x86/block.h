@@ -40,7 +40,6 @@ struct tblock;
 enum block_event {
     BLOCK_SUSPENDED, /* its bytes may have changed: not to be run until found again */
     BLOCK_RESUMED,   /* they have not */
-    BLOCK_MOVED,     /* it is somewhere else in memory now */
     BLOCK_GONE,      /* they have, or there is no room for it; suspended before */
 };
 struct block_listener {
