@@ -8,10 +8,10 @@
 #include "translator/internal.h"
 
 /* Guest code is printed from memory: it is as it was while the block is not retired. */
-static void describe_guest(const struct translator *tr, const struct tblock *t, FILE *out)
+static void describe_guest(const struct tblock *t, FILE *out)
 {
     const struct block *b = t->block;
-    const uint8_t *bytes = tr->m->arena.host + b->arena;
+    const uint8_t *bytes = block_bytes(b);
     char text[160];
 
     for (unsigned k = 0; k < t->ninsn; k++) {
@@ -42,7 +42,7 @@ void describe_block(const struct translator *tr, const struct tblock *t, FILE *o
     flockfile(out);
     fprintf(out, "block at %016llx, mode %#x: %u instructions, %u bytes\n",
             (unsigned long long)t->rip, tr->modes[t->mode], t->ninsn, t->code_size);
-    describe_guest(tr, t, out);
+    describe_guest(t, out);
     fprintf(out, "  translated:\n");
     describe_host(tr, t, out);
     funlockfile(out);
@@ -91,6 +91,7 @@ static void print_counters(const struct translator_stats *s, const struct printe
         {"  bytes of code", s->code_bytes},
         {"  microseconds taken", s->translating_ns / 1000},
         {"blocks retired", s->retired},
+        {"instructions without a slot", s->level1_sites},
         {"blocks evicted", s->evicted},
         {"blocks handed back", s->handed_back},
         {"cache flushes", s->flushes},

@@ -118,18 +118,23 @@ uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena
     return tr->npasses++;
 }
 
+static void grant(struct jit_state *j, uint32_t pass, uint16_t index)
+{
+    if (j->code_page[index] == pass)
+        return;
+    j->code_page[index] = pass;
+    if (j->pages_logged < ARRAY_SIZE(j->page_log))
+        j->page_log[j->pages_logged] = index;
+    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
+        j->pages_logged++;
+}
+
 /* The CPU has just fetched the block of t, at RIP. */
 static void grant_pass(struct cpu *cpu, const struct tblock *t)
 {
-    struct jit_state *j = &cpu->jit;
-
-    if (j->code_page[t->pass_index] == t->pass)
-        return;
-    j->code_page[t->pass_index] = t->pass;
-    if (j->pages_logged < ARRAY_SIZE(j->page_log))
-        j->page_log[j->pages_logged] = t->pass_index;
-    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
-        j->pages_logged++;
+    grant(&cpu->jit, t->pass, t->pass_index);
+    if (t->pass2)
+        grant(&cpu->jit, t->pass2, t->pass2_index);
 }
 
 /* ---- translations ---- */
@@ -179,8 +184,16 @@ static void flush(struct translator *tr)
     }
 }
 
+/* The linear page after RIP's. */
+static uint64_t next_page(const struct cpu *cpu)
+{
+    uint64_t next = (cpu->r[R_RIP] | (VM_PAGE_SIZE - 1)) + 1;
+
+    return cpu->code_mode == CODE64 ? next : (uint32_t)next;
+}
+
 /* NULL: no room. */
-static struct tblock *try_translate(struct cpu *cpu, struct block *b, uint32_t pass)
+static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint32_t pass[2])
 {
     struct translator *tr = cpu->jit.translator;
     struct tblock *t = tblock_next(tr);
@@ -190,25 +203,32 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b, uint32_t p
     *t = (struct tblock){.block = b,
                          .rip = cpu->r[R_RIP],
                          .mode = cpu->jit.mode,
-                         .pass = pass,
+                         .pass = pass[0],
                          .pass_index = (uint16_t)page_pass_index(cpu->r[R_RIP]),
+                         .pass2 = pass[1],
+                         .pass2_index = (uint16_t)page_pass_index(next_page(cpu)),
                          .linked_from = NO_LINK};
     return emit_block(tr, cpu, t) && tblock_keep(tr, cpu, t) ? t : NULL;
 }
 
-/* The number of the pass for block b at RIP. */
-static uint32_t pass_of(struct cpu *cpu, const struct block *b)
+static bool try_passes(struct cpu *cpu, const struct block *b, uint32_t pass[2])
 {
     struct translator *tr = cpu->jit.translator;
-    uint64_t page = ~(uint64_t)(VM_PAGE_SIZE - 1);
-    uint64_t linear = (cpu->r[R_RIP] & page) | (cpu->cpl == 3);
-    uint32_t pass = page_pass_number(tr, linear, b->arena & page);
+    uint64_t page = ~(uint64_t)(VM_PAGE_SIZE - 1), user = cpu->cpl == 3;
 
-    if (pass)
-        return pass;
-    flush(tr);
+    pass[0] = page_pass_number(tr, (cpu->r[R_RIP] & page) | user, b->arena & page);
+    pass[1] = b->tail ? page_pass_number(tr, next_page(cpu) | user, b->tail->arena) : 0;
+    return pass[0] && (!b->tail || pass[1]);
+}
+
+/* The numbers of the passes for block b at RIP. */
+static void passes_of(struct cpu *cpu, const struct block *b, uint32_t pass[2])
+{
+    if (try_passes(cpu, b, pass))
+        return;
+    flush(cpu->jit.translator);
     update_mode(cpu);
-    return page_pass_number(tr, linear, b->arena & page);
+    try_passes(cpu, b, pass);
 }
 
 /* Does not fit even alone. */
@@ -251,7 +271,8 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
 {
     struct translator *tr = cpu->jit.translator;
     uint64_t start = host_ns();
-    uint32_t pass = pass_of(cpu, b);
+    uint32_t pass[2];
+    passes_of(cpu, b, pass);
     struct tblock *t = try_translate(cpu, b, pass);
 
     if (!t && !segment_is_empty(tr)) {
@@ -435,6 +456,7 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     cpu->jit.self = cpu;
     cpu->jit.translator = tr;
     fpu_init(cpu);
+    cpu->jit.slot_sample = SLOT_SAMPLE;
     cpu->jit.mode_stale = true;
     cpu->jit.next = tr->cpus;
     tr->cpus = cpu;

@@ -47,6 +47,11 @@ static uint8_t *decoded_bytes(struct block *b)
     return (uint8_t *)&b->insns[b->ninsn];
 }
 
+const uint8_t *block_bytes(const struct block *b)
+{
+    return (const uint8_t *)&b->insns[b->ninsn];
+}
+
 static void cache_destroy(struct block_cache *c)
 {
     free(c->page_list);
@@ -161,20 +166,27 @@ static void link_in_page(struct block_cache *c, struct block *b)
     *page = b;
 }
 
-/* From now on stores to its bytes do not report. */
-static void suspend(struct cpu *cpu, struct block *b)
+static void unlink_from_page(struct cpu *cpu, struct block *b)
 {
     struct block_cache *c = cpu->blocks;
     uint64_t page = b->arena >> VM_PAGE_SHIFT;
-    if (!b->link_in_page)
-        return;
-    tell(c, b, BLOCK_SUSPENDED);
     *b->link_in_page = b->next_in_page;
     if (b->next_in_page)
         b->next_in_page->link_in_page = b->link_in_page;
     b->link_in_page = NULL;
     if (!c->page_list[page])
         arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
+}
+
+/* From now on stores to its bytes do not report. */
+static void suspend(struct cpu *cpu, struct block *b)
+{
+    if (!b->link_in_page)
+        return;
+    tell(cpu->blocks, b, BLOCK_SUSPENDED);
+    unlink_from_page(cpu, b);
+    if (b->tail)
+        unlink_from_page(cpu, b->tail);
 }
 
 /* Takes a block out of hash and page list; its memory stays. */
@@ -227,7 +239,8 @@ static void evict_segment(struct cpu *cpu, unsigned segment)
     uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
     for (uint32_t at = 0; at < c->used[segment];) {
         struct block *b = (struct block *)(base + at);
-        discard(cpu, b);
+        if (!b->whole)
+            discard(cpu, b);
         at += (uint32_t)block_size(b->ninsn, b->nbytes);
     }
     c->used[segment] = 0;
@@ -273,6 +286,7 @@ void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t l
             next = b->next_in_page;
             if (b->arena >= arena_offset + len || b->arena + b->nbytes <= arena_offset)
                 continue;
+            b = b->whole ? b->whole : b;
             if (len >= VM_PAGE_SIZE) /* something else is there now */
                 discard(cpu, b);
             else
@@ -449,10 +463,34 @@ static bool decode_again(struct cpu *cpu, const struct block *b, struct insn *i)
     return true;
 }
 
+static void link_in_pages(struct block_cache *c, struct block *b)
+{
+    link_in_page(c, b);
+    if (b->tail)
+        link_in_page(c, b->tail);
+}
+
+/* A suspended block on two pages is looked for: the same. */
+static bool resume_straddler(struct cpu *cpu, struct block *b)
+{
+    struct arena *a = &cpu->v.m->arena;
+    unsigned first = b->nbytes - b->tail->nbytes;
+    arena_mark_code(a, b->arena, first);
+    arena_mark_code(a, b->tail->arena, b->tail->nbytes);
+    if (memcmp(a->host + b->arena, block_bytes(b), first) ||
+        memcmp(a->host + b->tail->arena, block_bytes(b) + first, b->tail->nbytes))
+        return false;
+    link_in_pages(cpu->blocks, b);
+    tell(cpu->blocks, b, BLOCK_RESUMED);
+    return true;
+}
+
 /* A suspended block is looked for: makes it right again. False: it is no block any more. */
 static bool resume(struct cpu *cpu, struct block *b)
 {
     struct arena *a = &cpu->v.m->arena;
+    if (b->tail)
+        return resume_straddler(cpu, b);
     const uint8_t *now = a->host + b->arena, *was = decoded_bytes(b);
     bool changed = false;
     arena_mark_code(a, b->arena, b->nbytes);
@@ -494,6 +532,75 @@ static int fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena)
     return 0;
 }
 
+/* The page after lin's, or ARENA_NONE. */
+static uint64_t second_page(struct cpu *cpu, uint64_t lin)
+{
+    struct pending_exception saved = cpu->exc;
+    uint64_t next = (lin | (VM_PAGE_SIZE - 1)) + 1, page;
+    if (fetch_page(cpu, cpu->code_mode == CODE64 ? next : (uint32_t)next, &page)) {
+        cpu->exc = saved; /* fetching the whole instruction will tell */
+        return ARENA_NONE;
+    }
+    return page;
+}
+
+/* Whether b, which is on two pages, is the one that starts at lin now: the second page may be
+ * mapped to something else. */
+static bool has_this_tail(struct cpu *cpu, const struct block *b, uint64_t lin)
+{
+    return second_page(cpu, lin) == b->tail->arena;
+}
+
+/* An instruction that crosses the end of its page. NULL: not one to be kept. */
+static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t arena, unsigned changes)
+{
+    struct arena *a = &cpu->v.m->arena;
+    unsigned first = VM_PAGE_SIZE - (unsigned)(arena & (VM_PAGE_SIZE - 1)), rest = 15 - first;
+    uint64_t second;
+    uint8_t bytes[15];
+    struct insn i;
+    if (cpu->code_mode != CODE64 &&
+        (cpu->code_mode != CODE32 || cpu->seg[SEG_CS].limit != 0xffffffff))
+        return NULL;
+    second = second_page(cpu, lin);
+    if (second == ARENA_NONE)
+        return NULL;
+    arena_mark_code(a, arena, first);
+    arena_mark_code(a, second, rest);
+    memcpy(bytes, a->host + arena, first);
+    memcpy(bytes + first, a->host + second, rest);
+    enum decode_result result = decode(bytes, sizeof(bytes), (enum code_mode)cpu->code_mode, &i);
+    if (result != DECODE_OK || i.len <= first)
+        return NULL;
+    i.off = 0;
+    adapt(cpu, &i, result);
+    if (!fold_rip(&i))
+        return NULL;
+    size_t size = block_size(1, i.len);
+    struct block *b = pool_alloc(cpu, size + block_size(0, i.len - first));
+    struct block *tail = (struct block *)((uint8_t *)b + size);
+    *tail = (struct block){.arena = second, .nbytes = (uint16_t)(i.len - first), .whole = b};
+    *b = (struct block){.arena = arena,
+                        .mode = cpu->code_mode,
+                        .ninsn = 1,
+                        .nbytes = i.len,
+                        .changes = (uint8_t)changes,
+                        .tail = tail};
+    b->insns[0] = i;
+    memcpy(decoded_bytes(b), bytes, i.len);
+    link_in_hash(cpu->blocks, b);
+    link_in_pages(cpu->blocks, b);
+    log_block(cpu, b, bytes);
+    return b;
+}
+
+static struct block *make(struct cpu *cpu, uint64_t lin, uint64_t arena, unsigned changes)
+{
+    struct block *b = make_block(cpu, arena, changes);
+    b = b ? b : make_straddler(cpu, lin, arena, changes);
+    return b ? b : make_scratch(cpu, lin);
+}
+
 struct block *block_find(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
@@ -509,7 +616,8 @@ struct block *block_find(struct cpu *cpu)
         return make_scratch(cpu, lin);
     uint64_t arena = page + (lin & (VM_PAGE_SIZE - 1));
     struct block *b = c->hash[hash_of(arena, cpu->code_mode)];
-    while (b && (b->arena != arena || b->mode != cpu->code_mode))
+    while (b && (b->arena != arena || b->mode != cpu->code_mode ||
+                 (unlikely(b->tail) && !has_this_tail(cpu, b, lin))))
         b = b->next_in_hash;
     if (likely(b && b->link_in_page))
         return b;
@@ -520,8 +628,7 @@ struct block *block_find(struct cpu *cpu)
         changes = b->changes + (b->changes < BLOCK_CHANGES_MAX);
         discard(cpu, b);
     }
-    b = make_block(cpu, arena, changes);
-    return b ? b : make_scratch(cpu, lin);
+    return make(cpu, lin, arena, changes);
 }
 
 struct block *block_after(struct cpu *cpu, struct block *from)

@@ -6,7 +6,8 @@
 
 /* A straight run of decoded instructions: up to the first that may transfer control or change the
  * mode, the end of the page, or BLOCK_MAX. Blocks are found by where their bytes are stored (arena
- * offset) and the code mode, so every mapping of a page shares them. */
+ * offset) and the code mode, so every mapping of a page shares them. An instruction that crosses
+ * the page's end is a block of its own, and there may be several, with different second pages. */
 #define BLOCK_MAX 64
 
 struct block {
@@ -20,6 +21,9 @@ struct block {
         uint64_t rip, key;
         struct block *block;
     } succ[2];
+    /* Of a block on two pages: its part on the second, which is a block without instructions, for
+     * the list of that page. Of that part: the block. */
+    struct block *tail, *whole;
     bool discarded;
     bool untranslatable, lost_code; /* the translator's: it failed; there was a translation */
     /* How often other code was found in its place. What changes often is not worth translating: it
@@ -42,6 +46,8 @@ struct block_listener {
     void (*fn)(void *opaque, struct block *b, enum block_event e);
     void *opaque;
 };
+/* The bytes that a block was decoded from. */
+const uint8_t *block_bytes(const struct block *b);
 /* Who is told of what happens to blocks. NULL: nobody. */
 void block_cache_listen(struct cpu *cpu, const struct block_listener *l);
 /* A block that is in use (not suspended) goes to another place, where there is room for

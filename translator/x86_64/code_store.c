@@ -5,7 +5,6 @@
 
 #define ENTRY(member) (offsetof(struct cpu, code_stores) + offsetof(struct code_store, member))
 #define GRANULE_SHIFT 6
-#define JUMP_SIZE     5 /* of the jump before the struct site */
 
 /* shr r, n of 32 bits. */
 static void shift_right(struct assembler *a, unsigned r, unsigned n)
@@ -49,8 +48,8 @@ void emit_code_store(struct assembler *a)
     a_alu_ri(a, 7, 8, TEMP2, VM_PAGE_SIZE - 1);
     out[n++] = unless(a, CC_A);
     a_load(a, 8, H_RBX, h_at(H_RSP, 8 * sizeof(saved)));
-    a_rm(a, OPC_0F | 0xb6, 4, H_RDX, h_at(H_RBX, JUMP_SIZE + offsetof(struct site, size)));
-    a_rm(a, 0x84, 1, TEMP, h_at(H_RBX, JUMP_SIZE + offsetof(struct site, align)));
+    a_rm(a, OPC_0F | 0xb6, 4, H_RDX, h_at(H_RBX, SITE_BEFORE_STORE + offsetof(struct site, size)));
+    a_rm(a, 0x84, 1, TEMP, h_at(H_RBX, SITE_BEFORE_STORE + offsetof(struct site, align)));
     out[n++] = unless(a, CC_NZ);
     a_lea(a, 4, H_RDX, (struct host_mem){.base = H_RDX, .index = TEMP2, .disp = -1});
     a_alu_ri(a, 7, 4, H_RDX, VM_PAGE_SIZE - 1);
@@ -73,5 +72,5 @@ void emit_code_store(struct assembler *a)
         a_fix(out[k], a->p);
     for (unsigned k = sizeof(saved); k-- > 0;)
         a_pop(a, saved[k]);
-    a_alu_mi(a, 0, 8, h_at(H_RSP, 0), JUMP_SIZE);
+    a_alu_mi(a, 0, 8, h_at(H_RSP, 0), SITE_BEFORE_STORE);
 }

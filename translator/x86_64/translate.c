@@ -106,7 +106,8 @@ static void emit_site(struct xlat *x, unsigned insn, unsigned producer)
 /* A stub's. */
 static void emit_stub_site(struct xlat *x, const struct stub *s)
 {
-    struct site site = {.tblock = (uint32_t)(x->t - x->tr->tblocks),
+    struct site site = {.slot = s->slot,
+                        .tblock = (uint32_t)(x->t - x->tr->tblocks),
                         .insn = s->insn,
                         .producer = s->producer,
                         .size = s->size,
@@ -151,9 +152,14 @@ static void emit_stub(struct xlat *x, const struct stub *s)
         emit_exit_stub(x, s);
         return;
     }
-    if (s->kind == STUB_MISS) /* the linear address again */
-        a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
-    a_call_to(a, thunk(x, s->thunk));
+    if (s->slot) {
+        a_lea_next(a, TEMP2, 5); /* the site: behind the jump */
+        a_jmp_to(a, to_rw(&x->tr->cache, s->routine));
+    } else {
+        if (s->kind == STUB_MISS) /* the linear address again */
+            a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
+        a_call_to(a, thunk(x, s->thunk));
+    }
     if (s->kind == STUB_FPU) {
         a_jmp_to(a, s->again);
         return;
@@ -182,6 +188,16 @@ void emit_stubs(struct xlat *x)
 
 /* ---- the block ---- */
 
+static void ask_pass(struct xlat *x, unsigned index, uint32_t pass)
+{
+    struct assembler *a = &x->a;
+
+    a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)index), 0x7fffffff);
+    if (!a->full)
+        memcpy(a->p - 4, &pass, 4);
+    add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
+}
+
 /* Both entries: see the struct. The two are patched when the block is retired; each patch lies
  * within 8 aligned bytes. */
 static void emit_entries(struct xlat *x)
@@ -192,11 +208,10 @@ static void emit_entries(struct xlat *x)
     while ((uintptr_t)a->p & 7)
         a_byte(a, 0x90);
     x->t->checked = to_rx(c, a->p);
-    a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)x->t->pass_index), 0x7fffffff);
-    if (!a->full)
-        memcpy(a->p - 4, &x->t->pass, 4);
-    add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
+    ask_pass(x, x->t->pass_index, x->t->pass);
     x->t->head = to_rx(c, a->p);
+    if (x->t->pass2)
+        ask_pass(x, x->t->pass2_index, x->t->pass2);
     a_alu_mi(a, 5, 8, h_state(BUDGET_OFF), (int32_t)x->n);
     add_stub(x, STUB_THUNK, a_jcc(a, CC_S))->thunk = THUNK_OUT;
 }
