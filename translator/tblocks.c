@@ -48,7 +48,7 @@ struct tblock *tblock_next(struct translator *tr)
 static bool move_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
 {
     struct code_cache *c = &tr->cache;
-    uint64_t at = (c->used + 7) & ~7ull, end = at + block_bytes(t->block);
+    uint64_t at = (c->used + 7) & ~7ull, end = at + block_footprint(t->block);
 
     if (t->block->code) /* it has been moved */
         return true;

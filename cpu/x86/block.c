@@ -204,23 +204,36 @@ static void discard(struct cpu *cpu, struct block *b)
     b->discarded = true;
 }
 
-size_t block_bytes(const struct block *b)
+size_t block_footprint(const struct block *b)
 {
-    return block_size(b->ninsn, b->nbytes);
+    return block_size(b->ninsn, b->nbytes) + (b->tail ? block_size(0, b->tail->nbytes) : 0);
+}
+
+/* In the list of its page `to` takes the place of b. */
+static void take_place(struct block *b, struct block *to)
+{
+    to->link_in_page = b->link_in_page;
+    to->next_in_page = b->next_in_page;
+    *to->link_in_page = to;
+    if (to->next_in_page)
+        to->next_in_page->link_in_page = &to->next_in_page;
+    b->link_in_page = NULL;
 }
 
 struct block *block_move(struct cpu *cpu, struct block *b, void *to)
 {
     struct block *moved = to;
     struct block **h = &cpu->blocks->hash[hash_of(b->arena, b->mode)];
-    memcpy(moved, b, block_bytes(b));
+    memcpy(moved, b, block_footprint(b));
     while (*h != b)
         h = &(*h)->next_in_hash;
     *h = moved;
-    *b->link_in_page = moved;
-    if (b->next_in_page)
-        b->next_in_page->link_in_page = &moved->next_in_page;
-    b->link_in_page = NULL;
+    take_place(b, moved);
+    if (b->tail) { /* right behind it */
+        moved->tail = (struct block *)((uint8_t *)to + ((uint8_t *)b->tail - (uint8_t *)b));
+        moved->tail->whole = moved;
+        take_place(b->tail, moved->tail);
+    }
     b->discarded = true;
     return moved;
 }
