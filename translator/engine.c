@@ -198,7 +198,7 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint
     struct translator *tr = cpu->jit.translator;
     struct tblock *t = tblock_next(tr);
 
-    if (!t)
+    if (!t || b->discarded)
         return NULL;
     *t = (struct tblock){.block = b,
                          .rip = cpu->r[R_RIP],
@@ -208,10 +208,7 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint
                          .pass2 = pass[1],
                          .pass2_index = (uint16_t)page_pass_index(next_page(cpu)),
                          .linked_from = NO_LINK};
-    if (!emit_block(tr, cpu, t))
-        return NULL;
-    tblock_keep(tr, t);
-    return t;
+    return emit_block(tr, cpu, t) && tblock_keep(tr, cpu, t) ? t : NULL;
 }
 
 static bool try_passes(struct cpu *cpu, const struct block *b, uint32_t pass[2])
@@ -247,8 +244,10 @@ static void hand_back(struct cpu *cpu, struct block *b)
     tr->told = true;
 }
 
-static void note_translation(struct translator *tr, struct block *b, const struct tblock *t)
+static void note_translation(struct translator *tr, const struct tblock *t)
 {
+    struct block *b = t->block;
+
     tr->stats.blocks++;
     tr->stats.code_bytes += t->code_size;
     tr->stats.again += b->lost_code;
@@ -281,9 +280,9 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
         t = try_translate(cpu, b, pass);
     }
     if (t) {
-        note_translation(tr, b, t);
+        note_translation(tr, t);
         grant_pass(cpu, t);
-    } else {
+    } else if (!b->discarded) { /* else it was in that segment: it is run once more as it is */
         hand_back(cpu, b);
     }
     tr->stats.translating_ns += host_ns() - start;
@@ -472,16 +471,16 @@ void translator_detach(struct cpu *cpu)
 
     if (!tr)
         return;
+    if (tr->cpus == cpu && !cpu->jit.next) {
+        tblocks_flush(tr);
+        block_cache_listen(cpu, NULL);
+    }
     struct cpu **link = &tr->cpus;
     while (*link != cpu)
         link = &(*link)->jit.next;
     *link = cpu->jit.next;
     munmap(cpu->jit.stack, STACK_SIZE);
     lockstep_detach(cpu);
-    if (!tr->cpus) {
-        tblocks_flush(tr);
-        block_cache_listen(cpu, NULL);
-    }
     cpu->jit.translator = NULL;
     cpu->run_blocks = interp_blocks;
 }

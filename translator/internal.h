@@ -51,12 +51,13 @@ struct tblock_link {
 /* A translation of a decoded block for one linear address and one mode. Its memory is used again
  * when its segment of the cache is; retired, its entries lead to the dispatcher until then. */
 struct tblock {
-    struct block *block; /* valid while not retired */
+    struct block *block; /* valid while not retired, or if owned */
     struct tblock *next; /* other translations of the same block */
     uint64_t rip;        /* of the first instruction */
     uint32_t mode;       /* number of the mode */
     uint16_t ninsn;
     bool retired;
+    bool owns_block; /* it is in the segment of this translation */
     uint8_t nswaps;
     struct tblock_link links[TBLOCK_LINKS];
     uint32_t linked_from; /* the first link that leads here */
@@ -237,9 +238,10 @@ runtime_fn quick_miss_load, quick_miss_store;
 /* Cuts the room that the thunks leave into segments. False: no memory. */
 bool tblocks_init(struct translator *tr);
 /* Room for one more in the segment that is being filled; NULL: none. tblock_keep(), once its code
- * is there, makes it one of its block's. */
+ * is there, makes it one of its block's, and moves the block if this is the first. False: there is
+ * no room for that. */
 struct tblock *tblock_next(struct translator *tr);
-void tblock_keep(struct translator *tr, struct tblock *t);
+bool tblock_keep(struct translator *tr, struct cpu *cpu, struct tblock *t);
 /* Links the exit of translation `from` at `site` to an entry of another. */
 void tblock_link(struct translator *tr, uint32_t from, const uint8_t *site, struct tblock *to,
                  const uint8_t *entry);

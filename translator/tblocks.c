@@ -4,14 +4,15 @@
  *
  * The code cache and the table of translations are cut into segments that are filled one after the
  * other. When the last is full the first is emptied and filled again, and so on. A link knows both
- * of its ends, so that nothing leads into what is gone: the jump asks for the way again. */
+ * of its ends, so that nothing leads into what is gone: the jump asks for the way again. The
+ * decoded block moves into the segment of its first translation, and ends with it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "translator/internal.h"
 
 #define TBLOCK_BYTES  256u       /* of code: the table has an entry for each so many bytes, */
-#define TBLOCKS_MAX   (3u << 15) /* and no more than so many */
+#define TBLOCKS_MAX   (3u << 16) /* and no more than so many */
 #define SEGMENT_ALIGN 64u
 
 bool tblocks_init(struct translator *tr)
@@ -43,15 +44,35 @@ struct tblock *tblock_next(struct translator *tr)
     return &tr->tblocks[tr->filling * tr->segment_tblocks + s->ntblocks];
 }
 
-void tblock_keep(struct translator *tr, struct tblock *t)
+/* Into the segment, behind the code. False: no room. */
+static bool move_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
+{
+    struct code_cache *c = &tr->cache;
+    uint64_t at = (c->used + 7) & ~7ull, end = at + block_footprint(t->block);
+
+    if (t->block->code) /* it has been moved */
+        return true;
+    if (end > c->end)
+        return false;
+    t->block = block_move(cpu, t->block, c->rw + at);
+    t->owns_block = true;
+    c->used = end;
+    return true;
+}
+
+bool tblock_keep(struct translator *tr, struct cpu *cpu, struct tblock *t)
 {
     struct segment_of_code *s = &tr->segments[tr->filling];
-    struct block *b = t->block;
 
+    if (!move_block(tr, cpu, t)) {
+        tr->cache.used = s->used;
+        return false;
+    }
     s->ntblocks++;
     s->used = tr->cache.used;
-    t->next = b->code;
-    b->code = t;
+    t->next = t->block->code;
+    t->block->code = t;
+    return true;
 }
 
 /* ---- links ---- */
@@ -164,13 +185,19 @@ static void forget_code(struct cpu *cpu, const uint8_t *from, const uint8_t *to)
     }
 }
 
+/* Its translations, and the blocks that are in it, whose other translations end too. */
 static void empty_segment(struct translator *tr, unsigned n)
 {
     struct segment_of_code *s = &tr->segments[n];
     const uint8_t *rx = tr->cache.rx;
 
-    for (uint32_t k = 0; k < s->ntblocks; k++)
-        evict(tr, &tr->tblocks[n * tr->segment_tblocks + k]);
+    for (uint32_t k = 0; k < s->ntblocks; k++) {
+        struct tblock *t = &tr->tblocks[n * tr->segment_tblocks + k];
+
+        if (t->owns_block && !t->block->discarded)
+            block_forget(tr->cpus, t->block);
+        evict(tr, t);
+    }
     if (s->ntblocks)
         s->evictions++;
     s->ntblocks = 0;

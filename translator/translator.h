@@ -21,7 +21,7 @@ struct translator_config {
     bool perf_map; /* write /tmp/perf-PID.map */
 };
 
-#define TRANSLATOR_CACHE_DEFAULT (64ull << 20)
+#define TRANSLATOR_CACHE_DEFAULT (128ull << 20)
 #define TRANSLATOR_CACHE_MIN     (1ull << 20)
 #define TRANSLATOR_CACHE_MAX     (1ull << 30)
 

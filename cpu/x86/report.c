@@ -20,6 +20,7 @@ struct run {
     uint64_t rip, lin, arena; /* arena: ARENA_NONE if it was fetched from elsewhere */
     uint16_t cs, nbytes;
     uint8_t mode;
+    bool gap; /* what ran before it was not noted */
 };
 
 struct history {
@@ -74,6 +75,13 @@ void report_end_block(struct cpu *cpu)
 {
     if (cpu->insn)
         latest(cpu->history)->nbytes = (uint16_t)(cpu->insn->off + cpu->insn->len);
+}
+
+void report_translated(struct cpu *cpu, const struct block *b)
+{
+    report_begin_block(cpu, b);
+    report_end_block(cpu);
+    latest(cpu->history)->gap = true;
 }
 
 /* ---- the chain of faults ---- */
@@ -217,8 +225,12 @@ static void print_history(struct cpu *cpu, const struct printer *p)
         shown += count;
     }
     unsigned skip = shown > HISTORY_SHOWN ? shown - HISTORY_SHOWN : 0;
-    for (; first < h->n; first++, skip = 0)
-        print_run(cpu, p, &h->run[first % HISTORY_SIZE], skip);
+    for (; first < h->n; first++, skip = 0) {
+        const struct run *r = &h->run[first % HISTORY_SIZE];
+        if (r->gap && !skip)
+            print(p, "  ... translated code ...");
+        print_run(cpu, p, r, skip);
+    }
 }
 
 void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque)

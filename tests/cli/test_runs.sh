@@ -42,6 +42,10 @@ ends "-action reboot=shutdown too" 0 '' ';' -action reboot=shutdown
 ends "a reset goes on without it" 33 '' '; .'
 ends "a triple fault is 122" 122 'calque: triple fault*The last instructions:*' ',' -no-reboot
 ends "-action triple-fault=report tells the chain" 122 '*  #GP(001a: IDT vector 03)*#GP(006b: IDT vector 0d, EXT)*#DF(0000)*#GP(0043: IDT vector 08, EXT)*shutdown*RAX=*  0010:*lidt*int3*' ',' -action triple-fault=report
+if [ "$(uname -m)" = x86_64 ] && [ ! "$RUNNER" ] && [[ $BUILD != *address* ]]; then
+    ends "translated code tells what faulted" 122 '*translated code*  0010:*lidt*int3*' ',' -action triple-fault=report \
+        -accel jit,threshold=1
+fi
 ends "-action triple-fault=reset" 33 '' ', .' -action reboot=reset,triple-fault=reset
 ends "a triple fault resets without -no-reboot" 33 '' ', .'
 ends "--timeout is 124" 124 'calque: --timeout: time is up' '' --timeout 0.3

@@ -411,6 +411,7 @@ static void add_results(struct run *r)
         sum->stats.enters += one->stats.enters;
         sum->stats.insns += one->stats.insns;
         sum->stats.handlers += one->stats.handlers;
+        sum->stats.handed_back += one->stats.handed_back;
     }
 }
 
@@ -526,11 +527,11 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* A translator that was never used has not been tested. */
+/* A translator that was never used, or gave up, has not been tested. */
 static int summary(const struct run *r, double took)
 {
     const struct result *sum = r->result;
-    bool idle = r->gen.modes & 6 && sum->stats.enters < sum->done;
+    bool idle = (r->gen.modes & 6 && sum->stats.enters < sum->done) || sum->stats.handed_back;
     for (unsigned n = 0; n < NUM_LAYOUTS; n++)
         printf("%s: %llu cases\n", layout_name((enum layout)n),
                (unsigned long long)sum->layouts[n]);

@@ -22,6 +22,7 @@ GUEST_BOTH := \
     control \
     paging \
     smc \
+    codepages \
     ring3 \
     irq \
     strings \

@@ -353,6 +353,7 @@ static void test_engines_are_equal(void **state)
         }
         translator_stats(b->translator, &stats);
         assert_true(stats.blocks > 10);
+        assert_int_equal(stats.handed_back, 0);
         box_free(a);
         box_free(b);
     }
