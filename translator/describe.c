@@ -138,7 +138,7 @@ static void print_segments(const struct translator *tr, const struct printer *p)
         char text[96];
 
         snprintf(text, sizeof(text), "%c %2u: %u, %llu of %llu, %llu", n == tr->filling ? '*' : ' ',
-                 n, s->ntblocks, (unsigned long long)(s->used - s->start),
+                 n, s->ntblocks, (unsigned long long)segment_used(s),
                  (unsigned long long)(s->end - s->start), (unsigned long long)s->evictions);
         p->line(p->opaque, text);
     }

@@ -511,7 +511,7 @@ void translator_stats(const struct translator *tr, struct translator_stats *out)
     out->cache_size = tr->cache.size;
     out->cache_used = tr->segments[0].start;
     for (unsigned n = 0; n < CODE_SEGMENTS; n++)
-        out->cache_used += tr->segments[n].used - tr->segments[n].start;
+        out->cache_used += segment_used(&tr->segments[n]);
 }
 
 bool translator_calls(const struct translator *tr, unsigned n, const char **name, uint64_t *calls)

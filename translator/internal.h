@@ -146,11 +146,16 @@ struct host_features {
 
 /* A part of the code cache, and of the table of translations. */
 struct segment_of_code {
-    uint64_t start, used, end; /* offsets in the cache */
+    uint64_t start, used;      /* offsets in the cache: of code, */
+    uint64_t blocks_from, end; /* and of the decoded blocks */
     uint32_t ntblocks;
     uint64_t evictions;
 };
 #define CODE_SEGMENTS 16u
+static inline uint64_t segment_used(const struct segment_of_code *s)
+{
+    return s->used - s->start + (s->end - s->blocks_from);
+}
 
 struct translator {
     struct machine *m;

@@ -341,6 +341,9 @@ static const uint8_t *unwind(struct cpu *cpu)
     }
     if (cpu->jit.rsp < cpu->jit.stack_base)
         cpu->jit.rsp += sizeof(*f);
+    const struct jump_cache_entry *known = &cpu->jit.jump_cache[jump_cache_index(rip)];
+    if (known->tag == tag)
+        return known->code;
     cpu->r[R_RIP] = rip;
     return go_and_learn(cpu);
 }
