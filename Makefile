@@ -87,12 +87,12 @@ LIB_OBJS  := $(filter-out $(B)/main.o,$(OBJS))
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c))
 DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
 # Whatever the tests share: linked into each of them.
-TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/unit/*.c tests/devices/*.c)))
+TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/common/*.c tests/unit/*.c tests/devices/*.c)))
 TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
 # Fuzz targets: with libFuzzer if SANITIZE has fuzzer-no-link, otherwise to replay inputs.
 FUZZER      := $(findstring fuzzer,$(SANITIZE))
 FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/common/*.c tests/fuzz/*.c)))
 FUZZ_TARGETS := $(FUZZ_SRCS:%.c=$(B)/%)
 # The oracle runs instructions on the host's own processor; engines compares our own two.
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
