@@ -102,35 +102,6 @@ struct page_pass {
     uint64_t arena;
 };
 
-/* Extensions that the host's processor has. */
-struct host_features {
-    bool cmpxchg16b, movbe, popcnt, lzcnt, bmi1, bmi2, adx;
-};
-
-struct translator {
-    struct machine *m;
-    struct host_features host;
-    struct translator_config config;
-    struct code_cache cache;
-    uint8_t *blocks_from; /* start of translations in the cache: thunks are before */
-    struct tblock *tblocks;
-    uint32_t ntblocks, max_tblocks;
-    uint64_t generation; /* of translations: flushing makes a new one */
-    uint32_t modes[MAX_MODES];
-    unsigned nmodes;
-    struct page_pass *passes; /* by number */
-    uint32_t npasses, max_passes, *pass_hash;
-    struct translator_stats stats;
-    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
-    struct cpu *cpus;               /* linked by jit.next */
-    bool fsgsbase;                  /* the host has WRGSBASE */
-    FILE *perf_map;                 /* NULL: none */
-    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
-    /* Entry points in the cache. */
-    const uint8_t *thunk[16];
-    unsigned (*enter)(struct cpu *cpu, const void *code);
-};
-
 /* Thunks: what translated code calls. The first is jumped to. */
 enum {
     THUNK_LEAVE, /* back to C, state in struct cpu already */
@@ -150,6 +121,29 @@ enum {
     NUM_THUNKS
 };
 
+struct translator {
+    struct machine *m;
+    struct translator_config config;
+    struct code_cache cache;
+    uint8_t *blocks_from; /* start of translations in the cache: thunks are before */
+    struct tblock *tblocks;
+    uint32_t ntblocks, max_tblocks;
+    uint64_t generation; /* of translations: flushing makes a new one */
+    uint32_t modes[MAX_MODES];
+    unsigned nmodes;
+    struct page_pass *passes; /* by number */
+    uint32_t npasses, max_passes, *pass_hash;
+    struct translator_stats stats;
+    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
+    struct cpu *cpus;               /* linked by jit.next */
+    bool fsgsbase;                  /* the host has WRGSBASE */
+    FILE *perf_map;                 /* NULL: none */
+    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
+    /* Entry points in the cache. */
+    const uint8_t *thunk[NUM_THUNKS];
+    unsigned (*enter)(struct cpu *cpu, const void *code);
+};
+
 /* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
 
 /* Guest XMM/YMM0-15 and MXCSR; x87 or MMX registers, FCW, FSW, FTW. */
@@ -162,11 +156,12 @@ void fpu_init(struct cpu *cpu);
  * the x87 itself): this brings them to struct cpu. Before anything that may, before leaving, and
  * before blocks may go, which x87_insn may name. */
 void fpu_take_x87(struct cpu *cpu);
-void fpu_host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */
 
-void find_host_features(struct host_features *h);
+/* By features as CPUID names them; those with YMM registers only if the host's kernel keeps these.
+ */
+void find_host_features(bool has[NUM_FEATURES]);
 /* Writes the thunks to the start of the cache. */
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */

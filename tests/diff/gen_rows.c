@@ -7,30 +7,16 @@
 #include "cpu/x86/cpuid.h"
 #include "tests/diff/gen.h"
 
-enum { EAX_, EBX_, ECX_, EDX_ };
-#define EAX EAX_
-#define EBX EBX_
-#define ECX ECX_
-#define EDX EDX_
-
 /* True if the host has what the row needs. */
 static bool host_has_feature(unsigned feature)
 {
-#define FEATURE(name, leaf, subleaf, reg, bit, text) [F_##name] = {leaf, subleaf, reg, bit},
-    static const struct {
-        uint32_t leaf, subleaf;
-        uint8_t reg, bit;
-    } where[NUM_FEATURES] = {
-#include "cpu/x86/cpuid_features.def"
-    };
-#undef FEATURE
+    const struct feature_info *f = &cpu_features[feature];
     uint32_t out[4];
     if (feature == F_NONE)
         return true;
-    if (!__get_cpuid_count(where[feature].leaf, where[feature].subleaf, &out[0], &out[1], &out[2],
-                           &out[3]))
+    if (!__get_cpuid_count(f->leaf, f->subleaf, &out[0], &out[1], &out[2], &out[3]))
         return false;
-    return out[where[feature].reg] >> where[feature].bit & 1;
+    return out[f->reg] >> f->bit & 1;
 }
 
 /* P_NOTEST operations whose outcome is the same on both sides all the same: they fault at CPL 3, or

@@ -23,8 +23,15 @@ enum flags_place {
     FLAGS_RECIPE, /* nowhere: nobody reads them, and the producer can be run again */
 };
 
-enum stub_kind { STUB_MISS, STUB_HANDLER, STUB_EXIT, STUB_INDIRECT, STUB_RETURN, STUB_THUNK,
-                 STUB_FPU };
+enum stub_kind {
+    STUB_MISS,
+    STUB_HANDLER,
+    STUB_EXIT,
+    STUB_INDIRECT,
+    STUB_RETURN,
+    STUB_THUNK,
+    STUB_FPU
+};
 
 /* Code out of the way, written after the block. */
 struct stub {
@@ -172,6 +179,11 @@ static inline bool is_high_byte(unsigned byte_offset)
 static inline bool imm_fits(uint64_t v)
 {
     return (int64_t)v == (int32_t)v;
+}
+/* The host's processor has the feature that the instruction is of. */
+static inline bool host_has(const struct xlat *x, const struct insn *i)
+{
+    return x->tr->host_has[op_operation(i->op)->cpuid];
 }
 /* The place of an instruction's operand after `form`: see FORMS_* in insn.h. */
 static inline unsigned form_of(const struct insn *i)
