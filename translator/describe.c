@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/printer.h"
 #include "cpu/x86/disas.h"
 #include "translator/internal.h"
 
@@ -66,8 +67,7 @@ void perf_map_add(FILE *map, const struct tblock *t)
 
 /* ---- counters ---- */
 
-static void print_counters(const struct translator_stats *s,
-                           void (*line)(void *opaque, const char *text), void *opaque)
+static void print_counters(const struct translator_stats *s, const struct printer *p)
 {
     const struct {
         const char *name;
@@ -88,12 +88,9 @@ static void print_counters(const struct translator_stats *s,
         {"returns to elsewhere", s->unwinds},
         {"instructions run by handlers", s->handlers},
     };
-    char text[96];
 
-    for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
-        snprintf(text, sizeof(text), "%-30s %llu", rows[n].name, (unsigned long long)rows[n].value);
-        line(opaque, text);
-    }
+    for (size_t n = 0; n < ARRAY_SIZE(rows); n++)
+        print(p, "%-30s %llu", rows[n].name, (unsigned long long)rows[n].value);
 }
 
 #define OPERATIONS_SHOWN 20
@@ -123,15 +120,13 @@ void translator_describe(const struct translator *tr, void (*line)(void *opaque,
 {
     struct translator_stats s;
     uint64_t calls = UINT64_MAX;
+    struct printer p = {line, opaque};
     const char *name;
-    char text[96];
 
     translator_stats(tr, &s);
-    print_counters(&s, line, opaque);
+    print_counters(&s, &p);
     for (unsigned n = 0, at = 0; n < OPERATIONS_SHOWN && next_operation(tr, &calls, &at, &name);
-         n++) {
-        snprintf(text, sizeof(text), "  %-28s %llu", name, (unsigned long long)calls);
-        line(opaque, text);
-    }
+         n++)
+        print(&p, "  %-28s %llu", name, (unsigned long long)calls);
     translator_report(tr, line, opaque);
 }
