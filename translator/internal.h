@@ -69,7 +69,7 @@ struct site {
     uint8_t size;     /* of the access */
     uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
-#define NO_PRODUCER 0xff
+#define NO_PRODUCER     0xff
 #define SITE_LOADED     5 /* only after loads: TEMP is where the bytes are */
 #define SITE_DONE_LOAD  10
 #define SITE_DONE_STORE 5
@@ -176,7 +176,8 @@ void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
 runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
-/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
+/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0.
+ */
 runtime_fn quick_miss_load, quick_miss_store;
 
 /* ---- engine.c ---- */
