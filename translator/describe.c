@@ -75,6 +75,8 @@ static void print_counters(const struct translator_stats *s, const struct printe
     } rows[] = {
         {"blocks translated", s->blocks},
         {"instructions in them", s->insns},
+        {"TSC cycles translating", s->cycles},
+        {"  for each instruction", s->insns ? s->cycles / s->insns : 0},
         {"blocks retired", s->retired},
         {"cache flushes", s->flushes},
         {"cache used, bytes", s->cache_used},

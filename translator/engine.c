@@ -193,7 +193,10 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b)
     *t = (struct tblock){.block = b, .rip = rip, .mode = cpu->jit.mode};
     t->pass_index = (uint16_t)page_pass_index(rip);
     t->pass = page_pass_number(tr, (rip & page) | (cpu->cpl == 3), b->arena & page);
-    if (!t->pass || !emit_block(tr, cpu, t))
+    uint64_t start = host_cycles();
+    bool emitted = t->pass && emit_block(tr, cpu, t);
+    tr->stats.cycles += host_cycles() - start;
+    if (!emitted)
         return NULL;
     tr->ntblocks++;
     tr->stats.blocks++;

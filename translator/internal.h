@@ -164,6 +164,8 @@ void fpu_take_x87(struct cpu *cpu);
 /* By features as CPUID names them; those with YMM registers only if the host's kernel keeps these.
  */
 void find_host_features(bool has[NUM_FEATURES]);
+/* Its time stamp counter. */
+uint64_t host_cycles(void);
 /* Writes the thunks to the start of the cache. */
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */

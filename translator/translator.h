@@ -48,6 +48,7 @@ struct translator_stats {
     uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;
     uint64_t interpreted_blocks;
     uint64_t cache_size, cache_used;
+    uint64_t cycles; /* of the host's time stamp counter, spent translating */
 };
 void translator_stats(const struct translator *tr, struct translator_stats *out);
 /* The n-th operation of the instruction table, and how often translated code had its semantic

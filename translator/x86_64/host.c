@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the host's processor executes. */
+/* What the host's processor executes, and its clock. */
 #include <cpuid.h>
+#include <x86intrin.h>
 
 #include "translator/internal.h"
 
@@ -28,4 +29,9 @@ void find_host_features(bool has[NUM_FEATURES])
     }
     if (!ymm)
         has[F_avx] = has[F_avx2] = has[F_fma] = has[F_f16c] = false;
+}
+
+uint64_t host_cycles(void)
+{
+    return __rdtsc();
 }
