@@ -62,13 +62,13 @@ struct xlat {
     unsigned producer; /* FLAGS_HOST, FLAGS_RECIPE: instruction that made them; NO_PRODUCER */
     uint8_t read_after[BLOCK_MAX];    /* flags that are read after an instruction before written */
     uint8_t visible_after[BLOCK_MAX]; /* the same, where seeing them in a fault counts as reading */
-    struct stub stubs[MAX_STUBS];
     unsigned nstubs;
     bool ended; /* the last instruction has left the block */
     /* Vector and x87 instructions that are copied: FPU_* that they work on, else 0; and the row
      * that a vector instruction was decoded by. */
     uint8_t fpu[BLOCK_MAX];
     const struct encoding *row[BLOCK_MAX];
+    struct stub stubs[MAX_STUBS]; /* last: the rest starts as zeros */
 };
 
 /* ---- flags (flags.c) ---- */
