@@ -30,20 +30,28 @@ void plan_init(struct plan *p, unsigned all_modes)
     set_mode(p, "all");
 }
 
-/* The variable of an option that is a number; NULL: it is none. */
-static uint64_t *number_option(struct plan *p, int letter)
+/* An option whose value is a number; false if it is none. */
+static bool set_number(struct plan *p, int letter, const char *value)
 {
+    uint64_t n = strtoull(value, NULL, 0);
     switch (letter) {
     case 's':
-        return &p->seed;
+        p->seed = n;
+        return true;
     case 'c':
-        return &p->cases;
+        p->cases = n;
+        return true;
     case 'f':
-        return &p->from;
+        p->from = n;
+        return true;
     case 'k':
-        return &p->max_failures;
+        p->max_failures = n;
+        return true;
+    case 'j':
+        p->jobs = n <= MAX_JOBS ? (unsigned)n : 0;
+        return true;
     default:
-        return NULL;
+        return false;
     }
 }
 
@@ -54,21 +62,16 @@ bool plan_parse(struct plan *p, int argc, char **argv, const struct option *opti
     bool good = true;
     while (good && (o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         const char *value = optarg ? optarg : "";
-        uint64_t *number = number_option(p, o);
-        if (number) {
-            *number = strtoull(value, NULL, 0);
-        } else if (o == 'j') {
-            p->jobs = (unsigned)strtoul(value, NULL, 0);
-            good = p->jobs >= 1 && p->jobs <= MAX_JOBS;
-        } else if (o == 'm') {
+        if (set_number(p, o, value))
+            good = p->jobs >= 1;
+        else if (o == 'm')
             good = set_mode(p, value);
-        } else if (o == 'o') {
+        else if (o == 'o')
             p->only = value;
-        } else if (o == 'b') {
+        else if (o == 'b')
             p->gen.bytes = true;
-        } else {
+        else
             good = own(run, o, value);
-        }
     }
     return good && optind == argc;
 }
