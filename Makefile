@@ -98,7 +98,7 @@ FUZZ_TARGETS := $(FUZZ_SRCS:%.c=$(B)/%)
 # The oracle runs instructions on the host's own processor; engines compares our own two.
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 
-.PHONY: all run test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
+.PHONY: all run bench test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
         clean help fuzz fuzz-targets FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -214,6 +214,17 @@ fuzz:
 deps:
 	tests/deps build test boot lint
 
+# ---- bench: guest workloads of a kit beside the project, under QEMU's TCG and Calque's engines ----
+BENCH_KIT   ?= ../shared/bench
+BENCH_N     ?= 5
+BENCH_SCALE ?= 1
+bench:
+	command -v python3 >/dev/null || { echo "make: bench: python3 is missing: apt-get install python3" >&2; exit 1; }
+	+$(SUBMAKE) $(B)/calque
+	tests/bench/run --calque $(B)/calque --out $(B)/bench --kit '$(BENCH_KIT)' --runs $(BENCH_N) --scale $(BENCH_SCALE) \
+	    $(if $(BENCH_GUEST),--guest '$(BENCH_GUEST)') $(if $(BENCH_CPU),--cpu $(BENCH_CPU)) $(if $(BENCH_BY),--by $(BENCH_BY)) \
+	    $(if $(BENCH_WORKLOADS),--workloads '$(BENCH_WORKLOADS)') $(if $(BENCH_ENGINES),--engines '$(BENCH_ENGINES)')
+
 # ---- run: a stock Debian kernel to a shell in this terminal ----
 run:
 	tests/deps build boot
@@ -264,6 +275,7 @@ help:
 	 'make test-long           the same with many more cases' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
+	 'make bench               guest workloads against QEMU and the host: BENCH_KIT=$(BENCH_KIT) BENCH_N=5 BENCH_SCALE=1' \
 	 'make deps                install the Debian packages that are missing' \
 	 'make lint, format-check, format' \
 	 'make install DESTDIR= PREFIX=$(PREFIX)' \
