@@ -2,33 +2,7 @@
 # What the tests of boots have in common; they source it. names: the tests' names, where they are known
 # beforehand.
 # shellcheck shell=bash
-n=0 failed=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-
-# report STATUS NAME OUTPUT
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        failed=1
-        tail -n 40 "$3"
-        echo "not ok $n - $2"
-    fi
-}
-
-# skip NAME REASON
-skip() {
-    n=$((n + 1))
-    echo "ok $n - $1 # SKIP $2"
-}
-
-# The end of a test.
-finish() {
-    echo "1..$n"
-    exit $failed
-}
+. tests/tap.sh
 
 # need_guest FILE...: kernel, Debian's cloud kernel, and $scratch/initrd, with the files in it; where
 # they cannot be had, the end: all of names are skipped.

@@ -1,26 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # tests/bench/run with a kit whose measurements are known: what it refuses, and what it makes of them.
-n=0 failed=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-
-# report STATUS NAME
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        failed=1
-        cat "$scratch/out" "$scratch/err"
-        echo "not ok $n - $2"
-    fi
-}
+. tests/tap.sh
 
 if ! python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null); then
-    echo "ok 1 - bench # SKIP python3 is missing"
-    echo "1..1"
-    exit 0
+    skip bench "python3 is missing"
+    finish
 fi
 
 # bench OPTION...: with nothing on the PATH but what is in the folder bin.
@@ -36,7 +21,7 @@ mkdir -p "$scratch"/{bin,kit/guest,guest/tree}
 bench --kit "$scratch/none"
 status=$?
 refuses "no kit of workloads in $scratch/none; BENCH_KIT="
-report $? "no kit: one line"
+report $? "no kit: one line" "$scratch/out" "$scratch/err"
 
 cat >"$scratch/kit/run-bench" <<KIT
 #!$BASH
@@ -58,19 +43,18 @@ touch "$scratch"/guest/{vmlinuz64,guest64.cpio.gz,bench}
 bench --kit "$scratch/kit"
 status=$?
 refuses 'apt-get install qemu-system-x86$'
-report $? "a program is missing: its package is named"
+report $? "a program is missing: its package is named" "$scratch/out" "$scratch/err"
 
 ln -s "$(type -P true)" "$scratch/bin/qemu-system-x86_64"
 bench --kit "$scratch/kit" --runs 3 && grep -q '| qemu-tcg, 3 rounds, counts x 1 | 8.0 | - | 2.0 |.* | 4.0 | 2.00 s |$' "$scratch/out" &&
     grep -q '| jit, .* | 4.0 | - | 4.0 |.* | 4.0 | 1.50 s |$' "$scratch/out" && grep -q '^| int | 2.00 |$' "$scratch/out" &&
     grep -q '^| all | 1.00 |$' "$scratch/out" && grep -q ': two 0.50 (x87)$' "$scratch/out" &&
     grep -q '^| jit | 2.50 | 2.25 | 1.75 |$' "$scratch/out" && grep -q "^Checksums: native's" "$scratch/out"
-report $? "categories, ratios, slow workloads and boots are printed"
+report $? "categories, ratios, slow workloads and boots are printed" "$scratch/out" "$scratch/err"
 
 export CHECK=c
 bench --kit "$scratch/kit" --runs 1
 status=$?
 [ $status = 1 ] && grep -q '^Checksums: jit: two: checksum c, not b$' "$scratch/out"
-report $? "a checksum that is not native's makes the status 1"
-echo "1..$n"
-exit $failed
+report $? "a checksum that is not native's makes the status 1" "$scratch/out" "$scratch/err"
+finish
