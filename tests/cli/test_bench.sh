@@ -46,14 +46,14 @@ refuses 'apt-get install qemu-system-x86$'
 report $? "a program is missing: its package is named" "$scratch/out" "$scratch/err"
 
 ln -s "$(type -P true)" "$scratch/bin/qemu-system-x86_64"
-bench --kit "$scratch/kit" --runs 3 && grep -q '| qemu-tcg, 3 rounds, counts x 1 | 8.0 | - | 2.0 |.* | 4.0 | 2.00 s |$' "$scratch/out" &&
+bench --kit "$scratch/kit" --engines native,qemu-tcg,jit --runs 3 && grep -q '| qemu-tcg, 3 rounds, counts x 1 | 8.0 | - | 2.0 |.* | 4.0 | 2.00 s |$' "$scratch/out" &&
     grep -q '| jit, .* | 4.0 | - | 4.0 |.* | 4.0 | 1.50 s |$' "$scratch/out" && grep -q '^| int | 2.00 |$' "$scratch/out" &&
     grep -q '^| all | 1.00 |$' "$scratch/out" && grep -q ': two 0.50 (x87)$' "$scratch/out" &&
     grep -q '^| jit | 2.50 | 2.25 | 1.75 |$' "$scratch/out" && grep -q "^Checksums: native's" "$scratch/out"
 report $? "categories, ratios, slow workloads and boots are printed" "$scratch/out" "$scratch/err"
 
 export CHECK=c
-bench --kit "$scratch/kit" --runs 1
+bench --kit "$scratch/kit" --engines native,qemu-tcg,jit --runs 1
 status=$?
 [ $status = 1 ] && grep -q '^Checksums: jit: two: checksum c, not b$' "$scratch/out"
 report $? "a checksum that is not native's makes the status 1" "$scratch/out" "$scratch/err"
