@@ -259,18 +259,10 @@ static void note_translation(struct translator *tr, const struct tblock *t)
         perf_map_add(tr->perf_map, t);
 }
 
-static uint64_t host_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static struct tblock *translate(struct cpu *cpu, struct block *b)
 {
     struct translator *tr = cpu->jit.translator;
-    uint64_t start = host_ns();
+    uint64_t start = host_cycles();
     uint32_t pass[2];
     passes_of(cpu, b, pass);
     struct tblock *t = try_translate(cpu, b, pass);
@@ -285,7 +277,7 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
     } else if (!b->discarded) { /* else it was in that segment: it is run once more as it is */
         hand_back(cpu, b);
     }
-    tr->stats.translating_ns += host_ns() - start;
+    tr->stats.translating_cycles += host_cycles() - start;
     return t;
 }
 
@@ -396,7 +388,7 @@ bool translator_create(struct machine *m, const struct translator_config *config
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
     if (config->lockstep) /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;
-    fpu_host_features(tr->host_has);
+    find_host_features(tr->host_has);
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;
     bool ok = code_cache_init(

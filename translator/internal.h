@@ -64,10 +64,10 @@ struct tblock {
     /* Host code, where it runs. checked: any entry from outside the page; head: from inside. dead:
      * where both lead once retired. */
     const uint8_t *checked, *head, *dead;
-    uint32_t code_size;  /* bytes from checked on, stubs included */
-    uint64_t entry[2];   /* the words that hold checked and head, while suspended */
-    uint32_t pass;       /* the page pass that checked asks for, */
-    uint16_t pass_index; /* and where */
+    uint32_t code_size;   /* bytes from checked on, stubs included */
+    uint64_t entry[2];    /* the words that hold checked and head, while suspended */
+    uint32_t pass;        /* the page pass that checked asks for, */
+    uint16_t pass_index;  /* and where */
     uint16_t pass2_index; /* of the second page, if there is one: both entries ask for it */
     uint32_t pass2;       /* 0: there is none */
     /* Guest registers that have no place of their own took those of others (host side numbering
@@ -87,11 +87,11 @@ struct site {
     uint8_t size;     /* of the access */
     uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
-#define NO_PRODUCER 0xff
+#define NO_PRODUCER       0xff
 #define SITE_BEFORE_STORE 5 /* between a store's call and its site: a jump to the access */
-#define SITE_LOADED     5 /* only after loads: TEMP is where the bytes are */
-#define SITE_DONE_LOAD  10
-#define SITE_DONE_STORE 5
+#define SITE_LOADED       5 /* only after loads: TEMP is where the bytes are */
+#define SITE_DONE_LOAD    10
+#define SITE_DONE_STORE   5
 
 /* After a call for an exit. */
 struct exit_site {
@@ -139,11 +139,6 @@ struct page_pass {
     uint64_t arena;
 };
 
-/* Extensions that the host's processor has. */
-struct host_features {
-    bool cmpxchg16b, movbe, popcnt, lzcnt, bmi1, bmi2, adx;
-};
-
 /* A part of the code cache, and of the table of translations. */
 struct segment_of_code {
     uint64_t start, used;      /* offsets in the cache: of code, */
@@ -156,34 +151,6 @@ static inline uint64_t segment_used(const struct segment_of_code *s)
 {
     return s->used - s->start + (s->end - s->blocks_from);
 }
-
-struct translator {
-    struct machine *m;
-    struct host_features host;
-    struct translator_config config;
-    struct code_cache cache;
-    struct segment_of_code segments[CODE_SEGMENTS];
-    unsigned filling;       /* segment */
-    struct tblock *tblocks; /* segment_tblocks for each segment */
-    uint32_t segment_tblocks, max_tblocks;
-    bool told; /* of a block that cannot be translated */
-    uint32_t modes[MAX_MODES];
-    unsigned nmodes;
-    struct page_pass *passes; /* by number */
-    uint32_t npasses, max_passes, *pass_hash;
-    struct translator_stats stats;
-    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
-    struct cpu *cpus;               /* linked by jit.next */
-    bool fsgsbase;                  /* the host has WRGSBASE */
-    FILE *perf_map;                 /* NULL: none */
-    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
-    struct slot_votes votes[256];
-    uint64_t last_sample; /* instructions retired then */
-    /* Entry points in the cache. */
-    const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
-    const uint8_t *thunk[16];
-    unsigned (*enter)(struct cpu *cpu, const void *code);
-};
 
 /* Thunks: what translated code calls. The first is jumped to. */
 enum {
@@ -205,6 +172,33 @@ enum {
     NUM_THUNKS
 };
 
+struct translator {
+    struct machine *m;
+    struct translator_config config;
+    struct code_cache cache;
+    struct segment_of_code segments[CODE_SEGMENTS];
+    unsigned filling;       /* segment */
+    struct tblock *tblocks; /* segment_tblocks for each segment */
+    uint32_t segment_tblocks, max_tblocks;
+    bool told; /* of a block that cannot be translated */
+    uint32_t modes[MAX_MODES];
+    unsigned nmodes;
+    struct page_pass *passes; /* by number */
+    uint32_t npasses, max_passes, *pass_hash;
+    struct translator_stats stats;
+    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
+    struct cpu *cpus;               /* linked by jit.next */
+    bool fsgsbase;                  /* the host has WRGSBASE */
+    FILE *perf_map;                 /* NULL: none */
+    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
+    struct slot_votes votes[256];
+    uint64_t last_sample; /* instructions retired then */
+    /* Entry points in the cache. */
+    const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
+    const uint8_t *thunk[NUM_THUNKS];
+    unsigned (*enter)(struct cpu *cpu, const void *code);
+};
+
 /* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
 
 /* Guest XMM/YMM0-15 and MXCSR; x87 or MMX registers, FCW, FSW, FTW. */
@@ -217,11 +211,14 @@ void fpu_init(struct cpu *cpu);
  * the x87 itself): this brings them to struct cpu. Before anything that may, before leaving, and
  * before blocks may go, which x87_insn may name. */
 void fpu_take_x87(struct cpu *cpu);
-void fpu_host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */
 
-void find_host_features(struct host_features *h);
+/* By features as CPUID names them; those with YMM registers only if the host's kernel keeps these.
+ */
+void find_host_features(bool has[NUM_FEATURES]);
+/* Its time stamp counter. */
+uint64_t host_cycles(void);
 /* Writes the thunks to the start of the cache. */
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */
@@ -235,7 +232,8 @@ void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
 runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
-/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
+/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0.
+ */
 runtime_fn quick_miss_load, quick_miss_store;
 
 /* ---- tblocks.c ---- */
