@@ -121,11 +121,15 @@ static void grant_pass(struct cpu *cpu, const struct tblock *t)
 
     if (j->code_page[t->pass_index] == t->pass)
         return;
+    unsigned slot = t->rip >> VM_PAGE_SHIFT & (ITLB_SIZE - 1);
+    uint64_t key = (t->rip & ~(uint64_t)(VM_PAGE_SIZE - 1)) | (cpu->cpl == 3);
+    bool global = cpu->itlb[slot].page == key && cpu->itlb[slot].global;
+    struct page_log *log = global ? &j->pages_global : &j->pages;
     j->code_page[t->pass_index] = t->pass;
-    if (j->pages_logged < ARRAY_SIZE(j->page_log))
-        j->page_log[j->pages_logged] = t->pass_index;
-    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
-        j->pages_logged++;
+    if (log->n < ARRAY_SIZE(log->word))
+        log->word[log->n] = t->pass_index;
+    if (log->n <= ARRAY_SIZE(log->word))
+        log->n++;
 }
 
 /* ---- translations ---- */
@@ -177,7 +181,7 @@ static void flush(struct translator *tr)
         jit_stack_reset(cpu);
         memset(cpu->jit.code_page, 0, sizeof(cpu->jit.code_page));
         memset(cpu->jit.jump_cache, 0xff, sizeof(cpu->jit.jump_cache));
-        cpu->jit.pages_logged = 0;
+        cpu->jit.pages.n = cpu->jit.pages_global.n = 0;
         cpu->jit.mode_stale = true;
     }
 }
@@ -191,7 +195,7 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b)
         return NULL;
     struct tblock *t = &tr->tblocks[tr->ntblocks];
     *t = (struct tblock){.block = b, .rip = rip, .mode = cpu->jit.mode};
-    t->pass_index = (uint16_t)page_pass_index(rip);
+    t->pass_index = (uint16_t)code_page_index(rip);
     t->pass = page_pass_number(tr, (rip & page) | (cpu->cpl == 3), b->arena & page);
     if (!t->pass || !emit_block(tr, cpu, t))
         return NULL;

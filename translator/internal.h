@@ -191,11 +191,6 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r);
 const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t);
 /* The number of the pass for a fetch of the page at `linear`, which is at arena. */
 uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena);
-static inline unsigned page_pass_index(uint64_t rip)
-{
-    return (unsigned)(rip >> VM_PAGE_SHIFT ^ rip >> (VM_PAGE_SHIFT + CODE_PAGE_BITS)) &
-           ((1u << CODE_PAGE_BITS) - 1);
-}
 static inline unsigned jump_cache_index(uint64_t pc)
 {
     return pc & ((1u << JUMP_CACHE_BITS) - 1);

@@ -261,8 +261,12 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
-    struct store_watch *watch;  /* told of stores and device accesses, or NULL */
-    bool large_pages_filled;    /* a TLB entry came from a large page: INVLPG flushes all */
+    struct store_watch *watch; /* told of stores and device accesses, or NULL */
+    /* What large pages cover that entries of TLB or fetch TLB came from, in each half of the
+     * linear addresses: INVLPG of an address in it flushes all. Empty: first > last. */
+    struct {
+        uint64_t first, last;
+    } large_pages[2];
     struct block_cache *blocks; /* shared by the machine's CPUs */
     struct cpu *next_user;      /* of it */
     struct block *scratch;      /* an instruction that is not kept: straddling, or from a device */
@@ -277,6 +281,7 @@ struct cpu {
     struct {
         uint64_t page; /* linear page address | (CPL == 3), impossible when empty */
         uint64_t arena;
+        bool global; /* MOV CR3 leaves it */
     } itlb[ITLB_SIZE];
 
     /* Of a shutdown, to tell people (report.h): no state of the machine. */
@@ -438,8 +443,11 @@ static inline void cpu_after_device(struct cpu *cpu)
     if (atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
         cpu_leave_block(cpu);
 }
-/* Gives the CPU fetch keys that no CPU of the machine had before. */
+/* Gives the CPU fetch keys that no CPU of the machine had before, and takes back all passes to
+ * pages of code; those to pages that are not global; that to a page. */
 void fetch_key_renew(struct cpu *cpu);
+void fetch_key_renew_nonglobal(struct cpu *cpu);
+void fetch_key_renew_page(struct cpu *cpu, uint64_t lin);
 /* Drops all cached fetch translations. */
 static inline void itlb_flush(struct cpu *cpu)
 {

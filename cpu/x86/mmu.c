@@ -57,9 +57,10 @@ struct access {
 struct translation {
     uint64_t phys; /* of the byte */
     bool global, large;
-    bool dirty;    /* stores may be cached */
-    bool user;     /* a user page */
-    bool writable; /* by this access class */
+    uint64_t page_mask; /* offset bits of the page; large ones only */
+    bool dirty;         /* stores may be cached */
+    bool user;          /* a user page */
+    bool writable;      /* by this access class */
 };
 
 /* ---- page table entries ---- */
@@ -245,6 +246,7 @@ static int translate_paged(struct cpu *cpu, uint64_t lin, const struct access *a
         t->phys = frame_of(cpu, &w) | (lin & w.page_mask);
         t->global = cpu->cr4 & CR4_PGE && last & PTE_G;
         t->large = w.large;
+        t->page_mask = w.page_mask;
         t->dirty = a->write || last & PTE_D;
         t->user = user;
         t->writable = writable || (!a->user && !(cpu->cr0 & CR0_WP));
@@ -316,11 +318,31 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
     log->n = 0;
 }
 
+static void forget_large_pages(struct cpu *cpu)
+{
+    for (unsigned n = 0; n < 2; n++) {
+        cpu->large_pages[n].first = UINT64_MAX;
+        cpu->large_pages[n].last = 0;
+    }
+}
+
+static void note_large_page(struct cpu *cpu, uint64_t lin, const struct translation *t)
+{
+    uint64_t first = lin & ~t->page_mask, last = lin | t->page_mask;
+    unsigned half = lin >> 63;
+    if (!t->large)
+        return;
+    if (first < cpu->large_pages[half].first)
+        cpu->large_pages[half].first = first;
+    if (last > cpu->large_pages[half].last)
+        cpu->large_pages[half].last = last;
+}
+
 void tlb_flush_all(struct cpu *cpu)
 {
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
-    cpu->large_pages_filled = false;
+    forget_large_pages(cpu);
     itlb_flush(cpu);
 }
 
@@ -330,19 +352,24 @@ void tlb_init(struct cpu *cpu)
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
+    forget_large_pages(cpu);
     itlb_flush(cpu);
 }
 
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
     clear_logged(cpu, &cpu->tlb_filled);
-    itlb_flush(cpu);
+    for (unsigned n = 0; n < ITLB_SIZE; n++)
+        if (!cpu->itlb[n].global)
+            cpu->itlb[n].page = ~0ull;
+    fetch_key_renew_nonglobal(cpu);
 }
 
 void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
-    if (cpu->large_pages_filled) { /* other pieces of the same page may be cached */
-        tlb_flush_all(cpu);
+    unsigned half = lin >> 63;
+    if (lin >= cpu->large_pages[half].first && lin <= cpu->large_pages[half].last) {
+        tlb_flush_all(cpu); /* other pieces of the same page may be cached */
         return;
     }
     unsigned slot = lin >> VM_PAGE_SHIFT & (TLB_SIZE - 1);
@@ -350,7 +377,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
         if (tlb_table(cpu, n)[slot].page == (lin & ~0xfffull))
             clear_entry(tlb_table(cpu, n), slot);
     cpu->itlb[lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1)].page = ~0ull;
-    fetch_key_renew(cpu);
+    fetch_key_renew_page(cpu, lin);
 }
 
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
@@ -384,7 +411,7 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
     struct tlb_entry *e = &cpu->tlb[store][class][slot];
     e->page = lin & ~0xfffull;
     e->host = cpu->v.m->arena.host + arena;
-    cpu->large_pages_filled |= t->large;
+    note_large_page(cpu, lin, t);
     if (unlikely(cpu->watch) && store)
         store_watch_entry(cpu->watch, cpu->v.m->arena.host, e, arena);
     log_fill(t->global ? &cpu->tlb_filled_global : &cpu->tlb_filled,
@@ -761,13 +788,14 @@ int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size)
 
 /* ---- fetching ---- */
 
-int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset)
+int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset, bool *global)
 {
     struct access a = {.fetch = true, .user = cpu->cpl == 3};
     struct translation t = {0};
     if (translate(cpu, lin, &a, &t))
         return OP_FAULT;
-    cpu->large_pages_filled |= t.large;
+    note_large_page(cpu, lin, &t);
+    *global = t.global;
     *arena_offset = page_view(cpu, t.phys, true).read_at;
     return 0;
 }
