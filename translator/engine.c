@@ -55,19 +55,19 @@ uint32_t jit_mode_key(const struct cpu *cpu)
         return 0;
     class = (uint32_t)(cpu->tlb_load - cpu->tlb[0][0]) / TLB_SIZE;
     key |= (cpu->cpl == 3 ? MODE_CPL3 : 0) | class << MODE_CLASS_SHIFT;
-    for (unsigned n = 0; n < 6; n++) {
-        bool moves = cpu->code_mode == CODE64 && (n == SEG_FS || n == SEG_GS);
-
-        key |= (uint32_t)(cpu->flat >> n & 1) << (MODE_FLAT_SHIFT + n);
-        key |= (uint32_t)(moves || cpu->ea_base[n]) << (MODE_BASE_SHIFT + n);
-    }
+    key |= (cpu->flat & 0x3fu) << MODE_FLAT_SHIFT;
+    if (cpu->code_mode == CODE64)
+        key |= (1u << SEG_FS | 1u << SEG_GS) << MODE_BASE_SHIFT; /* they move */
+    else
+        for (unsigned n = 0; n < 6; n++)
+            key |= (uint32_t) !!cpu->ea_base[n] << (MODE_BASE_SHIFT + n);
     return key | (uint32_t)cpu->stack_size << MODE_STACK_SHIFT | jit_fpu_mode(cpu) | MODE_VALID;
 }
 
 static void flush(struct translator *tr);
 
 /* Number of a mode; 0 is the one that is interpreted. */
-static uint32_t mode_number(struct translator *tr, uint32_t key)
+uint32_t jit_mode_number(struct translator *tr, uint32_t key)
 {
     for (unsigned n = 0; n < tr->nmodes; n++)
         if (tr->modes[n] == key)
@@ -80,12 +80,22 @@ static uint32_t mode_number(struct translator *tr, uint32_t key)
     return tr->nmodes++;
 }
 
-static void update_mode(struct cpu *cpu)
+static void find_mode(struct cpu *cpu)
 {
+    struct translator *tr = cpu->jit.translator;
+    uint32_t key = jit_mode_key(cpu);
+
     cpu->jit.mode_stale = false;
-    cpu->jit.mode = mode_number(cpu->jit.translator, jit_mode_key(cpu));
+    if (cpu->jit.mode >= tr->nmodes || tr->modes[cpu->jit.mode] != key)
+        cpu->jit.mode = jit_mode_number(tr, key);
     cpu->jit.mode_tag = (uint64_t)cpu->jit.mode << 48;
-    cpu->jit.fpu_mode = jit_fpu_mode(cpu);
+    cpu->jit.fpu_mode = key & MODE_VALID ? key & MODE_FPU : jit_fpu_mode(cpu);
+}
+
+void jit_update_mode(struct cpu *cpu)
+{
+    if (cpu->jit.mode_stale || jit_fpu_mode(cpu) != cpu->jit.fpu_mode)
+        find_mode(cpu);
 }
 
 /* ---- page passes ---- */
@@ -215,7 +225,7 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
 
     if (!t) {
         flush(tr);
-        update_mode(cpu);
+        find_mode(cpu);
         t = try_translate(cpu, b);
     }
     if (!t)
@@ -280,8 +290,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             }
             b = NULL;
         }
-        if (j->mode_stale || jit_fpu_mode(cpu) != j->fpu_mode)
-            update_mode(cpu);
+        jit_update_mode(cpu);
         b = b ? block_after(cpu, b) : block_find(cpu);
         const struct tblock *t = b ? translation(cpu, b) : NULL;
         if (t && j->lockstep) {

@@ -198,6 +198,10 @@ static inline unsigned jump_cache_index(uint64_t pc)
 /* Drops all frames of the return stack. */
 void jit_stack_reset(struct cpu *cpu);
 uint32_t jit_mode_key(const struct cpu *cpu);
+/* Its number, valid until the next flush. */
+uint32_t jit_mode_number(struct translator *tr, uint32_t key);
+/* Makes jit.mode and what goes with it right, before translated code is looked for. */
+void jit_update_mode(struct cpu *cpu);
 /* Its MODE_FPU bits. */
 uint32_t jit_fpu_mode(const struct cpu *cpu);
 /* Lockstep: runs t alone. enum op_result. */

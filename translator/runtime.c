@@ -50,25 +50,69 @@ static void swap(struct cpu *cpu, const struct tblock *t)
 
 /* ---- leaving ---- */
 
-const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
+static const uint8_t *enter_at(struct cpu *cpu, const uint8_t *code)
 {
     flags_out(cpu);
     cpu->insn = NULL;
-    return t->checked;
+    return code;
+}
+
+const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
+{
+    return enter_at(cpu, t->checked);
+}
+
+/* The jump cache learns where RIP leads. */
+static void learn(struct cpu *cpu, const uint8_t *code)
+{
+    uint64_t pc = cpu->r[R_RIP];
+
+    if (!translator_of(cpu)->config.no_jump_cache)
+        cpu->jit.jump_cache[jump_cache_index(pc)] =
+            (struct jump_cache_entry){.tag = pc ^ cpu->jit.mode_tag, .code = code};
+}
+
+/* Where it says RIP leads now; NULL. With less budget than any block has instructions nowhere: the
+ * block might come back at once. */
+static const uint8_t *learnt(struct cpu *cpu)
+{
+    uint64_t pc = cpu->r[R_RIP];
+    const struct jump_cache_entry *e = &cpu->jit.jump_cache[jump_cache_index(pc)];
+
+    jit_update_mode(cpu);
+    return cpu->jit.mode && cpu->v.budget >= BLOCK_MAX && e->tag == (pc ^ cpu->jit.mode_tag)
+               ? e->code
+               : NULL;
 }
 
 /* What ran last returned r. All that must be done in C is done here, without leaving. */
 static const uint8_t *leave(struct cpu *cpu, int r)
 {
+    const uint8_t *leave_thunk = translator_of(cpu)->thunk[THUNK_LEAVE], *code;
+    enum vcpu_exit why;
+
     fpu_take_x87(cpu);
     cpu->jit.fpu_saved = 0; /* C may change what was saved */
     if (cpu->jit.lockstep) {
         cpu->jit.result = r;
-        return translator_of(cpu)->thunk[THUNK_LEAVE];
+        return leave_thunk;
     }
-    const struct tblock *t = jit_go_on(cpu, r);
+    if (r > OP_BRANCH) {
+        if (!interp_go_on(cpu, r, &why)) {
+            cpu->jit.why = why;
+            return leave_thunk;
+        }
+        code = learnt(cpu);
+        if (code)
+            return enter_at(cpu, code);
+    }
+    const struct tblock *t = jit_go_on(cpu, OP_BRANCH);
 
-    return t ? jit_enter_at(cpu, t) : translator_of(cpu)->thunk[THUNK_LEAVE];
+    if (!t)
+        return leave_thunk;
+    if (r > OP_BRANCH)
+        learn(cpu, t->checked);
+    return jit_enter_at(cpu, t);
 }
 
 /* Between blocks: RIP is set, the flags are in translated code's form. */
@@ -245,16 +289,12 @@ static const uint8_t *dead(struct cpu *cpu)
     return go_on(cpu);
 }
 
-/* The jump cache learns where RIP leads. */
 static const uint8_t *go_and_learn(struct cpu *cpu)
 {
     const uint8_t *code = go_on(cpu);
-    struct translator *tr = translator_of(cpu);
-    uint64_t pc = cpu->r[R_RIP];
 
-    if (code != tr->thunk[THUNK_LEAVE] && !tr->config.no_jump_cache)
-        cpu->jit.jump_cache[jump_cache_index(pc)] =
-            (struct jump_cache_entry){.tag = pc ^ cpu->jit.mode_tag, .code = code};
+    if (code != translator_of(cpu)->thunk[THUNK_LEAVE])
+        learn(cpu, code);
     return code;
 }
 

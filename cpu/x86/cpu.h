@@ -207,14 +207,16 @@ struct cpu {
     bool rep_unfinished; /* the next instruction is the rest of a repeated one */
     bool shadow;         /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
     bool shadow_ss;      /* it was MOV SS or POP SS: #DB is held back too */
-    bool nmi_blocked, nmi_pending;
-    bool smm;             /* in system management mode */
-    bool smi_pending;     /* latched until SMM is left */
-    bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
-    uint32_t smbase;
+    bool nmi_blocked;
+    /* What may interrupt, besides the APIC's IRR, together: translated STI looks at all of it. */
+    bool nmi_pending;
+    bool smi_pending;    /* latched until SMM is left */
     bool intr_level;     /* level of the INTR/LINT0 input from the PIC */
     bool extint_pending; /* a message asked for an INTA cycle */
     bool init_pending, sipi_pending;
+    bool smm;             /* in system management mode */
+    bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
+    uint32_t smbase;
     bool wait_sipi; /* halted after INIT: only a start-up IPI goes on (SDM vol. 3A 9.4.3) */
     uint8_t sipi_vector;
     uint32_t apic_id; /* initial APIC ID */

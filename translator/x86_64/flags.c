@@ -23,6 +23,9 @@ static bool may_fault(const struct xlat *x, unsigned k)
     case OPN_mov_moffs_load:
     case OPN_mov_moffs_store:
     case OPN_cli:
+    case OPN_sti:
+    case OPN_stac:
+    case OPN_clac:
     case OPN_swapgs:
     case OPN_mov_from_seg: /* of one that does not exist */
     case OPN_div:

@@ -100,6 +100,70 @@ bool emit_cli(struct xlat *x, const struct insn *i)
     return true;
 }
 
+/* STI in front of another instruction of the block: no interrupt can come between. One that waits
+ * already is for the semantic function. */
+bool emit_sti(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    size_t irr = offsetof(struct cpu, apic.irr), pending = offsetof(struct cpu, nmi_pending);
+
+    _Static_assert(offsetof(struct cpu, sipi_pending) == offsetof(struct cpu, nmi_pending) + 5 &&
+                       sizeof(((struct cpu *)0)->apic.irr) == 32,
+                   "what is looked at");
+    (void)i;
+    if (x->k == x->n - 1 || x->tr->config.lockstep || !supervisor_only(x))
+        return false;
+    a_load(a, 4, TEMP2, h_state(pending));
+    a_rm(a, 0x0b, 2, TEMP2, h_state(pending + 4));
+    for (unsigned n = 0; n < 4; n++)
+        a_rm(a, 0x0b, 8, TEMP2, h_state(irr + 8 * (size_t)n));
+    a_rr(a, 0x85, 8, TEMP2, TEMP2);
+    add_stub(x, STUB_HANDLER, a_jcc(a, CC_NZ))->thunk = THUNK_HANDLER;
+    a_alu_mi(a, 1, 4, h_state(offsetof(struct cpu, eflags)), EFLAGS_IF);
+    return true;
+}
+
+/* What the mode's TLB class decides. */
+static void set_class(struct xlat *x, unsigned class, uint32_t mode)
+{
+    struct assembler *a = &x->a;
+    size_t loads = offsetof(struct cpu, tlb) + sizeof(struct tlb_entry) * TLB_SIZE * class;
+    size_t stores = loads + sizeof(struct tlb_entry) * TLB_SIZE * NUM_TLB_CLASSES;
+
+    a_load(a, 8, TEMP2, h_state(JIT_OFF(self)));
+    a_lea(a, 8, TEMP, h_at(TEMP2, (int32_t)loads));
+    a_store(a, 8, TEMP, h_state(offsetof(struct cpu, tlb_load)));
+    a_lea(a, 8, TEMP, h_at(TEMP2, (int32_t)stores));
+    a_store(a, 8, TEMP, h_state(offsetof(struct cpu, tlb_store)));
+    a_xm(a, 0xc7, 4, 0, h_state(JIT_OFF(mode)));
+    a_u32(a, mode);
+    a_mov_imm(a, TEMP, (uint64_t)mode << 48);
+    a_store(a, 8, TEMP, h_state(JIT_OFF(mode_tag)));
+}
+
+/* STAC, CLAC: the mode that follows is known. */
+bool emit_ac(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    bool set = number(i) == OPN_stac;
+    unsigned class = x->mode >> MODE_CLASS_SHIFT & 3, next = set ? TLB_KERNEL_AC : TLB_KERNEL;
+    uint32_t mode = (x->mode & ~(3u << MODE_CLASS_SHIFT)) | next << MODE_CLASS_SHIFT;
+
+    if (x->tr->nmodes == MAX_MODES || !supervisor_only(x))
+        return false;
+    if (set) {
+        a_xm(a, 0xf7, 4, 0, h_state(offsetof(struct cpu, cr4))); /* test */
+        a_u32(a, CR4_SMAP);
+        add_stub(x, STUB_HANDLER, a_jcc(a, CC_Z))->thunk = THUNK_HANDLER;
+        a_alu_mi(a, 1, 4, h_state(offsetof(struct cpu, eflags)), EFLAGS_AC);
+    } else {
+        a_alu_mi(a, 4, 4, h_state(offsetof(struct cpu, eflags)), (int32_t)~EFLAGS_AC);
+    }
+    if (next != class)
+        set_class(x, next, jit_mode_number(x->tr, mode));
+    return true;
+}
+
 bool emit_swapgs(struct xlat *x, const struct insn *i)
 {
     struct assembler *a = &x->a;
