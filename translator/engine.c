@@ -345,7 +345,6 @@ bool translator_create(struct machine *m, const struct translator_config *config
         return error_set(err, "out of memory");
     tr->m = m;
     tr->config = *config;
-    tr->cache.fd = -1;
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
     if (config->lockstep) /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;

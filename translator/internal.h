@@ -13,13 +13,13 @@
  *   engine.c     runs translated and interpreted blocks; retires and finds them; modes, passes
  *   lockstep.c   runs blocks in both engines and compares
  *   describe.c   shows translations to people and to perf
+ *   quick.c      TLB misses that leave vector registers alone
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
  *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction
  *   none/        hosts without an emitter: the public functions, which say so */
 
 /* ---- memory for code (cache.c) ---- */
 struct code_cache {
-    int fd;
     uint8_t *rw, *rx; /* the same bytes: where they are written, where they run */
     uint64_t size, used;
 };
@@ -61,7 +61,7 @@ struct tblock {
 };
 
 /* What an emitter leaves in the code after a call to a thunk. C comes back right after it; after a
- * miss that means to try again, and 5 bytes further on is the way past the instruction. */
+ * miss that means to try again, and further on is the way past the instruction. */
 struct site {
     uint32_t tblock;  /* index */
     uint8_t insn;     /* number in the block */
@@ -70,7 +70,9 @@ struct site {
     uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
 #define NO_PRODUCER 0xff
-#define SITE_DONE   5
+#define SITE_LOADED     5 /* only after loads: TEMP is where the bytes are */
+#define SITE_DONE_LOAD  10
+#define SITE_DONE_STORE 5
 
 /* After a call for an exit. */
 struct exit_site {
@@ -179,6 +181,8 @@ void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
 runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
+/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
+runtime_fn quick_miss_load, quick_miss_store;
 
 /* ---- engine.c ---- */
 

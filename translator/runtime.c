@@ -229,7 +229,7 @@ static const uint8_t *miss(struct cpu *cpu, bool store)
         swap(cpu, t);
         return again;
     }
-    return run_instruction(cpu, t, s, again + SITE_DONE);
+    return run_instruction(cpu, t, s, again + (store ? SITE_DONE_STORE : SITE_DONE_LOAD));
 }
 
 static const uint8_t *miss_load(struct cpu *cpu)

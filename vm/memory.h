@@ -148,6 +148,13 @@ bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len);
 /* True if a plain store anywhere in the page needs no notification (dirty already, no code, no
  * watch); sets the dirty flags first, so that entering a store TLB entry is all that is left. */
 bool arena_page_storable(struct arena *a, uint64_t page_offset);
+/* The same, for a page whose dirty flags are all set; changes nothing. */
+static inline bool arena_page_is_stored_to(const struct arena *a, uint64_t page_offset)
+{
+    uint8_t flags = __atomic_load_n(&a->page_flags[page_offset >> VM_PAGE_SHIFT], __ATOMIC_ACQUIRE);
+
+    return (flags & (PAGE_DIRTY_ALL | PAGE_CODE | PAGE_WATCH)) == PAGE_DIRTY_ALL;
+}
 /* Clears one dirty flag on all pages and makes CPUs drop their store entries. */
 void arena_clear_dirty(struct arena *a, uint8_t flag);
 

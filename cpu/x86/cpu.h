@@ -149,7 +149,7 @@ struct tlb_entry {
     uint64_t page; /* linear page address; an impossible one when empty */
     uint8_t *host; /* where that page is */
 };
-#define TLB_BITS 10
+#define TLB_BITS 13
 #define TLB_SIZE (1u << TLB_BITS)
 
 enum tlb_class { TLB_USER, TLB_KERNEL, TLB_KERNEL_AC, NUM_TLB_CLASSES };
@@ -158,10 +158,23 @@ enum tlb_class { TLB_USER, TLB_KERNEL, TLB_KERNEL_AC, NUM_TLB_CLASSES };
 
 /* Which entries were filled since the last flush: table << TLB_BITS | slot. n beyond the size
  * means that not all are listed. */
-#define TLB_LOG_SIZE 256
+#define TLB_LOG_SIZE (2 * TLB_SIZE)
 struct tlb_log {
     unsigned n;
     uint16_t filled[TLB_LOG_SIZE];
+};
+
+/* Where large pages are, pieces of which are in the TLB: see paging.h. */
+#define TLB_SPAN_WORDS 16
+struct tlb_spans {
+    uint64_t large[TLB_SPAN_WORDS], huge[TLB_SPAN_WORDS];
+};
+
+/* Memory that is plain RAM for loads and stores, as the TLB's refill found it: physical addresses
+ * start to last are at offset `arena` and on. Empty: start > last. */
+#define RAM_WINDOWS 4
+struct ram_window {
+    uint64_t start, last, arena;
 };
 
 struct block;
@@ -263,15 +276,13 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
-    struct store_watch *watch; /* told of stores and device accesses, or NULL */
-    /* What large pages cover that entries of TLB or fetch TLB came from, in each half of the
-     * linear addresses: INVLPG of an address in it flushes all. Empty: first > last. */
-    struct {
-        uint64_t first, last;
-    } large_pages[2];
-    struct block_cache *blocks; /* shared by the machine's CPUs */
-    struct cpu *next_user;      /* of it */
-    struct block *scratch;      /* an instruction that is not kept: straddling, or from a device */
+    struct ram_window ram[RAM_WINDOWS];
+    unsigned next_ram;             /* the one to be replaced */
+    struct store_watch *watch;     /* told of stores and device accesses, or NULL */
+    struct tlb_spans tlb_spans[2]; /* of global pages: [1] */
+    struct block_cache *blocks;    /* shared by the machine's CPUs */
+    struct cpu *next_user;         /* of it */
+    struct block *scratch; /* an instruction that is not kept: straddling, or from a device */
     /* Names the state of the fetch translations, for CPL < 3 and 3: new whenever one of them, or
      * the code segment's base, may have changed. Never 0. */
     uint64_t fetch_keys[2];

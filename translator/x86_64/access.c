@@ -78,6 +78,7 @@ static struct host_mem emit_check(struct xlat *x, unsigned size, bool store, uin
     s->table = table;
     s->thunk = store ? THUNK_MISS_STORE : THUNK_MISS_LOAD;
     a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, table + offsetof(struct tlb_entry, host)));
+    s->loaded = a->p;
     return h_at(TEMP, 0);
 }
 

@@ -31,6 +31,7 @@ struct stub {
     enum stub_kind kind;
     uint8_t *jump;  /* displacement that leads here */
     uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
+    uint8_t *loaded; /* STUB_MISS: to go on with the operand's host address in TEMP */
     uint8_t *next;  /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size, align;

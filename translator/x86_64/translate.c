@@ -160,6 +160,8 @@ static void emit_stub(struct xlat *x, const struct stub *s)
     emit_stub_site(x, s);
     if (s->kind == STUB_MISS)
         a_jmp_to(a, s->again);
+    if (s->thunk == THUNK_MISS_LOAD)
+        a_jmp_to(a, s->loaded);
     if (s->kind == STUB_MISS || s->kind == STUB_HANDLER) {
         if (s->reload)
             flags_reload(a);
