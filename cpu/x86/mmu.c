@@ -33,12 +33,15 @@ static struct page_view page_view(const struct cpu *cpu, uint64_t phys, bool fet
  * and then never updated. */
 static uint64_t *table_pointer(struct cpu *cpu, uint64_t phys, uint64_t *arena_offset)
 {
-    struct machine *m = cpu->v.m;
-    struct page_view view = page_view(cpu, phys, false);
-    if (view.read_at == ARENA_NONE || view.read_at != view.write_at)
-        return NULL;
-    *arena_offset = view.read_at + (phys & 0xfff);
-    return (uint64_t *)(m->arena.host + *arena_offset);
+    uint64_t page = cpu->smm ? ARENA_NONE : ram_page(cpu, phys);
+    if (page == ARENA_NONE) {
+        struct page_view view = page_view(cpu, phys, false);
+        if (view.read_at == ARENA_NONE || view.read_at != view.write_at)
+            return NULL;
+        page = view.read_at;
+    }
+    *arena_offset = page + (phys & 0xfff);
+    return (uint64_t *)(cpu->v.m->arena.host + *arena_offset);
 }
 
 static uint64_t read_entry(struct cpu *cpu, uint64_t phys, unsigned size)
@@ -293,8 +296,10 @@ struct place {
 static bool place_in_tlb(const struct cpu *cpu, uint64_t lin, const struct access *a,
                          struct place *p)
 {
-    const struct tlb_entry *table = a->write ? cpu->tlb_store : cpu->tlb_load;
-    const uint8_t *host = a->implicit || a->fetch || cpu->watch ? NULL : tlb_hit(table, lin, 1);
+    const struct tlb_entry *table = a->implicit ? cpu->tlb[a->write][TLB_KERNEL]
+                                    : a->write  ? cpu->tlb_store
+                                                : cpu->tlb_load;
+    const uint8_t *host = a->fetch || cpu->watch ? NULL : tlb_hit(table, lin, 1);
     if (!host)
         return false;
     p->phys = 0;
@@ -342,9 +347,9 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     p->arena = page + (t.phys & 0xfff);
     if (view.read_at == view.write_at && !cpu->smm && !ram_is_noted(cpu, t.phys))
         note_ram(cpu, t.phys);
-    if (a->implicit)
+    if (a->fetch)
         return 0;
-    unsigned class = current_class(cpu);
+    unsigned class = a->implicit ? TLB_KERNEL : current_class(cpu);
     if (!a->write)
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
@@ -648,6 +653,11 @@ int sys_load(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t *out)
     struct access a = system_access(false);
     struct span s;
     *out = 0;
+    const void *p = tlb_hit(cpu->tlb[0][TLB_KERNEL], cut_linear(cpu, lin, &a), size);
+    if (likely(p)) {
+        memcpy(out, p, size);
+        return 0;
+    }
     if (find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_read(cpu, &s, out, size);
