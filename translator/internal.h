@@ -13,7 +13,8 @@
  *   engine.c     runs translated and interpreted blocks; retires and finds them; modes, passes
  *   lockstep.c   runs blocks in both engines and compares
  *   describe.c   shows translations to people and to perf
- *   quick.c      TLB misses that leave vector registers alone
+ *   quick.c, quick_system.c
+ *                TLB misses, SYSCALL and SYSRET that leave vector registers alone
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
  *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction
  *   none/        hosts without an emitter: the public functions, which say so */
@@ -129,7 +130,7 @@ struct translator {
     FILE *perf_map;                 /* NULL: none */
     bool host_has[NUM_FEATURES];    /* what the host's processor executes */
     /* Entry points in the cache. */
-    const uint8_t *thunk[16];
+    const uint8_t *thunk[24];
     unsigned (*enter)(struct cpu *cpu, const void *code);
 };
 
@@ -145,6 +146,8 @@ enum {
     THUNK_INDIRECT, /* the jump cache does not know t0 */
     THUNK_RETURN,   /* the frame on top is not the right one */
     THUNK_DEAD,     /* a retired block was entered */
+    THUNK_SYSCALL,  /* at the end of a block, all of it unswapped and saved */
+    THUNK_SYSRET,
     THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
     THUNK_LOAD_X87,
     THUNK_SAVE_FPU, /* called by other thunks, around C */
@@ -183,6 +186,19 @@ runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
 /* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
 runtime_fn quick_miss_load, quick_miss_store;
+/* The same for the thunks of that name: quick_system.c. */
+runtime_fn quick_syscall, quick_sysret;
+
+/* EFLAGS' arithmetic bits of jit.flags, and the reverse. */
+#define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */
+static inline uint32_t jit_arith_flags(uint32_t f)
+{
+    return (f >> 8 & LAHF_FLAGS) | (f & 1 ? EFLAGS_OF : 0);
+}
+static inline uint32_t jit_flags_of(uint32_t eflags)
+{
+    return (eflags & LAHF_FLAGS) << 8 | 0x200 | (eflags & EFLAGS_OF ? 1 : 0);
+}
 
 /* ---- engine.c ---- */
 

@@ -14,20 +14,14 @@ static struct translator *translator_of(const struct cpu *cpu)
 
 /* ---- flags ---- */
 
-#define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */
-
 static void flags_in(struct cpu *cpu)
 {
-    uint32_t f = cpu->jit.flags;
-
-    flags_set_image(cpu, (f >> 8 & LAHF_FLAGS) | (f & 1 ? EFLAGS_OF : 0));
+    flags_set_image(cpu, jit_arith_flags(cpu->jit.flags));
 }
 
 static void flags_out(struct cpu *cpu)
 {
-    uint32_t f = flags_image(cpu);
-
-    cpu->jit.flags = (f & LAHF_FLAGS) << 8 | 0x200 | (f & EFLAGS_OF ? 1 : 0);
+    cpu->jit.flags = jit_flags_of(flags_image(cpu));
 }
 
 /* ---- between the block's places of registers and struct cpu ---- */
@@ -215,6 +209,15 @@ static const uint8_t *handler(struct cpu *cpu)
     return run_instruction(cpu, t, s, cpu->jit.site + sizeof(*s));
 }
 
+/* The block's last instruction, after which it is left. Registers are unswapped. */
+static const uint8_t *last_instruction(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+
+    translator_of(cpu)->stats.handlers++;
+    return run_instruction(cpu, tblock_of(cpu, s), s, cpu->jit.site);
+}
+
 /* A TLB miss: fills the entry and tries again, unless the access is one that no entry answers. */
 static const uint8_t *miss(struct cpu *cpu, bool store)
 {
@@ -353,5 +356,7 @@ runtime_fn *const runtime_functions[NUM_THUNKS] = {
     [THUNK_MISS_LOAD] = miss_load,   [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
     [THUNK_EXIT] = unlinked_exit,    [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
     [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_SYSCALL] = last_instruction,
+    [THUNK_SYSRET] = last_instruction,
     [THUNK_LOAD_X87] = fpu_load_x87,
 };

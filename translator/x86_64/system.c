@@ -164,6 +164,17 @@ bool emit_ac(struct xlat *x, const struct insn *i)
     return true;
 }
 
+/* SYSCALL, and SYSRET to 64-bit code. */
+bool emit_syscall(struct xlat *x, const struct insn *i)
+{
+    bool ret = number(i) == OPN_sysret;
+
+    if ((x->mode & MODE_CODE) != CODE64 || (ret && insn_osize(i) != 8))
+        return false;
+    emit_last(x, ret ? THUNK_SYSRET : THUNK_SYSCALL);
+    return true;
+}
+
 bool emit_swapgs(struct xlat *x, const struct insn *i)
 {
     struct assembler *a = &x->a;

@@ -152,6 +152,12 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
     case THUNK_MISS_STORE:
         emit_c_call(a, tr, runtime_functions[n], quick_miss_store);
         break;
+    case THUNK_SYSCALL:
+        emit_c_call(a, tr, runtime_functions[n], quick_syscall);
+        break;
+    case THUNK_SYSRET:
+        emit_c_call(a, tr, runtime_functions[n], quick_sysret);
+        break;
     default:
         emit_c_call(a, tr, runtime_functions[n], NULL);
     }

@@ -126,6 +126,15 @@ void emit_handler(struct xlat *x)
         x->flags = FLAGS_IMAGE;
 }
 
+void emit_last(struct xlat *x, unsigned n)
+{
+    flags_to_image(x);
+    emit_unswap(x);
+    a_call_to(&x->a, thunk(x, n));
+    emit_site(x, x->k, NO_PRODUCER);
+    x->ended = true;
+}
+
 void emit_exit(struct xlat *x, uint64_t target)
 {
     add_stub(x, STUB_EXIT, a_jmp(&x->a))->target = target;
