@@ -148,6 +148,7 @@ enum {
     THUNK_DEAD,     /* a retired block was entered */
     THUNK_SYSCALL,  /* at the end of a block, all of it unswapped and saved */
     THUNK_SYSRET,
+    THUNK_TIME_STAMP,
     THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
     THUNK_LOAD_X87,
     THUNK_SAVE_FPU, /* called by other thunks, around C */

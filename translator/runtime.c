@@ -6,6 +6,7 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/ops.h"
+#include "cpu/x86/privilege.h"
 
 static struct translator *translator_of(const struct cpu *cpu)
 {
@@ -209,6 +210,25 @@ static const uint8_t *handler(struct cpu *cpu)
     return run_instruction(cpu, t, s, cpu->jit.site + sizeof(*s));
 }
 
+/* RDTSC, RDTSCP: the count of instructions is exact, and nothing else is looked at. */
+static const uint8_t *time_stamp(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+    const struct tblock *t = tblock_of(cpu, s);
+    int left = t->ninsn - s->insn;
+
+    if (cpu->watch || (cpu->cr4 & CR4_TSD && cpu->cpl > 0))
+        return handler(cpu);
+    cpu->v.budget += left;
+    uint64_t v = cpu_tsc(cpu);
+    cpu->v.budget -= left;
+    cpu->r[R_RAX] = (uint32_t)v;
+    cpu->r[R_RDX] = v >> 32;
+    if (op_operation(t->block->insns[s->insn].op) == &operations[OPN_rdtscp])
+        cpu->r[R_RCX] = (uint32_t)cpu->tsc_aux;
+    return cpu->jit.site + sizeof(*s);
+}
+
 /* The block's last instruction, after which it is left. Registers are unswapped. */
 static const uint8_t *last_instruction(struct cpu *cpu)
 {
@@ -358,5 +378,6 @@ runtime_fn *const runtime_functions[NUM_THUNKS] = {
     [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
     [THUNK_SYSCALL] = last_instruction,
     [THUNK_SYSRET] = last_instruction,
+    [THUNK_TIME_STAMP] = time_stamp,
     [THUNK_LOAD_X87] = fpu_load_x87,
 };

@@ -97,6 +97,8 @@ struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump);
 void emit_stubs(struct xlat *x);
 /* Calls the semantic function of the current instruction. */
 void emit_handler(struct xlat *x);
+/* The same by another thunk; flags stay where they are. */
+void emit_thunk_call(struct xlat *x, unsigned thunk);
 /* Ends the block by calling a thunk that runs the current instruction. */
 void emit_last(struct xlat *x, unsigned thunk);
 /* Undoes the block's register swaps: before every way out. Flags stay. */
@@ -154,7 +156,7 @@ emit_fn emit_alu, emit_mov, emit_unary, emit_shift, emit_lea, emit_setcc, emit_c
     emit_imul, emit_bt, emit_cbw, emit_cwd, emit_bswap, emit_nop, emit_xchg, emit_mul, emit_div,
     emit_dshift, emit_scan, emit_count, emit_bmi, emit_mulx, emit_adx, emit_movbe, emit_xadd,
     emit_cmpxchg, emit_cmpxchg_pair, emit_lahf, emit_sahf, emit_carry, emit_direction, emit_pushf,
-    emit_cli, emit_sti, emit_ac, emit_syscall, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
+    emit_cli, emit_sti, emit_ac, emit_syscall, emit_rdtsc, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
 emit_fn emit_jcc, emit_jmp, emit_call, emit_ret, emit_jmp_ind, emit_call_ind, emit_push,
     emit_push_imm, emit_pop, emit_leave, emit_jcxz, emit_loop;
 emit_fn emit_vector, emit_x87;

@@ -24,6 +24,8 @@ static bool may_fault(const struct xlat *x, unsigned k)
     case OPN_mov_moffs_store:
     case OPN_cli:
     case OPN_sti:
+    case OPN_rdtsc:
+    case OPN_rdtscp:
     case OPN_stac:
     case OPN_clac:
     case OPN_swapgs:

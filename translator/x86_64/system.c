@@ -175,6 +175,13 @@ bool emit_syscall(struct xlat *x, const struct insn *i)
     return true;
 }
 
+bool emit_rdtsc(struct xlat *x, const struct insn *i)
+{
+    (void)i;
+    emit_thunk_call(x, THUNK_TIME_STAMP);
+    return true;
+}
+
 bool emit_swapgs(struct xlat *x, const struct insn *i)
 {
     struct assembler *a = &x->a;
