@@ -43,6 +43,12 @@ static inline void load_segments(struct cpu *cpu, uint16_t cs, uint16_t ss, unsi
     cpu->cpl = (uint8_t)cpl;
 }
 
+/* FCS and FDS of an x87 instruction are still to be had from CS and the segments. */
+static inline bool x87_needs_segments(const struct cpu *cpu)
+{
+    return cpu->jit.x87_insn || cpu->jit.x87_memory_insn;
+}
+
 /* What cpu_mode_changed() and the translator's mode make of it. */
 static inline void set_mode(struct cpu *cpu, unsigned class, uint32_t mode, uint32_t eflags)
 {
@@ -74,7 +80,7 @@ const uint8_t *quick_syscall(struct cpu *cpu)
     const uint8_t *code = code_at(cpu, cpu->lstar, mode);
     uint64_t rip;
 
-    if (!code || !(cpu->efer & EFER_SCE))
+    if (!code || !(cpu->efer & EFER_SCE) || x87_needs_segments(cpu))
         return NULL;
     const struct insn *i = insn_of(cpu, &rip);
     cpu->r[R_RCX] = rip + i->len;
@@ -103,8 +109,9 @@ const uint8_t *quick_sysret(struct cpu *cpu)
     uint32_t mode = mode_at(cpu, TLB_USER);
     const uint8_t *code = code_at(cpu, rip, mode);
 
-    if (!code || !(cpu->efer & EFER_SCE) || cpu->cpl || !is_canonical(rip) || flags & EFLAGS_TF ||
-        (flags & EFLAGS_AC && cpu->cr0 & CR0_AM) || (flags & EFLAGS_IF && something_waits(cpu)))
+    if (!code || !(cpu->efer & EFER_SCE) || x87_needs_segments(cpu) || cpu->cpl ||
+        !is_canonical(rip) || flags & EFLAGS_TF || (flags & EFLAGS_AC && cpu->cr0 & CR0_AM) ||
+        (flags & EFLAGS_IF && something_waits(cpu)))
         return NULL;
     load_segments(cpu, (uint16_t)((base + 16) | 3), (uint16_t)((base + 8) | 3), 3);
     set_mode(cpu, TLB_USER, mode, flags);

@@ -373,9 +373,15 @@ static const uint8_t *unwind(struct cpu *cpu)
 }
 
 runtime_fn *const runtime_functions[NUM_THUNKS] = {
-    [THUNK_MISS_LOAD] = miss_load,   [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
-    [THUNK_EXIT] = unlinked_exit,    [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
-    [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
+    [THUNK_MISS_LOAD] = miss_load,
+    [THUNK_MISS_STORE] = miss_store,
+    [THUNK_HANDLER] = handler,
+    [THUNK_EXIT] = unlinked_exit,
+    [THUNK_OUT] = out_of_budget,
+    [THUNK_REFETCH] = refetch,
+    [THUNK_INDIRECT] = indirect,
+    [THUNK_RETURN] = unwind,
+    [THUNK_DEAD] = dead,
     [THUNK_SYSCALL] = last_instruction,
     [THUNK_SYSRET] = last_instruction,
     [THUNK_TIME_STAMP] = time_stamp,
