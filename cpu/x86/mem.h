@@ -63,6 +63,9 @@ void tlb_flush_all(struct cpu *cpu);
 void tlb_flush_nonglobal(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t lin);
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page);
+/* Where a store to a page with code goes, in the arena, if that is known without a walk; otherwise
+ * ARENA_NONE. arena_store_notify() afterwards. */
+uint64_t mem_code_store(const struct cpu *cpu, uint64_t lin, unsigned size);
 /* Empties one entry of the CPU's TLB. */
 void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e);
 

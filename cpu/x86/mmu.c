@@ -7,6 +7,8 @@
  * path tests no attributes. */
 #include "cpu/x86/mem.h"
 
+#include <stdlib.h>
+
 #include "cpu/x86/debugreg.h"
 #include "cpu/x86/paging.h"
 #include "cpu/x86/store_watch.h"
@@ -172,6 +174,51 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
     log->n = 0;
 }
 
+/* ---- slots ---- */
+
+/* Which: of pages that agree with `page` in the bits of `mask`; of the page at host, unless NULL.
+ */
+struct slot_choice {
+    uint64_t page, mask;
+    const uint8_t *host;
+};
+static const struct slot_choice all_slots = {0, 0, NULL};
+
+static void drop_slot_group(struct cpu *cpu, struct tlb_entry *e, struct slot_choice which)
+{
+    for (unsigned k = 0; k < 1u << SLOT_GROUP_SHIFT; k++)
+        if (!((e[k].page ^ which.page) & which.mask) && (!which.host || e[k].host == which.host))
+            e[k] = (struct tlb_entry){.page = cpu->slot_empty};
+}
+
+/* Of the tables from `first` to before `end`. */
+static void drop_slots(struct cpu *cpu, unsigned first, unsigned end, struct slot_choice which)
+{
+    for (unsigned t = first; t < end; t++)
+        for (unsigned g = 0; g < SLOTS >> SLOT_GROUP_SHIFT; g++) {
+            if (!cpu->slots_used[t][g])
+                continue;
+            drop_slot_group(cpu, &cpu->slots[0][0][t * SLOTS + (g << SLOT_GROUP_SHIFT)], which);
+            cpu->slots_used[t][g] = which.mask || which.host;
+        }
+}
+
+/* A page that no address reaches: not canonical, and, lest a guest look for it, by chance. */
+static void init_slots(struct cpu *cpu)
+{
+    uint64_t r = (uint64_t)arc4random() << 32 | arc4random();
+    cpu->slot_empty = (r & 0x3ffffffffffff000) | 1ull << 62;
+    memset(cpu->slots_used, 1, sizeof(cpu->slots_used));
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
+}
+
+static void drop_code_stores(struct cpu *cpu)
+{
+    if (cpu->code_stores_filled)
+        memset(cpu->code_stores, 0, sizeof(cpu->code_stores));
+    cpu->code_stores_filled = false;
+}
+
 static void forget_spans(struct cpu *cpu, bool global)
 {
     memset(&cpu->tlb_spans[global], 0, sizeof(cpu->tlb_spans[global]));
@@ -179,8 +226,10 @@ static void forget_spans(struct cpu *cpu, bool global)
 
 void tlb_flush_all(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
     forget_spans(cpu, false);
     forget_spans(cpu, true);
     for (unsigned n = 0; n < RAM_WINDOWS; n++)
@@ -194,12 +243,15 @@ void tlb_init(struct cpu *cpu)
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
+    init_slots(cpu);
     tlb_flush_all(cpu);
 }
 
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
     forget_spans(cpu, false);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
         if (!cpu->itlb[n].global)
@@ -215,11 +267,13 @@ static void clear_span(struct cpu *cpu, uint64_t lin)
         for (unsigned k = first; k < first + 1024; k++)
             if (tlb_table(cpu, n)[k].page >> 22 == lin >> 22)
                 clear_entry(tlb_table(cpu, n), k);
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, (struct slot_choice){lin, ~0ull << 22, NULL});
     itlb_flush(cpu);
 }
 
 void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
+    drop_code_stores(cpu);
     /* other pieces of the same page may be cached */
     for (unsigned n = 0; n < 2; n++)
         if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
@@ -235,6 +289,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
     for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
         if (tlb_table(cpu, n)[slot].page == (lin & ~0xfffull))
             clear_entry(tlb_table(cpu, n), slot);
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, (struct slot_choice){lin, ~0xfffull, NULL});
     cpu->itlb[lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1)].page = ~0ull;
     fetch_key_renew_page(cpu, lin);
 }
@@ -257,6 +312,9 @@ static void drop_logged_stores(struct cpu *cpu, struct tlb_log *log, const uint8
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 {
     const uint8_t *host = arena_page == ARENA_NONE ? NULL : cpu->v.m->arena.host + arena_page;
+    drop_slots(cpu, NUM_TLB_CLASSES, 2 * NUM_TLB_CLASSES, (struct slot_choice){0, 0, host});
+    if (!host)
+        drop_code_stores(cpu);
     if (cpu->tlb_filled.n <= TLB_LOG_SIZE && cpu->tlb_filled_global.n <= TLB_LOG_SIZE) {
         drop_logged_stores(cpu, &cpu->tlb_filled, host);
         drop_logged_stores(cpu, &cpu->tlb_filled_global, host);
@@ -270,8 +328,9 @@ void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 
 void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e)
 {
-    unsigned n = (unsigned)(e - cpu->tlb[0][0]);
+    unsigned n = (unsigned)(e - cpu->tlb[0][0]), table = n / TLB_SIZE;
 
+    drop_slots(cpu, table, table + 1, (struct slot_choice){e->page, ~0xfffull, NULL});
     clear_entry(tlb_table(cpu, n / TLB_SIZE), n % TLB_SIZE);
 }
 
@@ -282,6 +341,17 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
     struct tlb_entry *e = tlb_enter(cpu, store, class, lin, host + arena, t);
     if (unlikely(cpu->watch) && store)
         store_watch_entry(cpu->watch, host, e, arena);
+}
+
+/* A page with code, which gets no entry; while everything is watched stores go the long way. */
+static void enter_code_store(struct cpu *cpu, uint64_t lin, uint64_t arena)
+{
+    struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    const uint64_t *map = arena_code_page(&cpu->v.m->arena, arena);
+    if (!map || cpu->watch || cpu->jit.lockstep || cpu->tlb_store == cpu->tlb_none)
+        return;
+    *e = (struct code_store){cpu->tlb_store, lin & ~0xfffull, cpu->v.m->arena.host + arena, map};
+    cpu->code_stores_filled = true;
 }
 
 /* ---- one page's part of an access ---- */
@@ -354,6 +424,8 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
         enter(cpu, true, class, lin, page, &t);
+    else if (view.read_at == page)
+        enter_code_store(cpu, lin, page);
     return 0;
 }
 
@@ -579,6 +651,8 @@ bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
     struct access a = data_access(cpu, store);
     struct place p;
     a.quiet = true;
+    if (store && mem_code_store(cpu, lin, size) != ARENA_NONE)
+        return false; /* known to have no entry */
     if ((lin & (VM_PAGE_SIZE - 1)) + size > VM_PAGE_SIZE || table == cpu->tlb_none ||
         (cpu->code_mode == CODE64 && !is_canonical(lin)))
         return false;
@@ -602,11 +676,22 @@ int mem_load_unaligned(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
     return 0;
 }
 
+uint64_t mem_code_store(const struct cpu *cpu, uint64_t lin, unsigned size)
+{
+    const struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    if (e->table != cpu->tlb_store || lin - e->page > VM_PAGE_SIZE - size)
+        return ARENA_NONE;
+    return (uint64_t)(e->host - cpu->v.m->arena.host) + (lin - e->page);
+}
+
 int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
 {
     struct access a = data_access(cpu, true);
-    struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    struct span s = {.part[0].arena = ARENA_NONE, .first = size};
+    if (alignment(cpu, lin, size))
+        return OP_FAULT;
+    s.part[0].arena = mem_code_store(cpu, lin, size);
+    if (s.part[0].arena == ARENA_NONE && find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
     if (unlikely(cpu->bp_data))

@@ -102,7 +102,19 @@ static uint8_t *run_pointer(struct cpu *cpu, unsigned seg, uint64_t off, const s
     *n = *n < fit ? *n : fit;
     if (*n < 2)
         return NULL;
-    return tlb_hit(acc == ACCESS_LOAD ? cpu->tlb_load : cpu->tlb_store, lin, s->size);
+    uint8_t *p = tlb_hit(acc == ACCESS_LOAD ? cpu->tlb_load : cpu->tlb_store, lin, s->size);
+    if (p || acc == ACCESS_LOAD)
+        return p;
+    uint64_t at = mem_code_store(cpu, lin, s->size);
+    return at == ARENA_NONE ? NULL : cpu->v.m->arena.host + at;
+}
+
+/* After a run of stores: there may be code in the page. */
+static void run_stored(struct cpu *cpu, const uint8_t *to, size_t len)
+{
+    struct arena *a = &cpu->v.m->arena;
+    if (cpu->code_stores_filled)
+        arena_store_notify(a, (uint64_t)(to - a->host), len);
 }
 
 /* The pointers of a run of two operands. False: one by one. */
@@ -152,6 +164,7 @@ static uint64_t run_movs(struct cpu *cpu, const struct insn *i, const struct str
         repeat_pattern(to, len, (size_t)(to - from));
     else
         return 0;
+    run_stored(cpu, to, len);
     advance_both(cpu, i, s, n);
     return n;
 }
@@ -201,6 +214,7 @@ static uint64_t run_stos(struct cpu *cpu, const struct insn *i, const struct str
     if (s->step < 0)
         to -= (n - 1) * s->size;
     fill(to, n * s->size, cpu->r[R_RAX], s->size);
+    run_stored(cpu, to, n * s->size);
     advance(cpu, i, R_RDI, (int64_t)n * s->step);
     return n;
 }

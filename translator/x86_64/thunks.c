@@ -150,6 +150,7 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
         emit_c_call(a, tr, runtime_functions[n], quick_miss_load);
         break;
     case THUNK_MISS_STORE:
+        emit_code_store(a);
         emit_c_call(a, tr, runtime_functions[n], quick_miss_store);
         break;
     case THUNK_SYSCALL:
@@ -176,8 +177,13 @@ bool emit_thunks(struct translator *tr)
     emit_thunk(&a, tr, THUNK_RELOAD_FPU);
     for (unsigned n = 0; n < THUNK_SAVE_FPU; n++)
         emit_thunk(&a, tr, n);
+    for (unsigned table = 0; table < 2 * NUM_TLB_CLASSES; table++)
+        for (unsigned n = 0; n < SLOT_SIZES; n++) {
+            align(&a);
+            tr->slot_miss[table][n] = to_rx(c, a.p);
+            emit_slot_miss(&a, tr, table, 1u << n);
+        }
     align(&a);
     c->used = (uint64_t)(a.p - c->rw);
-    tr->blocks_from = a.p;
     return !a.full;
 }
