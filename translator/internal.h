@@ -196,6 +196,7 @@ enum {
     THUNK_SYSCALL,  /* at the end of a block, all of it unswapped and saved */
     THUNK_SYSRET,
     THUNK_TIME_STAMP,
+    THUNK_STRING, /* REP MOVS and REP STOS of 64-bit code */
     THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
     THUNK_LOAD_X87,
     THUNK_SAVE_FPU, /* called by other thunks, around C */
@@ -236,7 +237,7 @@ extern runtime_fn *const runtime_functions[NUM_THUNKS];
 /* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
 runtime_fn quick_miss_load, quick_miss_store;
 /* The same for the thunks of that name: quick_system.c. */
-runtime_fn quick_syscall, quick_sysret;
+runtime_fn quick_syscall, quick_sysret, quick_string;
 
 /* EFLAGS' arithmetic bits of jit.flags, and the reverse. */
 #define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SYSCALL and SYSRET of 64-bit code, when where they lead is translated and known: C that is called
- * with the guest's vector registers in the host's. Built for general registers only; calls nothing.
+/* SYSCALL and SYSRET of 64-bit code, when where they lead is translated and known; REP MOVS and REP
+ * STOS within a page: C that is called with the guest's vector registers in the host's. Built for
+ * general registers only; calls nothing.
  * Whatever is unusual is left, with nothing changed, to the semantic function. */
-#include "cpu/x86/cpu.h"
+#include "cpu/x86/mem.h"
 #include "cpu/x86/segment.h"
 #include "translator/internal.h"
 
@@ -116,4 +117,54 @@ const uint8_t *quick_sysret(struct cpu *cpu)
     load_segments(cpu, (uint16_t)((base + 16) | 3), (uint16_t)((base + 8) | 3), 3);
     set_mode(cpu, TLB_USER, mode, flags);
     return code;
+}
+
+/* ---- REP MOVS, REP STOS ---- */
+
+static inline void copy(uint8_t *to, const uint8_t *from, uint64_t len)
+{
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+}
+
+/* len / size elements. */
+static inline void fill(uint8_t *to, uint64_t len, uint64_t v, unsigned size)
+{
+    if (size == 8)
+        len /= 8;
+    if (size == 8)
+        __asm__ volatile("rep stosq" : "+D"(to), "+c"(len) : "a"(v) : "memory");
+    else
+        __asm__ volatile("rep stosb" : "+D"(to), "+c"(len) : "a"(v) : "memory");
+}
+
+/* All of it, going up, within a page, without overlap that repeats a pattern, and while the budget
+ * lasts: an iteration counts as an instruction. */
+const uint8_t *quick_string(struct cpu *cpu)
+{
+    const struct site *s = (const struct site *)(const void *)cpu->jit.site;
+    uint64_t rip, count = cpu->r[R_RCX], to = cpu->r[R_RDI], from = cpu->r[R_RSI];
+    const struct insn *i = insn_of(cpu, &rip);
+    bool stos = i->op >= OP_stos_8 && i->op <= OP_stos_64;
+    unsigned size = insn_osize(i);
+
+    if (cpu->watch || cpu->eflags & EFLAGS_DF || count - 1 >= VM_PAGE_SIZE ||
+        (int64_t)count > cpu->v.budget || (stos && size != 1 && size != 8))
+        return NULL;
+    uint64_t len = count * size;
+    if (len > VM_PAGE_SIZE)
+        return NULL;
+    uint8_t *d = tlb_hit(cpu->tlb_store, to, (unsigned)len);
+    const uint8_t *p = d && !stos ? tlb_hit(cpu->tlb_load, from, (unsigned)len) : NULL;
+    if (!d || (!stos && (!p || (d > p && d < p + len))))
+        return NULL;
+    if (stos) {
+        fill(d, len, cpu->r[R_RAX], size);
+    } else {
+        copy(d, p, len);
+        cpu->r[R_RSI] = from + len;
+    }
+    cpu->r[R_RDI] = to + len;
+    cpu->r[R_RCX] = 0;
+    cpu->v.budget -= (int64_t)count - 1;
+    return cpu->jit.site + sizeof(*s);
 }

@@ -419,5 +419,6 @@ runtime_fn *const runtime_functions[NUM_THUNKS] = {
     [THUNK_SYSCALL] = last_instruction,
     [THUNK_SYSRET] = last_instruction,
     [THUNK_TIME_STAMP] = time_stamp,
+    [THUNK_STRING] = handler,
     [THUNK_LOAD_X87] = fpu_load_x87,
 };

@@ -24,6 +24,14 @@ static bool may_fault(const struct xlat *x, unsigned k)
     case OPN_mov_moffs_store:
     case OPN_cli:
     case OPN_sti:
+    case OPN_mov_from_cr:
+    case OPN_rdfsbase:
+    case OPN_rdgsbase:
+    case OPN_wrfsbase:
+    case OPN_wrgsbase:
+    case OPN_movs:
+    case OPN_stos:
+    case OPN_pause:
     case OPN_rdtsc:
     case OPN_rdtscp:
     case OPN_stac:

@@ -15,6 +15,10 @@ unsigned implicit_registers(const struct insn *i)
         return 1u << R_RBX;
     case OPN_leave:
         return 1u << R_RBP;
+    case OPN_movs:
+        return 1u << R_RSI | 1u << R_RDI;
+    case OPN_stos:
+        return 1u << R_RDI;
     case OPN_andn:
     case OPN_blsr:
     case OPN_blsmsk:
@@ -175,6 +179,54 @@ bool emit_syscall(struct xlat *x, const struct insn *i)
     return true;
 }
 
+/* With one processor it does nothing. */
+bool emit_pause(struct xlat *x, const struct insn *i)
+{
+    (void)i;
+    return x->cpu->v.m->ncpus == 1;
+}
+
+bool emit_from_cr(struct xlat *x, const struct insn *i)
+{
+    unsigned dst = i->rm & 15;
+
+    if ((i->reg != 0 && i->reg != 2 && i->reg != 3) || !supervisor_only(x))
+        return false;
+    if (i->reg == 0)
+        a_load(&x->a, 4, reg_of(x, dst), h_state(offsetof(struct cpu, cr0)));
+    else
+        a_load(&x->a, (x->mode & MODE_CODE) == CODE64 ? 8 : 4, reg_of(x, dst),
+               h_state(i->reg == 2 ? offsetof(struct cpu, cr2) : offsetof(struct cpu, cr3)));
+    return true;
+}
+
+/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE: of 64-bit code only. */
+bool emit_base(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    unsigned opn = number(i), size = insn_osize(i), r = reg_of(x, i->rm & 15);
+    unsigned seg = opn == OPN_rdfsbase || opn == OPN_wrfsbase ? SEG_FS : SEG_GS;
+    struct host_mem base = h_state(offsetof(struct cpu, seg) + sizeof(struct segment) * seg +
+                                   offsetof(struct segment, base));
+
+    if ((x->mode & MODE_CODE) != CODE64)
+        return false;
+    flags_clobber(x);
+    a_xm(a, 0xf7, 4, 0, h_state(offsetof(struct cpu, cr4))); /* test */
+    a_u32(a, CR4_FSGSBASE);
+    add_stub(x, STUB_HANDLER, a_jcc(a, CC_Z))->thunk = THUNK_HANDLER;
+    if (opn == OPN_rdfsbase || opn == OPN_rdgsbase) {
+        a_load(a, size, r, base);
+        return true;
+    }
+    a_mov_rr(a, size, TEMP2, r);
+    if (size == 8)
+        check_canonical(x);
+    a_store(a, 8, TEMP2, base);
+    a_store(a, 8, TEMP2, h_state(offsetof(struct cpu, ea_base) + 8 * (size_t)seg));
+    return true;
+}
+
 bool emit_rdtsc(struct xlat *x, const struct insn *i)
 {
     (void)i;
@@ -196,6 +248,16 @@ bool emit_swapgs(struct xlat *x, const struct insn *i)
     a_store(a, 8, TEMP, base);
     a_store(a, 8, TEMP, h_state(offsetof(struct cpu, ea_base[SEG_GS])));
     a_store(a, 8, TEMP2, other);
+    return true;
+}
+
+/* REP MOVS and REP STOS: a thunk that does short ones with little ado. */
+bool emit_string(struct xlat *x, const struct insn *i)
+{
+    if ((x->mode & MODE_CODE) != CODE64 || !(i->flags & (INSN_REP | INSN_REPNE)) ||
+        insn_asize(i) != 8 || segment_has_base(x, i->seg))
+        return false;
+    emit_thunk_call(x, THUNK_STRING);
     return true;
 }
 
