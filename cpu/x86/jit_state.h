@@ -13,8 +13,8 @@ struct cpu;
 struct lockstep;
 struct translator;
 
-#define JUMP_CACHE_BITS 12
-#define CODE_PAGE_BITS  12
+#define JUMP_CACHE_BITS 14
+#define CODE_PAGE_BITS  13
 
 /* Where an indirect transfer goes: tag is pc ^ mode_tag. */
 struct jump_cache_entry {
@@ -25,7 +25,7 @@ struct jump_cache_entry {
 /* Words of code_page that were filled since the last flush. n beyond the size: not all are listed.
  */
 struct page_log {
-    uint16_t n, word[256];
+    uint16_t n, word[1024];
 };
 
 static inline unsigned code_page_index(uint64_t lin)
