@@ -26,9 +26,9 @@ bool tblocks_init(struct translator *tr)
     tr->max_tblocks = tr->segment_tblocks * CODE_SEGMENTS;
     tr->tblocks = calloc(tr->max_tblocks, sizeof(*tr->tblocks));
     for (unsigned n = 0; n < CODE_SEGMENTS; n++, start += bytes)
-        tr->segments[n] =
-            (struct segment_of_code){.start = start, .used = start, .end = start + bytes};
-    tr->segments[CODE_SEGMENTS - 1].end = c->size;
+        tr->segments[n] = (struct segment_of_code){
+            .start = start, .used = start, .blocks_from = start + bytes, .end = start + bytes};
+    tr->segments[CODE_SEGMENTS - 1].end = tr->segments[CODE_SEGMENTS - 1].blocks_from = c->size;
     tr->filling = 0;
     c->used = tr->segments[0].start;
     c->end = tr->segments[0].end;
@@ -44,19 +44,19 @@ struct tblock *tblock_next(struct translator *tr)
     return &tr->tblocks[tr->filling * tr->segment_tblocks + s->ntblocks];
 }
 
-/* Into the segment, behind the code. False: no room. */
+/* Into the segment, from its end down, so that code is beside code. False: no room. */
 static bool move_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
 {
     struct code_cache *c = &tr->cache;
-    uint64_t at = (c->used + 7) & ~7ull, end = at + block_footprint(t->block);
+    uint64_t size = block_footprint(t->block);
 
     if (t->block->code) /* it has been moved */
         return true;
-    if (end > c->end)
+    if (c->used + size + 8 > c->end)
         return false;
-    t->block = block_move(cpu, t->block, c->rw + at);
+    c->end = (c->end - size) & ~7ull;
+    t->block = block_move(cpu, t->block, c->rw + c->end);
     t->owns_block = true;
-    c->used = end;
     return true;
 }
 
@@ -70,6 +70,7 @@ bool tblock_keep(struct translator *tr, struct cpu *cpu, struct tblock *t)
     }
     s->ntblocks++;
     s->used = tr->cache.used;
+    s->blocks_from = tr->cache.end;
     t->next = t->block->code;
     t->block->code = t;
     return true;
@@ -202,6 +203,7 @@ static void empty_segment(struct translator *tr, unsigned n)
         s->evictions++;
     s->ntblocks = 0;
     s->used = s->start;
+    s->blocks_from = s->end;
     for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
         forget_code(cpu, rx + s->start, rx + s->end);
 }

@@ -3,11 +3,11 @@
 #include "cpu/x86/report.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printer.h"
 #include "cpu/x86/block.h"
 #include "cpu/x86/disas.h"
 #include "cpu/x86/mem.h"
@@ -142,23 +142,6 @@ void report_fault_text(char *text, size_t size, const struct pending_exception *
 }
 
 /* ---- printing ---- */
-
-struct printer {
-    void (*line)(void *opaque, const char *text);
-    void *opaque;
-};
-
-__attribute__((format(printf, 2, 3))) static void print(const struct printer *p, const char *fmt,
-                                                        ...)
-{
-    char text[256];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    p->line(p->opaque, text);
-}
 
 static void print_chain(const struct cpu *cpu, const struct printer *p)
 {

@@ -1,16 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unattended runs: how each of them ends, and a hundred at once that leave nothing behind.
-n=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
+. tests/tap.sh
 guest=("$CALQUE" -kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,iobase=0xf4,iosize=1")
-
-# report STATUS NAME
-report() {
-    n=$((n + 1))
-    [ "$1" = 0 ] && echo "ok $n - $2" || echo "not ok $n - $2"
-}
 
 # ends NAME STATUS PATTERN TYPED [OPTION...]: standard error is PATTERN (empty: nothing).
 ends() {
@@ -86,4 +78,4 @@ for exe in /proc/[0-9]*/exe; do
 done
 echo "left: $left"
 report $([ -z "${left//[$' \n']/}" ]; echo $?) "they leave nothing behind"
-echo "1..$n"
+finish
