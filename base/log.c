@@ -21,6 +21,7 @@ static const struct {
     {"unimp", LOG_UNIMP, "the guest used something Calque does not have"},
     {"exec", LOG_EXEC, "each block executed"},
     {"jit", LOG_JIT, "each block translated, with its host code"},
+    {"digest", LOG_DIGEST, "with -icount: a digest of the machine every million instructions"},
 };
 #define NCATEGORIES (sizeof(categories) / sizeof(categories[0]))
 

@@ -23,6 +23,7 @@
 #define QUANTUM_ALONE  200000 /* host time, one CPU: bounds how late a request is seen */
 #define QUANTUM_SHARED 20000
 #define TURN_AFTER_IPI 1000 /* how long a CPU goes on that gave another one work */
+#define DIGEST_EVERY   1000000
 
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
 #define INLINE_WAIT_NS (10 * 1000 * 1000)
@@ -329,10 +330,32 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
     }
 }
 
+static bool wants_digests(const struct machine *m)
+{
+    return log_on(&m->log, LOG_DIGEST) && is_icount(m);
+}
+
+/* Logs the digest that is due; slices end when one is. */
+static void log_digest(struct machine *m)
+{
+    uint64_t now = machine_retired(m);
+    struct machine_digest d;
+
+    if (now < m->run.next_digest)
+        return;
+    m->run.next_digest = now - now % DIGEST_EVERY + DIGEST_EVERY;
+    d = machine_digest(m);
+    log_line(&m->log, LOG_DIGEST, "digest at %llu: cpus %016llx devices %016llx memory %016llx",
+             (unsigned long long)now, (unsigned long long)d.cpus, (unsigned long long)d.devices,
+             (unsigned long long)d.memory);
+}
+
 static uint64_t slice_budget(const struct machine *m, uint64_t limit)
 {
     uint64_t budget = m->run.quantum_left < limit ? m->run.quantum_left : limit;
 
+    if (wants_digests(m) && m->run.next_digest - machine_retired(m) < budget)
+        budget = m->run.next_digest - machine_retired(m);
     if (is_icount(m))
         budget = vm_clock_insns_to_deadline(&m->clock, budget);
     /* A timer that keeps arming itself in the past must not keep the guest from running. */
@@ -387,6 +410,8 @@ static bool take_turn(struct machine *m, uint64_t limit)
     input_deliver(m);
     if (is_icount(m) || m->run.inline_live)
         vm_clock_run_timers(&m->clock);
+    if (wants_digests(m))
+        log_digest(m);
     if (requests_pending(m))
         return true;
     v = pick_cpu(m);

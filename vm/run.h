@@ -48,6 +48,7 @@ struct run_control {
     struct vcpu *current; /* in its slice */
     uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
     uint64_t quantum_left;
+    uint64_t next_digest;   /* -d digest: the count of instructions at which one is due */
     pthread_cond_t wake;    /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
     /* State changed, a timer moved or input arrived: wake the main loop. Lock held, except that
