@@ -27,6 +27,9 @@ struct image {
 };
 
 struct lockstep {
+    /* STATE1_SIZE and STATE2_SIZE, known at run time only: of constants compilers make REP MOVSQ,
+     * which took a third of all the time. */
+    size_t size1, size2;
     struct store_watch first, second; /* of the interpreter, of translated code */
     struct image before, interp, jit;
     uint64_t runs[NUM_LOCKSTEP_RUNS];
@@ -47,6 +50,8 @@ bool lockstep_attach(struct cpu *cpu)
 
     if (!ls)
         return false;
+    ls->size1 = STATE1_SIZE;
+    ls->size2 = STATE2_SIZE;
     ls->second.copy = true;
     ls->second.first = &ls->first;
     cpu->jit.lockstep = ls;
@@ -106,15 +111,15 @@ static void take_image(struct cpu *cpu, struct image *s, int result)
     s->budget = cpu->v.budget;
     s->flags = cpu_eflags(cpu);
     s->result = ended_well(result) ? OP_OK : result;
-    memcpy(s->part1, (const char *)cpu + STATE1_FROM, STATE1_SIZE);
-    memcpy(s->part2, (const char *)cpu + STATE2_FROM, STATE2_SIZE);
+    memcpy(s->part1, (const char *)cpu + STATE1_FROM, cpu->jit.lockstep->size1);
+    memcpy(s->part2, (const char *)cpu + STATE2_FROM, cpu->jit.lockstep->size2);
 }
 
 static void put_image(struct cpu *cpu, const struct image *s)
 {
     cpu->v.budget = s->budget;
-    memcpy((char *)cpu + STATE1_FROM, s->part1, STATE1_SIZE);
-    memcpy((char *)cpu + STATE2_FROM, s->part2, STATE2_SIZE);
+    memcpy((char *)cpu + STATE1_FROM, s->part1, cpu->jit.lockstep->size1);
+    memcpy((char *)cpu + STATE2_FROM, s->part2, cpu->jit.lockstep->size2);
 }
 
 #define PART1(s, field) ((s)->part1 + (offsetof(struct cpu, field) - STATE1_FROM))

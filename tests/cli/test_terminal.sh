@@ -136,6 +136,7 @@ status 0 10
 cooked
 STEPS
 typed "-S waits for cont" -nographic -S <<'STEPS'
+raw 10
 sleep 0.3
 absent ready
 send \x01c

@@ -7,7 +7,8 @@
  *   send TEXT            types TEXT
  *   signal NUMBER        sends the command a signal
  *   sleep SECONDS
- *   raw, cooked          the terminal's settings are changed, are as they were at the start
+ *   raw [SECONDS]        the terminal's settings are changed, at once or within SECONDS
+ *   cooked               they are as they were at the start
  *   status N SECONDS     the command ends with status N (128 + the signal that ended it)
  *
  * TEXT may hold \r \n \\ and \xHH. This process leads the session, not the command: a session's
@@ -159,6 +160,16 @@ static bool step_sleep(struct session *s, const char *args)
     return true;
 }
 
+/* What is typed before is the terminal's to edit, and may be lost. */
+static bool step_raw(struct session *s, const char *args)
+{
+    double end = now() + atof(args);
+
+    while (is_cooked(s) && now() < end)
+        receive(s, 0.02);
+    return !is_cooked(s);
+}
+
 static bool step(struct session *s, const char *name, char *args)
 {
     if (!strcmp(name, "want"))
@@ -174,7 +185,7 @@ static bool step(struct session *s, const char *name, char *args)
     if (!strcmp(name, "sleep"))
         return step_sleep(s, args);
     if (!strcmp(name, "raw"))
-        return !is_cooked(s);
+        return step_raw(s, args);
     if (!strcmp(name, "cooked"))
         return is_cooked(s);
     if (!strcmp(name, "status"))
