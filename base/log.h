@@ -16,7 +16,7 @@ enum log_category {
     LOG_UNIMP = 1 << 5,        /* the guest used something Calque does not have */
     LOG_EXEC = 1 << 6,         /* each block executed */
     LOG_JIT = 1 << 7,          /* each block translated: guest and host code */
-    LOG_DIGEST = 1 << 8,       /* with -icount: a digest of the machine every million instructions */
+    LOG_DIGEST = 1 << 8, /* with -icount: a digest of the machine every million instructions */
 };
 
 /* A log belongs to one machine. Lines go to `out` (stderr unless -D). */

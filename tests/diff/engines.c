@@ -29,7 +29,8 @@ struct side {
 /* What one job has done; shared. */
 struct result {
     uint64_t done, failures, runs;
-    uint64_t layouts[NUM_LAYOUTS];
+    uint64_t layouts[NUM_LAYOUTS][NUM_PLACES]; /* cases */
+    uint64_t cut, stops; /* cases stopped after each instruction; how often in all */
     struct translator_stats stats;
     bool broken;
 };
@@ -40,6 +41,8 @@ struct run {
     struct diff_shared *shared;
     struct diff_case c;
     enum layout layout;
+    bool on_code;    /* addresses of data are those of the code's pages */
+    bool code_dirty; /* this case or the one before may write anywhere in them */
     struct result *result;
     struct translator_config config;
 };
@@ -84,7 +87,7 @@ static void side_load(struct run *r, struct side *s, bool cold)
     cpu->cr2 = 0;
     cpu->dr[6] = 0xffff0ff0;
     cpu->kernel_gs_base = 0;
-    if (r->layout == LAYOUT_ALIAS) {
+    if (r->code_dirty) {
         memset(host + PHYS_CODE, 0xcc, DIFF_CODE_SIZE);
         arena_store_notify(&s->guest.m.arena, PHYS_CODE, DIFF_CODE_SIZE);
     }
@@ -206,7 +209,7 @@ static const struct area {
 
 static bool area_counts(const struct run *r, const struct area *a)
 {
-    return a->phys != PHYS_CODE || r->layout == LAYOUT_ALIAS || diff_writable_slot(r->c.slot);
+    return a->phys != PHYS_CODE || r->code_dirty || diff_writable_slot(r->c.slot);
 }
 
 /* The first difference by name; NULL: none. */
@@ -318,9 +321,11 @@ static void run_both(struct run *r, int64_t budget)
 /* The budget ends after each of the case's first instructions; then the rest. */
 static bool check_cuts(struct run *r, unsigned used)
 {
+    r->result->cut++;
     for (unsigned k = 1; k < used && k < MAX_CUTS; k++) {
         load_both(r, k & 1);
         run_both(r, k);
+        r->result->stops++;
         if (!check(r, "stopped after", k))
             return false;
         run_both(r, BUDGET - k);
@@ -330,15 +335,35 @@ static bool check_cuts(struct run *r, unsigned used)
     return true;
 }
 
+static bool writes_code(const struct run *r)
+{
+    return r->on_code || r->layout == LAYOUT_ALIAS;
+}
+
+/* Registers that point to data point to the code's pages instead: two that may be read, one that
+ * may be written. */
+static void point_to_code(struct diff_case *c)
+{
+    const uint64_t all = DIFF_RW + DIFF_RO + 2 * VM_PAGE_SIZE;
+    for (unsigned k = 0; k < 16; k++)
+        if (k != R_RSP && c->in.gpr[k] - (DIFF_DATA - VM_PAGE_SIZE) < all)
+            c->in.gpr[k] += DIFF_CODE - DIFF_DATA;
+}
+
 /* What else is done with a case depends on its number alone. */
 static void check_case(struct run *r)
 {
     struct rng rng = {r->c.number ^ r->plan.seed << 40};
     unsigned how = below(&rng, 64);
+    r->code_dirty = writes_code(r);
     r->layout = how < NUM_LAYOUTS * 4 ? (enum layout)(how / 4) : LAYOUT_PLAIN;
-    r->result->layouts[r->layout]++;
+    r->on_code = one_in(&rng, 16);
+    if (r->on_code)
+        point_to_code(&r->c);
+    r->code_dirty |= writes_code(r);
     r->result->done++;
     load_both(r, true);
+    r->result->layouts[r->layout][place_of(&r->interp.guest, &r->c)]++;
     run_both(r, BUDGET);
     int64_t used = BUDGET - r->interp.guest.cpu->v.budget;
     if (!check(r, "run", 1))
@@ -398,8 +423,11 @@ static void add_results(struct run *r)
         sum->failures += one->failures;
         sum->runs += one->runs;
         sum->broken |= one->broken;
+        sum->cut += one->cut;
+        sum->stops += one->stops;
         for (unsigned n = 0; n < NUM_LAYOUTS; n++)
-            sum->layouts[n] += one->layouts[n];
+            for (unsigned k = 0; k < NUM_PLACES; k++)
+                sum->layouts[n][k] += one->layouts[n][k];
         sum->stats.enters += one->stats.enters;
         sum->stats.insns += one->stats.insns;
         sum->stats.handlers += one->stats.handlers;
@@ -437,22 +465,48 @@ static bool own_option(void *run, int letter, const char *value)
     }
 }
 
-/* A translator that was never used, or gave up, has not been tested. */
+/* Cases by what the pages are (across) and where the operand is (down). Returns how many kinds
+ * there were none of. */
+static unsigned print_layouts(const struct result *sum)
+{
+    unsigned none = 0;
+    for (unsigned n = 0; n < NUM_LAYOUTS; n++)
+        printf("%c: %s\n", 'A' + n, layout_name((enum layout)n));
+    printf("%-24s", "first operand");
+    for (unsigned n = 0; n < NUM_LAYOUTS; n++)
+        printf(" %10c", 'A' + n);
+    for (unsigned k = 0; k < NUM_PLACES; k++) {
+        printf("\n%-24s", place_name((enum place)k));
+        for (unsigned n = 0; n < NUM_LAYOUTS; n++) {
+            printf(" %10llu", (unsigned long long)sum->layouts[n][k]);
+            none += !sum->layouts[n][k];
+        }
+    }
+    printf("\n%llu cases stopped after each of their instructions, %llu times in all\n",
+           (unsigned long long)sum->cut, (unsigned long long)sum->stops);
+    return none + !sum->stops;
+}
+
+/* A translator that was never used, or gave up, has not been tested, nor one that no case of some
+ * kind came to: so many cases have all. */
+#define ALL_KINDS 100000
+
 static int summary(const struct run *r, double took)
 {
     const struct result *sum = r->result;
     bool idle = (r->plan.gen.modes & 6 && sum->stats.enters < sum->done) || sum->stats.handed_back;
-    for (unsigned n = 0; n < NUM_LAYOUTS; n++)
-        printf("%s: %llu cases\n", layout_name((enum layout)n),
-               (unsigned long long)sum->layouts[n]);
+    bool all = r->plan.only || r->plan.gen.bytes || sum->done < ALL_KINDS;
+    bool missing = print_layouts(sum) && !all;
     printf("%llu instructions translated, entered %llu times; %llu run by handlers\n",
            (unsigned long long)sum->stats.insns, (unsigned long long)sum->stats.enters,
            (unsigned long long)sum->stats.handlers);
     printf("%llu cases in %.1f s (%.0f a second), %llu runs, %llu differences%s\n",
            (unsigned long long)sum->done, took, (double)sum->done / took,
            (unsigned long long)sum->runs, (unsigned long long)sum->failures,
-           idle ? ", TRANSLATOR NOT USED" : "");
-    return sum->broken ? 3 : sum->failures || idle;
+           idle      ? ", TRANSLATOR NOT USED"
+           : missing ? ", KINDS OF CASES MISSING"
+                     : "");
+    return sum->broken ? 3 : sum->failures || idle || missing;
 }
 
 int main(int argc, char **argv)

@@ -85,3 +85,61 @@ void layout_loaded(struct layout_device *d, struct guest *g, enum layout layout)
         for (unsigned at = 0; at < DIFF_RW; at += 128) /* every other granule */
             arena_mark_code(&g->m.arena, PHYS_DATA + at, 64);
 }
+
+/* ---- places ---- */
+
+const char *place_name(enum place place)
+{
+    static const char *const names[NUM_PLACES] = {
+        [PLACE_NONE] = "no operand in memory",
+        [PLACE_WITHIN] = "within a page",
+        [PLACE_END] = "across a page's end",
+        [PLACE_READONLY] = "read-only",
+        [PLACE_END_READONLY] = "across, then read-only",
+        [PLACE_MISSING] = "not mapped",
+        [PLACE_END_MISSING] = "across, then not mapped",
+        [PLACE_START_MISSING] = "not mapped, then across",
+        [PLACE_CODE] = "pages of the code",
+        [PLACE_ELSEWHERE] = "elsewhere",
+    };
+    return names[place];
+}
+
+/* The linear address of i's operand; i is not part of a block yet. */
+static uint64_t operand_at(const struct cpu *cpu, const struct insn *i)
+{
+    struct insn at = *i;
+    if (i->base == R_RIP)
+        at.disp += i->len;
+    return cut_address(cpu, insn_ea(cpu, &at) + (i->seg < SEG_NONE ? cpu->ea_base[i->seg] : 0));
+}
+
+static enum place place_of_bytes(uint64_t lin, unsigned size)
+{
+    const uint64_t ro = DIFF_DATA + DIFF_RW, end = ro + DIFF_RO;
+    uint64_t last = lin + size - 1;
+    if (lin - DIFF_CODE < DIFF_CODE_SIZE)
+        return PLACE_CODE;
+    if (lin + VM_PAGE_SIZE < DIFF_DATA || lin >= end + VM_PAGE_SIZE)
+        return PLACE_ELSEWHERE;
+    if (lin < DIFF_DATA)
+        return last < DIFF_DATA ? PLACE_MISSING : PLACE_START_MISSING;
+    if (lin >= end)
+        return PLACE_MISSING;
+    if (last >= end)
+        return PLACE_END_MISSING;
+    if (last >= ro)
+        return lin >= ro ? PLACE_READONLY : PLACE_END_READONLY;
+    return lin / VM_PAGE_SIZE == last / VM_PAGE_SIZE ? PLACE_WITHIN : PLACE_END;
+}
+
+enum place place_of(const struct guest *g, const struct diff_case *c)
+{
+    const struct cpu *cpu = g->cpu;
+    uint64_t at = c->slot + c->code_off - DIFF_CODE;
+    struct insn i;
+    if (at >= DIFF_CODE_SIZE || decode(g->m.arena.host + PHYS_CODE + at, DIFF_CODE_SIZE - at,
+                                       (enum code_mode)cpu->code_mode, &i) != DECODE_OK)
+        return PLACE_NONE;
+    return i.flags & INSN_MEM ? place_of_bytes(operand_at(cpu, &i), insn_osize(&i)) : PLACE_NONE;
+}

@@ -17,6 +17,24 @@ enum layout {
 };
 const char *layout_name(enum layout layout);
 
+/* Where the first instruction's memory operand is when a case begins. */
+enum place {
+    PLACE_NONE,     /* it has none */
+    PLACE_WITHIN,   /* in a page that may be written */
+    PLACE_END,      /* in two of them */
+    PLACE_READONLY, /* in the page that may only be read */
+    PLACE_END_READONLY,
+    PLACE_MISSING, /* in a page that is not there */
+    PLACE_END_MISSING,
+    PLACE_START_MISSING, /* its first bytes only */
+    PLACE_CODE,          /* in the pages of the code */
+    PLACE_ELSEWHERE,     /* a random address */
+    NUM_PLACES
+};
+const char *place_name(enum place place);
+/* After guest_load(). */
+enum place place_of(const struct guest *g, const struct diff_case *c);
+
 /* Two pages that remember what is written to them, and every access: when, where, what. */
 struct layout_device {
     struct region region;
