@@ -39,7 +39,7 @@ struct lockstep {
 static const char *const run_names[NUM_LOCKSTEP_RUNS] = {
     [LOCKSTEP_COMPARED] = "compared",
     [LOCKSTEP_CHANCE] = "RDRAND, RDSEED",
-    [LOCKSTEP_SYSTEM] = "model-specific register, SMM or CR8",
+    [LOCKSTEP_SYSTEM] = "model-specific register, SMM, CR8, A20 or memory map",
     [LOCKSTEP_CODE] = "stores to its own code",
     [LOCKSTEP_FULL] = "more stores or device accesses than are logged",
 };
@@ -258,6 +258,7 @@ static void report_difference(struct cpu *cpu, struct lockstep *ls, const struct
 static enum lockstep_run run_first(struct cpu *cpu, struct lockstep *ls, const struct tblock *t)
 {
     struct tlb_entry *table = cpu->tlb_store;
+    uint64_t map = cpu->v.m->mem.generation, a20 = cpu->a20_mask;
 
     store_watch_reset(cpu);
     take_image(cpu, &ls->before, OP_OK);
@@ -267,6 +268,8 @@ static enum lockstep_run run_first(struct cpu *cpu, struct lockstep *ls, const s
         cpu->tlb_store = table;
     take_image(cpu, &ls->interp, r);
     ls->interp.result = r;
+    if (map != cpu->v.m->mem.generation || a20 != cpu->a20_mask)
+        return LOCKSTEP_SYSTEM; /* a device did that, which is not asked again */
     return t->retired ? LOCKSTEP_CODE : ls->first.full ? LOCKSTEP_FULL : LOCKSTEP_COMPARED;
 }
 

@@ -67,6 +67,8 @@ static bool update_entry(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t
     void *p = table_pointer(cpu, phys, &at);
     if (!p)
         return true;
+    if (unlikely(cpu->watch))
+        store_watch_walk(cpu->watch, cpu->v.m->arena.host, at, size);
     bool ok;
     if (size == 8) {
         ok = __atomic_compare_exchange_n((uint64_t *)p, &old, old | set, false, __ATOMIC_ACQ_REL,
@@ -339,7 +341,7 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
 {
     uint8_t *host = cpu->v.m->arena.host;
     struct tlb_entry *e = tlb_enter(cpu, store, class, lin, host + arena, t);
-    if (unlikely(cpu->watch) && store)
+    if (unlikely(cpu->watch) && (store || cpu->watch->walked))
         store_watch_entry(cpu->watch, host, e, arena);
 }
 

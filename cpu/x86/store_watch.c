@@ -20,9 +20,16 @@ void store_watch_write(struct store_watch *w, const uint8_t *host, uint64_t aren
     }
 }
 
+void store_watch_walk(struct store_watch *w, const uint8_t *host, uint64_t arena, unsigned len)
+{
+    store_watch_write(w, host, arena, len);
+    w->walked = true;
+}
+
 void store_watch_entry(struct store_watch *w, const uint8_t *host, struct tlb_entry *e,
                        uint64_t arena)
 {
+    w->walked = false;
     if (w->npages == WATCHED_PAGES) {
         w->full = true;
         return;
@@ -73,7 +80,7 @@ void store_watch_reset(struct cpu *cpu)
     for (unsigned n = 0; n < w->npages && !w->full; n++)
         tlb_drop_entry(cpu, w->pages[n].entry);
     w->nwrites = w->npages = w->naccesses = 0;
-    w->other_access = w->full = false;
+    w->other_access = w->full = w->walked = false;
 }
 
 void store_watch_undo(struct cpu *cpu)

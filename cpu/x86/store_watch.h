@@ -41,6 +41,7 @@ struct store_watch {
     bool copy;                       /* keep the pages' contents */
     bool full;                       /* there was more than there is room for */
     const struct store_watch *first; /* of the first run, if this is the second */
+    bool walked;                     /* a walk set flags; its entry has not been made yet */
     bool other_access;               /* the second run's accesses are others */
     unsigned nwrites, npages, naccesses;
     struct watched_access accesses[WATCHED_ACCESSES];
@@ -48,8 +49,11 @@ struct store_watch {
     struct watched_page pages[WATCHED_PAGES];
 };
 
-/* For mmu.c: len bytes at arena are about to be written; a store entry for a page was made. */
+/* For mmu.c: len bytes at arena are about to be written, or an entry of a page table, to set its
+ * flags; an entry for a page was made, for stores, or by a walk that set flags: it must be made
+ * again after they have been taken back. */
 void store_watch_write(struct store_watch *w, const uint8_t *host, uint64_t arena, unsigned len);
+void store_watch_walk(struct store_watch *w, const uint8_t *host, uint64_t arena, unsigned len);
 void store_watch_entry(struct store_watch *w, const uint8_t *host, struct tlb_entry *e,
                        uint64_t arena);
 

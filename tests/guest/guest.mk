@@ -39,6 +39,7 @@ GUEST_BOTH := \
     supervisor \
     msrs \
     returns \
+    remap \
     syscalls \
     fplive
 GUEST_32 := $(GUEST_BOTH) segments tasks taskfault taskmodes modes v86
