@@ -106,8 +106,7 @@ static void emit_site(struct xlat *x, unsigned insn, unsigned producer)
 /* A stub's. */
 static void emit_stub_site(struct xlat *x, const struct stub *s)
 {
-    struct site site = {.slot = s->slot,
-                        .tblock = (uint32_t)(x->t - x->tr->tblocks),
+    struct site site = {.tblock = (uint32_t)(x->t - x->tr->tblocks),
                         .insn = s->insn,
                         .producer = s->producer,
                         .size = s->size,
@@ -166,14 +165,9 @@ static void emit_stub(struct xlat *x, const struct stub *s)
         emit_exit_stub(x, s);
         return;
     }
-    if (s->slot) {
-        a_lea_next(a, TEMP2, 5); /* the site: behind the jump */
-        a_jmp_to(a, to_rw(&x->tr->cache, s->routine));
-    } else {
-        if (s->kind == STUB_MISS) /* the linear address again */
-            a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
-        a_call_to(a, thunk(x, s->thunk));
-    }
+    if (s->kind == STUB_MISS) /* the linear address again */
+        a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
+    a_call_to(a, thunk(x, s->thunk));
     if (s->kind == STUB_FPU) {
         a_jmp_to(a, s->again);
         return;
