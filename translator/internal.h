@@ -160,6 +160,8 @@ enum {
     NUM_THUNKS
 };
 
+#define STACK_SLOT_SIZES 6 /* accesses of 1, 2, ... 32 bytes */
+
 struct translator {
     struct machine *m;
     struct translator_config config;
@@ -181,6 +183,7 @@ struct translator {
     bool host_has[NUM_FEATURES];    /* what the host's processor executes */
     /* Entry points in the cache. */
     const uint8_t *thunk[NUM_THUNKS];
+    const uint8_t *stack_slot_miss[2 * NUM_TLB_CLASSES][STACK_SLOT_SIZES];
     unsigned (*enter)(struct cpu *cpu, const void *code);
 };
 

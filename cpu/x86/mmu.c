@@ -7,6 +7,8 @@
  * path tests no attributes. */
 #include "cpu/x86/mem.h"
 
+#include <stdlib.h>
+
 #include "cpu/x86/debugreg.h"
 #include "cpu/x86/paging.h"
 #include "cpu/x86/store_watch.h"
@@ -172,6 +174,12 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
     log->n = 0;
 }
 
+static void drop_stack_slots(struct cpu *cpu)
+{
+    for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
+        cpu->stack_slot[n / NUM_TLB_CLASSES][n % NUM_TLB_CLASSES] = STACK_SLOT_EMPTY(cpu);
+}
+
 static void drop_code_stores(struct cpu *cpu)
 {
     if (cpu->code_stores_filled)
@@ -187,6 +195,7 @@ static void forget_spans(struct cpu *cpu, bool global)
 void tlb_flush_all(struct cpu *cpu)
 {
     drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
     forget_spans(cpu, false);
@@ -198,6 +207,9 @@ void tlb_flush_all(struct cpu *cpu)
 
 void tlb_init(struct cpu *cpu)
 {
+    /* not canonical, and, lest a guest look for it, by chance */
+    uint64_t r = (uint64_t)arc4random() << 32 | arc4random();
+    cpu->stack_slot_empty = (r & 0x3ffffffffffff000) | 1ull << 62;
     clear_all(cpu);
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
@@ -208,6 +220,7 @@ void tlb_init(struct cpu *cpu)
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
     drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     forget_spans(cpu, false);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
@@ -230,6 +243,7 @@ static void clear_span(struct cpu *cpu, uint64_t lin)
 void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
     drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     /* other pieces of the same page may be cached */
     for (unsigned n = 0; n < 2; n++)
         if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
@@ -269,6 +283,7 @@ void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
     const uint8_t *host = arena_page == ARENA_NONE ? NULL : cpu->v.m->arena.host + arena_page;
     if (!host)
         drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     if (cpu->tlb_filled.n <= TLB_LOG_SIZE && cpu->tlb_filled_global.n <= TLB_LOG_SIZE) {
         drop_logged_stores(cpu, &cpu->tlb_filled, host);
         drop_logged_stores(cpu, &cpu->tlb_filled_global, host);
@@ -284,6 +299,7 @@ void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e)
 {
     unsigned n = (unsigned)(e - cpu->tlb[0][0]);
 
+    drop_stack_slots(cpu);
     clear_entry(tlb_table(cpu, n / TLB_SIZE), n % TLB_SIZE);
 }
 

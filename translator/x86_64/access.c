@@ -52,19 +52,27 @@ void emit_address(struct xlat *x, unsigned dst, unsigned size)
         a_rr(&x->a, OPC_0F | 0xb7, 4, dst, dst); /* movzx */
 }
 
-static size_t table_offset(const struct xlat *x, bool store)
+static unsigned table_number(const struct xlat *x, bool store)
 {
-    unsigned class = x->mode >> MODE_CLASS_SHIFT & 3;
+    return store * NUM_TLB_CLASSES + (x->mode >> MODE_CLASS_SHIFT & 3);
+}
 
-    return offsetof(struct cpu, tlb) +
-           sizeof(struct tlb_entry) * TLB_SIZE * ((size_t)store * NUM_TLB_CLASSES + class);
+static struct stub *miss_stub(struct xlat *x, unsigned size, bool store, uint8_t *again)
+{
+    struct stub *s = add_stub(x, STUB_MISS, a_jcc(&x->a, CC_A));
+
+    s->again = again;
+    s->size = (uint8_t)size;
+    s->table = tlb_table_offset(table_number(x, store));
+    s->thunk = store ? THUNK_MISS_STORE : THUNK_MISS_LOAD;
+    return s;
 }
 
 /* TEMP: linear address; becomes the host's. again: where to start over after a fill. */
 static struct host_mem emit_check(struct xlat *x, unsigned size, bool store, uint8_t *again)
 {
     struct assembler *a = &x->a;
-    size_t table = table_offset(x, store);
+    size_t table = tlb_table_offset(table_number(x, store));
 
     a_mov_rr(a, 4, TEMP2, TEMP);
     a_xr(a, 0xc1, 4, 5, TEMP2); /* shr: to the entry's number * 16 */
@@ -72,12 +80,26 @@ static struct host_mem emit_check(struct xlat *x, unsigned size, bool store, uin
     a_alu_ri(a, 4, 4, TEMP2, (TLB_SIZE - 1) << 4);
     a_rm(a, 0x2b, 8, TEMP, h_state_at(TEMP2, table + offsetof(struct tlb_entry, page)));
     a_alu_ri(a, 7, 8, TEMP, (int32_t)(VM_PAGE_SIZE - size));
-    struct stub *s = add_stub(x, STUB_MISS, a_jcc(a, CC_A));
-    s->again = again;
-    s->size = (uint8_t)size;
-    s->table = table;
-    s->thunk = store ? THUNK_MISS_STORE : THUNK_MISS_LOAD;
+    struct stub *s = miss_stub(x, size, store, again);
     a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, table + offsetof(struct tlb_entry, host)));
+    s->loaded = a->p;
+    return h_at(TEMP, 0);
+}
+
+/* The same, where the page is likely to be the stack's. */
+static struct host_mem emit_stack_check(struct xlat *x, unsigned size, bool store, uint8_t *again)
+{
+    struct assembler *a = &x->a;
+    unsigned table = table_number(x, store);
+    size_t slot = stack_slot_offset(table);
+
+    if (size & (size - 1) || size >> STACK_SLOT_SIZES)
+        return emit_check(x, size, store, again);
+    a_rm(a, 0x2b, 8, TEMP, h_state(slot + offsetof(struct tlb_entry, page)));
+    a_alu_ri(a, 7, 8, TEMP, (int32_t)(VM_PAGE_SIZE - size));
+    struct stub *s = miss_stub(x, size, store, again);
+    s->stack_slot = x->tr->stack_slot_miss[table][__builtin_ctz(size)];
+    a_rm(a, 0x03, 8, TEMP, h_state(slot + offsetof(struct tlb_entry, host)));
     s->loaded = a->p;
     return h_at(TEMP, 0);
 }
@@ -104,7 +126,10 @@ struct host_mem emit_operand(struct xlat *x, unsigned size, bool store)
     flags_clobber(x);
     uint8_t *again = x->a.p;
     emit_address(x, TEMP, insn_asize(i));
-    return emit_operand_at(x, i->seg, size, store, again);
+    add_base(x, i->seg);
+    if (i->base == R_RSP && i->index == R_ZERO)
+        return emit_stack_check(x, size, store, again);
+    return emit_check(x, size, store, again);
 }
 
 struct host_mem emit_frame_operand(struct xlat *x, unsigned base, unsigned size, int32_t disp,
@@ -113,7 +138,8 @@ struct host_mem emit_frame_operand(struct xlat *x, unsigned base, unsigned size,
     flags_clobber(x);
     uint8_t *again = x->a.p;
     a_lea(&x->a, (x->mode & MODE_CODE) == CODE64 ? 8 : 4, TEMP, h_at(x->host[base], disp));
-    return emit_operand_at(x, SEG_SS, size, store, again);
+    add_base(x, SEG_SS);
+    return emit_stack_check(x, size, store, again);
 }
 
 struct host_mem emit_stack_operand(struct xlat *x, unsigned size, int32_t disp, bool store)

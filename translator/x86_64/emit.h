@@ -42,9 +42,10 @@ struct stub {
     uint8_t *next;   /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size, align;
-    bool returns; /* STUB_EXIT: from a call */
-    bool reload;  /* the next instruction wants the flags in the host's */
-    size_t table; /* STUB_MISS: offset of the TLB's page words */
+    bool returns;              /* STUB_EXIT: from a call */
+    bool reload;               /* the next instruction wants the flags in the host's */
+    const uint8_t *stack_slot; /* STUB_MISS: of the stack's slot: what looks further */
+    size_t table;              /* STUB_MISS: offset of the TLB's page words */
     uint64_t target;
 };
 #define MAX_STUBS 256
@@ -113,7 +114,19 @@ void emit_unswap(struct xlat *x);
 /* Goes to a RIP, linked when it is known. */
 void emit_exit(struct xlat *x, uint64_t target);
 
-/* ---- memory operands (access.c) ---- */
+/* ---- memory operands (access.c, stack_slot.c) ---- */
+
+/* In struct cpu: a table of level 1, and its slot for the stack. */
+static inline size_t tlb_table_offset(unsigned table)
+{
+    return offsetof(struct cpu, tlb) + sizeof(struct tlb_entry) * TLB_SIZE * (size_t)table;
+}
+static inline size_t stack_slot_offset(unsigned table)
+{
+    return offsetof(struct cpu, stack_slot) + sizeof(struct tlb_entry) * (size_t)table;
+}
+void emit_stack_slot_miss(struct assembler *a, const struct translator *tr, unsigned table,
+                          unsigned size);
 
 /* The host address of the operand in TEMP, checked for a load, or a store (then it may be loaded
  * too). TEMP2 and the flags are gone. */

@@ -165,9 +165,14 @@ static void emit_stub(struct xlat *x, const struct stub *s)
         emit_exit_stub(x, s);
         return;
     }
-    if (s->kind == STUB_MISS) /* the linear address again */
-        a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
-    a_call_to(a, thunk(x, s->thunk));
+    if (s->stack_slot) {
+        a_lea_next(a, TEMP2, 5); /* behind the jump */
+        a_jmp_to(a, to_rw(&x->tr->cache, s->stack_slot));
+    } else {
+        if (s->kind == STUB_MISS) /* the linear address again */
+            a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
+        a_call_to(a, thunk(x, s->thunk));
+    }
     if (s->kind == STUB_FPU) {
         a_jmp_to(a, s->again);
         return;
