@@ -62,6 +62,7 @@ struct xlat {
     enum flags_place flags;
     unsigned producer; /* FLAGS_HOST, FLAGS_RECIPE: instruction that made them; NO_PRODUCER */
     uint8_t read_after[BLOCK_MAX];    /* flags that are read after an instruction before written */
+    uint8_t read_in, visible_in;      /* the same, before the first */
     uint8_t visible_after[BLOCK_MAX]; /* the same, where seeing them in a fault counts as reading */
     unsigned nstubs;
     bool ended; /* the last instruction has left the block */
@@ -100,7 +101,20 @@ void flags_to_rax(struct assembler *a);
  * operation's on the result in register r. TEMP2 is gone. */
 void flags_of_logic(struct xlat *x, unsigned size, unsigned r);
 
+/* Whether the flags of instruction p, which compares and nothing else, can be had again by running
+ * it again wherever they may be seen in another round, from the block's start on. */
+bool flags_last_around(const struct xlat *x, unsigned p);
+
+/* ---- loops (loop.c) ---- */
+bool loop_is_simple(const struct xlat *x);
+void emit_loop_block(struct xlat *x);
+
 /* ---- stubs (translate.c) ---- */
+/* Instructions `from` to before `to`. */
+void emit_range(struct xlat *x, unsigned from, unsigned to);
+/* A call of a thunk that leaves the block at its start. */
+void emit_block_thunk(struct xlat *x, unsigned n);
+uint64_t next_rip(const struct xlat *x, const struct insn *i);
 struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump);
 void emit_stubs(struct xlat *x);
 /* Calls the semantic function of the current instruction. */
