@@ -6,6 +6,7 @@
 #include "devices/bus/piix3.h"
 #include "devices/char/parallel.h"
 #include "devices/char/uart16550.h"
+#include "devices/display/stdvga.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
@@ -92,7 +93,11 @@ struct pc_config {
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
-    bool vga; /* a display adapter will be added: text mode is announced to the guest */
+    bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
+    uint64_t vga_memory;      /* bytes; 0: 16 MiB */
+    uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
+    const char *vga_rom;      /* its BIOS, up to 256 KiB; NULL: none */
+    const uint8_t *vga_font;  /* 256 characters of 16 bytes for direct boots; NULL: none */
     uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
     /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a
      * board without processors (tests). */
@@ -142,6 +147,7 @@ struct pc {
     struct i440fx host_bridge;
     struct piix3 piix3;
     struct piix4_pm pm;
+    struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;
