@@ -39,6 +39,7 @@ enum option_id {
     OPT_NO_HPET,
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
+    OPT_VGA,
     OPT_DEVICE,
     OPT_S,
     OPT_NO_REBOOT,
@@ -77,6 +78,7 @@ static const struct option_row options[] = {
     {"parallel", "WHERE", OPT_PARALLEL, "terminal", "connects the next parallel port, or none"},
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
+    {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
     {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
@@ -105,7 +107,6 @@ static const struct option_row options[] = {
     {"net", "X", 0, NULL, NULL},
     {"qmp", "X", 0, NULL, "-monitor"},
     {"vnc", "X", 0, NULL, "-nographic"},
-    {"vga", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
     {"snapshot", NULL, 0, NULL, NULL},
@@ -136,6 +137,15 @@ static const struct named_value machines[] = {
     {"q35", "ICH9 with PCI Express", true},
     {"microvm", "virtio on MMIO", true},
     {"isapc", "ISA only", true},
+    {0},
+};
+static const struct named_value adapters[] = {
+    {"std", "VGA with the Bochs display interface; -device VGA,help tells more", false},
+    {"none", "no display adapter", false},
+    {"cirrus", "Cirrus Logic GD5446", true},
+    {"virtio", "virtio-gpu", true},
+    {"qxl", "SPICE", true},
+    {"vmware", "VMware SVGA II", true},
     {0},
 };
 static const struct named_value engines[] = {
@@ -227,10 +237,11 @@ static bool print_help(const char *topic, struct error *err)
     else if (!strcmp(topic, "keys"))
         fputs(keys_help, stdout);
     else if (!option_print_help(options, topic, stdout))
-        return error_set(err,
-                         "--help=%s: the topics are machine boot terminal run debug help exit "
-                         "keys all",
-                         topic);
+        return error_set(
+            err,
+            "--help=%s: the topics are machine boot display terminal run debug help exit "
+            "keys all",
+            topic);
     return true;
 }
 
@@ -386,6 +397,14 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
     return ok;
 }
 
+static bool parse_vga(struct settings *s, const char *value, struct error *err)
+{
+    if (!check_value(adapters, "-vga", value, err))
+        return false;
+    s->vga = strcmp(value, "none") ? VGA_STD : VGA_NONE;
+    return true;
+}
+
 static bool parse_icount(struct settings *s, const char *value, struct error *err)
 {
     static const char *const keys[] = {"shift", NULL};
@@ -501,6 +520,9 @@ static bool value_help(int id)
     case OPT_PARALLEL:
         chardev_print_help();
         return true;
+    case OPT_VGA:
+        print_values("Display adapters:", adapters);
+        return true;
     case OPT_DISPLAY:
         puts("Displays:\n  none            no screen");
         return true;
@@ -564,6 +586,8 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         s->no_display = true;
         return !strcmp(value, "none") ||
                error_set(err, "-display %s: not in this version yet; try -display none", value);
+    case OPT_VGA:
+        return parse_vga(s, value, err);
     case OPT_DEVICE:
         return device_parse(s, value, err);
     case OPT_S:

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -16,8 +17,10 @@
 #include "host/char/match.h"
 #include "host/poll.h"
 #include "host/signals.h"
+#include "host/ui/display.h"
 #include "machines/pc.h"
 #include "machines/pc_cpus.h"
+#include "machines/vga_font.h"
 #include "monitor/monitor.h"
 
 struct app {
@@ -40,6 +43,8 @@ struct app {
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
+    struct display display; /* of pc.vga, if there is one */
+    char vga_rom[4096];
     struct translator *translator;
 };
 
@@ -107,8 +112,14 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
 
 static bool add_monitor(struct app *app, struct chardev *c, struct error *err)
 {
-    struct monitor_hooks hooks = {print_registers, print_translator, press_power_button,
-                                  request_quit, app};
+    struct monitor_hooks hooks = {.registers = print_registers,
+                                  .jit = print_translator,
+                                  .powerdown = press_power_button,
+                                  .quit = request_quit,
+                                  .opaque = app,
+                                  .display =
+                                      settings_have_vga(&app->settings) ? &app->display : NULL,
+                                  .hid = &app->pc.hid};
 
     if (!c)
         return true;
@@ -258,6 +269,42 @@ static bool start_engine(struct app *app, struct error *err)
     return true;
 }
 
+/* The BIOS of the display adapter is that of romfile=, or the one next to -bios. */
+static const char *find_vga_rom(struct app *app)
+{
+    const struct settings *s = &app->settings;
+    const char *slash = s->bios ? strrchr(s->bios, '/') : NULL;
+
+    if (s->vga_rom_given)
+        return *s->vga_rom ? s->vga_rom : NULL;
+    if (!s->bios)
+        return NULL;
+    snprintf(app->vga_rom, sizeof(app->vga_rom), "%.*svgabios-stdvga.bin",
+             slash ? (int)(slash - s->bios + 1) : 0, s->bios);
+    return access(app->vga_rom, R_OK) ? NULL : app->vga_rom;
+}
+
+static void configure_vga(struct app *app)
+{
+    const struct settings *s = &app->settings;
+    struct pc_config *c = &app->config;
+
+    c->vga = settings_have_vga(s);
+    c->vga_memory = s->vga_memory;
+    c->vga_xres = (uint16_t)s->vga_xres;
+    c->vga_yres = (uint16_t)s->vga_yres;
+    c->vga_rom = c->vga ? find_vga_rom(app) : NULL;
+    c->vga_font = vga_font_8x16();
+}
+
+static void open_display(struct app *app)
+{
+    struct display_source source = stdvga_source(&app->pc.vga);
+
+    if (app->config.vga)
+        display_init(&app->display, &app->pc.m, &source);
+}
+
 static bool build_machine(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -290,11 +337,13 @@ static bool build_machine(struct app *app, struct error *err)
     c->pci_testdev = s->pci_testdev;
     c->pci_testdev_membar = s->pci_testdev_membar;
     c->no_hpet = s->no_hpet;
+    configure_vga(app);
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
+    open_display(app);
     if (!keep_histories(app))
         return error_set(err, "out of memory");
     app->pc.m.log = app->log; /* moved: the machine closes it */
@@ -333,6 +382,7 @@ static void app_close(struct app *app)
 {
     for (unsigned i = 0; i < app->nmonitors; i++)
         monitor_free(app->monitors[i]);
+    display_destroy(&app->display);
     if (app->pc_built)
         pc_destroy(&app->pc);
     translator_destroy(app->translator);
@@ -393,6 +443,8 @@ static void main_loop(struct app *app)
         if (ended(m))
             break;
         int64_t wait = sooner(chardevs_prepare(app->chardevs), machine_poll(m));
+        for (unsigned i = 0; i < app->nmonitors; i++)
+            wait = sooner(wait, monitor_poll(app->monitors[i]));
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 

@@ -236,6 +236,7 @@ static void wire_isa(struct pc *pc)
     ps2mouse_init(&pc->mouse, m, "mouse");
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
+    hid_port_init(&pc->hid_port, m, "hid", &pc->kbd, &pc->mouse, &pc->hid);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
     coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
     if (pc->cpu.set_ferr)
@@ -383,8 +384,7 @@ bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;
-    if (!check_config(config, err) ||
-        !machine_init(&pc->m, config->ram_size, room, err))
+    if (!check_config(config, err) || !machine_init(&pc->m, config->ram_size, room, err))
         return false;
     if (config->icount) /* before the chips: the clock chip asks what date it is */
         machine_use_icount(&pc->m, config->icount_shift, config->icount_auto);

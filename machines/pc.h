@@ -7,6 +7,7 @@
 #include "devices/char/parallel.h"
 #include "devices/char/uart16550.h"
 #include "devices/display/stdvga.h"
+#include "devices/input/hid_port.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
@@ -94,11 +95,11 @@ struct pc_config {
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
     bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
-    uint64_t vga_memory;      /* bytes; 0: 16 MiB */
+    uint64_t vga_memory;         /* bytes; 0: 16 MiB */
     uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
-    const char *vga_rom;      /* its BIOS, up to 256 KiB; NULL: none */
-    const uint8_t *vga_font;  /* 256 characters of 16 bytes for direct boots; NULL: none */
-    uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
+    const char *vga_rom;         /* its BIOS, up to 256 KiB; NULL: none */
+    const uint8_t *vga_font;     /* 256 characters of 16 bytes for direct boots; NULL: none */
+    uint64_t extra_memory;       /* arena bytes for ROM and video memory that the caller adds */
     /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a
      * board without processors (tests). */
     bool (*create_cpus)(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
@@ -135,6 +136,8 @@ struct pc {
     struct ps2kbd kbd;
     struct ps2mouse mouse;
     struct i8042 i8042;
+    struct hid_port hid_port;
+    struct hid hid; /* for front ends and monitors */
     struct i8237 dma;
     struct port92 port92;
     struct coprocessor coprocessor;

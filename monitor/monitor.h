@@ -3,12 +3,15 @@
 #define CALQUE_MONITOR_MONITOR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The human monitor: a line of text in, text out, on a character back end. It runs on the main
  * loop's thread and takes the machine lock around each command. */
 
 struct machine;
 struct chardev;
+struct display;
+struct hid;
 struct monitor;
 
 typedef void monitor_line_fn(void *opaque, const char *text);
@@ -20,10 +23,15 @@ struct monitor_hooks {
     void (*powerdown)(void *opaque);
     void (*quit)(void *opaque);
     void *opaque;
+    struct display *display; /* what is on the screen */
+    struct hid *hid;         /* keys and pointer */
 };
 
 struct monitor *monitor_new(struct machine *m, struct chardev *c, struct monitor_hooks hooks);
 void monitor_free(struct monitor *mon); /* mon may be NULL */
+/* Goes on with a command that waits for something. Main loop, before each wait; returns how many ns
+ * that may last at most, -1 for any time. */
+int64_t monitor_poll(struct monitor *mon);
 /* Runs one command line; its output goes to the monitor's back end. */
 void monitor_execute(struct monitor *mon, const char *text);
 

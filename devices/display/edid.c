@@ -41,8 +41,8 @@ static void put_timing(uint8_t *d, unsigned xres, unsigned yres)
 /* Range limits, 3.10.3.3.1: 50 to 125 Hz, 30 to 160 kHz, up to 650 MHz, no formula. */
 static void put_limits(uint8_t *d)
 {
-    static const uint8_t limits[18] = {0,   0,  0,    0xfd, 0,    50,   125,  30,   160,
-                                       65,  1,  0x0a, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20};
+    static const uint8_t limits[18] = {0,  0, 0,    0xfd, 0,    50,   125,  30,   160,
+                                       65, 1, 0x0a, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20};
 
     memcpy(d, limits, sizeof(limits));
 }
@@ -74,8 +74,8 @@ void edid_build(uint8_t edid[EDID_SIZE], unsigned xres, unsigned yres)
     edid[23] = 120;  /* gamma 2.2 */
     edid[24] = 0x06; /* sRGB; the preferred mode is the native one */
     memcpy(edid + 25, chromaticity, sizeof(chromaticity));
-    edid[35] = 0x21; /* established: 640x480 and 800x600 at 60 Hz */
-    edid[36] = 0x08; /* 1024x768 at 60 Hz */
+    edid[35] = 0x21;             /* established: 640x480 and 800x600 at 60 Hz */
+    edid[36] = 0x08;             /* 1024x768 at 60 Hz */
     memset(edid + 38, 0x01, 16); /* no standard timings */
     put_timing(edid + 54, xres, yres);
     put_limits(edid + 72);

@@ -9,10 +9,10 @@
 #define STDVGA_ROM_MAX   (256u << 10)
 
 struct stdvga_config {
-    uint32_t vram_size;          /* bytes; a power of two from VGA_MIN_VRAM to VGA_MAX_VRAM */
-    uint16_t xres, yres;         /* the monitor's preferred resolution */
-    const uint8_t *rom;          /* option ROM, rom_size bytes; NULL: none */
-    size_t rom_size;             /* at most STDVGA_ROM_MAX */
+    uint32_t vram_size;  /* bytes; a power of two from VGA_MIN_VRAM to VGA_MAX_VRAM */
+    uint16_t xres, yres; /* the monitor's preferred resolution */
+    const uint8_t *rom;  /* option ROM, rom_size bytes; NULL: none */
+    size_t rom_size;     /* at most STDVGA_ROM_MAX */
 };
 
 /* PCI display adapter 1234:1111 (QEMU's docs/specs/standard-vga): VGA with DISPI, its memory as

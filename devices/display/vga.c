@@ -57,9 +57,9 @@ enum {
 /* Bits that exist. */
 static const uint8_t seq_mask[VGA_NUM_SEQ] = {0x03, 0x3d, 0x0f, 0x3f, 0x0e};
 static const uint8_t gfx_mask[VGA_NUM_GFX] = {0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff};
-static const uint8_t attr_mask[VGA_NUM_ATTR] = {
-    0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
-    0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0xef, 0xff, 0x3f, 0x0f, 0x0f};
+static const uint8_t attr_mask[VGA_NUM_ATTR] = {0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
+                                                0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
+                                                0x3f, 0x3f, 0xef, 0xff, 0x3f, 0x0f, 0x0f};
 
 /* ---- which part of the memory is shown at 0xa0000 ---- */
 
@@ -240,8 +240,7 @@ static void window_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 /* Read mode 1: bits where the planes that matter have the colour. */
 static uint8_t compare_colour(const struct vga *v)
 {
-    uint32_t differs =
-        (v->latch ^ spread(v->r.gfx[GFX_COMPARE])) & spread(v->r.gfx[GFX_DONT_CARE]);
+    uint32_t differs = (v->latch ^ spread(v->r.gfx[GFX_COMPARE])) & spread(v->r.gfx[GFX_DONT_CARE]);
 
     return (uint8_t) ~(differs | differs >> 8 | differs >> 16 | differs >> 24);
 }

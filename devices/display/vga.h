@@ -55,11 +55,11 @@ struct vga_regs {
 
 /* What the drawing remembers from one time to the next. Not guest state. */
 struct vga_drawing {
-    struct vga_regs drawn; /* what the picture was drawn with */
-    bool valid;            /* false: all must be drawn */
-    unsigned blink;        /* phases of cursor and characters */
-    unsigned sizes;        /* surface->sizes when it was drawn */
-    uint64_t *dirty;       /* pages of video memory that changed since then */
+    struct vga_regs drawn;  /* what the picture was drawn with */
+    bool valid;             /* false: all must be drawn */
+    unsigned blink;         /* phases of cursor and characters */
+    unsigned sizes;         /* surface->sizes when it was drawn */
+    uint64_t *dirty;        /* pages of video memory that changed since then */
     uint64_t *dirty_before; /* those of the time before, which may have been stored to since */
     size_t dirty_words;
 };
@@ -69,8 +69,8 @@ struct vga {
     const char *id;
     struct vga_regs r;
     uint8_t seq_index, gfx_index, crtc_index, attr_index;
-    bool attr_data;      /* the next write to 0x3c0 is data */
-    uint8_t feature;     /* feature control */
+    bool attr_data;  /* the next write to 0x3c0 is data */
+    uint8_t feature; /* feature control */
     uint8_t dac_read, dac_write, dac_component, dac_in[2];
     bool dac_reading;
     uint32_t latch; /* byte n: plane n */
@@ -78,10 +78,10 @@ struct vga {
     /* Wiring */
     uint64_t vram_at; /* in the arena */
     uint32_t vram_size;
-    bool io_on, memory_on; /* the legacy ports and addresses are decoded */
+    bool io_on, memory_on;  /* the legacy ports and addresses are decoded */
     struct region ports[3]; /* 0x3b0, 0x3c0, the DISPI's */
-    struct region window; /* 0xa0000-0xbffff through the graphics controller */
-    struct region direct; /* 64 KiB at 0xa0000 that need none */
+    struct region window;   /* 0xa0000-0xbffff through the graphics controller */
+    struct region direct;   /* 64 KiB at 0xa0000 that need none */
     struct vga_drawing drawing;
 };
 

@@ -182,7 +182,8 @@ static void draw_planar(const struct frame *f, uint32_t planes, uint32_t *to)
     }
 }
 
-/* Pairs of bits, the CGA's way: the first four dots are in planes 0 and 2, the others in 1 and 3. */
+/* Pairs of bits, the CGA's way: the first four dots are in planes 0 and 2, the others in 1 and 3.
+ */
 static void draw_interleaved(const struct frame *f, uint32_t planes, uint32_t *to)
 {
     for (unsigned n = 0; n < 8; n++) {
@@ -329,8 +330,7 @@ static void convert_24(const uint8_t *from, uint32_t *to, unsigned n, unsigned s
 static void convert_4(struct frame *f, uint32_t address, unsigned n)
 {
     for (unsigned i = 0; i * 8 < n; i++) {
-        const uint8_t *p =
-            f->v->m->arena.host + f->v->vram_at + vga_plane_index(f->v, address + i);
+        const uint8_t *p = f->v->m->arena.host + f->v->vram_at + vga_plane_index(f->v, address + i);
 
         draw_planar(f, p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24,
                     f->line + 8 * (size_t)i);
@@ -458,8 +458,7 @@ static void set_blink(struct frame *f, struct vga_drawing *d, bool *all)
 
     vga_get_timing(f->v, &t);
     frames = vm_clock_now(&f->v->m->clock) / t.frame_ns;
-    f->cursor_on =
-        !(f->r->crtc[0xa] & CURSOR_OFF) && frames / FRAMES_PER_CURSOR_BLINK % 2 == 0;
+    f->cursor_on = !(f->r->crtc[0xa] & CURSOR_OFF) && frames / FRAMES_PER_CURSOR_BLINK % 2 == 0;
     f->blink_on = frames / FRAMES_PER_BLINK % 2 == 0;
     blink = (unsigned)f->cursor_on << 1 | f->blink_on;
     if (!(f->r->gfx[6] & GFX6_GRAPHICS) && blink != d->blink)

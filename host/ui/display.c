@@ -55,7 +55,8 @@ void display_detach(struct display *d, struct viewer *v)
     surface_free(&v->copy);
 }
 
-/* Tells every viewer what is new; a copy of another size takes all when it is brought up to date. */
+/* Tells every viewer what is new; a copy of another size takes all when it is brought up to date.
+ */
 static void distribute(struct display *d)
 {
     for (struct viewer *v = d->viewers; v; v = v->next) {
