@@ -16,6 +16,8 @@
 #include "cmdline_devices.h"
 #include "config.h"
 #include "host/char/backend.h"
+#include "host/ui/keymap.h"
+#include "host/ui/vnc.h"
 #include "vm/clock.h"
 
 enum option_id {
@@ -40,6 +42,9 @@ enum option_id {
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
     OPT_VGA,
+    OPT_VNC,
+    OPT_KEYMAP,
+    OPT_FULL_SCREEN,
     OPT_DEVICE,
     OPT_S,
     OPT_NO_REBOOT,
@@ -79,7 +84,12 @@ static const struct option_row options[] = {
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
     {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
-    {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
+    {"display", "TYPE", OPT_DISPLAY, "display",
+     "sdl (a window), curses, none; default sdl on a desktop; help lists them"},
+    {"vnc", "[HOST]:N", OPT_VNC, "display", "shows the screen to VNC viewers; help tells more"},
+    {"full-screen", NULL, OPT_FULL_SCREEN, "display", "the window begins as full screen"},
+    {"k", "LANGUAGE", OPT_KEYMAP, "display",
+     "the guest's keyboard, for VNC and pasting; help lists"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
@@ -106,14 +116,12 @@ static const struct option_row options[] = {
     {"nic", "X", 0, NULL, NULL},
     {"net", "X", 0, NULL, NULL},
     {"qmp", "X", 0, NULL, "-monitor"},
-    {"vnc", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
     {"snapshot", NULL, 0, NULL, NULL},
     {"loadvm", "X", 0, NULL, NULL},
     {"uuid", "X", 0, NULL, NULL},
     {"rtc", "X", 0, NULL, NULL},
-    {"k", "X", 0, NULL, NULL},
     {"global", "X", 0, NULL, "-device"},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
@@ -501,6 +509,12 @@ static bool add_debugcon_option(struct settings *s, const char *value, struct er
     return true;
 }
 
+static void print_line(void *opaque, const char *text)
+{
+    (void)opaque;
+    puts(text);
+}
+
 /* ---- one option ---- */
 
 /* Options whose value `help` lists what there is; -cpu help and -d help are main's. */
@@ -524,7 +538,14 @@ static bool value_help(int id)
         print_values("Display adapters:", adapters);
         return true;
     case OPT_DISPLAY:
-        puts("Displays:\n  none            no screen");
+        ui_print_help();
+        return true;
+    case OPT_VNC:
+        vnc_print_help();
+        return true;
+    case OPT_KEYMAP:
+        puts("Keyboards:");
+        keymap_list(print_line, NULL);
         return true;
     default:
         return false;
@@ -583,9 +604,16 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_NOGRAPHIC:
         return s->nographic = true;
     case OPT_DISPLAY:
-        s->no_display = true;
-        return !strcmp(value, "none") ||
-               error_set(err, "-display %s: not in this version yet; try -display none", value);
+        s->no_display = !strcmp(value, "none");
+        return ui_parse(value, &s->display, &s->display_options, &s->vnc, err);
+    case OPT_VNC:
+        s->vnc = value;
+        return true;
+    case OPT_FULL_SCREEN:
+        return s->full_screen = true;
+    case OPT_KEYMAP:
+        s->keymap = value;
+        return true;
     case OPT_VGA:
         return parse_vga(s, value, err);
     case OPT_DEVICE:
@@ -624,11 +652,22 @@ static bool positional(struct settings *s, const char *word, struct error *err)
     return true;
 }
 
-/* The terminal is the only screen there is: it is used unless that was declined. */
+/* Without another screen the terminal is the screen, unless that was declined. With one the serial
+ * port is there, unconnected. */
 static void set_defaults(struct settings *s)
 {
-    if (!s->nserial && !s->nodefaults && (s->nographic || !s->no_display))
-        s->serial[s->nserial++] = s->monitor && !strcmp(s->monitor, "stdio") ? "null" : "mon:stdio";
+    bool screen;
+
+    if (s->nographic)
+        s->display = UI_NONE;
+    else if (s->display == UI_DEFAULT)
+        s->display = s->vnc || !settings_have_vga(s) ? UI_NONE : ui_default();
+    screen = s->vnc || s->display != UI_NONE;
+    if (s->nserial || s->nodefaults || (s->no_display && !s->nographic && !screen))
+        return;
+    s->serial[s->nserial++] =
+        (screen && !s->nographic) || (s->monitor && !strcmp(s->monitor, "stdio")) ? "null"
+                                                                                  : "mon:stdio";
 }
 
 enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err)

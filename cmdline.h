@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/ui/ui.h"
 #include "translator/translator.h"
 
 struct error;
@@ -69,7 +70,9 @@ struct settings {
     uint64_t vga_memory, vga_xres, vga_yres; /* 0: the adapter's default */
     char vga_rom[DEVICE_PATH_MAX];           /* romfile= */
     bool vga_rom_given;
-    bool no_display; /* -display none */
+    enum ui_kind display;
+    bool no_display, full_screen; /* no_display: -display none */
+    const char *display_options, *vnc, *keymap;
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;

@@ -18,6 +18,7 @@
 #include "host/poll.h"
 #include "host/signals.h"
 #include "host/ui/display.h"
+#include "host/ui/ui.h"
 #include "machines/pc.h"
 #include "machines/pc_cpus.h"
 #include "machines/vga_font.h"
@@ -38,12 +39,14 @@ struct app {
     struct signals signals;
     unsigned power_presses;
     bool signalled, quit;
+    atomic_bool ui_quit; /* a front end wants to end */
     struct pc_config config;
     struct smbios_settings smbios;
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
     struct display display; /* of pc.vga, if there is one */
+    struct ui *ui;
     char vga_rom[4096];
     struct translator *translator;
 };
@@ -305,6 +308,49 @@ static void open_display(struct app *app)
         display_init(&app->display, &app->pc.m, &source);
 }
 
+/* ---- front ends: they call from threads of their own ---- */
+
+static void ui_quit(void *opaque)
+{
+    struct app *app = opaque;
+
+    atomic_store(&app->ui_quit, true);
+    poller_wake(&app->poller);
+}
+
+static void ui_powerdown(void *opaque)
+{
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    press_power_button(app);
+    machine_unlock(&app->pc.m);
+}
+
+static void ui_status(void *opaque, char *text, size_t size)
+{
+    static const char *const states[] = {"paused", "running", "ended"};
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], app->translator ? "jit" : "interp");
+    machine_unlock(&app->pc.m);
+}
+
+static bool open_ui(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    const struct ui_config config = {.kind = s->display,
+                                     .options = s->display_options,
+                                     .vnc = s->vnc,
+                                     .keymap = s->keymap,
+                                     .full_screen = s->full_screen,
+                                     .name = s->name,
+                                     .hooks = {ui_quit, ui_powerdown, ui_status, app}};
+
+    return ui_open(&config, app->config.vga ? &app->display : NULL, &app->pc.hid, &app->ui, err);
+}
+
 static bool build_machine(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -374,14 +420,17 @@ static bool app_open(struct app *app, struct error *err)
 {
     return open_log(app, err) && cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
-           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
-           (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started"));
+           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
+           start_terminal(app) &&
+           (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
+           ui_start(app->ui, err);
 }
 
 static void app_close(struct app *app)
 {
     for (unsigned i = 0; i < app->nmonitors; i++)
         monitor_free(app->monitors[i]);
+    ui_close(app->ui);
     display_destroy(&app->display);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -404,7 +453,7 @@ static void check_outside(struct app *app, uint64_t deadline)
 
     if (atomic_load(&app->until_seen))
         why = STOP_UNTIL;
-    else if (app->quit)
+    else if (app->quit || atomic_load(&app->ui_quit))
         why = STOP_QUIT;
     else if (deadline && host_now() >= deadline)
         why = STOP_TIMEOUT;

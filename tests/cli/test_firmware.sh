@@ -64,7 +64,7 @@ stop() {
 
 seabios() {
     local log=$scratch/log
-    start "$log" -m 6G -smp 2 -bios "$1/bios.bin"
+    start "$log" -m 6G -smp 2 -vga none -bios "$1/bios.bin"
     seen 1 'No bootable device' "$log"
     report $? "bios.bin runs to the end of its boot attempts" "$log"
     all_of "$log" '^SeaBIOS \(version' 'Found QEMU fw_cfg' 'PCI: init bdf=00:01.3 id=8086:7113' \
