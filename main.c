@@ -113,6 +113,13 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
         line(line_opaque, "nothing is translated: -accel interp");
 }
 
+static bool set_vnc_password(void *opaque, const char *password, struct error *err)
+{
+    struct app *app = opaque;
+
+    return ui_set_vnc_password(app->ui, password, err);
+}
+
 static bool add_monitor(struct app *app, struct chardev *c, struct error *err)
 {
     struct monitor_hooks hooks = {.registers = print_registers,
@@ -122,7 +129,8 @@ static bool add_monitor(struct app *app, struct chardev *c, struct error *err)
                                   .opaque = app,
                                   .display =
                                       settings_have_vga(&app->settings) ? &app->display : NULL,
-                                  .hid = &app->pc.hid};
+                                  .hid = &app->pc.hid,
+                                  .vnc_password = set_vnc_password};
 
     if (!c)
         return true;

@@ -11,6 +11,7 @@
 struct machine;
 struct chardev;
 struct display;
+struct error;
 struct hid;
 struct monitor;
 
@@ -25,6 +26,7 @@ struct monitor_hooks {
     void *opaque;
     struct display *display; /* what is on the screen */
     struct hid *hid;         /* keys and pointer */
+    bool (*vnc_password)(void *opaque, const char *password, struct error *err);
 };
 
 struct monitor *monitor_new(struct machine *m, struct chardev *c, struct monitor_hooks hooks);
