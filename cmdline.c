@@ -86,7 +86,7 @@ static const struct option_row options[] = {
     {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
     {"display", "TYPE", OPT_DISPLAY, "display",
      "sdl (a window), curses, none; default sdl on a desktop; help lists them"},
-    {"vnc", "[HOST]:N", OPT_VNC, "display", "shows the screen to VNC viewers; help tells more"},
+    {"vnc", "HOST:N", OPT_VNC, "display", "shows the screen to VNC viewers; help tells more"},
     {"full-screen", NULL, OPT_FULL_SCREEN, "display", "the window begins as full screen"},
     {"k", "LANGUAGE", OPT_KEYMAP, "display",
      "the guest's keyboard, for VNC and pasting; help lists"},

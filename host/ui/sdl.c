@@ -439,6 +439,15 @@ static void on_event(struct sdl *s, const SDL_Event *e)
 
 /* ---- life ---- */
 
+/* Where there is no desktop SDL draws into memory, which nobody would see. */
+static bool nobody_sees(void)
+{
+    const char *driver = SDL_GetCurrentVideoDriver();
+
+    return !getenv("SDL_VIDEODRIVER") && driver &&
+           (!strcmp(driver, "offscreen") || !strcmp(driver, "dummy"));
+}
+
 static bool open_window(struct sdl *s)
 {
     uint32_t flags = SDL_WINDOW_RESIZABLE | (s->full_screen ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
@@ -447,6 +456,10 @@ static bool open_window(struct sdl *s)
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     if (SDL_Init(SDL_INIT_VIDEO))
         return false;
+    if (nobody_sees()) {
+        SDL_SetError("there is no desktop here; try -vnc :0 or -display curses");
+        return false;
+    }
     s->window = SDL_CreateWindow("Calque", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
                                  400, flags);
     s->renderer = s->window ? SDL_CreateRenderer(s->window, -1, 0) : NULL;
