@@ -68,7 +68,7 @@ static const struct keymap keymaps[] = {
      "QWERTZUIOPè!"
      "ASDFGHJKLéà£"
      ">YXCVBNM;:_",
-     " ¦@#  ¬|¢   ´"
+     " ¦@#  ¬|¢  ´~"
      "  €       []"
      "          {}"
      "\\          "},

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "devices/input/hid_port.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
@@ -163,6 +164,108 @@ static void aux_port(void **state)
     rig_end(&t.r);
 }
 
+static void press(struct hid_port *p, unsigned code, bool down, unsigned delay)
+{
+    struct hid_event e = {
+        .kind = HID_KEY, .code = (uint16_t)code, .down = down, .delay_ms = (uint16_t)delay};
+    uint8_t bytes[HID_EVENT_SIZE];
+
+    hid_encode(&e, bytes);
+    p->source.deliver(p, bytes, sizeof(bytes));
+}
+
+/* Many keys at once: none is lost, and delays are kept. */
+static void typing(void **state)
+{
+    static struct hid_port port;
+    struct kbc_rig t;
+    struct hid hid;
+
+    (void)state;
+    start(&t, true);
+    hid_port_init(&port, &t.r.m, "hid", &t.kbd, &t.mouse, &hid);
+    command2(&t, 0x60, 0x45);
+    for (unsigned i = 0; i < 100; i++) {
+        press(&port, 0x10 + i % 10, true, 0);
+        press(&port, 0x10 + i % 10, false, 0);
+    }
+    rig_round_trip(&t.r, &port.dev);
+    for (unsigned i = 0; i < 200; i++) {
+        int byte = -1;
+
+        for (unsigned k = 0; k < 20 && byte < 0; k++)
+            byte = next(&t);
+        assert_int_equal(byte, (0x10 + i / 2 % 10) | (i & 1 ? 0x80 : 0));
+    }
+    press(&port, 0x1e, true, 0);
+    press(&port, 0x1e, false, 500);
+    rig_pass(&t.r, 20000000);
+    assert_int_equal(next(&t), 0x1e);
+    rig_pass(&t.r, 400000000);
+    assert_int_equal(next(&t), -1);
+    rig_pass(&t.r, 100000000);
+    assert_int_equal(next(&t), 0x9e);
+    for (unsigned i = 0; i < 2 * HID_QUEUE; i++) /* nobody takes them: the rest is lost */
+        press(&port, 0x20, true, 0);
+    assert_int_equal(port.count, HID_QUEUE);
+    devices_reset(&t.r.m);
+    assert_int_equal(port.count, 0);
+    rig_end(&t.r);
+}
+
+static void place(struct hid_port *p, unsigned x, unsigned y)
+{
+    struct hid_event e = {.kind = HID_PLACE, .x = (int16_t)x, .y = (int16_t)y, .w = 640, .h = 480};
+    uint8_t bytes[HID_EVENT_SIZE];
+
+    hid_encode(&e, bytes);
+    p->source.deliver(p, bytes, sizeof(bytes));
+}
+
+struct tablet {
+    bool used;
+    unsigned x, y;
+};
+
+static bool on_place(void *opaque, unsigned x, unsigned y, int dz, unsigned buttons)
+{
+    struct tablet *t = opaque;
+
+    (void)dz, (void)buttons;
+    t->x = x;
+    t->y = y;
+    return t->used;
+}
+
+/* A position is a movement for a mouse, and itself for a tablet that the guest uses. */
+static void positions(void **state)
+{
+    static struct hid_port port;
+    struct tablet tablet = {.used = false};
+    struct kbc_rig t;
+    struct hid hid;
+
+    (void)state;
+    start(&t, true);
+    hid_port_init(&port, &t.r.m, "hid", &t.kbd, &t.mouse, &hid);
+    hid_port_add_tablet(&port, (struct hid_tablet){on_place, &tablet});
+    command2(&t, 0x60, 0x47);
+    command2(&t, 0xd4, 0xf4);
+    assert_int_equal(next(&t), 0xfa);
+    place(&port, 100, 100);
+    assert_int_equal(next(&t), -1);
+    place(&port, 105, 97);
+    assert_int_equal(next(&t), 0x08);
+    assert_int_equal(next(&t), 5);
+    assert_int_equal(next(&t), 3);
+    tablet.used = true;
+    place(&port, 639, 240);
+    assert_int_equal(next(&t), -1);
+    assert_int_equal(tablet.x, 0xffff);
+    assert_int_equal(tablet.y, 240 * 0xffff / 479);
+    rig_end(&t.r);
+}
+
 static void fuzz(void **state)
 {
     struct kbc_rig t;
@@ -184,7 +287,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(controller), cmocka_unit_test(keyboard), cmocka_unit_test(translation),
-        cmocka_unit_test(aux_port),   cmocka_unit_test(fuzz),
+        cmocka_unit_test(aux_port),   cmocka_unit_test(typing),   cmocka_unit_test(positions),
+        cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
