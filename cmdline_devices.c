@@ -9,16 +9,15 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "cmdline_system.h"
 
-#define MAX_PROPERTIES 4
+#define MAX_PROPERTIES 6
 
 /* One row per device, in the order of help. */
 struct device_row {
     const char *name, *help;
     bool (*add)(struct settings *s, const struct option_list *l, struct error *err);
-    struct device_property {
-        const char *name, *arg, *help;
-    } properties[MAX_PROPERTIES];
+    struct device_property properties[MAX_PROPERTIES];
 };
 
 /* chardev=ID, which must be there. The string is copied: the list is freed. */
@@ -101,6 +100,25 @@ static bool add_parallel(struct settings *s, const struct option_list *l, struct
     return true;
 }
 
+/* The n-th serial port; its address and interrupt are the usual ones of that number. */
+static bool add_serial(struct settings *s, const struct option_list *l, struct error *err)
+{
+    char id[DEVICE_CHARDEV_MAX], *spec;
+    uint64_t index = s->nserial;
+
+    if (!get_chardev(l, id, err) || !option_get_number(l, "index", 0, MAX_SERIAL - 1, &index, err))
+        return false;
+    if (index >= MAX_SERIAL)
+        return error_set(err, "more than %d", MAX_SERIAL);
+    if (index < s->nserial && strcmp(s->serial[index], "none") != 0)
+        return error_set(err, "index=%u: there is one already", (unsigned)index);
+    while (s->nserial <= index)
+        s->serial[s->nserial++] = "none";
+    if (asprintf(&spec, "chardev:%s", id) < 0)
+        spec = NULL;
+    return (s->serial[index] = settings_keep(s, spec, err));
+}
+
 static bool add_pc_testdev(struct settings *s, const struct option_list *l, struct error *err)
 {
     (void)l;
@@ -142,6 +160,11 @@ static const struct device_row devices[] = {
      {{"iobase", "PORT", "default 0x378, then 0x278"},
       {"irq", "3-15", "default 7"},
       {"chardev", "ID", "where characters are printed"}}},
+    {"isa-serial",
+     "serial port; see also -serial",
+     add_serial,
+     {{"index", "0-3", "which: COM1 is 0; default the next"},
+      {"chardev", "ID", "what is at its other end"}}},
     {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
     {"pci-testdev",
      "PCI device that counts accesses, for test suites",
@@ -170,6 +193,18 @@ static void print_properties(const struct device_row *d)
         printf("  %-15s %s\n", text, p->help);
     }
     printf("  %-15s %s\n", "id=ID", "its name");
+}
+
+void device_each(void *opaque, void (*fn)(void *opaque, const char *name,
+                                          const struct device_property *properties, unsigned n))
+{
+    for (size_t i = 0; i < NUM_DEVICES; i++) {
+        unsigned n = 0;
+
+        while (n < MAX_PROPERTIES && devices[i].properties[n].name)
+            n++;
+        fn(opaque, devices[i].name, devices[i].properties, n);
+    }
 }
 
 bool device_help(const char *value)

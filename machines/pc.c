@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "machines/pc_boot.h"
@@ -203,6 +204,19 @@ static void wire_debug(struct pc *pc)
     port80_init(&pc->port80, &pc->m, "port80", 0x80);
 }
 
+/* -rtc base=: the chip has started at UTC. */
+static void set_clock(struct pc *pc)
+{
+    const struct pc_clock *c = &pc->config->rtc_base;
+    time_t now = (time_t)(input_wall_clock(&pc->m) / NS_PER_SEC);
+    struct tm tm;
+
+    if (c->has_date)
+        mc146818_set_time(&pc->rtc, c->date);
+    else if (c->localtime && localtime_r(&now, &tm))
+        mc146818_set_time(&pc->rtc, (int64_t)now + tm.tm_gmtoff);
+}
+
 /* The HPET's timers may have the IOAPIC's pins that no ISA interrupt has. PIT and RTC reach their
  * interrupts through it, for it can take them over. */
 static void wire_timers(struct pc *pc)
@@ -219,6 +233,7 @@ static void wire_timers(struct pc *pc)
     }
     i8254_init(&pc->pit, m, "pit", 0x40, 0x61, irq[0]);
     mc146818_init(&pc->rtc, m, "rtc", 0x70, irq[1]);
+    set_clock(pc);
 }
 
 static void wire_isa(struct pc *pc)
@@ -296,7 +311,11 @@ static bool boot(struct pc *pc, struct error *err)
 static void after_reset(void *opaque)
 {
     struct pc *pc = opaque;
+    const struct pc_boot_order *order = &pc->config->boot;
     bool ok = boot(pc, NULL);
+
+    if (order->once && *order->once)
+        pc_set_boot_order(pc, order->order);
 
     assert(ok && "the kernel loaded at power-on loads at reset");
     (void)ok;

@@ -92,6 +92,19 @@ struct pc_config {
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
+    struct pc_boot_order {
+        const char *order, *once; /* letters a, c, d, n as of -boot; NULL or "": "cad" */
+        bool menu, strict;        /* menu: the firmware asks; strict: it boots nothing else */
+        bool has_splash_time, has_reboot_timeout;
+        uint16_t splash_time;    /* ms that the menu waits */
+        uint16_t reboot_timeout; /* ms after which it tries again */
+        const char *devices;     /* lines of OpenFirmware paths in order, or NULL */
+    } boot;
+    const uint8_t *uuid; /* 16 bytes, big endian; NULL: none */
+    struct pc_clock {
+        bool localtime, has_date; /* otherwise UTC now */
+        int64_t date;             /* seconds since 1970 */
+    } rtc_base;
     bool vga; /* a display adapter will be added: text mode is announced to the guest */
     uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
     /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a
@@ -156,6 +169,9 @@ struct pc {
     unsigned nmodules;
     char *multiboot_cmdline;
 };
+
+/* How -boot says what to try, as CMOS has it: letters a, c, d, n. */
+void pc_set_boot_order(struct pc *pc, const char *order);
 
 /* Builds the machine and loads what it boots. config must stay. Further PCI devices are added after
  * this and before pc_power_on(). On failure nothing is left behind. */

@@ -2,6 +2,7 @@
 /* The command table of the human monitor. Handlers run with the machine lock held. */
 #include <string.h>
 
+#include "base/error.h"
 #include "monitor/monitor_internal.h"
 #include "vm/machine.h"
 
@@ -26,40 +27,58 @@ static void cmd_info(struct monitor *mon, const struct monitor_args *args)
     monitor_print_table(mon, monitor_info_commands, "info ");
 }
 
+static void say_error(struct monitor *mon, bool ok, const struct error *err)
+{
+    if (!ok)
+        monitor_printf(mon, "%s\n", err->text);
+}
+
 static void cmd_stop(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    machine_stop(mon->m, STOP_USER);
+    say_error(mon, control_stop(mon->ctl, &err), &err);
 }
 
 static void cmd_cont(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    if (mon->m->run.state == RUN_ENDED)
-        monitor_printf(mon, "the machine has ended\n");
-    else
-        machine_cont(mon->m);
+    say_error(mon, control_cont(mon->ctl, &err), &err);
 }
 
 static void cmd_reset(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    machine_request_reset(mon->m);
+    say_error(mon, control_reset(mon->ctl, &err), &err);
 }
 
 static void cmd_powerdown(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    if (mon->hooks.powerdown)
-        mon->hooks.powerdown(mon->hooks.opaque);
-    else
-        monitor_printf(mon, "this machine has no power button\n");
+    say_error(mon, control_powerdown(mon->ctl, &err), &err);
 }
 
 static void cmd_quit(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    mon->hooks.quit(mon->hooks.opaque);
+    say_error(mon, control_quit(mon->ctl, &err), &err);
+}
+
+static void cmd_nmi(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    (void)args;
+    say_error(mon, control_nmi(mon->ctl, &err), &err);
 }
 
 const struct monitor_command monitor_commands[] = {
@@ -70,6 +89,7 @@ const struct monitor_command monitor_commands[] = {
     {"cont", "", "", "lets the machine run on", cmd_cont, NULL},
     {"system_reset", "", "", "presses the reset button", cmd_reset, NULL},
     {"system_powerdown", "", "", "presses the power button", cmd_powerdown, NULL},
+    {"nmi", "", "", "an NMI to every processor", cmd_nmi, NULL},
     {"quit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };

@@ -15,9 +15,35 @@
 #include "host/char/backend.h"
 #include "vm/machine.h"
 
-#define PROMPT "(calque) "
+#define PROMPT           "(calque) "
+#define MONITOR_TEXT_MAX (4u << 20) /* output of one command for a program */
 
 /* ---- output ---- */
+
+static void capture(struct monitor_capture *c, const char *text, size_t len)
+{
+    if (c->len + len + 1 > c->size && !c->failed) {
+        size_t size = 2 * (c->len + len + 1);
+        char *grown = size <= MONITOR_TEXT_MAX ? realloc(c->text, size) : NULL;
+
+        c->failed = !grown;
+        c->text = grown ? grown : c->text;
+        c->size = grown ? size : c->size;
+    }
+    if (c->failed)
+        return;
+    memcpy(c->text + c->len, text, len);
+    c->len += len;
+    c->text[c->len] = '\0';
+}
+
+static void put_raw(struct monitor *mon, const char *text, size_t len)
+{
+    if (mon->capture)
+        capture(mon->capture, text, len);
+    else
+        chardev_write(mon->chr, text, len);
+}
 
 /* A terminal in raw mode needs the carriage return. */
 static void put(struct monitor *mon, const char *text)
@@ -25,10 +51,10 @@ static void put(struct monitor *mon, const char *text)
     while (*text) {
         size_t n = strcspn(text, "\n");
 
-        chardev_write(mon->chr, text, n);
+        put_raw(mon, text, n);
         text += n;
         if (*text == '\n') {
-            chardev_write(mon->chr, "\r\n", 2);
+            put_raw(mon, "\r\n", 2);
             text++;
         }
     }
@@ -249,23 +275,50 @@ static void on_focus(void *opaque, bool focus)
     prompt(mon);
 }
 
-struct monitor *monitor_new(struct machine *m, struct chardev *c, struct monitor_hooks hooks)
+/* A client of a socket or telnet is greeted as the focus greets at a shared terminal. */
+static void on_open(void *opaque, bool open)
+{
+    struct monitor *mon = opaque;
+
+    mon->len = 0;
+    if (!open)
+        return;
+    put(mon, "Calque " CALQUE_VERSION " monitor; type help\n");
+    prompt(mon);
+}
+
+struct monitor *monitor_new(struct control *ctl, struct chardev *c)
 {
     struct monitor *mon = calloc(1, sizeof(*mon));
 
     if (!mon)
         return NULL;
-    mon->m = m;
+    mon->ctl = ctl;
+    mon->m = ctl->m;
     mon->chr = c;
-    mon->hooks = hooks;
-    if (c)
-        chardev_attach_monitor(c, on_input, on_focus, mon);
+    if (!c)
+        return mon;
+    chardev_attach_monitor(c, on_input, on_focus, mon);
+    if (!chardev_shared(c))
+        chardev_on_open(c, on_open, mon);
     return mon;
+}
+
+char *monitor_execute_text(struct control *ctl, const char *text, unsigned cpu)
+{
+    struct monitor_capture c = {.text = strdup(""), .size = 1};
+    struct monitor mon = {.ctl = ctl, .m = ctl->m, .capture = &c, .cpu = cpu};
+
+    if (c.text)
+        monitor_execute(&mon, text);
+    return c.text;
 }
 
 void monitor_free(struct monitor *mon)
 {
-    if (mon && mon->chr)
+    if (mon && mon->chr) {
         chardev_attach_monitor(mon->chr, NULL, NULL, NULL);
+        chardev_on_open(mon->chr, NULL, NULL);
+    }
     free(mon);
 }

@@ -5,19 +5,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "monitor/control.h"
 #include "monitor/monitor.h"
 
 #define MONITOR_LINE_MAX 512
 #define MONITOR_ARGS_MAX 8
 
 struct monitor {
-    struct machine *m;
+    struct control *ctl;
+    struct machine *m; /* ctl's */
     struct chardev *chr;
-    struct monitor_hooks hooks;
+    struct monitor_capture *capture; /* instead of chr */
+    unsigned cpu;                    /* which one commands are about */
     char line[MONITOR_LINE_MAX];
     size_t len;
     uint8_t escape; /* inside a terminal's key sequence, which is ignored */
     bool last_was_cr;
+};
+
+/* A growing text. */
+struct monitor_capture {
+    char *text;
+    size_t len, size;
+    bool failed;
 };
 
 /* One row per command. `args` is its schema: one letter per argument,
