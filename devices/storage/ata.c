@@ -313,8 +313,8 @@ static bool plausible(const struct ata_drive *d)
     if (d->phase == ATA_WAIT || d->phase > ATA_OUT)
         return false;
     if (d->phase == ATA_PACKET)
-        return d->kind == ATA_CDROM && d->chunk &&
-               d->pos <= ATA_PACKET_SIZE && d->chunk == ATA_PACKET_SIZE - d->pos && !d->filled;
+        return d->kind == ATA_CDROM && d->chunk && d->pos <= ATA_PACKET_SIZE &&
+               d->chunk == ATA_PACKET_SIZE - d->pos && !d->filled;
     return d->filled <= room && d->pos <= d->filled && d->chunk <= d->filled - d->pos &&
            (d->block || d->phase == ATA_IDLE) && d->block <= ATA_BUFFER;
 }
@@ -327,12 +327,12 @@ void ata_drive_post_load(struct ata_drive *d)
         d->heads = 1;
     if (!d->sectors)
         d->sectors = 1;
-    if (plausible(d) && (!d->stream || (d->offset <= size && d->left <= size - d->offset &&
-                                        d->offset % BLOCK_SECTOR == 0 &&
-                                        d->left % BLOCK_SECTOR == 0)))
+    if (plausible(d) &&
+        (!d->stream || (d->offset <= size && d->left <= size - d->offset &&
+                        d->offset % BLOCK_SECTOR == 0 && d->left % BLOCK_SECTOR == 0)))
         return;
     d->phase = ATA_IDLE;
-    d->r.status &= (uint8_t)~(ATA_BSY | ATA_DRQ);
+    d->r.status &= (uint8_t) ~(ATA_BSY | ATA_DRQ);
     d->stream = false;
     d->chunk = d->pos = d->filled = 0;
     d->left = 0;

@@ -15,9 +15,9 @@
 #define ATA_SECTOR       512u
 #define ATA_PACKET_SIZE  12u
 #define ATA_MAX_MULTIPLE 16u
-#define ATA_PIO_BUFFER   8192u         /* bytes that PIO data can wait in: saved */
-#define ATA_BUFFER       (128u << 10)  /* bytes moved at a time by DMA */
-#define ATA_NUM_TESTS    19u           /* self-tests that the logs hold */
+#define ATA_PIO_BUFFER   8192u        /* bytes that PIO data can wait in: saved */
+#define ATA_BUFFER       (128u << 10) /* bytes moved at a time by DMA */
+#define ATA_NUM_TESTS    19u          /* self-tests that the logs hold */
 #define ATA_NCQ_DEPTH    32u
 
 /* Status and error registers (ATA8-ACS 6). */
@@ -71,25 +71,25 @@ struct ata_host {
 
 struct ata_drive {
     struct ata_registers r;
-    uint8_t phase;    /* enum ata_phase */
-    bool packet;      /* the command is PACKET */
-    bool dma, write;  /* how its data moves */
-    bool stream;      /* data is on the medium, from `offset` on: `left` bytes are not in buffer */
-    bool fua;         /* of the writes */
-    uint64_t offset;  /* bytes */
+    uint8_t phase;   /* enum ata_phase */
+    bool packet;     /* the command is PACKET */
+    bool dma, write; /* how its data moves */
+    bool stream;     /* data is on the medium, from `offset` on: `left` bytes are not in buffer */
+    bool fua;        /* of the writes */
+    uint64_t offset; /* bytes */
     uint64_t left;
-    uint32_t block;   /* bytes of a DRQ block */
-    uint32_t filled;  /* bytes in buffer */
-    uint32_t pos;     /* of them the host has had */
+    uint32_t block;  /* bytes of a DRQ block */
+    uint32_t filled; /* bytes in buffer */
+    uint32_t pos;    /* of them the host has had */
     uint32_t chunk;
     /* Disk. */
-    uint8_t multiple;       /* sectors, 0: off */
-    uint8_t heads, sectors; /* of the current CHS translation */
+    uint8_t multiple;                       /* sectors, 0: off */
+    uint8_t heads, sectors;                 /* of the current CHS translation */
     uint8_t pio_mode, mdma_mode, udma_mode; /* mode + 1; 0: none is selected */
     bool read_ahead;
     bool standby;
-    uint64_t max_sectors;   /* as SET MAX ADDRESS left it */
-    uint8_t native_max;     /* 1: the command before was READ NATIVE MAX ADDRESS; 2: this one */
+    uint64_t max_sectors; /* as SET MAX ADDRESS left it */
+    uint8_t native_max;   /* 1: the command before was READ NATIVE MAX ADDRESS; 2: this one */
     bool smart;
     uint8_t tests, test_type[ATA_NUM_TESTS]; /* self-tests done, in a ring */
     uint16_t test_hours[ATA_NUM_TESTS];
@@ -97,7 +97,7 @@ struct ata_drive {
     /* CD. */
     uint8_t cdb[ATA_PACKET_SIZE];
     uint8_t sense_key, asc, ascq;
-    uint8_t attention; /* enum atapi_attention: told to the next command that asks */
+    uint8_t attention;   /* enum atapi_attention: told to the next command that asks */
     uint8_t media_event; /* GET EVENT STATUS NOTIFICATION, MMC-6 table 313 */
     bool locked, tray_open;
     uint8_t buffer[ATA_BUFFER];

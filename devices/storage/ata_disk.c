@@ -12,7 +12,7 @@
 #include "devices/storage/ata_internal.h"
 
 enum {
-    EXT = 0x01,      /* 48-bit address and count */
+    EXT = 0x01, /* 48-bit address and count */
     DMA = 0x02,
     WRITE = 0x04,
     MULTIPLE = 0x08, /* DRQ blocks of d->multiple sectors */

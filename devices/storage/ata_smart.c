@@ -24,8 +24,14 @@ enum {
     SMART_STATUS = 0xda,
 };
 
-enum { LOG_DIRECTORY = 0, LOG_SUMMARY = 1, LOG_EXT_ERRORS = 3, LOG_TESTS = 6, LOG_EXT_TESTS = 7,
-       LOG_NCQ = 0x10 };
+enum {
+    LOG_DIRECTORY = 0,
+    LOG_SUMMARY = 1,
+    LOG_EXT_ERRORS = 3,
+    LOG_TESTS = 6,
+    LOG_EXT_TESTS = 7,
+    LOG_NCQ = 0x10
+};
 
 static uint16_t power_on_hours(const struct ata_drive *d)
 {

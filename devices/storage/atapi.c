@@ -280,10 +280,10 @@ static unsigned capabilities_page(const struct ata_drive *d, uint8_t *out)
     memset(out, 0, 22);
     out[0] = 0x2a;
     out[1] = 20;
-    out[2] = 0x08;               /* reads DVD-ROM */
-    out[4] = 0x70;               /* mode 2 forms, multi-session */
+    out[2] = 0x08;                                  /* reads DVD-ROM */
+    out[4] = 0x70;                                  /* mode 2 forms, multi-session */
     out[6] = (uint8_t)(0x29 | (d->locked ? 2 : 0)); /* tray, ejects, can be locked */
-    st_be16(out + 8, 706);      /* KB/s: 4x */
+    st_be16(out + 8, 706);                          /* KB/s: 4x */
     st_be16(out + 10, 2);
     st_be16(out + 12, 512); /* KiB of buffer */
     st_be16(out + 14, 706);

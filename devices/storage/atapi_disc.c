@@ -6,7 +6,7 @@
 #include "devices/storage/atapi_internal.h"
 
 #define FRAMES_PER_SECOND 75u
-#define LEAD_IN           150u                 /* LBA 0 is at 00:02.00 */
+#define LEAD_IN           150u /* LBA 0 is at 00:02.00 */
 #define CD_MAX_BLOCKS     (80u * 60u * FRAMES_PER_SECOND)
 #define LEAD_OUT          0xaa
 #define CONTROL_DATA      0x14 /* ADR 1, data track */
@@ -248,7 +248,7 @@ static unsigned feature_data(const struct ata_drive *d, uint16_t feature, uint8_
     case 0x0002: /* morphing */
         out[0] = 0x02;
         return 4;
-    case 0x0003:       /* removable medium: tray, ejects, locks */
+    case 0x0003: /* removable medium: tray, ejects, locks */
         out[0] = 0x29;
         return 4;
     case 0x0010: /* random readable */

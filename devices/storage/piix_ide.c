@@ -179,8 +179,8 @@ static void update_decoding(struct piix_ide *s)
     bool io = pci_get16(&s->pci, PCI_COMMAND) & PCI_COMMAND_IO;
 
     for (unsigned n = 0; n < 2; n++)
-        ide_channel_enable(&s->channel[n], io && (s->pci.config[PIIX_IDETIM + 2 * n + 1] &
-                                                  PIIX_IDE_ON));
+        ide_channel_enable(&s->channel[n],
+                           io && (s->pci.config[PIIX_IDETIM + 2 * n + 1] & PIIX_IDE_ON));
 }
 
 static void config_written(struct pci_device *d, unsigned offset, unsigned size)
