@@ -323,9 +323,9 @@ void ata_drive_post_load(struct ata_drive *d)
 {
     uint64_t size = blockdev_geometry(d->disk).size;
 
-    if (!d->heads)
+    if (!is_cdrom(d) && !d->heads)
         d->heads = 1;
-    if (!d->sectors)
+    if (!is_cdrom(d) && !d->sectors)
         d->sectors = 1;
     if (plausible(d) &&
         (!d->stream || (d->offset <= size && d->left <= size - d->offset &&
