@@ -14,7 +14,9 @@
 #include "base/log.h"
 #include "cmdline.h"
 #include "cmdline_devices.h"
+#include "cmdline_drives.h"
 #include "cpu/x86/report.h"
+#include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
 #include "host/daemon.h"
@@ -467,7 +469,7 @@ static bool build_pc(struct app *app, struct error *err)
     c->icount_auto = s->icount_auto;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
-    if (!pc_init(&app->pc, c, err))
+    if (!drives_resolve(&app->settings, &c->storage, err) || !pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
     return keep_histories(app) || error_set(err, "out of memory");
@@ -551,6 +553,7 @@ static void app_close(struct app *app)
         monitor_free(app->monitors[i].monitor);
         qmp_free(app->monitors[i].session);
     }
+    drives_free(app->settings.drives);
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -710,13 +713,16 @@ int main(int argc, char **argv)
     switch (cmdline_parse(&app->settings, argv, &err)) {
     case CMDLINE_BAD:
         fprintf(stderr, "calque: %s\n", err.text);
+        drives_free(app->settings.drives);
         break;
     case CMDLINE_DONE:
+        drives_free(app->settings.drives);
         status = EXIT_OK;
         break;
     case CMDLINE_RUN:
         if (!strcmp(app->settings.cpu, "help")) {
             cpu_model_list(print_line, NULL);
+            drives_free(app->settings.drives);
             status = EXIT_OK;
         } else {
             status = run(app);

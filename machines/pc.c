@@ -356,6 +356,7 @@ static bool build(struct pc *pc, struct error *err)
     wire_interrupts(pc);
     wire_isa(pc);
     wire_pci(pc);
+    pc_wire_storage(pc);
     wire_test_devices(pc);
     pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;

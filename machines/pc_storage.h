@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_MACHINES_PC_STORAGE_H
+#define CALQUE_MACHINES_PC_STORAGE_H
+
+#include "devices/storage/piix_ide.h"
+
+#define PC_NUM_IDE 4
+
+/* What the PC's storage controllers have at their connectors: drives, which must stay. */
+struct pc_storage_config {
+    struct ide_drive_config ide[PC_NUM_IDE]; /* primary master and slave, secondary likewise */
+};
+
+struct pc_storage {
+    struct piix_ide ide; /* 00:01.1 */
+};
+
+struct pc;
+
+/* After the PCI bus and what is always on it. */
+void pc_wire_storage(struct pc *pc);
+
+#endif
