@@ -14,8 +14,8 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline_devices.h"
-#include "cmdline_system.h"
 #include "cmdline_drives.h"
+#include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
 #include "vm/clock.h"
@@ -41,6 +41,7 @@ enum option_id {
     OPT_NO_HPET,
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
+    OPT_VGA,
     OPT_DEVICE,
     OPT_DRIVE,
     OPT_HDA,
@@ -128,6 +129,7 @@ static const struct option_row options[] = {
     {"parallel", "WHERE", OPT_PARALLEL, "terminal", "connects the next parallel port, or none"},
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
+    {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
     {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
     {"no-shutdown", NULL, OPT_NO_SHUTDOWN, "run", "stays when the guest powers off"},
@@ -156,7 +158,6 @@ static const struct option_row options[] = {
     {"fda", "FILE", 0, NULL, "-initrd"},
     {"netdev", "X", 0, NULL, NULL},
     {"vnc", "X", 0, NULL, "-nographic"},
-    {"vga", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
     {"loadvm", "X", 0, NULL, NULL},
@@ -181,6 +182,15 @@ static const struct named_value machines[] = {
     {"q35", "ICH9 with PCI Express", true},
     {"microvm", "virtio on MMIO", true},
     {"isapc", "ISA only", true},
+    {0},
+};
+static const struct named_value adapters[] = {
+    {"std", "VGA with the Bochs display interface; -device VGA,help tells more", false},
+    {"none", "no display adapter", false},
+    {"cirrus", "Cirrus Logic GD5446", true},
+    {"virtio", "virtio-gpu", true},
+    {"qxl", "SPICE", true},
+    {"vmware", "VMware SVGA II", true},
     {0},
 };
 static const struct named_value engines[] = {
@@ -274,7 +284,7 @@ static bool print_help(const char *topic, struct error *err)
     else if (!option_print_help(options, topic, stdout))
         return error_set(
             err,
-            "--help=%s: the topics are machine boot disks terminal run debug help exit "
+            "--help=%s: the topics are machine boot disks display terminal run debug help exit "
             "keys all",
             topic);
     return true;
@@ -473,6 +483,14 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
     return ok;
 }
 
+static bool parse_vga(struct settings *s, const char *value, struct error *err)
+{
+    if (!check_value(adapters, "-vga", value, err))
+        return false;
+    s->vga = strcmp(value, "none") ? VGA_STD : VGA_NONE;
+    return true;
+}
+
 static bool parse_icount(struct settings *s, const char *value, struct error *err)
 {
     static const char *const keys[] = {"shift", NULL};
@@ -597,6 +615,9 @@ static bool value_help(int id)
     case OPT_DRIVE:
         drives_print_help();
         return true;
+    case OPT_VGA:
+        print_values("Display adapters:", adapters);
+        return true;
     case OPT_DISPLAY:
         puts("Displays:\n  none            no screen");
         return true;
@@ -707,6 +728,8 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         s->no_display = true;
         return !strcmp(value, "none") ||
                error_set(err, "-display %s: not in this version yet; try -display none", value);
+    case OPT_VGA:
+        return parse_vga(s, value, err);
     case OPT_DEVICE:
         return device_parse(s, value, err);
     case OPT_DRIVE:

@@ -24,8 +24,9 @@ struct error;
 
 #define MAX_DISKS 32
 
-#define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
-#define DEVICE_NAME_MAX    64 /* of other IDs */
+#define DEVICE_CHARDEV_MAX 64   /* bytes of a chardev=ID of -device */
+#define DEVICE_NAME_MAX    64   /* of other IDs */
+#define DEVICE_PATH_MAX    4096 /* of a path */
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
  * status, which is (value << 1) | 1. */
@@ -87,7 +88,12 @@ struct settings {
     uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
-    bool nographic, no_display, nodefaults, no_reboot, start_paused;
+    bool nographic, nodefaults, no_reboot, start_paused;
+    enum { VGA_DEFAULT, VGA_NONE, VGA_STD } vga;
+    uint64_t vga_memory, vga_xres, vga_yres; /* 0: the adapter's default */
+    char vga_rom[DEVICE_PATH_MAX];           /* romfile= */
+    bool vga_rom_given;
+    bool no_display; /* -display none */
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;
@@ -121,6 +127,12 @@ static inline bool settings_report_triple_fault(const struct settings *s)
 {
     return s->triple_fault == TRIPLE_FAULT_DEFAULT ? s->no_reboot
                                                    : s->triple_fault == TRIPLE_FAULT_REPORT;
+}
+
+/* Without being asked for there is a display adapter, unless the terminal is all there is. */
+static inline bool settings_have_vga(const struct settings *s)
+{
+    return s->vga == VGA_STD || (s->vga == VGA_DEFAULT && !s->nodefaults && !s->nographic);
 }
 
 /* What to do after parsing. */

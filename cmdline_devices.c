@@ -191,6 +191,37 @@ static bool add_ide_cd(struct settings *s, const struct option_list *l, struct e
     return add_disk(s, l, DISK_IDE_CD, err);
 }
 
+/* ---- display ---- */
+
+static bool get_mib(const struct option_list *l, const char *key, uint64_t *bytes,
+                    struct error *err)
+{
+    uint64_t mib = 0;
+
+    if (!option_get_number(l, key, 1, 256, &mib, err))
+        return false;
+    if (mib & (mib - 1))
+        return error_set(err, "%s=%u: a power of two is expected", key, (unsigned)mib);
+    *bytes = mib << 20;
+    return true;
+}
+
+static bool add_vga(struct settings *s, const struct option_list *l, struct error *err)
+{
+    const char *rom = option_get(l, "romfile");
+
+    if (s->vga == VGA_STD)
+        return error_set(err, "there is one already");
+    s->vga = VGA_STD;
+    s->vga_rom_given = rom;
+    if (rom && strlen(rom) >= DEVICE_PATH_MAX)
+        return error_set(err, "romfile: too long");
+    snprintf(s->vga_rom, sizeof(s->vga_rom), "%s", rom ? rom : "");
+    return get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
+           option_get_number(l, "xres", 64, 4095, &s->vga_xres, err) &&
+           option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
+}
+
 static const struct device_row devices[] = {
     {"ide-hd",
      "ATA disk; see also -hda",
@@ -204,6 +235,13 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
       {"bus", "BUS", "as of ide-hd"},
       {"unit", "0-1", "as of ide-hd"}}},
+    {"VGA",
+     "standard VGA with the Bochs display interface, on PCI; see also -vga",
+     add_vga,
+     {{"vgamem_mb", "1-256", "video memory, default 16"},
+      {"romfile", "FILE", "its BIOS; empty: none"},
+      {"xres", "64-4095", "what the monitor likes best, default 1280"},
+      {"yres", "64-4095", "default 800"}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -22,8 +23,10 @@
 #include "host/daemon.h"
 #include "host/poll.h"
 #include "host/signals.h"
+#include "host/ui/display.h"
 #include "machines/pc.h"
 #include "machines/pc_cpus.h"
+#include "machines/vga_font.h"
 #include "monitor/control.h"
 #include "monitor/monitor.h"
 #include "monitor/qmp.h"
@@ -56,6 +59,8 @@ struct app {
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
+    struct display display; /* of pc.vga, if there is one */
+    char vga_rom[4096];
     struct translator *translator;
 };
 
@@ -191,6 +196,8 @@ static bool create_control(struct app *app, struct error *err)
         .device_types = each_device_type,
         .options = each_option,
         .opaque = app,
+        .display = app->config.vga ? &app->display : NULL,
+        .hid = s->machine_none ? NULL : &app->pc.hid,
     };
 
     app->control = control_new(&app->pc.m, &about, &hooks);
@@ -361,6 +368,42 @@ static bool start_engine(struct app *app, struct error *err)
     return true;
 }
 
+/* The BIOS of the display adapter is that of romfile=, or the one next to -bios. */
+static const char *find_vga_rom(struct app *app)
+{
+    const struct settings *s = &app->settings;
+    const char *slash = s->bios ? strrchr(s->bios, '/') : NULL;
+
+    if (s->vga_rom_given)
+        return *s->vga_rom ? s->vga_rom : NULL;
+    if (!s->bios)
+        return NULL;
+    snprintf(app->vga_rom, sizeof(app->vga_rom), "%.*svgabios-stdvga.bin",
+             slash ? (int)(slash - s->bios + 1) : 0, s->bios);
+    return access(app->vga_rom, R_OK) ? NULL : app->vga_rom;
+}
+
+static void configure_vga(struct app *app)
+{
+    const struct settings *s = &app->settings;
+    struct pc_config *c = &app->config;
+
+    c->vga = settings_have_vga(s);
+    c->vga_memory = s->vga_memory;
+    c->vga_xres = (uint16_t)s->vga_xres;
+    c->vga_yres = (uint16_t)s->vga_yres;
+    c->vga_rom = c->vga ? find_vga_rom(app) : NULL;
+    c->vga_font = vga_font_8x16();
+}
+
+static void open_display(struct app *app)
+{
+    struct display_source source = stdvga_source(&app->pc.vga);
+
+    if (app->config.vga)
+        display_init(&app->display, &app->pc.m, &source);
+}
+
 /* -machine memory-backend=ID: guest memory is one memfd, as a back end of that size would be. */
 static bool check_memory_backend(const struct settings *s, struct error *err)
 {
@@ -460,6 +503,7 @@ static bool build_pc(struct app *app, struct error *err)
                                                      .threads = (uint16_t)s->smp.threads};
     set_boot(app);
     set_devices(app);
+    configure_vga(app);
     if (!set_identity(app, err) || !check_memory_backend(s, err))
         return false;
     c->no_reboot = s->no_reboot;
@@ -472,6 +516,7 @@ static bool build_pc(struct app *app, struct error *err)
     if (!drives_resolve(&app->settings, &c->storage, err) || !pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
+    open_display(app);
     return keep_histories(app) || error_set(err, "out of memory");
 }
 
@@ -554,6 +599,7 @@ static void app_close(struct app *app)
         qmp_free(app->monitors[i].session);
     }
     drives_free(app->settings.drives);
+    display_destroy(&app->display);
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -616,6 +662,8 @@ static void main_loop(struct app *app)
         if (ended(m))
             break;
         int64_t wait = sooner(chardevs_prepare(app->chardevs), machine_poll(m));
+        for (unsigned i = 0; i < app->nmonitors; i++)
+            wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 

@@ -31,6 +31,9 @@
 #define BIOS_MAX         0x1000000u
 #define BIOS_LAST_WINDOW 0x20000u /* shown at 0xe0000 as well */
 
+#define VGA_DEFAULT_MEMORY (16u << 20)
+#define VGA_DEVFN          PCI_DEVFN(2, 0)
+
 /* ---- interrupts and A20 ---- */
 
 static void drive_isa(struct pc_lines *l, unsigned irq)
@@ -248,6 +251,7 @@ static void wire_isa(struct pc *pc)
     ps2mouse_init(&pc->mouse, m, "mouse");
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
+    hid_port_init(&pc->hid_port, m, "hid", &pc->kbd, &pc->mouse, &pc->hid);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
     coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
     if (pc->cpu.set_ferr)
@@ -292,6 +296,33 @@ static void wire_pci(struct pc *pc)
     i440fx_init(&pc->host_bridge, m, "host-bridge", &pc->pci, pc->bios_last_128k); /* 00:00.0 */
     piix3_init(&pc->piix3, m, "piix3", &pc->pci, isa);                             /* 00:01.0 */
     piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
+}
+
+/* ---- the display adapter ---- */
+
+static uint64_t vga_memory(const struct pc_config *c)
+{
+    return c->vga_memory ? c->vga_memory : VGA_DEFAULT_MEMORY;
+}
+
+static bool add_vga(struct pc *pc, struct error *err)
+{
+    const struct pc_config *c = pc->config;
+    struct boot_image rom = {0};
+    struct stdvga_config config = {.vram_size = (uint32_t)vga_memory(c),
+                                   .xres = c->vga_xres ? c->vga_xres : 1280,
+                                   .yres = c->vga_yres ? c->vga_yres : 800};
+    bool ok;
+
+    if (!c->vga)
+        return true;
+    if (c->vga_rom && !boot_image_read(&rom, c->vga_rom, STDVGA_ROM_MAX, err))
+        return false;
+    config.rom = rom.data;
+    config.rom_size = rom.size;
+    ok = stdvga_init(&pc->vga, &pc->m, "vga", &pc->pci, VGA_DEVFN, &config, err);
+    boot_image_free(&rom);
+    return ok;
 }
 
 /* ---- boot ---- */
@@ -357,6 +388,8 @@ static bool build(struct pc *pc, struct error *err)
     wire_isa(pc);
     wire_pci(pc);
     pc_wire_storage(pc);
+    if (!add_vga(pc, err))
+        return false;
     wire_test_devices(pc);
     pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;
@@ -366,12 +399,12 @@ static bool build(struct pc *pc, struct error *err)
 
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 {
-    uint64_t bios_room = config->bios ? BIOS_MAX : 0;
+    uint64_t room = config->extra_memory + (config->bios ? BIOS_MAX : 0) +
+                    (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;
-    if (!check_config(config, err) ||
-        !machine_init(&pc->m, config->ram_size, bios_room + config->extra_memory, err))
+    if (!check_config(config, err) || !machine_init(&pc->m, config->ram_size, room, err))
         return false;
     if (config->icount) /* before the chips: the clock chip asks what date it is */
         machine_use_icount(&pc->m, config->icount_shift, config->icount_auto);
@@ -387,5 +420,6 @@ void pc_destroy(struct pc *pc)
 {
     pc_free_images(pc);
     machine_destroy(&pc->m);
+    stdvga_destroy(&pc->vga);
     fw_cfg_destroy(&pc->fw_cfg);
 }

@@ -6,6 +6,8 @@
 #include "devices/bus/piix3.h"
 #include "devices/char/parallel.h"
 #include "devices/char/uart16550.h"
+#include "devices/display/stdvga.h"
+#include "devices/input/hid_port.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
@@ -107,8 +109,12 @@ struct pc_config {
         bool localtime, has_date; /* otherwise UTC now */
         int64_t date;             /* seconds since 1970 */
     } rtc_base;
-    bool vga; /* a display adapter will be added: text mode is announced to the guest */
-    uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
+    bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
+    uint64_t vga_memory;         /* bytes; 0: 16 MiB */
+    uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
+    const char *vga_rom;         /* its BIOS, up to 256 KiB; NULL: none */
+    const uint8_t *vga_font;     /* 256 characters of 16 bytes for direct boots; NULL: none */
+    uint64_t extra_memory;       /* arena bytes for ROM and video memory that the caller adds */
     /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a
      * board without processors (tests). */
     bool (*create_cpus)(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
@@ -145,6 +151,8 @@ struct pc {
     struct ps2kbd kbd;
     struct ps2mouse mouse;
     struct i8042 i8042;
+    struct hid_port hid_port;
+    struct hid hid; /* for front ends and monitors */
     struct i8237 dma;
     struct port92 port92;
     struct coprocessor coprocessor;
@@ -158,6 +166,7 @@ struct pc {
     struct piix3 piix3;
     struct piix4_pm pm;
     struct pc_storage storage;
+    struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;

@@ -16,7 +16,7 @@ static void cmd_help(struct monitor *mon, const struct monitor_args *args)
     }
     c = monitor_find(mon, monitor_commands, args->text[0]);
     if (c && c->sub)
-        monitor_print_table(mon, c->sub, "info ");
+        c->run(mon, &(struct monitor_args){.n = 0}); /* lists them */
     else if (c)
         monitor_printf(mon, "%s %s: %s\n", c->name, c->usage, c->help);
 }
@@ -89,6 +89,14 @@ const struct monitor_command monitor_commands[] = {
     {"cont", "", "", "lets the machine run on", cmd_cont, NULL},
     {"system_reset", "", "", "presses the reset button", cmd_reset, NULL},
     {"system_powerdown", "", "", "presses the power button", cmd_powerdown, NULL},
+    {"screendump", "s", "FILE.png|FILE.ppm", "writes what is on the screen", cmd_screendump, NULL},
+    {"screen", "?ss", "[WHAT]", "the text on the screen; see: help screen", cmd_screen,
+     monitor_screen_commands},
+    {"sendkey", "s?i", "KEY-KEY... [MS]", "presses keys together: ctrl-alt-delete", cmd_sendkey,
+     NULL},
+    {"mouse_move", "ss?s", "DX DY [DZ]", "moves the pointer and the wheel", cmd_mouse_move, NULL},
+    {"mouse_button", "i", "STATE", "1 left, 2 middle, 4 right: the sum of those pressed",
+     cmd_mouse_button, NULL},
     {"nmi", "", "", "an NMI to every processor", cmd_nmi, NULL},
     {"quit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},

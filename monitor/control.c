@@ -144,20 +144,18 @@ bool control_nmi(struct control *ctl, struct error *err)
     return true;
 }
 
-bool control_send_keys(struct control *ctl, const char *const *keys, unsigned n, unsigned hold_ms,
-                       struct error *err)
+struct display *control_display(struct control *ctl, struct error *err)
 {
-    if (!ctl->hooks.send_keys)
-        return error_set(err, "this machine has no keyboard that keys can be sent to");
-    return ctl->hooks.send_keys(ctl->hooks.opaque, keys, n, hold_ms, err);
+    if (!ctl->hooks.display)
+        error_set(err, "this machine has no screen");
+    return ctl->hooks.display;
 }
 
-bool control_screendump(struct control *ctl, const char *path, const char *format,
-                        struct error *err)
+struct hid *control_hid(struct control *ctl, struct error *err)
 {
-    if (!ctl->hooks.screendump)
-        return error_set(err, "there is no console to take a screendump from");
-    return ctl->hooks.screendump(ctl->hooks.opaque, path, format, err);
+    if (!ctl->hooks.hid)
+        error_set(err, "this machine has no keyboard and no mouse");
+    return ctl->hooks.hid;
 }
 
 bool control_hold(struct control *ctl)

@@ -43,10 +43,9 @@ bool control_reset(struct control *ctl, struct error *err);
 bool control_powerdown(struct control *ctl, struct error *err);
 bool control_quit(struct control *ctl, struct error *err);
 bool control_nmi(struct control *ctl, struct error *err);
-bool control_send_keys(struct control *ctl, const char *const *keys, unsigned n, unsigned hold_ms,
-                       struct error *err);
-bool control_screendump(struct control *ctl, const char *path, const char *format,
-                        struct error *err);
+/* NULL with *err if the machine has none. */
+struct display *control_display(struct control *ctl, struct error *err);
+struct hid *control_hid(struct control *ctl, struct error *err);
 
 /* Registers of a running CPU are in the engine's hands: the machine stands still between these.
  * hold returns whether it was running, which release is told. */

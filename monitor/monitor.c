@@ -163,13 +163,36 @@ static void run_words(struct monitor *mon, const struct monitor_command *table, 
     machine_unlock(mon->m);
 }
 
+/* The next word of *text, in place; "..." is one word, with \ before what would end it. NULL: there
+ * is none. */
+static char *next_word(char **text)
+{
+    char *from = *text + strspn(*text, " \t"), *word = from, *to = from;
+    bool quoted = false;
+
+    if (!*from)
+        return NULL;
+    for (; *from && (quoted || (*from != ' ' && *from != '\t')); from++) {
+        if (*from == '"') {
+            quoted = !quoted;
+            continue;
+        }
+        if (quoted && *from == '\\' && from[1])
+            from++;
+        *to++ = *from;
+    }
+    *text = *from ? from + 1 : from;
+    *to = '\0';
+    return word;
+}
+
 void monitor_execute(struct monitor *mon, const char *text)
 {
-    char copy[MONITOR_LINE_MAX], *words[MONITOR_ARGS_MAX], *state = NULL;
+    char copy[MONITOR_LINE_MAX], *words[MONITOR_ARGS_MAX], *rest = copy;
     unsigned n = 0;
 
     snprintf(copy, sizeof(copy), "%s", text);
-    for (char *w = strtok_r(copy, " \t", &state); w; w = strtok_r(NULL, " \t", &state)) {
+    for (char *w = next_word(&rest); w; w = next_word(&rest)) {
         if (n == MONITOR_ARGS_MAX) {
             monitor_printf(mon, "more than %d words\n", MONITOR_ARGS_MAX);
             return;
@@ -199,7 +222,8 @@ static void end_line(struct monitor *mon)
     mon->len = 0;
     echo(mon, "\n");
     monitor_execute(mon, mon->line);
-    prompt(mon);
+    if (!mon->wait)
+        prompt(mon);
 }
 
 static void erase(struct monitor *mon, size_t n)
@@ -257,10 +281,57 @@ static void typed(struct monitor *mon, uint8_t c)
     }
 }
 
+/* While a command waits, what comes is kept; Ctrl-C gives up. */
+static void keep(struct monitor *mon, const uint8_t *data, size_t len)
+{
+    uint8_t *grown;
+
+    if (len && data[len - 1] == 0x03) {
+        screen_end_wait(mon);
+        mon->typed_len = 0;
+        prompt(mon);
+        return;
+    }
+    if (mon->typed_len + len > MONITOR_TYPED_MAX ||
+        !(grown = realloc(mon->typed, mon->typed_len + len)))
+        return;
+    memcpy(grown + mon->typed_len, data, len);
+    mon->typed = grown;
+    mon->typed_len += len;
+}
+
 static void on_input(void *opaque, const uint8_t *data, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        typed(opaque, data[i]);
+    struct monitor *mon = opaque;
+    size_t i = 0;
+
+    while (i < len && !mon->wait)
+        typed(mon, data[i++]);
+    if (i < len)
+        keep(mon, data + i, len - i);
+}
+
+int64_t monitor_poll(struct monitor *mon)
+{
+    uint8_t *data;
+    size_t len;
+    bool waited;
+    int64_t again;
+
+    if (!mon)
+        return -1;
+    data = mon->typed;
+    len = mon->typed_len;
+    waited = mon->wait;
+
+    if (screen_waits(mon, &again) || !waited)
+        return again;
+    prompt(mon);
+    mon->typed = NULL;
+    mon->typed_len = 0;
+    on_input(mon, data, len);
+    free(data);
+    return mon->wait ? 0 : -1;
 }
 
 static void on_focus(void *opaque, bool focus)
@@ -316,9 +387,13 @@ char *monitor_execute_text(struct control *ctl, const char *text, unsigned cpu)
 
 void monitor_free(struct monitor *mon)
 {
-    if (mon && mon->chr) {
+    if (!mon)
+        return;
+    if (mon->chr) {
         chardev_attach_monitor(mon->chr, NULL, NULL, NULL);
         chardev_on_open(mon->chr, NULL, NULL);
     }
+    screen_end_wait(mon);
+    free(mon->typed);
     free(mon);
 }

@@ -16,6 +16,8 @@ struct chardev;
 struct chardevs;
 struct control;
 struct error;
+struct display;
+struct hid;
 struct monitor;
 
 typedef void monitor_line_fn(void *opaque, const char *text);
@@ -47,16 +49,9 @@ struct monitor_hooks {
     /* Every device of -device, and every option. */
     void (*device_types)(void *opaque, monitor_type_fn *fn, void *fn_opaque);
     void (*options)(void *opaque, void (*fn)(void *fn_opaque, const char *name), void *fn_opaque);
-    /* Presses n keys together for hold_ms (QKeyCode names: "ctrl", "a", "ret"). */
-    bool (*send_keys)(void *opaque, const char *const *keys, unsigned n, unsigned hold_ms,
-                      struct error *err);
-    /* One key or button going down or up, or a movement. */
-    bool (*key_event)(void *opaque, const char *key, bool down, struct error *err);
-    bool (*button_event)(void *opaque, const char *button, bool down, struct error *err);
-    bool (*move_event)(void *opaque, bool absolute, char axis, int64_t value, struct error *err);
-    /* Writes the picture to a file; format "png" or "ppm". */
-    bool (*screendump)(void *opaque, const char *path, const char *format, struct error *err);
     void *opaque;
+    struct display *display; /* what is on the screen */
+    struct hid *hid;         /* keys and pointer */
 };
 
 /* Of one machine, for all its monitors; hears of its events. */
@@ -67,6 +62,9 @@ void control_free(struct control *ctl); /* after its monitors; ctl may be NULL *
 /* A human monitor; c may be NULL: what it says is lost. */
 struct monitor *monitor_new(struct control *ctl, struct chardev *c);
 void monitor_free(struct monitor *mon); /* mon may be NULL */
+/* Goes on with a command that waits for something. Main loop, before each wait; returns how many ns
+ * that may last at most, -1 for any time. */
+int64_t monitor_poll(struct monitor *mon); /* mon may be NULL: -1 */
 /* Runs one command line; its output goes to the monitor's back end. */
 void monitor_execute(struct monitor *mon, const char *text);
 /* The same for a caller without a monitor: its output, to be freed; NULL: out of memory. */

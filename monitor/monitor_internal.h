@@ -21,7 +21,12 @@ struct monitor {
     size_t len;
     uint8_t escape; /* inside a terminal's key sequence, which is ignored */
     bool last_was_cr;
+    struct screen_wait *wait; /* `screen wait` is at work: what is typed is kept for later */
+    uint8_t *typed;
+    size_t typed_len;
 };
+
+#define MONITOR_TYPED_MAX 65536
 
 /* A growing text. */
 struct monitor_capture {
@@ -50,6 +55,17 @@ struct monitor_command {
 
 extern const struct monitor_command monitor_commands[];
 extern const struct monitor_command monitor_info_commands[];
+extern const struct monitor_command monitor_screen_commands[];
+
+/* screen.c */
+void cmd_screendump(struct monitor *mon, const struct monitor_args *args);
+void cmd_sendkey(struct monitor *mon, const struct monitor_args *args);
+void cmd_mouse_move(struct monitor *mon, const struct monitor_args *args);
+void cmd_mouse_button(struct monitor *mon, const struct monitor_args *args);
+void cmd_screen(struct monitor *mon, const struct monitor_args *args);
+/* True while `screen wait` goes on; *again: ns until it should look again. */
+bool screen_waits(struct monitor *mon, int64_t *again);
+void screen_end_wait(struct monitor *mon);
 
 __attribute__((format(printf, 2, 3))) void monitor_printf(struct monitor *mon, const char *fmt,
                                                           ...);

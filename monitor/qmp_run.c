@@ -6,11 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/ui/display.h"
+#include "host/ui/hid.h"
+#include "host/ui/keys.h"
 #include "monitor/qmp_internal.h"
 #include "vm/machine.h"
 
-#define MAX_KEYS     16
-#define HOLD_DEFAULT 100 /* ms */
+#define HOLD_DEFAULT  100 /* ms */
+#define HOLD_MAX      60000
+#define POINTER_RANGE 0x8000 /* of absolute positions (qapi/ui.json, InputMoveEvent) */
 
 json_t *qmp_done(bool ok)
 {
@@ -125,93 +129,140 @@ json_t *qmp_human_command(struct qmp_call *call, json_t *args, struct error *err
 
 /* ---- keyboard, mouse, screen ---- */
 
-/* The QKeyCode of a KeyValue; a number is a PC/AT scan code, which has no name here. */
-static const char *key_name(json_t *key, struct error *err)
+/* The number of a KeyValue's key (host/ui/keys.h). A KeyValue of type number is a scan code of set
+ * 1 whose prefix 0xe0 is bit 7. 0: none, *err says why. */
+static unsigned key_code(json_t *key, struct error *err)
 {
+    json_int_t n = json_integer_value(json_object_get(key, "data"));
+
     if (!strcmp(qmp_arg(key, "type"), "qcode"))
-        return qmp_arg(key, "data");
-    error_set(err, "keys by number are not in this version; a qcode is expected");
-    return NULL;
+        return key_by_name(qmp_arg(key, "data"), err);
+    if (n >= 1 && n <= 0xff && (n & 0x7f))
+        return n & 0x80 ? 0xe000 | (unsigned)(n & 0x7f) : (unsigned)n;
+    error_set(err, "Parameter 'data' expects a scan code from 1 to 255");
+    return 0;
 }
 
 json_t *qmp_send_key(struct qmp_call *call, json_t *args, struct error *err)
 {
     json_t *keys = json_object_get(args, "keys"), *key, *hold = json_object_get(args, "hold-time");
-    const char *names[MAX_KEYS];
+    struct hid *hid = control_hid(call->ctl, err);
+    unsigned codes[KEYS_TOGETHER_MAX];
     size_t i;
 
-    if (json_array_size(keys) > MAX_KEYS) {
-        error_set(err, "Invalid parameter 'keys': more than %d", MAX_KEYS);
+    if (!hid)
+        return NULL;
+    if (json_array_size(keys) > KEYS_TOGETHER_MAX) {
+        error_set(err, "Invalid parameter 'keys': more than %d", KEYS_TOGETHER_MAX);
         return NULL;
     }
-    if (hold && (json_integer_value(hold) < 1 || json_integer_value(hold) > 60000)) {
-        error_set(err, "Invalid parameter 'hold-time': 1 to 60000 ms are expected");
+    if (hold && (json_integer_value(hold) < 1 || json_integer_value(hold) > HOLD_MAX)) {
+        error_set(err, "Invalid parameter 'hold-time': 1 to %d ms are expected", HOLD_MAX);
         return NULL;
     }
     json_array_foreach(keys, i, key)
     {
-        names[i] = key_name(key, err);
-        if (!names[i])
+        codes[i] = key_code(key, err);
+        if (!codes[i])
             return NULL;
     }
-    return qmp_done(control_send_keys(call->ctl, names, (unsigned)i,
-                                      hold ? (unsigned)json_integer_value(hold) : HOLD_DEFAULT,
-                                      err));
+    hid_press(hid, codes, (unsigned)i, hold ? (unsigned)json_integer_value(hold) : HOLD_DEFAULT);
+    return json_object();
 }
 
-static bool send_key_event(const struct monitor_hooks *h, json_t *data, struct error *err)
+/* Movements of one command belong together. */
+struct motion {
+    int64_t x, y;
+    bool moved, placed;
+};
+
+static void take_motion(struct motion *m, json_t *data, bool absolute)
 {
-    const char *key = key_name(json_object_get(data, "key"), err);
+    int64_t value = json_integer_value(json_object_get(data, "value"));
+    int64_t *axis = *qmp_arg(data, "axis") == 'x' ? &m->x : &m->y;
+    int64_t limit = absolute ? POINTER_RANGE - 1 : 4096, least = absolute ? 0 : -limit;
 
-    if (!key)
-        return false;
-    if (!h->key_event)
-        return error_set(err, "this machine has no keyboard that keys can be sent to");
-    return h->key_event(h->opaque, key, json_is_true(json_object_get(data, "down")), err);
+    *axis = value < least ? least : value > limit ? limit : value;
+    m->moved |= !absolute;
+    m->placed |= absolute;
 }
 
-static bool send_event(const struct monitor_hooks *h, json_t *event, struct error *err)
+static void send_motion(struct hid *hid, struct motion *m)
+{
+    if (m->moved)
+        hid_move(hid, (int)m->x, (int)m->y, 0);
+    if (m->placed)
+        hid_place(hid, (unsigned)m->x, (unsigned)m->y, POINTER_RANGE, POINTER_RANGE);
+    *m = (struct motion){0};
+}
+
+static bool press_button(struct hid *hid, json_t *data, struct error *err)
+{
+    const char *name = qmp_arg(data, "button");
+    bool down = json_is_true(json_object_get(data, "down"));
+    unsigned bit = !strcmp(name, "left") ? 1 : !strcmp(name, "right") ? 2 : 4;
+
+    if (!strcmp(name, "left") || !strcmp(name, "right") || !strcmp(name, "middle"))
+        hid_buttons(hid, down ? bit : 0, bit);
+    else if (strcmp(name, "wheel-up") != 0 && strcmp(name, "wheel-down") != 0)
+        return error_set(err, "the mouse has no button '%s'", name);
+    else if (down)
+        hid_move(hid, 0, 0, strcmp(name, "wheel-up") ? 1 : -1);
+    return true;
+}
+
+static bool send_event(struct hid *hid, json_t *event, struct motion *motion, struct error *err)
 {
     json_t *data = json_object_get(event, "data");
     const char *type = qmp_arg(event, "type");
+    unsigned code;
 
-    if (!strcmp(type, "key"))
-        return send_key_event(h, data, err);
-    if (!strcmp(type, "btn") && h->button_event)
-        return h->button_event(h->opaque, qmp_arg(data, "button"),
-                               json_is_true(json_object_get(data, "down")), err);
-    if (strcmp(type, "btn") != 0 && h->move_event)
-        return h->move_event(h->opaque, !strcmp(type, "abs"), *qmp_arg(data, "axis"),
-                             json_integer_value(json_object_get(data, "value")), err);
-    return error_set(err, "Input handler not found for event type %s", type);
+    if (!strcmp(type, "rel") || !strcmp(type, "abs")) {
+        take_motion(motion, data, *type == 'a');
+        return true;
+    }
+    send_motion(hid, motion);
+    if (!strcmp(type, "btn"))
+        return press_button(hid, data, err);
+    code = key_code(json_object_get(data, "key"), err);
+    if (code)
+        hid_key(hid, code, json_is_true(json_object_get(data, "down")), 0);
+    return code;
+}
+
+static bool one_console(json_t *args, struct error *err)
+{
+    return (!json_object_get(args, "device") &&
+            !json_integer_value(json_object_get(args, "head"))) ||
+           error_set(err, "there is one console; 'device' and 'head' are not expected");
 }
 
 json_t *qmp_input_event(struct qmp_call *call, json_t *args, struct error *err)
 {
     json_t *events = json_object_get(args, "events"), *event;
+    struct hid *hid = control_hid(call->ctl, err);
+    struct motion motion = {0};
     size_t i;
 
-    if (json_object_get(args, "device") || json_integer_value(json_object_get(args, "head"))) {
-        error_set(err, "there is one console; 'device' and 'head' are not expected");
+    if (!hid || !one_console(args, err))
         return NULL;
-    }
     json_array_foreach(events, i, event)
     {
-        if (!send_event(&call->ctl->hooks, event, err))
+        if (!send_event(hid, event, &motion, err))
             return NULL;
     }
+    send_motion(hid, &motion);
     return json_object();
 }
 
 json_t *qmp_screendump(struct qmp_call *call, json_t *args, struct error *err)
 {
     const char *format = qmp_arg(args, "format");
+    struct display *display = control_display(call->ctl, err);
 
-    if (json_object_get(args, "device") || json_integer_value(json_object_get(args, "head"))) {
-        error_set(err, "there is one console; 'device' and 'head' are not expected");
+    if (!display || !one_console(args, err))
         return NULL;
-    }
-    return qmp_done(
-        control_screendump(call->ctl, qmp_arg(args, "filename"), format ? format : "ppm", err));
+    return qmp_done(display_screendump_as(display, qmp_arg(args, "filename"),
+                                          !format || !strcmp(format, "ppm"), err));
 }
 #endif
