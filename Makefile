@@ -46,12 +46,13 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone mpfr zlib
+OPTIONAL  := capstone mpfr zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := sdl2 vnc slirp dw zstd liburing curses jansson libedit lua png libffi
+FUTURE    := sdl2 vnc slirp dw liburing curses jansson libedit lua png libffi
 PKG_capstone := capstone
 PKG_mpfr     := mpfr
 PKG_zlib     := zlib
+PKG_zstd     := libzstd
 unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
 ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))
