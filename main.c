@@ -186,6 +186,7 @@ static bool create_control(struct app *app, struct error *err)
         .cores = (unsigned)s->smp.cores,
         .threads = (unsigned)s->smp.threads,
         .chardevs = app->chardevs,
+        .drives = s->drives,
         .start_paused = s->start_paused,
     };
     const struct monitor_hooks hooks = {

@@ -83,6 +83,24 @@ static void on_event(void *opaque, enum run_event event)
     }
 }
 
+/* werror= and rerror= are "report": the guest is told, and the machine goes on. */
+static void on_io_error(void *opaque, const struct blockdev *b, enum block_op op, int error)
+{
+    const char *id = drive_config(b)->id;
+
+    qmp_event(opaque, "BLOCK_IO_ERROR", "{s:s, s:s, s:s, s:s, s:b, s:s}", "device", id, "node-name",
+              id, "operation", op == BLOCK_READ ? "read" : "write", "action", "report", "nospace",
+              error == ENOSPC, "reason", strerror(error));
+}
+
+static void on_tray_moved(void *opaque, const struct blockdev *b, bool open)
+{
+    const char *id = drive_config(b)->id;
+
+    qmp_event(opaque, "DEVICE_TRAY_MOVED", "{s:s, s:s, s:b}", "device", id, "id", id, "tray-open",
+              open);
+}
+
 /* ---- actions ---- */
 
 bool control_stop(struct control *ctl, struct error *err)
@@ -142,6 +160,14 @@ bool control_nmi(struct control *ctl, struct error *err)
     machine_kick(ctl->m);
     control_release(ctl, was_running);
     return true;
+}
+
+struct blockdev *control_drive(struct control *ctl, const char *id, struct error *err)
+{
+    if (ctl->about.drives)
+        return drive_find(ctl->about.drives, id, err);
+    error_set(err, "Device '%.100s' not found: the machine has no drives", id);
+    return NULL;
 }
 
 struct display *control_display(struct control *ctl, struct error *err)
@@ -343,6 +369,12 @@ struct control *control_new(struct machine *m, const struct monitor_about *about
     ctl->hooks = *hooks;
     m->run.event = on_event;
     m->run.event_opaque = ctl;
+    ctl->watch = (struct drive_watch){on_io_error, on_tray_moved, ctl, NULL};
+    if (about->drives) {
+        machine_lock(m);
+        drives_watch(about->drives, &ctl->watch);
+        machine_unlock(m);
+    }
     return ctl;
 }
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/block/drive.h"
 #include "monitor/monitor.h"
 #include "vm/run.h"
 
@@ -28,7 +29,8 @@ struct control {
     struct qmp *sessions; /* events go to all of them */
     bool ran;             /* has been running: no more "prelaunch" */
     bool reset_asked, quit_asked;
-    bool holding; /* see control_hold() */
+    bool holding;             /* see control_hold() */
+    struct drive_watch watch; /* of about.drives */
     struct control_object objects[CONTROL_MAX_OBJECTS];
     unsigned nobjects;
 };
@@ -43,6 +45,8 @@ bool control_reset(struct control *ctl, struct error *err);
 bool control_powerdown(struct control *ctl, struct error *err);
 bool control_quit(struct control *ctl, struct error *err);
 bool control_nmi(struct control *ctl, struct error *err);
+/* The drive of that id; NULL with the nearest named. */
+struct blockdev *control_drive(struct control *ctl, const char *id, struct error *err);
 /* NULL with *err if the machine has none. */
 struct display *control_display(struct control *ctl, struct error *err);
 struct hid *control_hid(struct control *ctl, struct error *err);

@@ -114,6 +114,19 @@ void monitor_print_table(struct monitor *mon, const struct monitor_command *tabl
     }
 }
 
+/* Only who names a register must wait for the machine to stand still. */
+static bool get_number(struct monitor *mon, const char *text, uint64_t *value, struct error *err)
+{
+    bool registers = strchr(text, '$'), was_running = false, ok;
+
+    if (registers)
+        was_running = control_hold(mon->ctl);
+    ok = expression_value(text, mon->m, mon->cpu, value, err);
+    if (registers)
+        control_release(mon->ctl, was_running);
+    return ok;
+}
+
 /* Fills in numbers and checks the count against the schema. */
 static bool check_args(struct monitor *mon, const struct monitor_command *c, struct monitor_args *a)
 {
@@ -121,7 +134,7 @@ static bool check_args(struct monitor *mon, const struct monitor_command *c, str
     unsigned n = 0;
     struct error err;
 
-    for (const char *p = c->args; *p; p++) {
+    for (const char *p = c->args + (*c->args == '/'); *p; p++) {
         if (*p == '?') {
             optional = true;
             continue;
@@ -131,7 +144,7 @@ static bool check_args(struct monitor *mon, const struct monitor_command *c, str
                 monitor_printf(mon, "usage: %s %s\n", c->name, c->usage);
             return optional;
         }
-        if (*p == 'i' && !number_parse(a->text[n], 0, UINT64_MAX, &a->number[n], &err)) {
+        if (*p == 'i' && !get_number(mon, a->text[n], &a->number[n], &err)) {
             monitor_printf(mon, "%s: %s\n", c->name, err.text);
             return false;
         }
@@ -143,24 +156,45 @@ static bool check_args(struct monitor *mon, const struct monitor_command *c, str
 }
 
 static void run_words(struct monitor *mon, const struct monitor_command *table, char **words,
-                      unsigned n)
+                      unsigned n, const char *format)
 {
     const struct monitor_command *c = monitor_find(mon, table, words[0]);
-    struct monitor_args args = {.n = n - 1};
+    struct monitor_args args = {.n = n - 1, .format = format ? format : ""};
 
     if (!c)
         return;
     if (c->sub && n > 1) {
-        run_words(mon, c->sub, words + 1, n - 1);
+        run_words(mon, c->sub, words + 1, n - 1, format);
+        return;
+    }
+    if (format && *c->args != '/') {
+        monitor_printf(mon, "%s takes no format; usage: %s %s\n", c->name, c->name, c->usage);
         return;
     }
     for (unsigned i = 1; i < n; i++)
         args.text[i - 1] = words[i];
-    if (!check_args(mon, c, &args))
-        return;
     machine_lock(mon->m);
-    c->run(mon, &args);
+    if (check_args(mon, c, &args))
+        c->run(mon, &args);
     machine_unlock(mon->m);
+}
+
+/* "x/10i ADDRESS" or "x /10i ADDRESS": takes the format out of the words. */
+static const char *take_format(char **words, unsigned *n)
+{
+    char *slash = strchr(words[0], '/');
+    const char *format;
+
+    if (slash) {
+        *slash = '\0';
+        return slash + 1;
+    }
+    if (*n < 2 || words[1][0] != '/' || !strchr("xpio", words[0][0]))
+        return NULL;
+    format = words[1] + 1;
+    memmove(words + 1, words + 2, (*n - 2) * sizeof(*words));
+    --*n;
+    return format;
 }
 
 /* The next word of *text, in place; "..." is one word, with \ before what would end it. NULL: there
@@ -199,8 +233,10 @@ void monitor_execute(struct monitor *mon, const char *text)
         }
         words[n++] = w;
     }
-    if (n)
-        run_words(mon, monitor_commands, words, n);
+    if (!n)
+        return;
+    const char *format = take_format(words, &n);
+    run_words(mon, monitor_commands, words, n, format);
 }
 
 /* ---- line editing ---- */
@@ -221,6 +257,8 @@ static void end_line(struct monitor *mon)
     mon->line[mon->len] = '\0';
     mon->len = 0;
     echo(mon, "\n");
+    if (mon->line[0])
+        memcpy(mon->history[mon->history_len++ % MONITOR_HISTORY], mon->line, MONITOR_LINE_MAX);
     monitor_execute(mon, mon->line);
     if (!mon->wait)
         prompt(mon);

@@ -17,6 +17,7 @@ struct chardevs;
 struct control;
 struct error;
 struct display;
+struct drives;
 struct hid;
 struct monitor;
 
@@ -37,6 +38,7 @@ struct monitor_about {
     const struct cpu_model *cpu;
     unsigned maxcpus, sockets, cores, threads;
     struct chardevs *chardevs; /* may be NULL */
+    struct drives *drives;     /* may be NULL */
     bool start_paused;         /* -S */
 };
 

@@ -89,6 +89,29 @@ const struct qmp_type qmp_types[] = {
     OBJECT("StatsResult", "provider:str ?qom-path:str stats:[any]")
     OBJECT("StatsSchema", "provider:str target:StatsTarget stats:[any]")
 
+    ENUM("IoOperationType", "read write")
+    ENUM("BlockErrorAction", "ignore report stop")
+    ENUM("BlockdevChangeReadOnlyMode", "retain read-only read-write")
+    ENUM("BlockDeviceIoStatus", "ok failed nospace")
+    ENUM("BlockdevDetectZeroesOptions", "off on unmap")
+    OBJECT("BlockInfo", "device:str ?qdev:str type:str removable:bool locked:bool "
+           "?inserted:BlockDeviceInfo ?tray_open:bool ?io-status:BlockDeviceIoStatus")
+    OBJECT("BlockDeviceInfo", "file:str ?node-name:str ro:bool drv:str ?backing_file:str "
+           "backing_file_depth:int encrypted:bool detect_zeroes:BlockdevDetectZeroesOptions "
+           "bps:int bps_rd:int bps_wr:int iops:int iops_rd:int iops_wr:int image:ImageInfo "
+           "cache:BlockdevCacheInfo write_threshold:int")
+    OBJECT("BlockdevCacheInfo", "writeback:bool direct:bool no-flush:bool")
+    OBJECT("ImageInfo", "filename:str format:str ?dirty-flag:bool ?actual-size:int "
+           "virtual-size:int ?cluster-size:int ?backing-filename:str ?backing-filename-format:str")
+    OBJECT("BlockStats", "?device:str ?qdev:str ?node-name:str stats:BlockDeviceStats")
+    OBJECT("BlockDeviceStats", "rd_bytes:int wr_bytes:int unmap_bytes:int rd_operations:int "
+           "wr_operations:int flush_operations:int unmap_operations:int rd_total_time_ns:int "
+           "wr_total_time_ns:int flush_total_time_ns:int unmap_total_time_ns:int "
+           "wr_highest_offset:int rd_merged:int wr_merged:int unmap_merged:int "
+           "failed_rd_operations:int failed_wr_operations:int failed_flush_operations:int "
+           "failed_unmap_operations:int invalid_rd_operations:int invalid_wr_operations:int "
+           "invalid_flush_operations:int invalid_unmap_operations:int account_invalid:bool "
+           "account_failed:bool timed_stats:[any]")
     ENUM("ImageFormat", "ppm png")
     UNION("KeyValue", "type:KeyValueKind", "type", "number=IntWrapper qcode=QKeyCodeWrapper")
     ENUM("KeyValueKind", "number qcode")
@@ -116,6 +139,10 @@ const struct qmp_event_row qmp_events[] = {
     {"RESET", "guest:bool reason:ShutdownCause"},
     {"STOP", ""},
     {"RESUME", ""},
+    {"BLOCK_IO_ERROR",
+     "device:str ?node-name:str operation:IoOperationType action:BlockErrorAction "
+     "?nospace:bool reason:str"},
+    {"DEVICE_TRAY_MOVED", "device:str id:str tray-open:bool"},
     {NULL, NULL},
 };
 
@@ -181,6 +208,17 @@ const struct qmp_command qmp_commands[] = {
     {"object-del", "id:str", "", qmp_object_del, false},
     {"device_add", "driver:str ?bus:str ?id:str *", "", qmp_device_add, false},
     {"device_del", "id:str", "", qmp_device_del, false},
+
+    {"query-block", "", "[BlockInfo]", qmp_query_block, false},
+    {"query-named-block-nodes", "?flat:bool", "[BlockDeviceInfo]", qmp_query_named_nodes, false},
+    {"query-blockstats", "?query-nodes:bool", "[BlockStats]", qmp_query_blockstats, false},
+    {"eject", "?device:str ?id:str ?force:bool", "", qmp_eject, false},
+    {"blockdev-open-tray", "?device:str ?id:str ?force:bool", "", qmp_open_tray, false},
+    {"blockdev-close-tray", "?device:str ?id:str", "", qmp_close_tray, false},
+    {"blockdev-change-medium",
+     "?device:str ?id:str filename:str ?format:str ?force:bool "
+     "?read-only-mode:BlockdevChangeReadOnlyMode",
+     "", qmp_change_medium, false},
 
     {"stop", "", "", qmp_stop, false},
     {"cont", "", "", qmp_cont, false},

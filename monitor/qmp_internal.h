@@ -90,6 +90,9 @@ qmp_fn qmp_query_version, qmp_query_name, qmp_query_uuid, qmp_query_commands, qm
     qmp_no_sev, qmp_no_sgx, qmp_migrate_set;
 /* qmp_cpu.c */
 qmp_fn qmp_query_cpus, qmp_query_hotpluggable, qmp_query_cpu_definitions, qmp_expand_model;
+/* qmp_block.c */
+qmp_fn qmp_query_block, qmp_query_named_nodes, qmp_query_blockstats, qmp_eject, qmp_open_tray,
+    qmp_close_tray, qmp_change_medium;
 /* qmp_qom.c */
 qmp_fn qmp_qom_list, qmp_qom_get, qmp_qom_list_types, qmp_qom_list_properties,
     qmp_device_list_properties, qmp_device_add, qmp_device_del;

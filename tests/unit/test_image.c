@@ -76,10 +76,8 @@ static void complain(void *opaque, const char *text)
 
 static struct image *open_image(const char *path, const char *format, bool write)
 {
-    struct image_options o = {.format = format,
-                              .read_only = !write,
-                              .cache = FILE_UNSAFE,
-                              .report = {.fn = complain}};
+    struct image_options o = {
+        .format = format, .read_only = !write, .cache = FILE_UNSAFE, .report = {.fn = complain}};
     struct error err;
     struct image *im = image_open(path, &o, &err);
 
