@@ -87,22 +87,14 @@ static const struct option_row options[] = {
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
     {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
      "machine type (help lists them); hpet=on|off"},
-    {"M", "TYPE", OPT_MACHINE, "machine", "the same"},
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
-    {"no-hpet", NULL, OPT_NO_HPET, "machine", "-machine hpet=off"},
     {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
-    {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, "machine", "a property's default, where it is so"},
-    {"object", "TYPE,id=ID,...", OPT_OBJECT, "machine",
-     "memory-backend-ram, memory-backend-memfd, secret"},
     {"rtc", "base=...", OPT_RTC, "machine",
      "clock starts at utc, localtime or a date; clock=vm, driftfix=slew"},
     {"uuid", "UUID", OPT_UUID, "machine", "the machine's identity in its SMBIOS tables"},
     {"name", "NAME[,process=..]", OPT_NAME, "machine",
      "name of the machine; process=, debug-threads=on|off"},
-    {"audiodev", "none,id=ID", OPT_AUDIODEV, "machine", "sound that nobody hears"},
-    {"net", "none", OPT_NET_NONE, "machine", "no network"},
-    {"nic", "none", OPT_NET_NONE, "machine", "the same"},
     {"nodefaults", NULL, OPT_NODEFAULTS, "machine", "no serial port nor monitor unless asked for"},
     {"kernel", "FILE", OPT_KERNEL, "boot",
      "Linux bzImage, Multiboot or PVH kernel, or ELF program"},
@@ -122,7 +114,6 @@ static const struct option_row options[] = {
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor, or none"},
     {"qmp", "WHERE", OPT_QMP, "terminal", "a monitor for programs: QEMU's protocol, JSON"},
-    {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, "terminal", "the same, indented"},
     {"mon", "CHARDEV[,mode=..]", OPT_MON, "terminal",
      "a monitor on a -chardev; mode=readline|control, pretty=on"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
@@ -130,15 +121,11 @@ static const struct option_row options[] = {
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
     {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
-    {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
+    {"display", "none", OPT_DISPLAY, "display", "none: no screen, and no default serial port"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
     {"no-shutdown", NULL, OPT_NO_SHUTDOWN, "run", "stays when the guest powers off"},
     {"pidfile", "FILE", OPT_PIDFILE, "run", "writes the process id; removed at the end"},
     {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
-    {"readconfig", "FILE", OPT_READCONFIG, "run", "options from a file of [sections]"},
-    {"no-user-config", NULL, OPT_NO_USER_CONFIG, "run", "reads no file of its own; it never does"},
-    {"overcommit", "K=off,...", OPT_OVERCOMMIT, "run", "mem-lock=off, cpu-pm=off"},
-    {"sandbox", "off", OPT_SANDBOX, "run", "off"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
      "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
@@ -146,9 +133,25 @@ static const struct option_row options[] = {
      "virtual time from instructions: 2^N ns each; runs repeat"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
-    {"msg", "timestamp=on|off", OPT_MSG, "debug", "begins lines of the log with the time"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"M", "TYPE", OPT_MACHINE, OPTION_TOPIC_OTHER, "-machine"},
+    {"no-hpet", NULL, OPT_NO_HPET, OPTION_TOPIC_OTHER, "-machine hpet=off"},
+    {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
+     "a property's default, where it is so"},
+    {"object", "TYPE,id=ID,...", OPT_OBJECT, OPTION_TOPIC_OTHER,
+     "memory-backend-ram, memory-backend-memfd, secret"},
+    {"audiodev", "none,id=ID", OPT_AUDIODEV, OPTION_TOPIC_OTHER, "sound that nobody hears"},
+    {"net", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
+    {"nic", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
+    {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
+    {"readconfig", "FILE", OPT_READCONFIG, OPTION_TOPIC_OTHER, "options from a file of [sections]"},
+    {"no-user-config", NULL, OPT_NO_USER_CONFIG, OPTION_TOPIC_OTHER,
+     "reads no file of its own; it never does"},
+    {"overcommit", "K=off,...", OPT_OVERCOMMIT, OPTION_TOPIC_OTHER, "mem-lock=off, cpu-pm=off"},
+    {"sandbox", "off", OPT_SANDBOX, OPTION_TOPIC_OTHER, "off"},
+    {"msg", "timestamp=on|off", OPT_MSG, OPTION_TOPIC_OTHER,
+     "begins lines of the log with the time"},
     {"help", "[=TOPIC]", OPT_HELP, "help", "all options, or those of a topic"},
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
@@ -268,11 +271,10 @@ static void print_topics(const char *title)
 static bool print_help(const char *topic, struct error *err)
 {
     if (!topic) {
-        puts("Usage: calque [OPTION...] [KERNEL]\n"
-             "Runs x86 systems on an emulated PC.\n");
+        puts("Usage: calque [OPTION...] [FILE]: runs x86 systems on an emulated PC\n");
         option_print_summary(options, stdout);
         puts("\ncalque -kernel vmlinuz -initrd initrd.gz -append console=ttyS0 -nographic");
-        print_topics("\n--help=TOPIC tells more:");
+        print_topics("--help=TOPIC tells more; there are:\n");
         return true;
     }
     if (!strcmp(topic, "all"))
@@ -284,8 +286,8 @@ static bool print_help(const char *topic, struct error *err)
     else if (!option_print_help(options, topic, stdout))
         return error_set(
             err,
-            "--help=%s: the topics are machine boot disks display terminal run debug help exit "
-            "keys all",
+            "--help=%s: the topics are machine boot disks terminal display run debug other help "
+            "exit keys all",
             topic);
     return true;
 }
