@@ -15,6 +15,7 @@
 #include "base/suggest.h"
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
+#include "cmdline_open.h"
 #include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
@@ -792,16 +793,6 @@ void cmdline_each_option(void *opaque, void (*fn)(void *fn_opaque, const char *n
             fn(fn_opaque, row->name);
 }
 
-/* A word that is no option is a kernel: what else could it be today. */
-static bool positional(struct settings *s, const char *word, struct error *err)
-{
-    if (s->kernel)
-        return error_set(err, "%s: an option is expected; the kernel is %s already", word,
-                         s->kernel);
-    s->kernel = word;
-    return true;
-}
-
 /* The terminal is the only screen there is: it is used unless that was declined. */
 static void set_defaults(struct settings *s)
 {
@@ -828,11 +819,15 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
         .dump_guest_core = true,
         .smp = {.cpus = 1, .maxcpus = 1, .sockets = 1, .cores = 1, .threads = 1},
     };
+    if (!argv[0] || !argv[1]) {
+        print_examples();
+        return CMDLINE_BAD;
+    }
     while (argv[i]) {
         const char *value;
         const struct option_row *row = option_next(options, argv, &i, &value, err);
 
-        if (!row && (err->text[0] || !positional(s, value, err)))
+        if (!row && (err->text[0] || !open_by_content(s, value, err)))
             return CMDLINE_BAD;
         if (!row)
             continue;

@@ -761,7 +761,8 @@ int main(int argc, char **argv)
     app->poller.wake_fd = -1;
     switch (cmdline_parse(&app->settings, argv, &err)) {
     case CMDLINE_BAD:
-        fprintf(stderr, "calque: %s\n", err.text);
+        if (err.text[0]) /* else it has been said */
+            fprintf(stderr, "calque: %s\n", err.text);
         drives_free(app->settings.drives);
         break;
     case CMDLINE_DONE:
