@@ -211,6 +211,8 @@ static int vdi_flush(struct image *im)
     st_le32(count, v->allocated);
     if (!e)
         e = file_write(im->file, V_ALLOCATED, count, 4);
+    if (!e) /* the header never counts fewer blocks than the map has */
+        e = file_flush(im->file);
     if (!e)
         e = file_write(im->file, v->map_at + from, v->map + from, n);
     if (!e) {
