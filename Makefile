@@ -148,6 +148,9 @@ TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
 $(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
 
+# It sees what is written to files, and in which order.
+$(B)/tests/unit/test_image_crash: private ALL_LDFLAGS += -Wl,--wrap=pwrite,--wrap=ftruncate,--wrap=fallocate,--wrap=fdatasync
+
 # From an archive, so that a chip's target has no more code in it than the chip needs.
 FUZZ_LIB := $(B)/tests/fuzz/libfuzz.a
 $(FUZZ_LIB): $(FUZZ_COMMON:%.c=$(B)/%.o)
