@@ -64,11 +64,13 @@ struct settings {
     struct drives *drives; /* main's to free; NULL: none was named */
     bool snapshot;
     struct disk_setting {
-        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD } kind;
+        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO } kind;
         char drive[DEVICE_NAME_MAX]; /* drive=ID; empty: a drive without a medium */
         char bus[DEVICE_NAME_MAX];   /* bus=ID[.N]; empty: not said */
         bool has_unit;
         uint64_t unit;
+        uint64_t num_queues; /* virtio */
+        bool disable_legacy;
     } disks[MAX_DISKS]; /* -device */
     unsigned ndisks;
     bool jit; /* -accel jit, with: */

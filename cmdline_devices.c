@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "devices/virtio/virtio_blk.h"
 
 #define MAX_PROPERTIES 5
 
@@ -173,6 +174,17 @@ static bool add_ide_cd(struct settings *s, const struct option_list *l, struct e
     return add_disk(s, l, DISK_IDE_CD, err);
 }
 
+static bool add_virtio_blk(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct disk_setting *d = add_disk(s, l, DISK_VIRTIO, err);
+
+    if (!need_drive(d, err))
+        return false;
+    d->num_queues = 1;
+    return option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
+           option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
+}
+
 static const struct device_row devices[] = {
     {"ide-hd",
      "ATA disk; see also -hda",
@@ -186,6 +198,12 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
       {"bus", "BUS", "as of ide-hd"},
       {"unit", "0-1", "as of ide-hd"}}},
+    {"virtio-blk-pci",
+     "virtio disk; see also -drive if=virtio",
+     add_virtio_blk,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"num-queues", "1-16", "default 1"},
+      {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,

@@ -45,6 +45,7 @@ void drives_print_help(void)
 {
     puts("-drive file=FILE,K=V,...:\n"
          "  if=ide          IDE disk or CD drive (the default)\n"
+         "  if=virtio       virtio disk\n"
          "  if=none         for a -device: -drive if=none,id=d,... -device ide-hd,drive=d\n"
          "  index=N         which of its kind; IDE: 0 and 1 are the primary channel's\n"
          "  media=cdrom     CD drive; disk is the default\n"
@@ -72,6 +73,16 @@ static bool put_ide(struct pc_storage_config *c, struct blockdev *b, unsigned pl
     return true;
 }
 
+static bool put_virtio(struct pc_storage_config *c, struct blockdev *b, unsigned queues,
+                       bool modern_only, struct error *err)
+{
+    if (c->nvirtio_blk == PC_MAX_VIRTIO_BLK)
+        return error_set(err, "more than %d virtio disks", PC_MAX_VIRTIO_BLK);
+    c->virtio_blk[c->nvirtio_blk++] =
+        (struct pc_virtio_blk){.disk = b, .queues = queues, .modern_only = modern_only};
+    return true;
+}
+
 /* A drive of -drive that says itself where it goes. */
 static bool place_drive(struct pc_storage_config *c, struct blockdev *b, struct error *err)
 {
@@ -83,6 +94,8 @@ static bool place_drive(struct pc_storage_config *c, struct blockdev *b, struct 
         if (place >= PC_NUM_IDE)
             return error_set(err, "drive %s: IDE has index=0 to %d", d->id, PC_NUM_IDE - 1);
         return put_ide(c, b, place, d->cdrom, err);
+    case DRIVE_VIRTIO:
+        return put_virtio(c, b, 1, false, err);
     case DRIVE_NONE:
         return true;
     default:
@@ -153,7 +166,11 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
     const struct disk_setting *d = &s->disks[n];
     struct blockdev *b = is_taken(s, n, err) ? NULL : named_drive(s, d, err);
 
-    return b && place_ide(c, d, b, err);
+    if (!b)
+        return false;
+    if (d->kind == DISK_VIRTIO)
+        return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, err);
+    return place_ide(c, d, b, err);
 }
 
 /* As in other PCs: a CD drive to put discs into, unless drives were placed one by one. */
@@ -166,7 +183,7 @@ static bool add_default_drives(struct settings *s, struct error *err)
 
 bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct error *err)
 {
-    static const char *const names[] = {"ide-hd", "ide-cd"};
+    static const char *const names[] = {"ide-hd", "ide-cd", "virtio-blk-pci"};
 
     if (!need_drives(s, err) || !add_default_drives(s, err) ||
         !drives_open(s->drives, s->snapshot, err))

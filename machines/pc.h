@@ -169,5 +169,7 @@ bool pc_power_on(struct pc *pc, struct error *err);
 void pc_destroy(struct pc *pc);
 /* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
 struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
+/* Function 0 of the first PCI slot that is free. */
+uint8_t pc_free_devfn(const struct pc *pc);
 
 #endif

@@ -3,16 +3,26 @@
 #define CALQUE_MACHINES_PC_STORAGE_H
 
 #include "devices/storage/piix_ide.h"
+#include "devices/virtio/virtio_blk.h"
 
-#define PC_NUM_IDE 4
+#define PC_NUM_IDE        4
+#define PC_MAX_VIRTIO_BLK 16
 
 /* What the PC's storage controllers have at their connectors: drives, which must stay. */
 struct pc_storage_config {
     struct ide_drive_config ide[PC_NUM_IDE]; /* primary master and slave, secondary likewise */
+    struct pc_virtio_blk {
+        struct blockdev *disk;
+        unsigned queues;
+        bool modern_only;
+    } virtio_blk[PC_MAX_VIRTIO_BLK];
+    unsigned nvirtio_blk;
 };
 
 struct pc_storage {
     struct piix_ide ide; /* 00:01.1 */
+    struct virtio_blk virtio_blk[PC_MAX_VIRTIO_BLK];
+    char virtio_blk_id[PC_MAX_VIRTIO_BLK][16];
 };
 
 struct pc;
