@@ -18,6 +18,7 @@ struct error;
 #define MAX_CPUS     255
 
 #define MAX_DISKS 32
+#define MAX_AHCI  2
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 #define DEVICE_NAME_MAX    64 /* of other IDs */
@@ -73,6 +74,8 @@ struct settings {
         bool disable_legacy;
     } disks[MAX_DISKS]; /* -device */
     unsigned ndisks;
+    char ahci[MAX_AHCI][DEVICE_NAME_MAX]; /* -device ahci: IDs */
+    unsigned nahci;
     bool jit; /* -accel jit, with: */
     struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet;

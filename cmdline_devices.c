@@ -174,6 +174,19 @@ static bool add_ide_cd(struct settings *s, const struct option_list *l, struct e
     return add_disk(s, l, DISK_IDE_CD, err);
 }
 
+/* The first one's buses are ahci0.0 to ahci0.5 if it has no other name. */
+static bool add_ahci(struct settings *s, const struct option_list *l, struct error *err)
+{
+    if (s->nahci == MAX_AHCI)
+        return error_set(err, "more than %d", MAX_AHCI);
+    if (!get_name(l, "id", s->ahci[s->nahci], err))
+        return false;
+    if (!s->ahci[s->nahci][0])
+        snprintf(s->ahci[s->nahci], DEVICE_NAME_MAX, "ahci%u", s->nahci);
+    s->nahci++;
+    return true;
+}
+
 static bool add_virtio_blk(struct settings *s, const struct option_list *l, struct error *err)
 {
     struct disk_setting *d = add_disk(s, l, DISK_VIRTIO, err);
@@ -190,7 +203,7 @@ static const struct device_row devices[] = {
      "ATA disk; see also -hda",
      add_ide_hd,
      {{"drive", "ID", "a -drive with if=none"},
-      {"bus", "BUS", "ide.0 (the default, then ide.1)"},
+      {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
       {"unit", "0-1", "master or slave of an IDE channel"}}},
     {"ide-cd",
      "ATAPI CD/DVD drive; see also -cdrom",
@@ -198,6 +211,8 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
       {"bus", "BUS", "as of ide-hd"},
       {"unit", "0-1", "as of ide-hd"}}},
+    {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
+    {"ich9-ahci", "the same", add_ahci, {{0}}},
     {"virtio-blk-pci",
      "virtio disk; see also -drive if=virtio",
      add_virtio_blk,

@@ -149,7 +149,8 @@ static bool place_ide(struct pc_storage_config *c, const struct disk_setting *d,
         first = !strcmp(d->bus, ide_bus[1]) ? 2 : 0;
         end = first + 2;
         if (strcmp(d->bus, ide_bus[first / 2]) != 0)
-            return error_set(err, "bus=%s: there is none of this name; try ide.0 or ide.1", d->bus);
+            return error_set(err, "bus=%s: there is none of this name; try ide.0%s", d->bus,
+                             c->nahci ? ", or ahci0.0 to ahci0.5" : "");
     }
     if (d->has_unit && d->unit > 1)
         return error_set(err, "unit=%u: 0 or 1 is expected", (unsigned)d->unit);
@@ -158,6 +159,36 @@ static bool place_ide(struct pc_storage_config *c, const struct disk_setting *d,
     else if (!free_ide(c, first, end, &place))
         return error_set(err, "no place is free on %s", d->bus[0] ? d->bus : "ide.0 and ide.1");
     return put_ide(c, b, place, d->kind == DISK_IDE_CD, err);
+}
+
+/* "ahci0.3": the controller with that id, and a port of it. */
+static bool is_ahci(const struct settings *s, const char *bus, unsigned *n, unsigned *port)
+{
+    const char *dot = strrchr(bus, '.');
+
+    for (*n = 0; dot && *n < s->nahci; ++*n)
+        if (strlen(s->ahci[*n]) == (size_t)(dot - bus) &&
+            !memcmp(s->ahci[*n], bus, (size_t)(dot - bus))) {
+            *port = (unsigned)(dot[1] - '0');
+            return dot[1] && !dot[2] && *port < AHCI_NUM_PORTS;
+        }
+    return false;
+}
+
+static bool place_ata(const struct settings *s, struct pc_storage_config *c,
+                      const struct disk_setting *d, struct blockdev *b, struct error *err)
+{
+    struct ide_drive_config *p;
+    unsigned n, port;
+
+    if (!is_ahci(s, d->bus, &n, &port))
+        return place_ide(c, d, b, err);
+    p = &c->ahci[n][port];
+    if (p->kind != ATA_NONE || d->unit)
+        return error_set(err, "bus=%s: there is a place for one drive", d->bus);
+    *p =
+        (struct ide_drive_config){.kind = d->kind == DISK_IDE_CD ? ATA_CDROM : ATA_DISK, .disk = b};
+    return true;
 }
 
 static bool place_device(struct settings *s, struct pc_storage_config *c, unsigned n,
@@ -170,7 +201,7 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
         return false;
     if (d->kind == DISK_VIRTIO)
         return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, err);
-    return place_ide(c, d, b, err);
+    return place_ata(s, c, d, b, err);
 }
 
 /* As in other PCs: a CD drive to put discs into, unless drives were placed one by one. */
@@ -188,6 +219,7 @@ bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct erro
     if (!need_drives(s, err) || !add_default_drives(s, err) ||
         !drives_open(s->drives, s->snapshot, err))
         return false;
+    c->nahci = s->nahci;
     for (struct blockdev *b = drive_next(s->drives, NULL); b; b = drive_next(s->drives, b))
         if (!place_drive(c, b, err))
             return false;

@@ -20,6 +20,16 @@ static void wire_virtio_blk(struct pc *pc, unsigned n)
                     &config);
 }
 
+static void wire_ahci(struct pc *pc)
+{
+    static const char *const ids[PC_MAX_AHCI] = {"ahci0", "ahci1"};
+    const struct pc_storage_config *c = &pc->config->storage;
+
+    for (unsigned n = 0; n < c->nahci; n++)
+        ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], &pc->pci, pc_free_devfn(pc), c->ahci[n],
+                  PC_NUM_IDE + n * AHCI_NUM_PORTS);
+}
+
 void pc_wire_storage(struct pc *pc)
 {
     const struct pc_storage_config *c = &pc->config->storage;
@@ -28,4 +38,5 @@ void pc_wire_storage(struct pc *pc)
     piix_ide_init(&s->ide, &pc->m, "ide", &pc->pci, pc_isa_irq(pc, 14), pc_isa_irq(pc, 15), c->ide);
     for (unsigned n = 0; n < c->nvirtio_blk; n++)
         wire_virtio_blk(pc, n);
+    wire_ahci(pc);
 }
