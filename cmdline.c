@@ -47,6 +47,9 @@ enum option_id {
     OPT_HDC,
     OPT_HDD,
     OPT_CDROM,
+    OPT_FDA,
+    OPT_FDB,
+    OPT_PFLASH,
     OPT_SNAPSHOT,
     OPT_S,
     OPT_NO_REBOOT,
@@ -85,6 +88,9 @@ static const struct option_row options[] = {
     {"hdc", "FILE", OPT_HDC, "disks", "of the third, in place of the CD drive"},
     {"hdd", "FILE", OPT_HDD, "disks", "of the fourth"},
     {"cdrom", "FILE", OPT_CDROM, "disks", "ISO image in the CD drive (IDE, secondary master)"},
+    {"fda", "FILE", OPT_FDA, "disks", "floppy disk image in drive A; -fdb: in B"},
+    {"fdb", "FILE", OPT_FDB, "disks", "in B"},
+    {"pflash", "FILE", OPT_PFLASH, "boot", "firmware in flash; a second one: its variables"},
     {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
@@ -108,9 +114,7 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"pflash", "FILE", 0, NULL, "-bios"},
     {"blockdev", "X", 0, NULL, "-drive"},
-    {"fda", "FILE", 0, NULL, "-initrd"},
     {"boot", "X", 0, NULL, "-kernel"},
     {"netdev", "X", 0, NULL, NULL},
     {"nic", "X", 0, NULL, NULL},
@@ -590,6 +594,11 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return drives_add_disk(s, (unsigned)(id - OPT_HDA), value, err);
     case OPT_CDROM:
         return drives_add_cdrom(s, value, err);
+    case OPT_FDA:
+    case OPT_FDB:
+        return drives_add_floppy(s, (unsigned)(id - OPT_FDA), value, err);
+    case OPT_PFLASH:
+        return drives_add_flash(s, value, err);
     case OPT_SNAPSHOT:
         return s->snapshot = true;
     case OPT_S:

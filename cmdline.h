@@ -65,7 +65,7 @@ struct settings {
     struct drives *drives; /* main's to free; NULL: none was named */
     bool snapshot;
     struct disk_setting {
-        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO } kind;
+        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO, DISK_FLOPPY } kind;
         char drive[DEVICE_NAME_MAX]; /* drive=ID; empty: a drive without a medium */
         char bus[DEVICE_NAME_MAX];   /* bus=ID[.N]; empty: not said */
         bool has_unit;

@@ -174,6 +174,11 @@ static bool add_ide_cd(struct settings *s, const struct option_list *l, struct e
     return add_disk(s, l, DISK_IDE_CD, err);
 }
 
+static bool add_floppy(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return need_drive(add_disk(s, l, DISK_FLOPPY, err), err);
+}
+
 /* The first one's buses are ahci0.0 to ahci0.5 if it has no other name. */
 static bool add_ahci(struct settings *s, const struct option_list *l, struct error *err)
 {
@@ -211,6 +216,11 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
       {"bus", "BUS", "as of ide-hd"},
       {"unit", "0-1", "as of ide-hd"}}},
+    {"floppy",
+     "floppy drive; see also -fda",
+     add_floppy,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"unit", "0-1", "A or B; default: the first that is free"}}},
     {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
     {"ich9-ahci", "the same", add_ahci, {{0}}},
     {"virtio-blk-pci",

@@ -103,6 +103,12 @@ struct pc_config {
     void *create_cpus_opaque;
 };
 
+/* The machine starts in firmware, not in a kernel. */
+static inline bool pc_has_firmware(const struct pc_config *c)
+{
+    return c->bios || c->storage.flash[0];
+}
+
 /* Wired-or of what drives one ISA interrupt or the A20 gate: one bit per driver. */
 struct pc_lines {
     struct device dev;
