@@ -50,6 +50,9 @@ enum option_id {
     OPT_HDC,
     OPT_HDD,
     OPT_CDROM,
+    OPT_FDA,
+    OPT_FDB,
+    OPT_PFLASH,
     OPT_SNAPSHOT,
     OPT_S,
     OPT_NO_REBOOT,
@@ -104,12 +107,11 @@ static const struct option_row options[] = {
     {"boot", "order=LETTERS,...", OPT_BOOT, "boot",
      "a floppy, c disk, d CD, n network; once=, menu=on, strict=on, splash-time=, reboot-timeout="},
     {"bios", "FILE", OPT_BIOS, "boot", "firmware, started at the reset vector: SeaBIOS, OVMF"},
+    {"pflash", "FILE", OPT_PFLASH, "boot", "firmware in flash; a second one: its variables"},
     {"hda", "FILE", OPT_HDA, "disks",
      "disk image of the first IDE drive; -hdb, -hdc, -hdd likewise"},
-    {"hdb", "FILE", OPT_HDB, "disks", "of the second"},
-    {"hdc", "FILE", OPT_HDC, "disks", "of the third, in place of the CD drive"},
-    {"hdd", "FILE", OPT_HDD, "disks", "of the fourth"},
     {"cdrom", "FILE", OPT_CDROM, "disks", "ISO image in the CD drive (IDE, secondary master)"},
+    {"fda", "FILE", OPT_FDA, "disks", "floppy disk image in drive A; -fdb: in B"},
     {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
@@ -136,6 +138,10 @@ static const struct option_row options[] = {
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"hdb", "FILE", OPT_HDB, OPTION_TOPIC_OTHER, "disk image of the second IDE drive"},
+    {"hdc", "FILE", OPT_HDC, OPTION_TOPIC_OTHER, "of the third, in place of the CD drive"},
+    {"hdd", "FILE", OPT_HDD, OPTION_TOPIC_OTHER, "of the fourth"},
+    {"fdb", "FILE", OPT_FDB, OPTION_TOPIC_OTHER, "in B"},
     {"M", "TYPE", OPT_MACHINE, OPTION_TOPIC_OTHER, "-machine"},
     {"no-hpet", NULL, OPT_NO_HPET, OPTION_TOPIC_OTHER, "-machine hpet=off"},
     {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
@@ -157,9 +163,7 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"pflash", "FILE", 0, NULL, "-bios"},
     {"blockdev", "X", 0, NULL, "-drive"},
-    {"fda", "FILE", 0, NULL, "-initrd"},
     {"netdev", "X", 0, NULL, NULL},
     {"vnc", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
@@ -748,6 +752,11 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return drives_add_disk(s, (unsigned)(id - OPT_HDA), value, err);
     case OPT_CDROM:
         return drives_add_cdrom(s, value, err);
+    case OPT_FDA:
+    case OPT_FDB:
+        return drives_add_floppy(s, (unsigned)(id - OPT_FDA), value, err);
+    case OPT_PFLASH:
+        return drives_add_flash(s, value, err);
     case OPT_SNAPSHOT:
         return s->snapshot = true;
     case OPT_S:

@@ -23,6 +23,7 @@ struct error;
 #define BOOT_ORDER_MAX 8 /* letters of -boot order=, and the zero */
 
 #define MAX_DISKS 32
+#define MAX_AHCI  2
 
 #define DEVICE_CHARDEV_MAX 64   /* bytes of a chardev=ID of -device */
 #define DEVICE_NAME_MAX    64   /* of other IDs */
@@ -75,13 +76,17 @@ struct settings {
     struct drives *drives; /* main's to free; NULL: none was named */
     bool snapshot;
     struct disk_setting {
-        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD } kind;
+        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO, DISK_FLOPPY } kind;
         char drive[DEVICE_NAME_MAX]; /* drive=ID; empty: a drive without a medium */
         char bus[DEVICE_NAME_MAX];   /* bus=ID[.N]; empty: not said */
         bool has_unit;
         uint64_t unit;
+        uint64_t num_queues; /* virtio */
+        bool disable_legacy;
     } disks[MAX_DISKS]; /* -device */
     unsigned ndisks;
+    char ahci[MAX_AHCI][DEVICE_NAME_MAX]; /* -device ahci: IDs */
+    unsigned nahci;
     bool jit; /* -accel jit, with: */
     struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet;

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cmdline.h"
 #include "cmdline_system.h"
+#include "devices/virtio/virtio_blk.h"
 
 #define MAX_PROPERTIES 6
 
@@ -191,6 +192,35 @@ static bool add_ide_cd(struct settings *s, const struct option_list *l, struct e
     return add_disk(s, l, DISK_IDE_CD, err);
 }
 
+static bool add_floppy(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return need_drive(add_disk(s, l, DISK_FLOPPY, err), err);
+}
+
+/* The first one's buses are ahci0.0 to ahci0.5 if it has no other name. */
+static bool add_ahci(struct settings *s, const struct option_list *l, struct error *err)
+{
+    if (s->nahci == MAX_AHCI)
+        return error_set(err, "more than %d", MAX_AHCI);
+    if (!get_name(l, "id", s->ahci[s->nahci], err))
+        return false;
+    if (!s->ahci[s->nahci][0])
+        snprintf(s->ahci[s->nahci], DEVICE_NAME_MAX, "ahci%u", s->nahci);
+    s->nahci++;
+    return true;
+}
+
+static bool add_virtio_blk(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct disk_setting *d = add_disk(s, l, DISK_VIRTIO, err);
+
+    if (!need_drive(d, err))
+        return false;
+    d->num_queues = 1;
+    return option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
+           option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
+}
+
 /* ---- display ---- */
 
 static bool get_mib(const struct option_list *l, const char *key, uint64_t *bytes,
@@ -227,7 +257,7 @@ static const struct device_row devices[] = {
      "ATA disk; see also -hda",
      add_ide_hd,
      {{"drive", "ID", "a -drive with if=none"},
-      {"bus", "BUS", "ide.0 (the default, then ide.1)"},
+      {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
       {"unit", "0-1", "master or slave of an IDE channel"}}},
     {"ide-cd",
      "ATAPI CD/DVD drive; see also -cdrom",
@@ -242,6 +272,19 @@ static const struct device_row devices[] = {
       {"romfile", "FILE", "its BIOS; empty: none"},
       {"xres", "64-4095", "what the monitor likes best, default 1280"},
       {"yres", "64-4095", "default 800"}}},
+    {"floppy",
+     "floppy drive; see also -fda",
+     add_floppy,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"unit", "0-1", "A or B; default: the first that is free"}}},
+    {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
+    {"ich9-ahci", "the same", add_ahci, {{0}}},
+    {"virtio-blk-pci",
+     "virtio disk; see also -drive if=virtio",
+     add_virtio_blk,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"num-queues", "1-16", "default 1"},
+      {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,

@@ -150,10 +150,10 @@ bool open_by_content(struct settings *s, const char *path, struct error *err)
         return true;
     case GUESS_CDROM:
         return drives_add_cdrom(s, path, err);
-    case GUESS_DISK:
-        return drives_add_disk(s, 0, path, err);
+    case GUESS_FLOPPY:
+        return drives_add_floppy(s, 0, path, err);
     default:
-        return error_set(err, "%s: floppy disks are not in this version yet", path);
+        return drives_add_disk(s, 0, path, err);
     }
 }
 

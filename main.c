@@ -494,7 +494,9 @@ static bool build_pc(struct app *app, struct error *err)
     const struct settings *s = &app->settings;
     struct pc_config *c = &app->config;
 
-    if (!s->kernel && !s->bios)
+    if (!drives_resolve(&app->settings, &c->storage, err))
+        return false;
+    if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
                               "see calque --help");
     c->ram_size = s->ram_size;
@@ -514,7 +516,7 @@ static bool build_pc(struct app *app, struct error *err)
     c->icount_auto = s->icount_auto;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
-    if (!drives_resolve(&app->settings, &c->storage, err) || !pc_init(&app->pc, c, err))
+    if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
     open_display(app);

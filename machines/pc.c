@@ -261,8 +261,8 @@ static void wire_isa(struct pc *pc)
     wire_debug(pc);
 }
 
-/* A function number on the first slot that is free. The bus has more than there can be devices. */
-static uint8_t free_devfn(const struct pc *pc)
+/* The bus has more slots than there can be devices. */
+uint8_t pc_free_devfn(const struct pc *pc)
 {
     unsigned slot = 2;
 
@@ -281,7 +281,7 @@ static void wire_test_devices(struct pc *pc)
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
     if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, pc_free_devfn(pc),
                          pc->config->pci_testdev_membar);
 }
 
@@ -331,7 +331,7 @@ static bool boot(struct pc *pc, struct error *err)
 {
     struct boot_state state = {.mode = BOOT_RESET};
 
-    if (!pc->config->bios && !pc_direct_boot(pc, &state, err))
+    if (!pc_has_firmware(pc->config) && !pc_direct_boot(pc, &state, err))
         return false;
     if (pc->cpu.set_boot_state)
         pc->cpu.set_boot_state(pc->cpu.cpus, &state);
@@ -366,8 +366,10 @@ static bool check_config(const struct pc_config *c, struct error *err)
                          (unsigned long long)c->ram_size, PC_MIN_RAM >> 20);
     if (c->ncpus < 1 || c->ncpus > PC_MAX_CPUS)
         return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
-    if (!c->kernel && !c->bios)
-        return error_set(err, "nothing to boot: expected -kernel or -bios");
+    if (c->bios && c->storage.flash[0])
+        return error_set(err, "-bios and -pflash: expected only one of them");
+    if (!c->kernel && !pc_has_firmware(c))
+        return error_set(err, "nothing to boot: expected -kernel, -bios or -pflash");
     if ((c->initrd || c->append) && !c->kernel)
         return error_set(err, "%s: expected -kernel too", c->initrd ? "-initrd" : "-append");
     return true;
@@ -382,7 +384,7 @@ static bool build(struct pc *pc, struct error *err)
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);
-    if (!add_bios(pc, err))
+    if (!add_bios(pc, err) || !pc_add_flash(pc, err))
         return false;
     wire_interrupts(pc);
     wire_isa(pc);
@@ -399,8 +401,9 @@ static bool build(struct pc *pc, struct error *err)
 
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 {
-    uint64_t room = config->extra_memory + (config->bios ? BIOS_MAX : 0) +
-                    (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
+    uint64_t bios_room = config->bios ? BIOS_MAX : config->storage.flash[0] ? PC_FLASH_MAX : 0;
+    uint64_t room =
+        config->extra_memory + bios_room + (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;

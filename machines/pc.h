@@ -122,6 +122,12 @@ struct pc_config {
     void *create_cpus_opaque;
 };
 
+/* The machine starts in firmware, not in a kernel. */
+static inline bool pc_has_firmware(const struct pc_config *c)
+{
+    return c->bios || c->storage.flash[0];
+}
+
 /* Wired-or of what drives one ISA interrupt or the A20 gate: one bit per driver. */
 struct pc_lines {
     struct device dev;
@@ -194,5 +200,7 @@ bool pc_power_on(struct pc *pc, struct error *err);
 void pc_destroy(struct pc *pc);
 /* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
 struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
+/* Function 0 of the first PCI slot that is free. */
+uint8_t pc_free_devfn(const struct pc *pc);
 
 #endif

@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Debian's kernel with disks at each controller there is: it finds them, reads what the host wrote,
 # writes what the host then reads, and has no complaints.
-[ $# -gt 0 ] || set -- ide
-declare -A does=([ide]="an IDE disk and a CD, with the slave's places empty")
+[ $# -gt 0 ] || set -- ide virtio virtio-modern ahci
+declare -A does=([ide]="an IDE disk and a CD, with the slave's places empty"
+    [virtio]="a virtio disk" [virtio-modern]="virtio disks without the legacy interface, of four queues"
+    [ahci]="a SATA disk and CD behind an AHCI controller, with queued commands")
 # The cloud kernel has no drivers for hardware.
-declare -A part=([ide]=kernel)
-declare -A modules=([ide]="libata ata_piix sd_mod cdrom sr_mod isofs")
+declare -A part=([ide]=kernel [virtio]=kernel [virtio-modern]=kernel [ahci]=kernel-amd64)
+declare -A modules=([ide]="libata ata_piix sd_mod cdrom sr_mod isofs"
+    [virtio]="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk"
+    [ahci]="libata libahci ahci crc64 crc64-rocksoft_generic crc64-rocksoft crct10dif_generic crct10dif_common crc-t10dif t10-pi sd_mod cdrom sr_mod isofs")
+modules[virtio-modern]=${modules[virtio]}
 
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
@@ -33,6 +38,7 @@ make_initrd() {
         cat <<'GO'
 i=0
 while [ ! -b /dev/$1 ] && [ $i -lt 30 ]; do sleep 1; i=$((i + 1)); done
+[ -b /dev/$1 ] || exit
 echo "first $(dd if=/dev/$1 bs=64k count=32 | md5sum)"
 echo "direct $(dd if=/dev/$1 bs=4k count=512 iflag=direct | md5sum)"
 seq 1000000 | dd of=/dev/$1 bs=64k seek=64 count=64 iflag=fullblock conv=fsync && echo written
@@ -76,6 +82,17 @@ run() {
     ide)
         boot "$1" sda -drive file="$disk",format=raw -cdrom "$dir/iso" >"$dir/out" 2>&1 || return 1
         all_of "$dir/out" 'ata1.00: ATA-8: CALQUE HARDDISK' 'ata2.00: ATAPI: CALQUE DVD-ROM' '^a CD of ide' '^unmounted' ;;
+    virtio)
+        boot "$1" vda -drive file="$disk",format=raw,if=virtio,serial=V1 >"$dir/out" 2>&1 ;;
+    virtio-modern)
+        boot "$1" vdb -smp 2 -drive file="$dir/iso",format=raw,if=none,id=a,readonly=on -device virtio-blk-pci,drive=a \
+            -drive file="$disk",format=raw,if=none,id=b \
+            -device virtio-blk-pci,drive=b,num-queues=4,disable-legacy=on >"$dir/out" 2>&1 ;;
+    ahci)
+        boot "$1" sda -device ahci,id=ahci0 -drive file="$disk",format=raw,if=none,id=d \
+            -device ide-hd,drive=d,bus=ahci0.0 -drive file="$dir/iso",if=none,id=c,media=cdrom \
+            -device ide-cd,drive=c,bus=ahci0.3 >"$dir/out" 2>&1 || return 1
+        all_of "$dir/out" 'NCQ \(depth 32\)' '^a CD of ahci' '^unmounted' ;;
     esac && check "$1"
 }
 
