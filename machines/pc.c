@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "machines/pc_boot.h"
@@ -206,6 +207,19 @@ static void wire_debug(struct pc *pc)
     port80_init(&pc->port80, &pc->m, "port80", 0x80);
 }
 
+/* -rtc base=: the chip has started at UTC. */
+static void set_clock(struct pc *pc)
+{
+    const struct pc_clock *c = &pc->config->rtc_base;
+    time_t now = (time_t)(input_wall_clock(&pc->m) / NS_PER_SEC);
+    struct tm tm;
+
+    if (c->has_date)
+        mc146818_set_time(&pc->rtc, c->date);
+    else if (c->localtime && localtime_r(&now, &tm))
+        mc146818_set_time(&pc->rtc, (int64_t)now + tm.tm_gmtoff);
+}
+
 /* The HPET's timers may have the IOAPIC's pins that no ISA interrupt has. PIT and RTC reach their
  * interrupts through it, for it can take them over. */
 static void wire_timers(struct pc *pc)
@@ -222,6 +236,7 @@ static void wire_timers(struct pc *pc)
     }
     i8254_init(&pc->pit, m, "pit", 0x40, 0x61, irq[0]);
     mc146818_init(&pc->rtc, m, "rtc", 0x70, irq[1]);
+    set_clock(pc);
 }
 
 static void wire_isa(struct pc *pc)
@@ -246,8 +261,8 @@ static void wire_isa(struct pc *pc)
     wire_debug(pc);
 }
 
-/* A function number on the first slot that is free. The bus has more than there can be devices. */
-static uint8_t free_devfn(const struct pc *pc)
+/* The bus has more slots than there can be devices. */
+uint8_t pc_free_devfn(const struct pc *pc)
 {
     unsigned slot = 2;
 
@@ -266,7 +281,7 @@ static void wire_test_devices(struct pc *pc)
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
     if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, pc_free_devfn(pc),
                          pc->config->pci_testdev_membar);
 }
 
@@ -316,7 +331,7 @@ static bool boot(struct pc *pc, struct error *err)
 {
     struct boot_state state = {.mode = BOOT_RESET};
 
-    if (!pc->config->bios && !pc_direct_boot(pc, &state, err))
+    if (!pc_has_firmware(pc->config) && !pc_direct_boot(pc, &state, err))
         return false;
     if (pc->cpu.set_boot_state)
         pc->cpu.set_boot_state(pc->cpu.cpus, &state);
@@ -327,7 +342,11 @@ static bool boot(struct pc *pc, struct error *err)
 static void after_reset(void *opaque)
 {
     struct pc *pc = opaque;
+    const struct pc_boot_order *order = &pc->config->boot;
     bool ok = boot(pc, NULL);
+
+    if (order->once && *order->once)
+        pc_set_boot_order(pc, order->order);
 
     assert(ok && "the kernel loaded at power-on loads at reset");
     (void)ok;
@@ -347,8 +366,10 @@ static bool check_config(const struct pc_config *c, struct error *err)
                          (unsigned long long)c->ram_size, PC_MIN_RAM >> 20);
     if (c->ncpus < 1 || c->ncpus > PC_MAX_CPUS)
         return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
-    if (!c->kernel && !c->bios)
-        return error_set(err, "nothing to boot: expected -kernel or -bios");
+    if (c->bios && c->storage.flash[0])
+        return error_set(err, "-bios and -pflash: expected only one of them");
+    if (!c->kernel && !pc_has_firmware(c))
+        return error_set(err, "nothing to boot: expected -kernel, -bios or -pflash");
     if ((c->initrd || c->append) && !c->kernel)
         return error_set(err, "%s: expected -kernel too", c->initrd ? "-initrd" : "-append");
     return true;
@@ -363,11 +384,12 @@ static bool build(struct pc *pc, struct error *err)
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);
-    if (!add_bios(pc, err))
+    if (!add_bios(pc, err) || !pc_add_flash(pc, err))
         return false;
     wire_interrupts(pc);
     wire_isa(pc);
     wire_pci(pc);
+    pc_wire_storage(pc);
     if (!add_vga(pc, err))
         return false;
     wire_test_devices(pc);
@@ -379,8 +401,9 @@ static bool build(struct pc *pc, struct error *err)
 
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 {
-    uint64_t room = config->extra_memory + (config->bios ? BIOS_MAX : 0) +
-                    (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
+    uint64_t bios_room = config->bios ? BIOS_MAX : config->storage.flash[0] ? PC_FLASH_MAX : 0;
+    uint64_t room =
+        config->extra_memory + bios_room + (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;

@@ -27,6 +27,7 @@
 #include "devices/timer/i8254.h"
 #include "devices/timer/mc146818.h"
 #include "machines/boot_block.h"
+#include "machines/pc_storage.h"
 #include "machines/smbios.h"
 #include "vm/machine.h"
 
@@ -90,10 +91,24 @@ struct pc_config {
     unsigned debug_exit_size;
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
+    struct pc_storage_config storage;
     bool no_hpet;
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
+    struct pc_boot_order {
+        const char *order, *once; /* letters a, c, d, n as of -boot; NULL or "": "cad" */
+        bool menu, strict;        /* menu: the firmware asks; strict: it boots nothing else */
+        bool has_splash_time, has_reboot_timeout;
+        uint16_t splash_time;    /* ms that the menu waits */
+        uint16_t reboot_timeout; /* ms after which it tries again */
+        const char *devices;     /* lines of OpenFirmware paths in order, or NULL */
+    } boot;
+    const uint8_t *uuid; /* 16 bytes, big endian; NULL: none */
+    struct pc_clock {
+        bool localtime, has_date; /* otherwise UTC now */
+        int64_t date;             /* seconds since 1970 */
+    } rtc_base;
     bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
     uint64_t vga_memory;         /* bytes; 0: 16 MiB */
     uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
@@ -106,6 +121,12 @@ struct pc_config {
                         struct error *err);
     void *create_cpus_opaque;
 };
+
+/* The machine starts in firmware, not in a kernel. */
+static inline bool pc_has_firmware(const struct pc_config *c)
+{
+    return c->bios || c->storage.flash[0];
+}
 
 /* Wired-or of what drives one ISA interrupt or the A20 gate: one bit per driver. */
 struct pc_lines {
@@ -150,6 +171,7 @@ struct pc {
     struct i440fx host_bridge;
     struct piix3 piix3;
     struct piix4_pm pm;
+    struct pc_storage storage;
     struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
@@ -166,6 +188,9 @@ struct pc {
     char *multiboot_cmdline;
 };
 
+/* How -boot says what to try, as CMOS has it: letters a, c, d, n. */
+void pc_set_boot_order(struct pc *pc, const char *order);
+
 /* Builds the machine and loads what it boots. config must stay. Further PCI devices are added after
  * this and before pc_power_on(). On failure nothing is left behind. */
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err);
@@ -175,5 +200,7 @@ bool pc_power_on(struct pc *pc, struct error *err);
 void pc_destroy(struct pc *pc);
 /* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
 struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
+/* Function 0 of the first PCI slot that is free. */
+uint8_t pc_free_devfn(const struct pc *pc);
 
 #endif

@@ -115,7 +115,7 @@ bool pc_read_images(struct pc *pc, struct error *err)
 
     if (!boot_image_read(&pc->kernel, config->kernel, IMAGE_MAX, err))
         return false;
-    if (config->bios)
+    if (pc_has_firmware(config))
         pc->kernel_kind = PC_KERNEL_FIRMWARE;
     else if (!find_kind(pc, err))
         return false;
@@ -182,6 +182,8 @@ static bool program_pci(struct pc *pc, struct error *err)
         pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC + i, pc_pirq_irq[i], 1);
     if (!pci_assign_resources(&pc->pci, &windows, pc_pirq_irq, err))
         return false;
+    for (unsigned i = 0; i < 2; i++)
+        pci_config_write(&pc->pci, PIIX_IDE_DEVFN, PIIX_IDETIM + 2 * i + 1, PIIX_IDE_ON, 1);
     pci_config_write(&pc->pci, pm, PIIX4_PMBA, PC_PM_BASE | 1, 4);
     pci_config_write(&pc->pci, pm, PIIX4_PMREGMISC, 1, 1);
     pci_config_write(&pc->pci, pm, PCI_INTERRUPT_LINE, 9, 1);

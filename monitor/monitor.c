@@ -15,9 +15,35 @@
 #include "host/char/backend.h"
 #include "vm/machine.h"
 
-#define PROMPT "(calque) "
+#define PROMPT           "(calque) "
+#define MONITOR_TEXT_MAX (4u << 20) /* output of one command for a program */
 
 /* ---- output ---- */
+
+static void capture(struct monitor_capture *c, const char *text, size_t len)
+{
+    if (c->len + len + 1 > c->size && !c->failed) {
+        size_t size = 2 * (c->len + len + 1);
+        char *grown = size <= MONITOR_TEXT_MAX ? realloc(c->text, size) : NULL;
+
+        c->failed = !grown;
+        c->text = grown ? grown : c->text;
+        c->size = grown ? size : c->size;
+    }
+    if (c->failed)
+        return;
+    memcpy(c->text + c->len, text, len);
+    c->len += len;
+    c->text[c->len] = '\0';
+}
+
+static void put_raw(struct monitor *mon, const char *text, size_t len)
+{
+    if (mon->capture)
+        capture(mon->capture, text, len);
+    else
+        chardev_write(mon->chr, text, len);
+}
 
 /* A terminal in raw mode needs the carriage return. */
 static void put(struct monitor *mon, const char *text)
@@ -25,10 +51,10 @@ static void put(struct monitor *mon, const char *text)
     while (*text) {
         size_t n = strcspn(text, "\n");
 
-        chardev_write(mon->chr, text, n);
+        put_raw(mon, text, n);
         text += n;
         if (*text == '\n') {
-            chardev_write(mon->chr, "\r\n", 2);
+            put_raw(mon, "\r\n", 2);
             text++;
         }
     }
@@ -88,6 +114,19 @@ void monitor_print_table(struct monitor *mon, const struct monitor_command *tabl
     }
 }
 
+/* Only who names a register must wait for the machine to stand still. */
+static bool get_number(struct monitor *mon, const char *text, uint64_t *value, struct error *err)
+{
+    bool registers = strchr(text, '$'), was_running = false, ok;
+
+    if (registers)
+        was_running = control_hold(mon->ctl);
+    ok = expression_value(text, mon->m, mon->cpu, value, err);
+    if (registers)
+        control_release(mon->ctl, was_running);
+    return ok;
+}
+
 /* Fills in numbers and checks the count against the schema. */
 static bool check_args(struct monitor *mon, const struct monitor_command *c, struct monitor_args *a)
 {
@@ -95,7 +134,7 @@ static bool check_args(struct monitor *mon, const struct monitor_command *c, str
     unsigned n = 0;
     struct error err;
 
-    for (const char *p = c->args; *p; p++) {
+    for (const char *p = c->args + (*c->args == '/'); *p; p++) {
         if (*p == '?') {
             optional = true;
             continue;
@@ -105,7 +144,7 @@ static bool check_args(struct monitor *mon, const struct monitor_command *c, str
                 monitor_printf(mon, "usage: %s %s\n", c->name, c->usage);
             return optional;
         }
-        if (*p == 'i' && !number_parse(a->text[n], 0, UINT64_MAX, &a->number[n], &err)) {
+        if (*p == 'i' && !get_number(mon, a->text[n], &a->number[n], &err)) {
             monitor_printf(mon, "%s: %s\n", c->name, err.text);
             return false;
         }
@@ -117,24 +156,45 @@ static bool check_args(struct monitor *mon, const struct monitor_command *c, str
 }
 
 static void run_words(struct monitor *mon, const struct monitor_command *table, char **words,
-                      unsigned n)
+                      unsigned n, const char *format)
 {
     const struct monitor_command *c = monitor_find(mon, table, words[0]);
-    struct monitor_args args = {.n = n - 1};
+    struct monitor_args args = {.n = n - 1, .format = format ? format : ""};
 
     if (!c)
         return;
     if (c->sub && n > 1) {
-        run_words(mon, c->sub, words + 1, n - 1);
+        run_words(mon, c->sub, words + 1, n - 1, format);
+        return;
+    }
+    if (format && *c->args != '/') {
+        monitor_printf(mon, "%s takes no format; usage: %s %s\n", c->name, c->name, c->usage);
         return;
     }
     for (unsigned i = 1; i < n; i++)
         args.text[i - 1] = words[i];
-    if (!check_args(mon, c, &args))
-        return;
     machine_lock(mon->m);
-    c->run(mon, &args);
+    if (check_args(mon, c, &args))
+        c->run(mon, &args);
     machine_unlock(mon->m);
+}
+
+/* "x/10i ADDRESS" or "x /10i ADDRESS": takes the format out of the words. */
+static const char *take_format(char **words, unsigned *n)
+{
+    char *slash = strchr(words[0], '/');
+    const char *format;
+
+    if (slash) {
+        *slash = '\0';
+        return slash + 1;
+    }
+    if (*n < 2 || words[1][0] != '/' || !strchr("xpio", words[0][0]))
+        return NULL;
+    format = words[1] + 1;
+    memmove(words + 1, words + 2, (*n - 2) * sizeof(*words));
+    --*n;
+    return format;
 }
 
 /* The next word of *text, in place; "..." is one word, with \ before what would end it. NULL: there
@@ -173,8 +233,10 @@ void monitor_execute(struct monitor *mon, const char *text)
         }
         words[n++] = w;
     }
-    if (n)
-        run_words(mon, monitor_commands, words, n);
+    if (!n)
+        return;
+    const char *format = take_format(words, &n);
+    run_words(mon, monitor_commands, words, n, format);
 }
 
 /* ---- line editing ---- */
@@ -195,6 +257,8 @@ static void end_line(struct monitor *mon)
     mon->line[mon->len] = '\0';
     mon->len = 0;
     echo(mon, "\n");
+    if (mon->line[0])
+        memcpy(mon->history[mon->history_len++ % MONITOR_HISTORY], mon->line, MONITOR_LINE_MAX);
     monitor_execute(mon, mon->line);
     if (!mon->wait)
         prompt(mon);
@@ -287,10 +351,16 @@ static void on_input(void *opaque, const uint8_t *data, size_t len)
 
 int64_t monitor_poll(struct monitor *mon)
 {
-    uint8_t *data = mon->typed;
-    size_t len = mon->typed_len;
-    bool waited = mon->wait;
+    uint8_t *data;
+    size_t len;
+    bool waited;
     int64_t again;
+
+    if (!mon)
+        return -1;
+    data = mon->typed;
+    len = mon->typed_len;
+    waited = mon->wait;
 
     if (screen_waits(mon, &again) || !waited)
         return again;
@@ -314,26 +384,53 @@ static void on_focus(void *opaque, bool focus)
     prompt(mon);
 }
 
-struct monitor *monitor_new(struct machine *m, struct chardev *c, struct monitor_hooks hooks)
+/* A client of a socket or telnet is greeted as the focus greets at a shared terminal. */
+static void on_open(void *opaque, bool open)
+{
+    struct monitor *mon = opaque;
+
+    mon->len = 0;
+    if (!open)
+        return;
+    put(mon, "Calque " CALQUE_VERSION " monitor; type help\n");
+    prompt(mon);
+}
+
+struct monitor *monitor_new(struct control *ctl, struct chardev *c)
 {
     struct monitor *mon = calloc(1, sizeof(*mon));
 
     if (!mon)
         return NULL;
-    mon->m = m;
+    mon->ctl = ctl;
+    mon->m = ctl->m;
     mon->chr = c;
-    mon->hooks = hooks;
-    if (c)
-        chardev_attach_monitor(c, on_input, on_focus, mon);
+    if (!c)
+        return mon;
+    chardev_attach_monitor(c, on_input, on_focus, mon);
+    if (!chardev_shared(c))
+        chardev_on_open(c, on_open, mon);
     return mon;
+}
+
+char *monitor_execute_text(struct control *ctl, const char *text, unsigned cpu)
+{
+    struct monitor_capture c = {.text = strdup(""), .size = 1};
+    struct monitor mon = {.ctl = ctl, .m = ctl->m, .capture = &c, .cpu = cpu};
+
+    if (c.text)
+        monitor_execute(&mon, text);
+    return c.text;
 }
 
 void monitor_free(struct monitor *mon)
 {
     if (!mon)
         return;
-    if (mon->chr)
+    if (mon->chr) {
         chardev_attach_monitor(mon->chr, NULL, NULL, NULL);
+        chardev_on_open(mon->chr, NULL, NULL);
+    }
     screen_end_wait(mon);
     free(mon->typed);
     free(mon);

@@ -37,23 +37,27 @@ static uint64_t host_now(void)
 
 static bool has_display(struct monitor *mon)
 {
-    if (!mon->hooks.display)
-        monitor_printf(mon, "this machine has no screen\n");
-    return mon->hooks.display;
+    struct error err;
+
+    if (!control_display(mon->ctl, &err))
+        monitor_printf(mon, "%s\n", err.text);
+    return mon->ctl->hooks.display;
 }
 
 static bool has_hid(struct monitor *mon)
 {
-    if (!mon->hooks.hid)
-        monitor_printf(mon, "this machine has no keyboard and no mouse\n");
-    return mon->hooks.hid;
+    struct error err;
+
+    if (!control_hid(mon->ctl, &err))
+        monitor_printf(mon, "%s\n", err.text);
+    return mon->ctl->hooks.hid;
 }
 
 void cmd_screendump(struct monitor *mon, const struct monitor_args *args)
 {
     struct error err;
 
-    if (has_display(mon) && !display_screendump(mon->hooks.display, args->text[0], &err))
+    if (has_display(mon) && !display_screendump(mon->ctl->hooks.display, args->text[0], &err))
         monitor_printf(mon, "screendump: %.*s\n", PATH_IN_MESSAGE, err.text);
 }
 
@@ -63,9 +67,9 @@ void cmd_set_password(struct monitor *mon, const struct monitor_args *args)
 
     if (strcmp(args->text[0], "vnc") != 0)
         monitor_printf(mon, "set_password %s: vnc is expected\n", args->text[0]);
-    else if (!mon->hooks.vnc_password)
+    else if (!mon->ctl->hooks.vnc_password)
         monitor_printf(mon, "there is no VNC server\n");
-    else if (!mon->hooks.vnc_password(mon->hooks.opaque, args->text[1], &err))
+    else if (!mon->ctl->hooks.vnc_password(mon->ctl->hooks.opaque, args->text[1], &err))
         monitor_printf(mon, "set_password: %s\n", err.text);
 }
 
@@ -85,7 +89,7 @@ void cmd_sendkey(struct monitor *mon, const struct monitor_args *args)
     else if (hold > HOLD_MS_MAX)
         monitor_printf(mon, "sendkey: at most %d ms are expected\n", HOLD_MS_MAX);
     else
-        hid_press(mon->hooks.hid, codes, n, (unsigned)hold);
+        hid_press(mon->ctl->hooks.hid, codes, n, (unsigned)hold);
 }
 
 static bool get_int(struct monitor *mon, const struct monitor_args *args, unsigned n, int *value)
@@ -111,7 +115,7 @@ void cmd_mouse_move(struct monitor *mon, const struct monitor_args *args)
 
     if (has_hid(mon) && get_int(mon, args, 0, &dx) && get_int(mon, args, 1, &dy) &&
         get_int(mon, args, 2, &dz))
-        hid_move(mon->hooks.hid, dx, dy, dz);
+        hid_move(mon->ctl->hooks.hid, dx, dy, dz);
 }
 
 /* QEMU's numbers: 1 left, 2 middle, 4 right. */
@@ -120,7 +124,7 @@ void cmd_mouse_button(struct monitor *mon, const struct monitor_args *args)
     unsigned state = (unsigned)args->number[0];
 
     if (has_hid(mon))
-        hid_buttons(mon->hooks.hid, (state & 1) | (state & 4) >> 1 | (state & 2) << 1, 7);
+        hid_buttons(mon->ctl->hooks.hid, (state & 1) | (state & 4) >> 1 | (state & 2) << 1, 7);
 }
 
 /* ---- text ---- */
@@ -139,7 +143,7 @@ static void screen_text(struct monitor *mon, const struct monitor_args *args)
     (void)args;
     if (!has_display(mon))
         return;
-    text = display_text(mon->hooks.display, &err);
+    text = display_text(mon->ctl->hooks.display, &err);
     if (!text) {
         monitor_printf(mon, "%s\n", err.text);
         return;
@@ -155,7 +159,7 @@ static void screen_text(struct monitor *mon, const struct monitor_args *args)
 static bool text_is_there(struct monitor *mon, const char *wanted)
 {
     struct error err;
-    char *text = display_text(mon->hooks.display, &err);
+    char *text = display_text(mon->ctl->hooks.display, &err);
     bool found = text && strstr(text, wanted);
 
     free(text);

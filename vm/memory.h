@@ -45,7 +45,7 @@ struct region {
     uint64_t base, size;
     int priority;
     bool enabled;
-    /* REGION_DEVICE */
+    /* REGION_DEVICE; with REGION_MEMORY: who answers accesses that have no arena offset */
     const struct region_ops *ops;
     void *opaque;
     /* REGION_MEMORY: arena offsets of byte 0. ARENA_NONE in read_at: reads as all ones; in
@@ -180,6 +180,11 @@ void region_init_device(struct region *r, const char *name, uint64_t size,
                         const struct region_ops *ops, void *opaque);
 void region_init_memory(struct region *r, const char *name, uint64_t size, uint64_t read_at,
                         uint64_t write_at);
+
+/* Flash: reads show the arena until region_set_memory(r, ARENA_NONE, ARENA_NONE) makes them the
+ * chip's; writes always are. */
+void region_init_flash(struct region *r, const char *name, uint64_t size, uint64_t read_at,
+                       const struct region_ops *ops, void *opaque);
 
 /* Adds at base with priority and enables. The region is the caller's and must stay. */
 void region_add(struct address_space *as, struct region *r, uint64_t base, int priority);

@@ -140,7 +140,7 @@ bool display_sync(struct display *d, struct viewer *v, const struct viewer_event
 
 /* ---- screenshots ---- */
 
-bool display_screendump(struct display *d, const char *path, struct error *err)
+static bool screendump(struct display *d, const char *path, const bool *ppm, struct error *err)
 {
     bool ok;
 
@@ -148,10 +148,22 @@ bool display_screendump(struct display *d, const char *path, struct error *err)
     pthread_mutex_lock(&d->lock);
     if (!d->surface.pixels)
         ok = error_set(err, "out of memory");
+    else if (ppm)
+        ok = picture_write_as(&d->surface, path, *ppm, err);
     else
         ok = picture_write(&d->surface, path, err);
     pthread_mutex_unlock(&d->lock);
     return ok;
+}
+
+bool display_screendump(struct display *d, const char *path, struct error *err)
+{
+    return screendump(d, path, NULL, err);
+}
+
+bool display_screendump_as(struct display *d, const char *path, bool ppm, struct error *err)
+{
+    return screendump(d, path, &ppm, err);
 }
 
 /* ---- text ---- */

@@ -76,6 +76,8 @@ bool display_sync(struct display *d, struct viewer *v, const struct viewer_event
 /* Screenshots, of what is on the screen now. Machine lock held. The format follows from the name:
  * .ppm, or .png. */
 bool display_screendump(struct display *d, const char *path, struct error *err);
+/* The same, whatever the name is. */
+bool display_screendump_as(struct display *d, const char *path, bool ppm, struct error *err);
 /* The text as UTF-8, a line for each row, without spaces at the ends of lines: for the caller to
  * free. NULL with a message when this is no text mode. Machine lock held. */
 char *display_text(struct display *d, struct error *err);

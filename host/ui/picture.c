@@ -76,12 +76,17 @@ static bool is_ppm(const char *path)
 
 bool picture_write(const struct surface *s, const char *path, struct error *err)
 {
+    return picture_write_as(s, path, is_ppm(path), err);
+}
+
+bool picture_write_as(const struct surface *s, const char *path, bool ppm, struct error *err)
+{
     bool (*write)(const struct surface *, FILE *, uint8_t *) = write_ppm;
     uint8_t *rgb;
     FILE *f;
     bool ok;
 
-    if (!is_ppm(path)) {
+    if (!ppm) {
 #if CONFIG_PNG
         write = write_png;
 #else

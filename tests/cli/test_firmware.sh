@@ -45,7 +45,7 @@ start() {
     : >"$log"
     rm -f "$scratch/monitor"
     mkfifo "$scratch/monitor"
-    "$CALQUE" -display none -monitor stdio -chardev file,id=d,path="$log" \
+    "$CALQUE" -vga none -display none -monitor stdio -chardev file,id=d,path="$log" \
         -device isa-debugcon,iobase=0x402,chardev=d --timeout 120 "$@" \
         <"$scratch/monitor" >"$scratch/out" 2>&1 &
     pid=$!
