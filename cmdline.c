@@ -95,7 +95,7 @@ static const struct option_row options[] = {
      "number of CPUs, and sockets=, cores=, threads=, maxcpus="},
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
     {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
-     "machine type (help lists them); hpet=on|off"},
+     "machine type (help lists them); hpet=, vmport=on|off"},
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
     {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
@@ -487,12 +487,13 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
         return false;
     }
     const char *type = option_get(&l, "type"), *accel = option_get(&l, "accel");
-    bool hpet = !s->no_hpet;
+    bool hpet = !s->no_hpet, vmport = !s->no_vmport;
     const char *backend = option_get(&l, "memory-backend");
     ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err) &&
          option_get_bool(&l, "dump-guest-core", &s->dump_guest_core, err) &&
-         must_be_off(&l, "usb", err) && must_be_off(&l, "vmport", err);
+         must_be_off(&l, "usb", err) && option_get_bool(&l, "vmport", &vmport, err);
     s->no_hpet = !hpet;
+    s->no_vmport = !vmport;
     if (!ok)
         error_prefix(err, "-machine");
     ok = ok && (!type || parse_machine_type(s, type, err)) &&

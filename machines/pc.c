@@ -243,6 +243,8 @@ static void wire_isa(struct pc *pc)
 {
     struct machine *m = &pc->m;
     struct irq_line a20_kbd = {.set = set_a20, .owner = &pc->lines, .n = 0};
+    struct vmport_registers registers = {pc->cpu.get_registers, pc->cpu.set_registers,
+                                         pc->cpu.cpus};
     struct irq_line a20_fast = {.set = set_a20, .owner = &pc->lines, .n = 1};
 
     wire_timers(pc);
@@ -252,6 +254,8 @@ static void wire_isa(struct pc *pc)
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
     hid_port_init(&pc->hid_port, m, "hid", &pc->kbd, &pc->mouse, &pc->hid);
+    if (pc->cpu.get_registers && !pc->config->no_vmport)
+        vmmouse_init(&pc->vmmouse, m, "vmmouse", &pc->hid_port, &pc->mouse, registers);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
     coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
     if (pc->cpu.set_ferr)
