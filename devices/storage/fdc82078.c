@@ -70,6 +70,7 @@ enum {
 };
 
 #define STEP_NS  50000ull
+#define FAIL_NS  1000000ull
 #define ROTATION 200000000ull
 
 /* ---- disks ---- */
@@ -164,14 +165,14 @@ static void end_data(struct fdc82078 *f, uint8_t st0, uint8_t st1, uint8_t st2)
     set_irq(f, true);
 }
 
-/* As end_data(), after what two revolutions take. */
+/* As end_data(), soon: a drive would look for two revolutions, and without a disk for ever. */
 static void fail_later(struct fdc82078 *f, uint8_t st1, uint8_t st2)
 {
     f->st0 = ST0_ABNORMAL;
     f->st1 = st1;
     f->st2 = st2;
     f->phase = FDC_TIMED;
-    vm_timer_arm(&f->timer, vm_clock_now(&f->dev.m->clock) + 2 * ROTATION);
+    vm_timer_arm(&f->timer, vm_clock_now(&f->dev.m->clock) + FAIL_NS);
 }
 
 static void on_timer(void *opaque)
