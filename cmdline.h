@@ -90,7 +90,7 @@ struct settings {
     unsigned nahci;
     bool jit; /* -accel jit, with: */
     struct translator_config translator;
-    bool pc_testdev, pci_testdev, no_hpet, no_vmport;
+    bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;
     uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;

@@ -221,6 +221,14 @@ static bool add_virtio_blk(struct settings *s, const struct option_list *l, stru
            option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
 }
 
+static bool add_tablet(struct settings *s, const struct option_list *l, struct error *err)
+{
+    (void)l;
+    if (s->tablet)
+        return error_set(err, "there is one already");
+    return s->tablet = true;
+}
+
 /* ---- display ---- */
 
 static bool get_mib(const struct option_list *l, const char *key, uint64_t *bytes,
@@ -285,6 +293,10 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none"},
       {"num-queues", "1-16", "default 1"},
       {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
+    {"virtio-tablet-pci",
+     "pointer by position, so that VNC and windows need not grab it",
+     add_tablet,
+     {{0}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,

@@ -545,6 +545,7 @@ static void set_devices(struct app *app)
     c->pci_testdev = s->pci_testdev;
     c->pci_testdev_membar = s->pci_testdev_membar;
     c->no_hpet = s->no_hpet;
+    c->tablet = s->tablet;
     /* What a device does to registers, lockstep does not see. */
     c->no_vmport = s->no_vmport || s->translator.lockstep;
 }

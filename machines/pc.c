@@ -396,6 +396,9 @@ static bool build(struct pc *pc, struct error *err)
     pc_wire_storage(pc);
     if (!add_vga(pc, err))
         return false;
+    if (c->tablet)
+        virtio_tablet_init(&pc->tablet, &pc->m, "tablet", &pc->pci, pc_free_devfn(pc), pc->cpu.msi,
+                           &pc->hid_port);
     wire_test_devices(pc);
     pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;

@@ -27,6 +27,7 @@
 #include "devices/timer/hpet.h"
 #include "devices/timer/i8254.h"
 #include "devices/timer/mc146818.h"
+#include "devices/virtio/virtio_tablet.h"
 #include "machines/boot_block.h"
 #include "machines/pc_storage.h"
 #include "machines/smbios.h"
@@ -97,6 +98,7 @@ struct pc_config {
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     struct pc_storage_config storage;
     bool no_hpet, no_vmport;
+    bool tablet; /* virtio-tablet-pci */
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
@@ -163,6 +165,7 @@ struct pc {
     struct i8042 i8042;
     struct hid_port hid_port;
     struct vmmouse vmmouse;
+    struct virtio_tablet tablet;
     struct hid hid; /* for front ends and monitors */
     struct i8237 dma;
     struct port92 port92;

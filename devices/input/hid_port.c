@@ -4,6 +4,8 @@
  */
 #include "devices/input/hid_port.h"
 
+#include <assert.h>
+
 #include "vm/machine.h" /* struct machine */
 
 #define NS_PER_MS 1000000u
@@ -52,14 +54,16 @@ static void move(struct hid_port *p, int dx, int dy, int dz)
     ps2mouse_move(p->mouse, dx, -dy, dz, p->buttons);
 }
 
-/* The screen as 0 to 0xffff in both directions. */
+/* The screen as 0 to 0xffff in both directions. The tablet that came last is asked first. */
 static bool place_on_tablet(struct hid_port *p, int dz)
 {
     unsigned w = p->w > 1 ? p->w - 1u : 1, h = p->h > 1 ? p->h - 1u : 1;
 
-    return p->placed && p->tablet.place &&
-           p->tablet.place(p->tablet.opaque, p->x * 0xffffu / w, p->y * 0xffffu / h, dz,
-                           p->buttons);
+    for (unsigned i = p->ntablets; p->placed && i-- > 0;)
+        if (p->tablets[i].place(p->tablets[i].opaque, p->x * 0xffffu / w, p->y * 0xffffu / h, dz,
+                                p->buttons))
+            return true;
+    return false;
 }
 
 /* A position becomes a movement where there is no tablet. */
@@ -105,14 +109,17 @@ static void deliver(void *opaque, const uint8_t *data, size_t len)
     }
 }
 
-void hid_port_add_tablet(struct hid_port *p, struct hid_tablet tablet)
+unsigned hid_port_add_tablet(struct hid_port *p, struct hid_tablet tablet)
 {
-    p->tablet = tablet;
+    assert(p->ntablets < HID_TABLETS);
+    p->tablets[p->ntablets] = tablet;
+    return p->ntablets++;
 }
 
-void hid_port_set_absolute(struct hid_port *p, bool absolute)
+void hid_port_set_absolute(struct hid_port *p, unsigned tablet, bool absolute)
 {
-    atomic_store(&p->hid->absolute, absolute);
+    p->absolute = absolute ? p->absolute | 1u << tablet : p->absolute & ~(1u << tablet);
+    atomic_store(&p->hid->absolute, p->absolute != 0);
 }
 
 /* What was typed before is not for the guest that starts. */

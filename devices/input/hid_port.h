@@ -9,7 +9,8 @@
 #include "vm/device.h"
 #include "vm/input.h"
 
-#define HID_QUEUE 1024 /* keys that wait */
+#define HID_QUEUE   1024 /* keys that wait */
+#define HID_TABLETS 2
 
 /* Where the pointer is wanted as a position: an absolute pointing device. */
 struct hid_tablet {
@@ -34,7 +35,8 @@ struct hid_port {
     uint16_t x, y, w, h; /* of the last position, and the screen's size then */
     struct ps2kbd *kbd;
     struct ps2mouse *mouse;
-    struct hid_tablet tablet;
+    struct hid_tablet tablets[HID_TABLETS];
+    unsigned ntablets, absolute; /* bit n: tablet n is in use */
     struct input_source source;
     struct hid *hid;
 };
@@ -42,8 +44,9 @@ struct hid_port {
 /* Connects `hid`, which front ends use. kbd and mouse may not be NULL. */
 void hid_port_init(struct hid_port *p, struct machine *m, const char *id, struct ps2kbd *kbd,
                    struct ps2mouse *mouse, struct hid *hid);
-void hid_port_add_tablet(struct hid_port *p, struct hid_tablet tablet);
-/* The tablet is wanted, or no longer. */
-void hid_port_set_absolute(struct hid_port *p, bool absolute);
+/* At most HID_TABLETS; returns which one it is. */
+unsigned hid_port_add_tablet(struct hid_port *p, struct hid_tablet tablet);
+/* The guest uses that one, or does no longer. */
+void hid_port_set_absolute(struct hid_port *p, unsigned tablet, bool absolute);
 
 #endif

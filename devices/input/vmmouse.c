@@ -36,7 +36,7 @@ enum command {
 static void set_absolute(struct vmmouse *v, bool absolute)
 {
     v->absolute = absolute;
-    hid_port_set_absolute(v->hid, absolute);
+    hid_port_set_absolute(v->hid, v->index, absolute);
 }
 
 static void push(struct vmmouse *v, uint32_t dword)
@@ -171,6 +171,6 @@ void vmmouse_init(struct vmmouse *v, struct machine *m, const char *id, struct h
     device_init(&v->dev, m, &class, id);
     region_init_device(&v->port, "vmport", 4, &ops, v);
     region_add(&m->io, &v->port, VMMOUSE_PORT, 0);
-    hid_port_add_tablet(hid, (struct hid_tablet){place, v});
+    v->index = hid_port_add_tablet(hid, (struct hid_tablet){place, v});
     reset(&v->dev);
 }

@@ -26,6 +26,7 @@ struct vmmouse {
     struct region port;
     struct vmport_registers registers;
     struct hid_port *hid;
+    unsigned index; /* of the tablet there */
     struct ps2mouse *mouse;
 };
 

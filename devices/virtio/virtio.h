@@ -20,7 +20,7 @@
  * nothing more is taken from any queue. Machine lock held throughout. */
 
 #define VIRTIO_MAX_QUEUES  16
-#define VIRTIO_CONFIG_SIZE 64
+#define VIRTIO_CONFIG_SIZE 136
 #define VIRTQ_MAX_SIZE     256
 #define VIRTQ_MAX_SEGMENTS 256
 #define VIRTIO_NO_VECTOR   0xffff

@@ -37,6 +37,7 @@ static struct box *box_new(unsigned ncpus)
                                    .pci_testdev = true,
                                    .pci_testdev_membar = 1 << 20,
                                    .vga = true,
+                                   .tablet = true,
                                    .vga_memory = 1 << 20,
                                    .icount = true,
                                    .icount_shift = 3,
