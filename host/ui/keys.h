@@ -22,6 +22,7 @@ enum {
     SCAN_TAB = 0x0f,
     SCAN_SPACE = 0x39,
     SCAN_CAPS_LOCK = 0x3a,
+    SCAN_PAUSE = 0xe11d,
 };
 
 #define KEYS_TOGETHER_MAX 16

@@ -75,6 +75,7 @@ struct vnc {
     /* Keys */
     unsigned buttons;
     bool shift, caps;
+    bool held[256]; /* keys that are down: set 1's code, 80h added to the extended ones */
 };
 
 /* ---- keys and pointer ---- */
@@ -92,6 +93,22 @@ static void press_shifted(struct vnc *v, const struct keymap_key *k)
         hid_key(v->config.hid, SCAN_SHIFT, !k->shift, 0);
 }
 
+static void note_held(struct vnc *v, unsigned code, bool down)
+{
+    if (code != SCAN_PAUSE)
+        v->held[(code & 0x7f) | (code > 0xff ? 0x80 : 0)] = down;
+}
+
+/* A viewer that goes takes its fingers along. */
+static void release_keys(struct vnc *v)
+{
+    for (unsigned i = 0; i < 256; i++)
+        if (v->held[i])
+            hid_key(v->config.hid, i & 0x80 ? 0xe000 | (i & 0x7f) : i, false, 0);
+    memset(v->held, 0, sizeof(v->held));
+    v->shift = false;
+}
+
 static void on_key(rfbBool down, rfbKeySym sym, rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
@@ -103,6 +120,7 @@ static void on_key(rfbBool down, rfbKeySym sym, rfbClientPtr client)
         v->shift = down;
     if (k.code == SCAN_CAPS_LOCK && down)
         v->caps = !v->caps;
+    note_held(v, k.code, down);
     if (down)
         press_shifted(v, &k);
     else
@@ -135,6 +153,7 @@ static void on_client_gone(rfbClientPtr client)
     struct vnc *v = client->screen->screenData;
 
     v->clients--;
+    release_keys(v);
 }
 
 static enum rfbNewClientAction on_client(rfbClientPtr client)

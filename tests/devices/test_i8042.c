@@ -167,6 +167,48 @@ static void aux_port(void **state)
     rig_end(&t.r);
 }
 
+/* A key that is held repeats: after half a second, 10.9 times a second, or as the guest says. */
+static void typematic(void **state)
+{
+    unsigned n = 0;
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, false);
+    command2(&t, 0x60, 0x45);
+    ps2kbd_key(&t.kbd, 0x1e, true);
+    ps2kbd_key(&t.kbd, 0x1e, true); /* the host's repetition */
+    assert_int_equal(next(&t), 0x1e);
+    rig_pass(&t.r, 490000000);
+    assert_int_equal(next(&t), -1);
+    for (unsigned i = 0; i < 1000; i++) /* a second, by milliseconds, from 492 ms on */
+        n += next(&t) == 0x1e;
+    assert_int_equal(n, 11);
+    ps2kbd_key(&t.kbd, 0x2a, true); /* the last key pressed repeats */
+    ps2kbd_key(&t.kbd, 0x1e, false);
+    assert_int_equal(next(&t), 0x2a);
+    assert_int_equal(next(&t), 0x9e);
+    rig_out(&t.r, 0x60, 0xf3); /* 250 ms, 30 a second */
+    assert_int_equal(next(&t), 0xfa);
+    rig_out(&t.r, 0x60, 0x00);
+    assert_int_equal(next(&t), 0xfa);
+    ps2kbd_key(&t.kbd, 0x2a, false);
+    assert_int_equal(next(&t), 0xaa);
+    ps2kbd_key(&t.kbd, 0xe048, true);
+    assert_int_equal(next(&t), 0xe0);
+    assert_int_equal(next(&t), 0x48);
+    rig_pass(&t.r, 251000000);
+    assert_int_equal(next(&t), 0xe0);
+    assert_int_equal(next(&t), 0x48);
+    rig_round_trip(&t.r, &t.kbd.dev);
+    ps2kbd_key(&t.kbd, 0xe048, false);
+    while (next(&t) >= 0)
+        ;
+    rig_pass(&t.r, NS_PER_SEC);
+    assert_int_equal(next(&t), -1);
+    rig_end(&t.r);
+}
+
 static void press(struct hid_port *p, unsigned code, bool down, unsigned delay)
 {
     struct hid_event e = {
@@ -201,10 +243,10 @@ static void typing(void **state)
         assert_int_equal(byte, (0x10 + i / 2 % 10) | (i & 1 ? 0x80 : 0));
     }
     press(&port, 0x1e, true, 0);
-    press(&port, 0x1e, false, 500);
+    press(&port, 0x1e, false, 300);
     rig_pass(&t.r, 20000000);
     assert_int_equal(next(&t), 0x1e);
-    rig_pass(&t.r, 400000000);
+    rig_pass(&t.r, 200000000);
     assert_int_equal(next(&t), -1);
     rig_pass(&t.r, 100000000);
     assert_int_equal(next(&t), 0x9e);
@@ -362,9 +404,11 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(controller),     cmocka_unit_test(keyboard), cmocka_unit_test(translation),
-        cmocka_unit_test(aux_port),       cmocka_unit_test(typing),   cmocka_unit_test(positions),
-        cmocka_unit_test(vmware_pointer), cmocka_unit_test(fuzz),
+        cmocka_unit_test(controller),  cmocka_unit_test(keyboard),
+        cmocka_unit_test(translation), cmocka_unit_test(aux_port),
+        cmocka_unit_test(typematic),   cmocka_unit_test(typing),
+        cmocka_unit_test(positions),   cmocka_unit_test(vmware_pointer),
+        cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
