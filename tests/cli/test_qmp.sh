@@ -161,6 +161,7 @@ refused "driftfix=none" -rtc driftfix=none
 refused "base=2024-02-30" -rtc base=2024-02-30
 refused "-uuid 12" -uuid 12
 refused "-sandbox off is expected" -sandbox on
+refused "stdio goes away" -daemonize -serial stdio
 refused "mode=both" -mon chardev=x,mode=both
 refused "no -chardev has this id" -mon chardev=x -kernel "$BUILD/tests/tools/echo.elf"
 refused "did you mean kvm-pit.lost_tick_policy=delay" -global kvm-pit.lost_tick_policy=discard
