@@ -37,8 +37,9 @@ static bool get_value(const char *text, const char *key, char *value, size_t siz
             continue;
         p += len;
         p += strspn(p, " \t");
-        if (*p++ != '=')
+        if (*p != '=')
             continue;
+        p++;
         p += strspn(p, " \t\"");
         while (p[n] && !strchr("\"\r\n", p[n]) && n + 1 < size) {
             value[n] = p[n];
