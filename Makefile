@@ -16,6 +16,7 @@ endif
 ifeq ($(origin AR),default)
 AR       := $(CROSS)ar
 endif
+NM       ?= $(CROSS)nm
 PKG_CONFIG ?= pkg-config
 
 # Every variant has its own folder, so that switching between them rebuilds nothing.
@@ -128,6 +129,15 @@ $(LIBCALQUE): $(LIB_OBJS)
 $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Called with the guest's vector registers in the host's: general registers only, and nothing called
+# that is built otherwise.
+CLASS_G := cpu/x86/tlb_fill translator/quick
+$(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<
+	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|__(asan|ubsan|sanitizer|tsan)_.*)$$'); \
+	  [ -z "$$calls" ] || { rm -f $@; echo "make: $< calls what uses vector registers:" $$calls >&2; exit 1; }
 
 # Objects depend on the flags they were compiled with.
 FLAGS_LINE := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ALL_LIBS) $(VERSION)
