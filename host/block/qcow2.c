@@ -183,6 +183,8 @@ static bool read_rt(struct image *im, const uint8_t *h, struct error *err)
         return false;
     q->rt_entries = (uint32_t)(bytes / 8);
     q->rt = read_numbers(im, q->rt_offset, q->rt_entries, err);
+    for (q->rt_used = q->rt_entries; q->rt && q->rt_used && !q->rt[q->rt_used - 1];)
+        q->rt_used--;
     return q->rt;
 }
 

@@ -103,7 +103,7 @@ int qcow2_guard(struct image *im, uint64_t offset, uint64_t bytes)
 
     for (uint32_t n = 0; n < q->l1_size && !bad; n++)
         bad = (q->l1[n] & QE_OFFSET) && overlaps(offset, bytes, q->l1[n] & QE_OFFSET, im->cluster);
-    for (uint32_t n = 0; n < q->rt_entries && !bad; n++)
+    for (uint32_t n = 0; n < q->rt_used && !bad; n++)
         bad = q->rt[n] && overlaps(offset, bytes, q->rt[n], im->cluster);
     for (uint32_t n = 0; n < q->nsnapshots && !bad; n++)
         bad = overlaps(offset, bytes, q->snapshots[n].l1_offset, q->snapshots[n].l1_size * 8ull);
@@ -143,6 +143,7 @@ int qcow2_get_refcount(struct image *im, uint64_t cluster, uint64_t *count)
 
 static void rt_changed(struct qcow2 *q, uint32_t n)
 {
+    q->rt_used = n + 1 > q->rt_used ? n + 1 : q->rt_used;
     if (q->rt_dirty_from == q->rt_dirty_to) {
         q->rt_dirty_from = n;
         q->rt_dirty_to = n + 1;
@@ -239,6 +240,7 @@ static int grow_table(struct image *im, uint64_t wanted)
     free(q->rt);
     q->rt = rt;
     q->rt_entries = (uint32_t)entries;
+    q->rt_used = (uint32_t)(base / per + blocks);
     q->rt_offset = base << q->cluster_bits;
     if (q->file_end < (base + n + blocks) << q->cluster_bits)
         q->file_end = (base + n + blocks) << q->cluster_bits;
@@ -516,6 +518,7 @@ int qcow2_rebuild_refcounts(struct image *im, const uint32_t *counts, uint64_t n
     q->rt = rt;
     q->rt_offset = base << q->cluster_bits;
     q->rt_entries = (uint32_t)(table * im->cluster / 8);
+    q->rt_used = (uint32_t)blocks;
     q->rt_dirty_from = q->rt_dirty_to = 0;
     q->file_end = end << q->cluster_bits;
     q->free_hint = 0;
