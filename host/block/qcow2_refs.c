@@ -67,8 +67,9 @@ uint64_t qcow2_refcount_max(const struct qcow2 *q)
 static uint64_t counts_per_block(const struct image *im)
 {
     const struct qcow2 *q = im->state;
+    uint64_t n = ((uint64_t)im->cluster * 8) >> q->refcount_order;
 
-    return ((uint64_t)im->cluster * 8) >> q->refcount_order;
+    return n ? n : 1; /* clusters have at least 512 bytes */
 }
 
 /* ---- findings ---- */
@@ -285,8 +286,8 @@ int qcow2_set_refcount(struct image *im, uint64_t cluster, uint64_t count)
 
     if (!e)
         e = get_block(im, cluster, &block, &index);
-    if (e)
-        return e;
+    if (e || !block)
+        return e ? e : EIO;
     qcow2_store_count(block->data, index, q->refcount_order, count);
     tables_dirty(&q->refs, block);
     im->metadata_dirty = true;
@@ -301,7 +302,7 @@ int qcow2_set_refcount(struct image *im, uint64_t cluster, uint64_t count)
 static int find_free(struct image *im, uint64_t count, uint64_t *first)
 {
     struct qcow2 *q = im->state;
-    uint64_t run = 0, at = q->free_hint, used;
+    uint64_t run = 0, at = q->free_hint, used = 0;
     int e = 0;
 
     while (!e && run < count) {
@@ -367,7 +368,7 @@ int qcow2_free(struct image *im, uint64_t offset, uint64_t bytes)
         last->count += end - first;
         return 0;
     }
-    if (q->nfreed == q->freed_room) {
+    if (!q->freed || q->nfreed == q->freed_room) {
         uint32_t room = q->freed_room ? q->freed_room * 2 : 64;
         struct qcow2_freed *more = realloc(q->freed, room * sizeof(*more));
 

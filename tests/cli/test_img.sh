@@ -101,6 +101,16 @@ else
 fi
 [ "$(stat -c %b raw)" -gt "$(stat -c %b back)" ] && ok "zeros take no space" || not_ok "zeros take no space"
 
+# ---- past the page cache ----
+if "$img" info raw >/dev/null && dd if=raw of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null; then
+    works "convert with O_DIRECT" "$img" convert -t none -T none -O qcow2 raw direct
+    works "is the same" "$img" compare raw direct
+    works "back with O_DIRECT" "$img" convert -t none -T none -O raw direct direct.raw
+    works "is the same" "$img" compare raw direct.raw
+else
+    n=$((n + 1)); echo "ok $n - O_DIRECT # SKIP the file system has none"
+fi
+
 # ---- what is printed ----
 same_as_qemu() {
     if ! with_qemu; then
