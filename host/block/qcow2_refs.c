@@ -185,7 +185,7 @@ static int write_area_blocks(struct image *im, uint64_t *rt, uint64_t base, uint
         for (uint64_t i = 0; i < used; i++)
             qcow2_store_count(block, i, q->refcount_order, 1);
         left -= used;
-        rt[base / per + n] = at;
+        rt[q->rt_entries + n] = at; /* the area is behind what the old table reaches */
         e = file_write(im->file, at, block, im->cluster);
     }
     free(block);
@@ -240,8 +240,8 @@ static int grow_table(struct image *im, uint64_t wanted)
     }
     free(q->rt);
     q->rt = rt;
+    q->rt_used = (uint32_t)(q->rt_entries + blocks);
     q->rt_entries = (uint32_t)entries;
-    q->rt_used = (uint32_t)(base / per + blocks);
     q->rt_offset = base << q->cluster_bits;
     if (q->file_end < (base + n + blocks) << q->cluster_bits)
         q->file_end = (base + n + blocks) << q->cluster_bits;
