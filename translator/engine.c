@@ -198,7 +198,7 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint
     struct translator *tr = cpu->jit.translator;
     struct tblock *t = tblock_next(tr);
 
-    if (!t)
+    if (!t || b->discarded)
         return NULL;
     *t = (struct tblock){.block = b,
                          .rip = cpu->r[R_RIP],
@@ -208,10 +208,7 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint
                          .pass2 = pass[1],
                          .pass2_index = (uint16_t)page_pass_index(next_page(cpu)),
                          .linked_from = NO_LINK};
-    if (!emit_block(tr, cpu, t))
-        return NULL;
-    tblock_keep(tr, t);
-    return t;
+    return emit_block(tr, cpu, t) && tblock_keep(tr, cpu, t) ? t : NULL;
 }
 
 static bool try_passes(struct cpu *cpu, const struct block *b, uint32_t pass[2])
@@ -247,8 +244,10 @@ static void hand_back(struct cpu *cpu, struct block *b)
     tr->told = true;
 }
 
-static void note_translation(struct translator *tr, struct block *b, const struct tblock *t)
+static void note_translation(struct translator *tr, const struct tblock *t)
 {
+    struct block *b = t->block;
+
     tr->stats.blocks++;
     tr->stats.code_bytes += t->code_size;
     tr->stats.again += b->lost_code;
@@ -260,18 +259,10 @@ static void note_translation(struct translator *tr, struct block *b, const struc
         perf_map_add(tr->perf_map, t);
 }
 
-static uint64_t host_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static struct tblock *translate(struct cpu *cpu, struct block *b)
 {
     struct translator *tr = cpu->jit.translator;
-    uint64_t start = host_ns();
+    uint64_t start = host_cycles();
     uint32_t pass[2];
     passes_of(cpu, b, pass);
     struct tblock *t = try_translate(cpu, b, pass);
@@ -281,12 +272,12 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
         t = try_translate(cpu, b, pass);
     }
     if (t) {
-        note_translation(tr, b, t);
+        note_translation(tr, t);
         grant_pass(cpu, t);
-    } else {
+    } else if (!b->discarded) { /* else it was in that segment: it is run once more as it is */
         hand_back(cpu, b);
     }
-    tr->stats.translating_ns += host_ns() - start;
+    tr->stats.translating_cycles += host_cycles() - start;
     return t;
 }
 
@@ -397,7 +388,7 @@ bool translator_create(struct machine *m, const struct translator_config *config
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
     if (config->lockstep) /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;
-    fpu_host_features(tr->host_has);
+    find_host_features(tr->host_has);
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;
     bool ok = code_cache_init(
@@ -472,16 +463,16 @@ void translator_detach(struct cpu *cpu)
 
     if (!tr)
         return;
+    if (tr->cpus == cpu && !cpu->jit.next) {
+        tblocks_flush(tr);
+        block_cache_listen(cpu, NULL);
+    }
     struct cpu **link = &tr->cpus;
     while (*link != cpu)
         link = &(*link)->jit.next;
     *link = cpu->jit.next;
     munmap(cpu->jit.stack, STACK_SIZE);
     lockstep_detach(cpu);
-    if (!tr->cpus) {
-        tblocks_flush(tr);
-        block_cache_listen(cpu, NULL);
-    }
     cpu->jit.translator = NULL;
     cpu->run_blocks = interp_blocks;
 }
@@ -512,7 +503,7 @@ void translator_stats(const struct translator *tr, struct translator_stats *out)
     out->cache_size = tr->cache.size;
     out->cache_used = tr->segments[0].start;
     for (unsigned n = 0; n < CODE_SEGMENTS; n++)
-        out->cache_used += tr->segments[n].used - tr->segments[n].start;
+        out->cache_used += segment_used(&tr->segments[n]);
 }
 
 bool translator_calls(const struct translator *tr, unsigned n, const char **name, uint64_t *calls)

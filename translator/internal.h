@@ -51,22 +51,23 @@ struct tblock_link {
 /* A translation of a decoded block for one linear address and one mode. Its memory is used again
  * when its segment of the cache is; retired, its entries lead to the dispatcher until then. */
 struct tblock {
-    struct block *block; /* valid while not retired */
+    struct block *block; /* valid while not retired, or if owned */
     struct tblock *next; /* other translations of the same block */
     uint64_t rip;        /* of the first instruction */
     uint32_t mode;       /* number of the mode */
     uint16_t ninsn;
     bool retired;
+    bool owns_block; /* it is in the segment of this translation */
     uint8_t nswaps;
     struct tblock_link links[TBLOCK_LINKS];
     uint32_t linked_from; /* the first link that leads here */
     /* Host code, where it runs. checked: any entry from outside the page; head: from inside. dead:
      * where both lead once retired. */
     const uint8_t *checked, *head, *dead;
-    uint32_t code_size;  /* bytes from checked on, stubs included */
-    uint64_t entry[2];   /* the words that hold checked and head, while suspended */
-    uint32_t pass;       /* the page pass that checked asks for, */
-    uint16_t pass_index; /* and where */
+    uint32_t code_size;   /* bytes from checked on, stubs included */
+    uint64_t entry[2];    /* the words that hold checked and head, while suspended */
+    uint32_t pass;        /* the page pass that checked asks for, */
+    uint16_t pass_index;  /* and where */
     uint16_t pass2_index; /* of the second page, if there is one: both entries ask for it */
     uint32_t pass2;       /* 0: there is none */
     /* Guest registers that have no place of their own took those of others (host side numbering
@@ -86,11 +87,11 @@ struct site {
     uint8_t size;     /* of the access */
     uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
-#define NO_PRODUCER 0xff
+#define NO_PRODUCER       0xff
 #define SITE_BEFORE_STORE 5 /* between a store's call and its site: a jump to the access */
-#define SITE_LOADED     5 /* only after loads: TEMP is where the bytes are */
-#define SITE_DONE_LOAD  10
-#define SITE_DONE_STORE 5
+#define SITE_LOADED       5 /* only after loads: TEMP is where the bytes are */
+#define SITE_DONE_LOAD    10
+#define SITE_DONE_STORE   5
 
 /* After a call for an exit. */
 struct exit_site {
@@ -138,46 +139,18 @@ struct page_pass {
     uint64_t arena;
 };
 
-/* Extensions that the host's processor has. */
-struct host_features {
-    bool cmpxchg16b, movbe, popcnt, lzcnt, bmi1, bmi2, adx;
-};
-
 /* A part of the code cache, and of the table of translations. */
 struct segment_of_code {
-    uint64_t start, used, end; /* offsets in the cache */
+    uint64_t start, used;      /* offsets in the cache: of code, */
+    uint64_t blocks_from, end; /* and of the decoded blocks */
     uint32_t ntblocks;
     uint64_t evictions;
 };
 #define CODE_SEGMENTS 16u
-
-struct translator {
-    struct machine *m;
-    struct host_features host;
-    struct translator_config config;
-    struct code_cache cache;
-    struct segment_of_code segments[CODE_SEGMENTS];
-    unsigned filling;       /* segment */
-    struct tblock *tblocks; /* segment_tblocks for each segment */
-    uint32_t segment_tblocks, max_tblocks;
-    bool told; /* of a block that cannot be translated */
-    uint32_t modes[MAX_MODES];
-    unsigned nmodes;
-    struct page_pass *passes; /* by number */
-    uint32_t npasses, max_passes, *pass_hash;
-    struct translator_stats stats;
-    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
-    struct cpu *cpus;               /* linked by jit.next */
-    bool fsgsbase;                  /* the host has WRGSBASE */
-    FILE *perf_map;                 /* NULL: none */
-    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
-    struct slot_votes votes[256];
-    uint64_t last_sample; /* instructions retired then */
-    /* Entry points in the cache. */
-    const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
-    const uint8_t *thunk[16];
-    unsigned (*enter)(struct cpu *cpu, const void *code);
-};
+static inline uint64_t segment_used(const struct segment_of_code *s)
+{
+    return s->used - s->start + (s->end - s->blocks_from);
+}
 
 /* Thunks: what translated code calls. The first is jumped to. */
 enum {
@@ -199,6 +172,33 @@ enum {
     NUM_THUNKS
 };
 
+struct translator {
+    struct machine *m;
+    struct translator_config config;
+    struct code_cache cache;
+    struct segment_of_code segments[CODE_SEGMENTS];
+    unsigned filling;       /* segment */
+    struct tblock *tblocks; /* segment_tblocks for each segment */
+    uint32_t segment_tblocks, max_tblocks;
+    bool told; /* of a block that cannot be translated */
+    uint32_t modes[MAX_MODES];
+    unsigned nmodes;
+    struct page_pass *passes; /* by number */
+    uint32_t npasses, max_passes, *pass_hash;
+    struct translator_stats stats;
+    uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
+    struct cpu *cpus;               /* linked by jit.next */
+    bool fsgsbase;                  /* the host has WRGSBASE */
+    FILE *perf_map;                 /* NULL: none */
+    bool host_has[NUM_FEATURES];    /* what the host's processor executes */
+    struct slot_votes votes[256];
+    uint64_t last_sample; /* instructions retired then */
+    /* Entry points in the cache. */
+    const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
+    const uint8_t *thunk[NUM_THUNKS];
+    unsigned (*enter)(struct cpu *cpu, const void *code);
+};
+
 /* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
 
 /* Guest XMM/YMM0-15 and MXCSR; x87 or MMX registers, FCW, FSW, FTW. */
@@ -211,11 +211,14 @@ void fpu_init(struct cpu *cpu);
  * the x87 itself): this brings them to struct cpu. Before anything that may, before leaving, and
  * before blocks may go, which x87_insn may name. */
 void fpu_take_x87(struct cpu *cpu);
-void fpu_host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */
 
-void find_host_features(struct host_features *h);
+/* By features as CPUID names them; those with YMM registers only if the host's kernel keeps these.
+ */
+void find_host_features(bool has[NUM_FEATURES]);
+/* Its time stamp counter. */
+uint64_t host_cycles(void);
 /* Writes the thunks to the start of the cache. */
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */
@@ -229,7 +232,8 @@ void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
 runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
-/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
+/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0.
+ */
 runtime_fn quick_miss_load, quick_miss_store;
 
 /* ---- tblocks.c ---- */
@@ -237,9 +241,10 @@ runtime_fn quick_miss_load, quick_miss_store;
 /* Cuts the room that the thunks leave into segments. False: no memory. */
 bool tblocks_init(struct translator *tr);
 /* Room for one more in the segment that is being filled; NULL: none. tblock_keep(), once its code
- * is there, makes it one of its block's. */
+ * is there, makes it one of its block's, and moves the block if this is the first. False: there is
+ * no room for that. */
 struct tblock *tblock_next(struct translator *tr);
-void tblock_keep(struct translator *tr, struct tblock *t);
+bool tblock_keep(struct translator *tr, struct cpu *cpu, struct tblock *t);
 /* Links the exit of translation `from` at `site` to an entry of another. */
 void tblock_link(struct translator *tr, uint32_t from, const uint8_t *site, struct tblock *to,
                  const uint8_t *entry);

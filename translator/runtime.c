@@ -6,6 +6,7 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/ops.h"
+#include "cpu/x86/report.h"
 
 static struct translator *translator_of(const struct cpu *cpu)
 {
@@ -141,6 +142,8 @@ static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, c
 
     translator_of(cpu)->calls[op_operation(i->op) - operations]++;
     r = op_handlers[i->op](cpu, i);
+    if (unlikely(r == OP_FAULT && cpu->history))
+        report_translated(cpu, t->block);
     if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left ||
                  jit_fpu_mode(cpu) != cpu->jit.fpu_mode))
         return leave_at(cpu, i, r);
@@ -338,6 +341,9 @@ static const uint8_t *unwind(struct cpu *cpu)
     }
     if (cpu->jit.rsp < cpu->jit.stack_base)
         cpu->jit.rsp += sizeof(*f);
+    const struct jump_cache_entry *known = &cpu->jit.jump_cache[jump_cache_index(rip)];
+    if (known->tag == tag)
+        return known->code;
     cpu->r[R_RIP] = rip;
     return go_and_learn(cpu);
 }

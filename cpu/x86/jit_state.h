@@ -13,8 +13,8 @@ struct cpu;
 struct lockstep;
 struct translator;
 
-#define JUMP_CACHE_BITS 12
-#define CODE_PAGE_BITS  12
+#define JUMP_CACHE_BITS 14
+#define CODE_PAGE_BITS  13
 
 /* Where an indirect transfer goes: tag is pc ^ mode_tag. */
 struct jump_cache_entry {
@@ -58,7 +58,7 @@ struct jit_state {
     uint32_t x87_insn, x87_memory_insn;
     uint8_t fxsave[512] __attribute__((aligned(16))); /* the way to the host's x87 registers */
     uint16_t pages_logged;
-    uint16_t page_log[256]; /* words of code_page that were filled since the last flush */
+    uint16_t page_log[1024]; /* words of code_page that were filled since the last flush */
     /* Page passes: the interned (linear page, arena page, CPL) that may be fetched now. */
     uint32_t code_page[1u << CODE_PAGE_BITS];
     struct jump_cache_entry jump_cache[1u << JUMP_CACHE_BITS];

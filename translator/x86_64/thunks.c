@@ -164,7 +164,6 @@ bool emit_thunks(struct translator *tr)
     struct assembler a = {.p = c->rw, .end = c->rw + c->size};
     void *enter = (void *)(uintptr_t)to_rx(c, a.p);
 
-    find_host_features(&tr->host);
     memcpy(&tr->enter, &enter, sizeof(enter));
     emit_enter(&a);
     emit_thunk(&a, tr, THUNK_SAVE_FPU); /* the others call them */

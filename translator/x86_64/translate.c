@@ -253,14 +253,16 @@ static void emit_instructions(struct xlat *x)
 bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
 {
     struct code_cache *c = &tr->cache;
-    struct xlat x = {.tr = tr,
-                     .cpu = cpu,
-                     .t = t,
-                     .list = t->block->insns,
-                     .n = t->block->ninsn,
-                     .mode = tr->modes[t->mode],
-                     .producer = NO_PRODUCER};
+    struct xlat x;
 
+    memset(&x, 0, offsetof(struct xlat, stubs));
+    x.tr = tr;
+    x.cpu = cpu;
+    x.t = t;
+    x.list = t->block->insns;
+    x.n = t->block->ninsn;
+    x.mode = tr->modes[t->mode];
+    x.producer = NO_PRODUCER;
     x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->end};
     fpu_analyse(&x);
     while (!place_registers(&x, x.n))
