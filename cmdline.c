@@ -854,6 +854,26 @@ static void set_defaults(struct settings *s)
     s->serial[s->nserial++] = screen || taken ? "null" : s->no_monitor ? "stdio" : "mon:stdio";
 }
 
+static bool uses_terminal(const char *spec)
+{
+    return !strncmp(spec, "stdio", 5) || !strcmp(spec, "mon:stdio");
+}
+
+/* In the background there is no terminal. */
+static bool check_background(const struct settings *s, struct error *err)
+{
+    bool terminal = false;
+
+    for (unsigned i = 0; i < s->nserial; i++)
+        terminal |= uses_terminal(s->serial[i]);
+    for (unsigned i = 0; i < s->nmonitors; i++)
+        terminal |= uses_terminal(s->monitors[i].spec);
+    for (unsigned i = 0; i < s->nchardev; i++)
+        terminal |= uses_terminal(s->chardev[i]);
+    return !s->daemonize || !terminal ||
+           error_set(err, "-daemonize: stdio goes away; a socket, pty or file is expected");
+}
+
 static bool takes_json(int id)
 {
     return id == OPT_DEVICE || id == OPT_OBJECT || id == OPT_AUDIODEV;
@@ -900,5 +920,5 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
             return CMDLINE_BAD;
     }
     set_defaults(s);
-    return CMDLINE_RUN;
+    return check_background(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
 }

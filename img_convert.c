@@ -103,8 +103,10 @@ static int put(struct copy *c, uint64_t at, const uint8_t *p, size_t len)
     return c->g->compress ? put_compressed(c, at, p, len) : put_sparse(c, at, p, len);
 }
 
-static int failed(const struct image *im, const char *what, uint64_t at, int e)
+static int failed(struct image *im, const char *what, uint64_t at, int e)
 {
+    if (image_reported(im))
+        return 1;
     return img_fail("%s: offset %" PRIu64 " cannot be %s: %s", image_path(im), at, what,
                     strerror(e));
 }

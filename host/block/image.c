@@ -81,7 +81,7 @@ static int locate(struct image *im, uint64_t offset, uint64_t len, struct image_
     error = im->format->locate(im, offset, len, e);
     if (e->length > len)
         e->length = len;
-    if (e->kind != IMAGE_DATA)
+    if (e->kind == IMAGE_HOLE || e->kind == IMAGE_ZERO)
         e->file = NULL;
     return error;
 }
@@ -546,6 +546,18 @@ uint32_t image_cluster(const struct image *im)
 struct block_file *image_file(const struct image *im)
 {
     return im->file;
+}
+
+bool image_reported(struct image *im)
+{
+    bool reported = false;
+
+    for (; im && !reported; im = im->backing) {
+        pthread_mutex_lock(&im->report_lock);
+        reported = im->reported;
+        pthread_mutex_unlock(&im->report_lock);
+    }
+    return reported;
 }
 
 bool image_was_probed(const struct image *im)

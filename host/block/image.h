@@ -70,11 +70,11 @@ enum image_kind {
 struct image_extent {
     enum image_kind kind;
     uint64_t length;
-    struct block_file *file; /* DATA */
-    uint64_t file_offset;    /* DATA */
-    bool shared;             /* DATA: must be copied before it is changed */
-    unsigned depth;          /* 0: this image, 1: its backing file ... */
-    uint64_t cookie;         /* the format's */
+    struct block_file *file; /* DATA; or zeros that have their place */
+    uint64_t file_offset;
+    bool shared;     /* DATA: must be copied before it is changed */
+    unsigned depth;  /* 0: this image, 1: its backing file ... */
+    uint64_t cookie; /* the format's */
 };
 
 /* What is at offset, for as long as it is alike (at most len): in this image alone, ... */
@@ -98,6 +98,8 @@ uint32_t image_cluster(const struct image *im);   /* bytes; 0 if the format has 
 uint64_t image_allocated(const struct image *im); /* bytes on the host */
 /* Bytes of a file of its own (not of backing files) that hold data, for convert -S and check. */
 struct block_file *image_file(const struct image *im);
+/* A line went to image_report about the image or one below. */
+bool image_reported(struct image *im);
 bool image_was_probed(const struct image *im);
 
 /* "compat", "1.1"; "lazy refcounts", "false" ... The names are qemu-img's. */

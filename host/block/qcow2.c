@@ -92,8 +92,10 @@ static bool read_version3(struct image *im, const uint8_t *h, uint32_t len, stru
         if ((q->incompatible & ~known) >> bit & 1)
             return refuse_feature(im, h, len, bit, err);
     q->compression = q->header_length > Q_COMPRESSION ? h[Q_COMPRESSION] : 0;
-    if (!qcow2_has_compression(q->compression) && q->compression > 1)
+    if (q->compression > 1)
         return refuse(im, err, "compression type %u is not known", q->compression);
+    if (q->compression && !qcow2_has_compression(q->compression))
+        return refuse(im, err, "is compressed with zstd, which this build is without");
     return true;
 }
 
@@ -183,6 +185,8 @@ static bool read_rt(struct image *im, const uint8_t *h, struct error *err)
         return false;
     q->rt_entries = (uint32_t)(bytes / 8);
     q->rt = read_numbers(im, q->rt_offset, q->rt_entries, err);
+    for (q->rt_used = q->rt_entries; q->rt && q->rt_used && !q->rt[q->rt_used - 1];)
+        q->rt_used--;
     return q->rt;
 }
 
@@ -409,7 +413,7 @@ static int scan_table(struct image *im, const struct table *t, uint64_t offset, 
     const struct qcow2 *q = im->state;
     uint32_t index = (uint32_t)(offset >> q->cluster_bits) & (q->l2_entries - 1), n = index;
     uint64_t in_cluster = offset & (im->cluster - 1), first = ld_be64(t->data + index * 8ull);
-    uint64_t entry = first, got = 0;
+    uint64_t entry, got = 0;
     int error = check_entry(im, first, t->offset + index * 8ull);
 
     e->kind = kind_of(q, first);

@@ -82,7 +82,7 @@ struct qcow2 {
     uint32_t l1_size;
     uint32_t l1_dirty_from, l1_dirty_to; /* entries; empty: nothing */
     uint64_t *rt, rt_offset;
-    uint32_t rt_entries;
+    uint32_t rt_entries, rt_used; /* those behind rt_used are 0 */
     uint32_t rt_dirty_from, rt_dirty_to;
     struct tables l2, refs;
     pthread_mutex_t cache_lock; /* of l2, among those that hold the image's lock for reading */

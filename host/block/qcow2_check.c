@@ -313,7 +313,9 @@ static int repair_all(struct checker *k, uint64_t leaks, uint64_t low, uint64_t 
         if (!e && (k->q->incompatible & (QI_DIRTY | QI_CORRUPT)))
             e = qcow2_header_bits(k->im, 0, QI_DIRTY | QI_CORRUPT);
         if (!e)
-            k->im->dirty = k->im->corrupt = false;
+            k->im->dirty = false;
+        if (!e)
+            k->im->corrupt = false;
     }
     return e;
 }

@@ -103,6 +103,7 @@ static bool unpack(uint8_t type, const uint8_t *from, size_t size, uint8_t *to, 
     if (type == TYPE_ZLIB)
         return unpack_zlib(from, size, to, len);
 #endif
+    (void)type;
     (void)from;
     (void)size;
     (void)to;
@@ -163,6 +164,7 @@ static size_t pack(uint8_t type, const uint8_t *from, size_t len, uint8_t *to, s
     if (type == TYPE_ZLIB)
         return pack_zlib(from, len, to, room);
 #endif
+    (void)type;
     (void)from;
     (void)len;
     (void)to;

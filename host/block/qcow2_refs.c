@@ -67,8 +67,9 @@ uint64_t qcow2_refcount_max(const struct qcow2 *q)
 static uint64_t counts_per_block(const struct image *im)
 {
     const struct qcow2 *q = im->state;
+    uint64_t n = ((uint64_t)im->cluster * 8) >> q->refcount_order;
 
-    return ((uint64_t)im->cluster * 8) >> q->refcount_order;
+    return n ? n : 1; /* clusters have at least 512 bytes */
 }
 
 /* ---- findings ---- */
@@ -103,7 +104,7 @@ int qcow2_guard(struct image *im, uint64_t offset, uint64_t bytes)
 
     for (uint32_t n = 0; n < q->l1_size && !bad; n++)
         bad = (q->l1[n] & QE_OFFSET) && overlaps(offset, bytes, q->l1[n] & QE_OFFSET, im->cluster);
-    for (uint32_t n = 0; n < q->rt_entries && !bad; n++)
+    for (uint32_t n = 0; n < q->rt_used && !bad; n++)
         bad = q->rt[n] && overlaps(offset, bytes, q->rt[n], im->cluster);
     for (uint32_t n = 0; n < q->nsnapshots && !bad; n++)
         bad = overlaps(offset, bytes, q->snapshots[n].l1_offset, q->snapshots[n].l1_size * 8ull);
@@ -143,6 +144,7 @@ int qcow2_get_refcount(struct image *im, uint64_t cluster, uint64_t *count)
 
 static void rt_changed(struct qcow2 *q, uint32_t n)
 {
+    q->rt_used = n + 1 > q->rt_used ? n + 1 : q->rt_used;
     if (q->rt_dirty_from == q->rt_dirty_to) {
         q->rt_dirty_from = n;
         q->rt_dirty_to = n + 1;
@@ -183,7 +185,7 @@ static int write_area_blocks(struct image *im, uint64_t *rt, uint64_t base, uint
         for (uint64_t i = 0; i < used; i++)
             qcow2_store_count(block, i, q->refcount_order, 1);
         left -= used;
-        rt[base / per + n] = at;
+        rt[q->rt_entries + n] = at; /* the area is behind what the old table reaches */
         e = file_write(im->file, at, block, im->cluster);
     }
     free(block);
@@ -238,6 +240,7 @@ static int grow_table(struct image *im, uint64_t wanted)
     }
     free(q->rt);
     q->rt = rt;
+    q->rt_used = (uint32_t)(q->rt_entries + blocks);
     q->rt_entries = (uint32_t)entries;
     q->rt_offset = base << q->cluster_bits;
     if (q->file_end < (base + n + blocks) << q->cluster_bits)
@@ -283,8 +286,8 @@ int qcow2_set_refcount(struct image *im, uint64_t cluster, uint64_t count)
 
     if (!e)
         e = get_block(im, cluster, &block, &index);
-    if (e)
-        return e;
+    if (e || !block)
+        return e ? e : EIO;
     qcow2_store_count(block->data, index, q->refcount_order, count);
     tables_dirty(&q->refs, block);
     im->metadata_dirty = true;
@@ -299,7 +302,7 @@ int qcow2_set_refcount(struct image *im, uint64_t cluster, uint64_t count)
 static int find_free(struct image *im, uint64_t count, uint64_t *first)
 {
     struct qcow2 *q = im->state;
-    uint64_t run = 0, at = q->free_hint, used;
+    uint64_t run = 0, at = q->free_hint, used = 0;
     int e = 0;
 
     while (!e && run < count) {
@@ -365,7 +368,7 @@ int qcow2_free(struct image *im, uint64_t offset, uint64_t bytes)
         last->count += end - first;
         return 0;
     }
-    if (q->nfreed == q->freed_room) {
+    if (!q->freed || q->nfreed == q->freed_room) {
         uint32_t room = q->freed_room ? q->freed_room * 2 : 64;
         struct qcow2_freed *more = realloc(q->freed, room * sizeof(*more));
 
@@ -516,6 +519,7 @@ int qcow2_rebuild_refcounts(struct image *im, const uint32_t *counts, uint64_t n
     q->rt = rt;
     q->rt_offset = base << q->cluster_bits;
     q->rt_entries = (uint32_t)(table * im->cluster / 8);
+    q->rt_used = (uint32_t)blocks;
     q->rt_dirty_from = q->rt_dirty_to = 0;
     q->file_end = end << q->cluster_bits;
     q->free_hint = 0;

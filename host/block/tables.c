@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define COUNT_MIN 4u
-#define COUNT_MAX 8192u
+#define COUNT_MAX 2048u
 
 bool tables_init(struct tables *t, struct block_file *file, uint32_t size, uint32_t budget,
                  int (*make_clean)(void *), void *opaque)

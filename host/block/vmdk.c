@@ -10,11 +10,16 @@
 
 #define EXTENTS_MAX 1024u
 
-static bool vmdk_probe(const struct image_probe *p)
+static bool is_descriptor(const uint8_t *p)
 {
     static const char mark[] = "# Disk DescriptorFile";
 
-    return ld_le32(p->head) == VMDK_MAGIC || memcmp(p->head, mark, sizeof(mark) - 1) == 0;
+    return memcmp(p, mark, sizeof(mark) - 1) == 0;
+}
+
+static bool vmdk_probe(const struct image_probe *p)
+{
+    return ld_le32(p->head) == VMDK_MAGIC || is_descriptor(p->head);
 }
 
 /* ---- the descriptor ---- */
@@ -32,8 +37,9 @@ static bool get_value(const char *text, const char *key, char *value, size_t siz
             continue;
         p += len;
         p += strspn(p, " \t");
-        if (*p++ != '=')
+        if (*p != '=')
             continue;
+        p++;
         p += strspn(p, " \t\"");
         while (p[n] && !strchr("\"\r\n", p[n]) && n + 1 < size) {
             value[n] = p[n];
@@ -254,6 +260,8 @@ static bool vmdk_open(struct image *im, struct error *err)
         return vmdk_refuse(im, err, "cannot be read");
     if (memcmp(head, "COWD", 4) == 0)
         return vmdk_refuse(im, err, "is a VMFS sparse (COWD) extent, which is not in this version");
+    if (ld_le32(head) != VMDK_MAGIC && !is_descriptor(head))
+        return vmdk_refuse(im, err, "is no VMDK image");
     return (ld_le32(head) == VMDK_MAGIC ? open_monolithic(im, err) : open_described(im, err)) &&
            join_extents(im, err);
 }

@@ -9,9 +9,9 @@
  * of its own or in the header of the only extent. Little-endian. vmdk.c: descriptors and flat
  * extents, vmdk_sparse.c: grains, vmdk_make.c: new images. */
 
-#define VMDK_MAGIC      0x564d444bu /* "KDMV" */
-#define VMDK_GD_MAX     (16u << 20) /* entries */
-#define VMDK_DESCRIPTOR (1u << 20)  /* bytes, at most */
+#define VMDK_MAGIC      0x564d444bu  /* "KDMV" */
+#define VMDK_GD_MAX     (256u << 10) /* entries: 8 TiB of usual grains */
+#define VMDK_DESCRIPTOR (1u << 20)   /* bytes, at most */
 
 enum {
     M_MAGIC = 0,

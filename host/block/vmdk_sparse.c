@@ -257,6 +257,8 @@ int vmdk_allocate_sparse(struct image *im, struct vmdk_extent *x, uint64_t offse
         if (!e)
             e = get_table(im, x, offset, &t, &index);
     }
+    if (!e && !t)
+        e = EIO;
     at = x->end;
     if (!e && (at + x->grain) / 512 > UINT32_MAX)
         e = EFBIG;

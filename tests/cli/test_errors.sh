@@ -97,7 +97,7 @@ refused "shift" -icount shift=99
 refused "reboot=" -action reboot=never
 refused "topics are" --help=nothing
 refused "takes no value" --version=3
-refused "nothing to boot"
+refused "nothing to boot" -m 64
 head -c 65536 /dev/urandom >"$scratch/rom"
 head -c 65537 /dev/urandom >"$scratch/long"
 : >"$scratch/empty"

@@ -2,6 +2,7 @@
 /* Image formats: what was written is read, by us and by qemu-img; checks are clean. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -298,11 +299,137 @@ static void test_backing(void **state)
     }
 }
 
+/* ---- several threads ---- */
+
+#define THREADS       4u
+#define THREAD_BLOCK  4096u
+#define THREAD_BLOCKS 600u
+
+struct thread {
+    struct image *im;
+    unsigned n;
+    uint64_t seed;
+    bool discards;
+    int error;
+    uint8_t value[THREAD_BLOCKS]; /* of the thread's own blocks: every fourth of the disk */
+};
+
+static uint64_t thread_offset(const struct thread *t, unsigned block)
+{
+    return ((uint64_t)block * THREADS + t->n) * THREAD_BLOCK;
+}
+
+static bool thread_verify(struct thread *t, unsigned block)
+{
+    uint8_t data[THREAD_BLOCK];
+
+    if (image_read(t->im, thread_offset(t, block), data, sizeof(data)) != 0)
+        return false;
+    for (unsigned n = 0; n < sizeof(data); n++)
+        if (data[n] != t->value[block])
+            return false;
+    return true;
+}
+
+static void *thread_main(void *opaque)
+{
+    struct thread *t = opaque;
+    uint8_t data[THREAD_BLOCK];
+
+    for (unsigned n = 0; n < 3000 && !t->error; n++) {
+        unsigned block, what;
+
+        t->seed = t->seed * 6364136223846793005ull + 1442695040888963407ull;
+        block = (unsigned)(t->seed >> 33) % THREAD_BLOCKS;
+        what = (unsigned)(t->seed >> 50) % 8;
+        if (what < 4) {
+            t->value[block] = (uint8_t)(t->seed >> 40) | 1;
+            memset(data, t->value[block], sizeof(data));
+            t->error = image_write(t->im, thread_offset(t, block), data, sizeof(data));
+        } else if (what == 4) {
+            t->value[block] = 0;
+            t->error = image_zero(t->im, thread_offset(t, block), sizeof(data), n & 1);
+        } else if (what == 5 && n % 50 == 0) {
+            t->error = image_flush(t->im);
+        } else if (!thread_verify(t, block)) {
+            t->error = EILSEQ;
+        }
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    static const char *const kinds[][2] = {{"qcow2", ""},
+                                           {"qcow2", "cluster_size=4K"},
+                                           {"qcow2", "cluster_size=512"},
+                                           {"vmdk", ""},
+                                           {"vpc", ""},
+                                           {"vdi", ""},
+                                           {"raw", ""}};
+    static struct thread t[THREADS];
+    pthread_t threads[THREADS];
+
+    (void)state;
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        const char *path = in_dir("threads");
+        struct image *im;
+
+        create(path, kinds[k][0], THREADS * THREAD_BLOCKS * THREAD_BLOCK, kinds[k][1], NULL, NULL);
+        im = open_image(path, kinds[k][0], true);
+        for (unsigned n = 0; n < THREADS; n++) {
+            t[n] = (struct thread){.im = im, .n = n, .seed = k * 10 + n + 1};
+            assert_int_equal(pthread_create(&threads[n], NULL, thread_main, &t[n]), 0);
+        }
+        for (unsigned n = 0; n < THREADS; n++) {
+            pthread_join(threads[n], NULL);
+            if (t[n].error)
+                fail_msg("%s %s: %s", kinds[k][0], kinds[k][1], strerror(t[n].error));
+        }
+        for (unsigned n = 0; n < THREADS; n++)
+            for (unsigned b = 0; b < THREAD_BLOCKS; b++)
+                assert_true(thread_verify(&t[n], b));
+        assert_int_equal(image_close(im), 0);
+        assert_clean(path, kinds[k][0]);
+    }
+}
+
+/* Internal snapshots of others keep what they have. */
+static void test_internal_snapshot(void **state)
+{
+    const char *path = in_dir("snapshot.qcow2");
+    const uint64_t size = 2 << 20;
+    uint8_t *before, *want;
+
+    (void)state;
+    if (!have_qemu_img()) {
+        print_message("skip: test_internal_snapshot: qemu-img (package qemu-utils) is not "
+                      "installed\n");
+        skip();
+    }
+    want = calloc(1, size);
+    before = malloc(size);
+    seed = 5;
+    create(path, "qcow2", size, "", NULL, NULL);
+    random_traffic(path, "qcow2", want, size, 100000, 30);
+    memcpy(before, want, size);
+    assert_int_equal(run("qemu-img snapshot -c kept %s", path), 0);
+    random_traffic(path, "qcow2", want, size, 100000, 60);
+    assert_int_equal(run("qemu-img snapshot -a kept %s", path), 0);
+    assert_contents(path, "qcow2", before, size);
+    assert_int_equal(run("qemu-img snapshot -d kept %s", path), 0);
+    assert_qemu_clean(path, "qcow2");
+    free(before);
+    free(want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_traffic),
         cmocka_unit_test(test_backing),
+        cmocka_unit_test(test_internal_snapshot),
+        cmocka_unit_test(test_threads),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
