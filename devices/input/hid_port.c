@@ -13,8 +13,8 @@
 
 static void arm(struct hid_port *p)
 {
-    const struct hid_key *k = &p->keys[p->head % HID_QUEUE];
-    uint64_t gap = (uint64_t)k->delay_ms * NS_PER_MS;
+    const uint8_t *k = p->keys[p->head % HID_QUEUE];
+    uint64_t gap = (uint64_t)(k[2] | k[3] << 8) * NS_PER_MS;
 
     vm_timer_arm(&p->next, p->last + (gap > KEY_NS ? gap : KEY_NS));
 }
@@ -22,7 +22,7 @@ static void arm(struct hid_port *p)
 static void key_due(void *opaque)
 {
     struct hid_port *p = opaque;
-    const struct hid_key *k = &p->keys[p->head % HID_QUEUE];
+    const uint8_t *k = p->keys[p->head % HID_QUEUE];
     uint64_t now = vm_clock_now(&p->dev.m->clock);
 
     if (!p->count)
@@ -34,7 +34,7 @@ static void key_due(void *opaque)
     p->head = (uint16_t)((p->head + 1) % HID_QUEUE);
     p->count--;
     p->last = now;
-    ps2kbd_key(p->kbd, k->code, k->down);
+    ps2kbd_key(p->kbd, k[0] | (unsigned)k[1] << 8, k[4] & 1);
     if (p->count)
         arm(p);
 }
@@ -43,7 +43,12 @@ static void add_key(struct hid_port *p, const struct hid_event *e)
 {
     if (p->count == HID_QUEUE)
         return; /* the guest does not look; what it would make of the rest is lost already */
-    p->keys[(p->head + p->count) % HID_QUEUE] = (struct hid_key){e->code, e->delay_ms, e->down};
+    uint8_t *k = p->keys[(p->head + p->count) % HID_QUEUE];
+    k[0] = (uint8_t)e->code;
+    k[1] = (uint8_t)(e->code >> 8);
+    k[2] = (uint8_t)e->delay_ms;
+    k[3] = (uint8_t)(e->delay_ms >> 8);
+    k[4] = e->down;
     if (p->count++ == 0)
         arm(p);
 }
@@ -141,15 +146,8 @@ static bool post_load(struct device *d, struct error *err)
     return true;
 }
 
-static const struct state_field key_fields[] = {
-    STATE_U16(struct hid_key, code),
-    STATE_U16(struct hid_key, delay_ms),
-    STATE_BOOL(struct hid_key, down),
-    STATE_FIELDS_END,
-};
-
 static const struct state_field fields[] = {
-    STATE_STRUCTS(struct hid_port, keys, HID_QUEUE, struct hid_key, key_fields),
+    STATE_BYTES(struct hid_port, keys),
     STATE_U16_MAX(struct hid_port, head, HID_QUEUE - 1),
     STATE_U16_MAX(struct hid_port, count, HID_QUEUE),
     STATE_TIMER(struct hid_port, next),

@@ -23,10 +23,7 @@ struct hid_tablet {
  * device that the guest uses. */
 struct hid_port {
     struct device dev;
-    struct hid_key {
-        uint16_t code, delay_ms;
-        bool down;
-    } keys[HID_QUEUE];
+    uint8_t keys[HID_QUEUE][5]; /* code, delay in ms (low byte first), down */
     uint16_t head, count;
     struct vm_timer next; /* the first key of the queue is due */
     uint64_t last;        /* when the one before it went */
