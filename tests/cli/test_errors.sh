@@ -35,7 +35,7 @@ prints() {
 
 refused "did you mean -serial?" -sreial stdio
 refused "did you mean -kernel?" --kernle x
-refused "not in this version yet" -drive file=x
+refused "not in this version yet" -net user
 refused "more than this host's" -m 99T
 refused "-m: 12X" -m 12X
 refused "-m 0" -m 0
@@ -97,7 +97,7 @@ refused "shift" -icount shift=99
 refused "reboot=" -action reboot=never
 refused "topics are" --help=nothing
 refused "takes no value" --version=3
-refused "nothing to boot"
+refused "nothing to boot" -m 64
 head -c 65536 /dev/urandom >"$scratch/rom"
 head -c 65537 /dev/urandom >"$scratch/long"
 : >"$scratch/empty"
