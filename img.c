@@ -286,83 +286,49 @@ static int print_options(const struct img *g)
     return 0;
 }
 
-/* One option; 0, or the exit status. */
+#define TEXT(c, field)                                                                             \
+    {                                                                                              \
+        c, offsetof(struct img, field), true                                                       \
+    }
+#define FLAG(c, field)                                                                             \
+    {                                                                                              \
+        c, offsetof(struct img, field), false                                                      \
+    }
+
+/* Options that only set something. */
+static const struct setting {
+    char letter;
+    size_t offset;
+    bool text;
+} settings[] = {
+    TEXT('f', format),   TEXT('F', backing_format), TEXT('O', out_format),
+    TEXT('t', cache),    TEXT('T', source_cache),   TEXT('b', backing),
+    TEXT('B', backing),  TEXT('S', sparse),         TEXT('r', repair),
+    TEXT('4', start),    TEXT('5', length),         TEXT('6', preallocation),
+    FLAG('c', compress), FLAG('n', no_create),      FLAG('p', progress),
+    FLAG('q', quiet),    FLAG('u', unsafe),         FLAG('U', force_share),
+    FLAG('d', keep),     FLAG('s', strict),         FLAG('2', chain),
+    FLAG('3', shrink),
+};
+
+/* One option; 0, or the exit status. -C and -W ask for nothing: how the host copies is its own. */
 static int take_option(struct img *g, int c)
 {
-    switch (c) {
-    case 'f':
-        g->format = optarg;
-        return 0;
-    case 'F':
-        g->backing_format = optarg;
-        return 0;
-    case 'O':
-        g->out_format = optarg;
-        return 0;
-    case 't':
-        g->cache = optarg;
-        return 0;
-    case 'T':
-        g->source_cache = optarg;
-        return 0;
-    case 'b':
-    case 'B':
-        g->backing = optarg;
-        return 0;
-    case 'S':
-        g->sparse = optarg;
-        return 0;
-    case 'r':
-        g->repair = optarg;
-        return 0;
-    case 'c':
-        g->compress = true;
-        return 0;
-    case 'n':
-        g->no_create = true;
-        return 0;
-    case 'p':
-        g->progress = true;
-        return 0;
-    case 'q':
-        g->quiet = true;
-        return 0;
-    case 'u':
-        g->unsafe = true;
-        return 0;
-    case 'U':
-        g->force_share = true;
-        return 0;
-    case 'd':
-        g->keep = true;
-        return 0;
-    case 's':
-        g->strict = true;
-        return 0;
-    case 'C': /* the host copies without our asking, or out of order: nothing to choose */
-    case 'W':
-        return 0;
-    case '1':
-        return set_output(g, optarg);
-    case '2':
-        g->chain = true;
-        return 0;
-    case '3':
-        g->shrink = true;
-        return 0;
-    case '4':
-        g->start = optarg;
-        return 0;
-    case '5':
-        g->length = optarg;
-        return 0;
-    case '6':
-        g->preallocation = optarg;
-        return 0;
-    case 'o':
+    if (c == 'o')
         return add_options(g, optarg);
+    if (c == '1')
+        return set_output(g, optarg);
+    for (size_t n = 0; n < ARRAY_SIZE(settings); n++) {
+        char *at = (char *)g + settings[n].offset;
+
+        if (settings[n].letter != c)
+            continue;
+        if (settings[n].text)
+            *(const char **)(void *)at = optarg;
+        else
+            *(bool *)(void *)at = true;
     }
-    return 1;
+    return 0;
 }
 
 static int usage_of(const struct command *c)

@@ -582,15 +582,15 @@ int qcow2_free_entry(struct image *im, uint64_t entry)
 static int write_cluster(struct image *im, uint64_t at, const struct image_fill *fill)
 {
     struct qcow2 *q = im->state;
-    bool whole = fill->from == 0 && fill->to == im->cluster;
+    bool whole = fill->from == 0 && fill->to == im->cluster, used = at < q->file_end;
     int e = 0;
 
-    if (!whole && at < q->file_end)
+    if (!used) /* also when writing fails: it may have come half-way */
+        q->file_end = at + im->cluster;
+    if (!whole && used)
         e = file_zero(im->file, at, im->cluster, false);
     if (!e && fill->to > fill->from)
         e = file_write(im->file, at + fill->from, fill->data, fill->to - fill->from);
-    if (!e && q->file_end < at + im->cluster)
-        q->file_end = at + im->cluster;
     return e;
 }
 

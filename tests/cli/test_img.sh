@@ -101,6 +101,17 @@ else
 fi
 [ "$(stat -c %b raw)" -gt "$(stat -c %b back)" ] && ok "zeros take no space" || not_ok "zeros take no space"
 
+# ---- the tools of libvmdk, libvhdi, libqcow (packages of these names with -utils) ----
+for pair in vmdkinfo:a.vmdk vmdkinfo:f.vmdk vhdiinfo:a.vpc vhdiinfo:f.vhd qcowinfo:a.qcow2; do
+    if ! command -v "${pair%:*}" >/dev/null; then
+        n=$((n + 1)); echo "ok $n - ${pair%:*} # SKIP it is not installed"
+    elif "${pair%:*}" "${pair#*:}" >out 2>&1 && grep -q "($(stat -c %s raw) bytes)" out; then
+        ok "$pair"
+    else
+        not_ok "$pair"
+    fi
+done
+
 # ---- past the page cache ----
 if "$img" info raw >/dev/null && dd if=raw of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null; then
     works "convert with O_DIRECT" "$img" convert -t none -T none -O qcow2 raw direct

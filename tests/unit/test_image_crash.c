@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -450,10 +451,60 @@ static void test_power_cut(void **unused)
     }
 }
 
+/* ---- no room ---- */
+
+static void no_room_child(const char *format, struct state *s)
+{
+    const struct rlimit limit = {171 * BLOCK, 171 * BLOCK};
+    struct image *im = open_image(format, true);
+
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    for (unsigned n = 0; n < 300; n++) {
+        if (number(6) == 0) {
+            flush(im, s);
+        } else if (!write_some(im, s)) {
+            /* What failed may be there or not. */
+            for (unsigned b = 0; b < BLOCKS; b++)
+                if (s->submitted[b] == s->seq)
+                    s->pending[b] = 0;
+        }
+    }
+    image_close(im);
+    _exit(0);
+}
+
+/* A file that cannot grow: errors, but nothing is lost or damaged. */
+static void test_no_room(void **unused)
+{
+    struct state *s =
+        mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    (void)unused;
+    for (unsigned n = 0; n < KINDS; n++) {
+        int status;
+        pid_t pid;
+
+        print_message("%s %s\n", kinds[n].format, kinds[n].options);
+        memset(s, 0, sizeof(*s));
+        seed = n + 500;
+        create(kinds[n].format, kinds[n].options);
+        pid = fork();
+        if (pid == 0)
+            no_room_child(kinds[n].format, s);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        check_contents(kinds[n].format, s);
+        check_by_qemu(kinds[n].format);
+    }
+    munmap(s, sizeof(*s));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_cut),
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_killed),
     };
 
