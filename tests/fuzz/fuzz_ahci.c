@@ -36,8 +36,8 @@ static void add(struct rig *r)
     const struct ide_drive_config drives[AHCI_NUM_PORTS] = {{ATA_DISK, &disk}, {ATA_CDROM, &cd}};
 
     bus = (struct pci_bus){.confadd = 0};
-    fake_init(&disk, 300 << 10);
-    fake_init(&cd, 64 << 10);
+    fake_init(&disk, 32 << 10);
+    fake_init(&cd, 16 << 10);
     pci_bus_init(&bus, &r->m, "pci");
     ahci_init(&hba, &r->m, "ahci", &bus, DEVFN, drives, 0);
     pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);

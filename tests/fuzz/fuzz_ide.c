@@ -18,8 +18,8 @@ static void add(struct rig *r)
         {ATA_DISK, &disk}, {ATA_NONE, NULL}, {ATA_NONE, NULL}, {ATA_CDROM, &cd}};
 
     bus = (struct pci_bus){.confadd = 0};
-    fake_init(&disk, 300 << 10);
-    fake_init(&cd, 64 << 10);
+    fake_init(&disk, 32 << 10);
+    fake_init(&cd, 16 << 10);
     pci_bus_init(&bus, &r->m, "pci");
     piix_ide_init(&ide, &r->m, "ide", &bus, rig_line(r, 0), rig_line(r, 1), drives);
     pci_config_write(&bus, PIIX_IDE_DEVFN, PCI_BASE_ADDRESS_0 + 16, BM, 4);

@@ -47,7 +47,7 @@ static void add(struct rig *r)
         .disk = &disk, .queues = 2, .pci = {.class = 0x0100, .msi = rig_msi(r)}};
 
     bus = (struct pci_bus){.confadd = 0};
-    fake_init(&disk, 64 << 10);
+    fake_init(&disk, 16 << 10);
     pci_bus_init(&bus, &r->m, "pci");
     virtio_blk_init(&blk, &r->m, "blk", &bus, DEVFN, &config);
     configure();
