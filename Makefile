@@ -16,6 +16,7 @@ endif
 ifeq ($(origin AR),default)
 AR       := $(CROSS)ar
 endif
+NM       ?= $(CROSS)nm
 PKG_CONFIG ?= pkg-config
 
 # Every variant has its own folder, so that switching between them rebuilds nothing.
@@ -46,12 +47,13 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone mpfr zlib
+OPTIONAL  := capstone mpfr zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := sdl2 vnc slirp dw zstd liburing curses jansson libedit lua png libffi
+FUTURE    := sdl2 vnc slirp dw liburing curses jansson libedit lua png libffi
 PKG_capstone := capstone
 PKG_mpfr     := mpfr
 PKG_zlib     := zlib
+PKG_zstd     := libzstd
 unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
 ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))
@@ -82,22 +84,23 @@ SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIBCALQUE := $(B)/libcalque.a
-LIB_OBJS  := $(filter-out $(B)/main.o,$(OBJS))
+# main() of calque and of calque-img.
+LIB_OBJS  := $(filter-out $(B)/main.o $(B)/img.o,$(OBJS))
 
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c))
 DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
 # Whatever the tests share: linked into each of them.
-TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/unit/*.c tests/devices/*.c)))
+TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/common/*.c tests/unit/*.c tests/devices/*.c)))
 TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
 # Fuzz targets: with libFuzzer if SANITIZE has fuzzer-no-link, otherwise to replay inputs.
 FUZZER      := $(findstring fuzzer,$(SANITIZE))
 FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/common/*.c tests/fuzz/*.c)))
 FUZZ_TARGETS := $(FUZZ_SRCS:%.c=$(B)/%)
 # The oracle runs instructions on the host's own processor; engines compares our own two.
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 
-.PHONY: all run test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
+.PHONY: all run bench test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
         clean help fuzz fuzz-targets FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -105,7 +108,7 @@ DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 DIFF_MAINS  := host engines
 DIFF_OBJS   := $(patsubst %.c,$(B)/%.o,$(filter-out $(DIFF_MAINS:%=tests/diff/%.c),$(DIFF_SRCS)))
 
-all: calque $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
+all: calque calque-img $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
 
 # The documented names ./calque and tests/diff/NAME are links to what was built last.
 calque: $(B)/calque FORCE
@@ -114,12 +117,27 @@ calque: $(B)/calque FORCE
 $(B)/calque: $(B)/main.o $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
+calque-img: $(B)/calque-img FORCE
+	[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
+
+$(B)/calque-img: $(B)/img.o $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
 $(LIBCALQUE): $(LIB_OBJS)
 	$(call say,AR,$@) rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Called with the guest's vector registers in the host's: general registers only, and nothing called
+# that is built otherwise.
+CLASS_G := cpu/x86/tlb_fill translator/quick
+$(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<
+	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|__(asan|ubsan|sanitizer|tsan)_.*)$$'); \
+	  [ -z "$$calls" ] || { rm -f $@; echo "make: $< calls what uses vector registers:" $$calls >&2; exit 1; }
 
 # Objects depend on the flags they were compiled with.
 FLAGS_LINE := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ALL_LIBS) $(VERSION)
@@ -139,6 +157,9 @@ $(B)/config.h: $(B)/flags Makefile
 TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
 $(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
+
+# It sees what is written to files, and in which order.
+$(B)/tests/unit/test_image_crash: private ALL_LDFLAGS += -Wl,--wrap=pwrite,--wrap=ftruncate,--wrap=fallocate,--wrap=fdatasync
 
 # From an archive, so that a chip's target has no more code in it than the chip needs.
 FUZZ_LIB := $(B)/tests/fuzz/libfuzz.a
@@ -190,7 +211,7 @@ CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
 test-cross:
 	[ -n '$(CROSS)' ] || { echo "make: test-cross: CROSS=aarch64-linux-gnu- is expected" >&2; exit 1; }
 	tests/deps cross
-	+$(SUBMAKE) $(B)/calque guests $(TESTS)
+	+$(SUBMAKE) $(B)/calque $(B)/calque-img guests $(TESTS)
 	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
 
 # Coverage-guided, for T seconds in all; TARGET='name ...' runs some of the targets only.
@@ -204,6 +225,17 @@ fuzz:
 deps:
 	tests/deps build test boot lint
 
+# ---- bench: guest workloads of a kit beside the project, under QEMU's TCG and Calque's engines ----
+BENCH_KIT   ?= ../shared/bench
+BENCH_N     ?= 5
+BENCH_SCALE ?= 1
+bench:
+	command -v python3 >/dev/null || { echo "make: bench: python3 is missing: apt-get install python3" >&2; exit 1; }
+	+$(SUBMAKE) $(B)/calque
+	tests/bench/run --calque $(B)/calque --out $(B)/bench --kit '$(BENCH_KIT)' --runs $(BENCH_N) --scale $(BENCH_SCALE) \
+	    $(if $(BENCH_GUEST),--guest '$(BENCH_GUEST)') $(if $(BENCH_CPU),--cpu $(BENCH_CPU)) $(if $(BENCH_BY),--by $(BENCH_BY)) \
+	    $(if $(BENCH_WORKLOADS),--workloads '$(BENCH_WORKLOADS)') $(if $(BENCH_ENGINES),--engines '$(BENCH_ENGINES)')
+
 # ---- run: a stock Debian kernel to a shell in this terminal ----
 run:
 	tests/deps build boot
@@ -214,8 +246,8 @@ run:
 
 # ---- style ----
 LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS) $(wildcard tests/fuzz/*.c)
-C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h devices/*.h devices/*/*.h host/*.h \
-            host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
+C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h translator/*.h translator/*/*.h devices/*.h \
+            devices/*/*.h host/*.h host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
 # One stamp a file, after its object, which knows the headers: what did not change is not looked at again.
 lint:
 	tests/deps build test lint
@@ -240,20 +272,23 @@ format-check:
 # ---- install ----
 install: all
 	install -D -m755 $(B)/calque $(DESTDIR)$(PREFIX)/bin/calque
+	install -D -m755 $(B)/calque-img $(DESTDIR)$(PREFIX)/bin/calque-img
 	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
+	install -D -m644 calque-img.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque-img.1
 
 clean:
-	rm -rf build calque $(DIFF_MAINS:%=tests/diff/%)
+	rm -rf build calque calque-img $(DIFF_MAINS:%=tests/diff/%)
 
 help:
 	printf '%s\n' \
-	 'make                     build ./calque' \
+	 'make                     build ./calque and ./calque-img' \
 	 'make run                 boot a stock Debian kernel to a shell in this terminal' \
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
 	 'make test-long           the same with many more cases' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
+	 'make bench               guest workloads against QEMU and the host: BENCH_KIT=$(BENCH_KIT) BENCH_N=5 BENCH_SCALE=1' \
 	 'make deps                install the Debian packages that are missing' \
 	 'make lint, format-check, format' \
 	 'make install DESTDIR= PREFIX=$(PREFIX)' \

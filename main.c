@@ -333,11 +333,26 @@ static bool app_open(struct app *app, struct error *err)
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started"));
 }
 
+/* What is under way ends, and devices free what it took. */
+static void close_drives(struct app *app)
+{
+    struct drives *ds = app->settings.drives;
+
+    if (app->pc_built)
+        machine_lock(&app->pc.m);
+    for (struct blockdev *b = ds && app->pc_built ? drive_next(ds, NULL) : NULL; b;
+         b = drive_next(ds, b))
+        blockdev_drain(b);
+    drives_free(ds);
+    if (app->pc_built)
+        machine_unlock(&app->pc.m);
+}
+
 static void app_close(struct app *app)
 {
     for (unsigned i = 0; i < app->nmonitors; i++)
         monitor_free(app->monitors[i]);
-    drives_free(app->settings.drives);
+    close_drives(app);
     if (app->pc_built)
         pc_destroy(&app->pc);
     translator_destroy(app->translator);

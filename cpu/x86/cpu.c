@@ -2,11 +2,11 @@
 /* A processor's life: creation, reset, what follows from its mode, its saved state, the stack. */
 #include "cpu/x86/cpu.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/printer.h"
 #include "cpu/x86/debugreg.h"
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
@@ -520,22 +520,6 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned i
 }
 
 /* ---- for people ---- */
-
-struct printer {
-    void (*line)(void *opaque, const char *text);
-    void *opaque;
-};
-
-__attribute__((format(printf, 2, 3))) static void print(const struct printer *p, const char *fmt,
-                                                        ...)
-{
-    char text[256];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    p->line(p->opaque, text);
-}
 
 static unsigned long long reg(const struct cpu *cpu, unsigned n)
 {

@@ -13,8 +13,8 @@ struct cpu;
 struct lockstep;
 struct translator;
 
-#define JUMP_CACHE_BITS 12
-#define CODE_PAGE_BITS  12
+#define JUMP_CACHE_BITS 14
+#define CODE_PAGE_BITS  13
 
 /* Where an indirect transfer goes: tag is pc ^ mode_tag. */
 struct jump_cache_entry {
@@ -39,11 +39,14 @@ struct jit_state {
     /* Left by a thunk for C: return address of the call, the temporaries. */
     const uint8_t *site;
     uint64_t t0, t1;
-    uint64_t target;   /* of the indirect call that is being made */
-    int result;        /* of a block run in lockstep: enum op_result */
-    int why;           /* the run of translated code ended: enum vcpu_exit */
-    uint64_t spill[4]; /* registers whose place a block took for others */
-    bool mode_stale;   /* the mode key must be made again before translated code runs */
+    uint8_t bounce[32];   /* what a load from two pages finds */
+    uint64_t target;      /* of the indirect call that is being made */
+    int result;           /* of a block run in lockstep: enum op_result */
+    int why;              /* the run of translated code ended: enum vcpu_exit */
+    uint64_t slot_rcx;    /* while a slot is filled */
+    uint32_t slot_sample; /* misses of level 0 until one is looked at */
+    uint64_t spill[4];    /* registers whose place a block took for others */
+    bool mode_stale;      /* the mode key must be made again before translated code runs */
     /* FPU_* of what is in the host's registers: while C runs, at most FPU_X87. And of what C has
      * interrupted, to be loaded again. */
     uint8_t fpu_live, fpu_saved;
@@ -55,7 +58,7 @@ struct jit_state {
     uint32_t x87_insn, x87_memory_insn;
     uint8_t fxsave[512] __attribute__((aligned(16))); /* the way to the host's x87 registers */
     uint16_t pages_logged;
-    uint16_t page_log[256]; /* words of code_page that were filled since the last flush */
+    uint16_t page_log[1024]; /* words of code_page that were filled since the last flush */
     /* Page passes: the interned (linear page, arena page, CPL) that may be fetched now. */
     uint32_t code_page[1u << CODE_PAGE_BITS];
     struct jump_cache_entry jump_cache[1u << JUMP_CACHE_BITS];

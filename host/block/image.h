@@ -57,6 +57,7 @@ int image_discard(struct image *im, uint64_t offset, uint64_t len);
 /* All that was written is on stable storage. */
 int image_flush(struct image *im);
 /* A whole cluster, compressed if that makes it smaller; ENOTSUP if the format cannot. */
+bool image_compresses(const struct image *im);
 int image_write_compressed(struct image *im, uint64_t offset, const void *buf, size_t len);
 
 enum image_kind {
@@ -69,16 +70,17 @@ enum image_kind {
 struct image_extent {
     enum image_kind kind;
     uint64_t length;
-    struct block_file *file; /* DATA */
-    uint64_t file_offset;    /* DATA */
-    bool shared;             /* DATA: must be copied before it is changed */
-    unsigned depth;          /* 0: this image, 1: its backing file ... */
-    uint64_t cookie;         /* the format's */
+    struct block_file *file; /* DATA; or zeros that have their place */
+    uint64_t file_offset;
+    bool shared;     /* DATA: must be copied before it is changed */
+    unsigned depth;  /* 0: this image, 1: its backing file ... */
+    uint64_t cookie; /* the format's */
 };
 
 /* What is at offset, for as long as it is alike (at most len): in this image alone, ... */
 int image_status(struct image *im, uint64_t offset, uint64_t len, struct image_extent *e);
-/* ... or in the chain: never IMAGE_HOLE; what no image has is IMAGE_ZERO. */
+/* ... or in the chain: IMAGE_HOLE is what no image has, which reads as zeros; the depth is then
+ * that of the last one. */
 int image_chain_status(struct image *im, uint64_t offset, uint64_t len, struct image_extent *e);
 
 /* ---- properties ---- */
@@ -96,6 +98,8 @@ uint32_t image_cluster(const struct image *im);   /* bytes; 0 if the format has 
 uint64_t image_allocated(const struct image *im); /* bytes on the host */
 /* Bytes of a file of its own (not of backing files) that hold data, for convert -S and check. */
 struct block_file *image_file(const struct image *im);
+/* A line went to image_report about the image or one below. */
+bool image_reported(struct image *im);
 bool image_was_probed(const struct image *im);
 
 /* "compat", "1.1"; "lazy refcounts", "false" ... The names are qemu-img's. */

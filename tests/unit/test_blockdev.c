@@ -361,6 +361,32 @@ static void test_locks(void **state)
     bench_end(&t);
 }
 
+static void watch_error(void *opaque, const struct blockdev *b, enum block_op op, int error)
+{
+    (void)b;
+    (void)op;
+    (void)error;
+    ((struct bench *)opaque)->io_errors++;
+}
+
+/* A guest cannot turn a raw disk whose format was guessed into an image with a backing file. */
+static void test_disguise(void **state)
+{
+    uint8_t sector[512] = "QFI\xfb\0\0\0\3";
+    struct bench t;
+
+    (void)state;
+    bench_begin(&t, "", false);
+    t.watch = (struct drive_watch){.io_error = watch_error, .opaque = &t};
+    drives_watch(t.ds, &t.watch);
+    assert_int_equal(run(&t, BLOCK_WRITE, 0, sector, 512), EPERM);
+    assert_int_equal(t.io_errors, 1);
+    bench_end(&t);
+    bench_begin(&t, ",format=raw", false);
+    assert_int_equal(run(&t, BLOCK_WRITE, 0, sector, 512), 0);
+    bench_end(&t);
+}
+
 static void test_detect_zeroes(void **state)
 {
     static uint8_t data[65536];
@@ -381,14 +407,85 @@ static void test_detect_zeroes(void **state)
     bench_end(&t);
 }
 
+/* Writes go to a file that nobody sees; the disk stays as it is. */
+static void test_snapshot(void **state)
+{
+    static uint8_t data[70000], before[70000];
+    struct blockdev_events events = {medium_changed, eject_request, locked, NULL};
+    struct error err;
+    struct bench t;
+    FILE *f;
+
+    (void)state;
+    bench_files(&t);
+    t.b = drive_add_file(t.ds, t.path, DRIVE_VIRTIO, -1, false, &err);
+    assert_true(drives_open(t.ds, true, &err));
+    machine_lock(&t.r.m);
+    blockdev_connect(t.b, &t.r.m, &events);
+    assert_false(blockdev_read_only(t.b));
+    assert_int_equal(blockdev_geometry(t.b).size, MIB);
+    memset(data, 0x77, sizeof(data));
+    assert_int_equal(run(&t, BLOCK_WRITE, 512, data, 69632), 0);
+    assert_int_equal(run(&t, BLOCK_FLUSH, 0, NULL, 0), 0);
+    assert_int_equal(run(&t, BLOCK_READ, 0, before, 69632), 0);
+    assert_int_equal(before[511], 0);
+    assert_int_equal(before[512], 0x77);
+    f = fopen(t.path, "rb");
+    assert_int_equal(fread(before, 1, sizeof(before), f), sizeof(before));
+    fclose(f);
+    for (unsigned n = 0; n < sizeof(before); n++)
+        assert_int_equal(before[n], 0);
+    bench_end(&t);
+}
+
+static void test_guess(void **state)
+{
+    static const struct {
+        uint64_t size, at;
+        const char *bytes;
+        enum drive_guess guess;
+    } cases[] = {
+        {1474560, 0, "", GUESS_FLOPPY},
+        {1474560, 0, "QFI\xfb", GUESS_FLOPPY}, /* version 0: no image */
+        {MIB, 32769, "CD001", GUESS_CDROM},
+        {MIB, 510, "\x55\xaa", GUESS_DISK},
+        {MIB, 0, "", GUESS_UNKNOWN},
+        {0, 0, "", GUESS_UNKNOWN},
+        {4096, 0, "KDM", GUESS_UNKNOWN},
+    };
+    struct bench t;
+    struct error err;
+
+    (void)state;
+    bench_files(&t);
+    for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+        enum drive_guess guess;
+        const char *format;
+        int fd;
+
+        make_file(t.path, cases[n].size);
+        fd = open(t.path, O_WRONLY);
+        assert_int_equal(pwrite(fd, cases[n].bytes, strlen(cases[n].bytes), (off_t)cases[n].at),
+                         strlen(cases[n].bytes));
+        close(fd);
+        assert_true(drive_guess(t.path, &guess, &format, &err));
+        assert_int_equal(guess, cases[n].guess);
+        assert_string_equal(format, "raw");
+    }
+    assert_false(drive_guess("/", &(enum drive_guess){0}, &(const char *){NULL}, &err));
+    machine_lock(&t.r.m);
+    bench_end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_write),    cmocka_unit_test(test_many_at_a_time),
-        cmocka_unit_test(test_icount),        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_media),         cmocka_unit_test(test_places),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_locks),
-        cmocka_unit_test(test_detect_zeroes),
+        cmocka_unit_test(test_read_write), cmocka_unit_test(test_many_at_a_time),
+        cmocka_unit_test(test_icount),     cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_media),      cmocka_unit_test(test_places),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_snapshot),   cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_disguise),   cmocka_unit_test(test_detect_zeroes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

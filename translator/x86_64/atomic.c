@@ -135,7 +135,7 @@ bool emit_cmpxchg_pair(struct xlat *x, const struct insn *i)
     struct assembler *a = &x->a;
 
     if (op_operation(i->op) != &operations[OPN_cmpxchg16b] || !operand_is_simple(x, i) ||
-        segment_has_base(x, i->seg) || !x->tr->host.cmpxchg16b)
+        segment_has_base(x, i->seg) || !host_has(x, i))
         return false;
     flags_clobber(x);
     uint8_t *again = a->p;

@@ -23,20 +23,30 @@ enum flags_place {
     FLAGS_RECIPE, /* nowhere: nobody reads them, and the producer can be run again */
 };
 
-enum stub_kind { STUB_MISS, STUB_HANDLER, STUB_EXIT, STUB_INDIRECT, STUB_RETURN, STUB_THUNK,
-                 STUB_FPU };
+enum stub_kind {
+    STUB_MISS,
+    STUB_HANDLER,
+    STUB_EXIT,
+    STUB_INDIRECT,
+    STUB_RETURN,
+    STUB_THUNK,
+    STUB_FPU
+};
 
 /* Code out of the way, written after the block. */
 struct stub {
     enum stub_kind kind;
-    uint8_t *jump;  /* displacement that leads here */
-    uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
-    uint8_t *next;  /* where the next instruction starts */
+    uint8_t *jump;   /* displacement that leads here */
+    uint8_t *again;  /* STUB_MISS, STUB_FPU: to retry the access, to go on */
+    uint8_t *loaded; /* STUB_MISS: to go on with the operand's host address in TEMP */
+    uint8_t *next;   /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size, align;
-    bool returns; /* STUB_EXIT: from a call */
-    bool reload;  /* the next instruction wants the flags in the host's */
-    size_t table; /* STUB_MISS: offset of the TLB's page words */
+    bool returns;           /* STUB_EXIT: from a call */
+    bool reload;            /* the next instruction wants the flags in the host's */
+    size_t table;           /* STUB_MISS: offset of the TLB's page words */
+    uint32_t slot;          /* STUB_MISS: of level 0: offset of the entry; or 0 */
+    const uint8_t *routine; /* with a slot: what looks at level 1 */
     uint64_t target;
 };
 #define MAX_STUBS 256
@@ -54,13 +64,13 @@ struct xlat {
     unsigned producer; /* FLAGS_HOST, FLAGS_RECIPE: instruction that made them; NO_PRODUCER */
     uint8_t read_after[BLOCK_MAX];    /* flags that are read after an instruction before written */
     uint8_t visible_after[BLOCK_MAX]; /* the same, where seeing them in a fault counts as reading */
-    struct stub stubs[MAX_STUBS];
     unsigned nstubs;
     bool ended; /* the last instruction has left the block */
     /* Vector and x87 instructions that are copied: FPU_* that they work on, else 0; and the row
      * that a vector instruction was decoded by. */
     uint8_t fpu[BLOCK_MAX];
     const struct encoding *row[BLOCK_MAX];
+    struct stub stubs[MAX_STUBS]; /* last: the rest starts as zeros */
 };
 
 /* ---- flags (flags.c) ---- */
@@ -101,7 +111,17 @@ void emit_unswap(struct xlat *x);
 /* Goes to a RIP, linked when it is known. */
 void emit_exit(struct xlat *x, uint64_t target);
 
-/* ---- memory operands (access.c) ---- */
+/* ---- memory operands (access.c, slots.c) ---- */
+
+/* In struct cpu: a table of level 1. */
+static inline size_t tlb_table_offset(unsigned table)
+{
+    return offsetof(struct cpu, tlb) + sizeof(struct tlb_entry) * TLB_SIZE * (size_t)table;
+}
+/* For level-0 misses of a table: with the offset in the slot's page in TEMP and the site's address
+ * in TEMP2, fills the slot from level 1 and tries again, or goes to THUNK_MISS_*. */
+void emit_slot_miss(struct assembler *a, const struct translator *tr, unsigned table,
+                    unsigned size);
 
 /* The host address of the operand in TEMP, checked for a load, or a store (then it may be loaded
  * too). TEMP2 and the flags are gone. */
@@ -127,6 +147,9 @@ bool operand_is_simple(const struct xlat *x, const struct insn *i);
 bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool segment_has_base(const struct xlat *x, unsigned seg);
 bool stack_is_simple(const struct xlat *x);
+
+/* The start of THUNK_MISS_STORE: stores beside code (code_store.c). */
+void emit_code_store(struct assembler *a);
 
 /* ---- the FPU (fpu.c, vector.c, x87.c) ---- */
 
@@ -172,6 +195,11 @@ static inline bool is_high_byte(unsigned byte_offset)
 static inline bool imm_fits(uint64_t v)
 {
     return (int64_t)v == (int32_t)v;
+}
+/* The host's processor has the feature that the instruction is of. */
+static inline bool host_has(const struct xlat *x, const struct insn *i)
+{
+    return x->tr->host_has[op_operation(i->op)->cpuid];
 }
 /* The place of an instruction's operand after `form`: see FORMS_* in insn.h. */
 static inline unsigned form_of(const struct insn *i)
