@@ -132,7 +132,7 @@ $(B)/%.o: %.c $(B)/flags $(B)/config.h
 
 # Called with the guest's vector registers in the host's: general registers only, and nothing called
 # that is built otherwise.
-CLASS_G := cpu/x86/tlb_fill translator/quick
+CLASS_G := cpu/x86/tlb_fill translator/quick translator/quick_system
 $(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<

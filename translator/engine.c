@@ -59,19 +59,19 @@ uint32_t jit_mode_key(const struct cpu *cpu)
         return 0;
     class = (uint32_t)(cpu->tlb_load - cpu->tlb[0][0]) / TLB_SIZE;
     key |= (cpu->cpl == 3 ? MODE_CPL3 : 0) | class << MODE_CLASS_SHIFT;
-    for (unsigned n = 0; n < 6; n++) {
-        bool moves = cpu->code_mode == CODE64 && (n == SEG_FS || n == SEG_GS);
-
-        key |= (uint32_t)(cpu->flat >> n & 1) << (MODE_FLAT_SHIFT + n);
-        key |= (uint32_t)(moves || cpu->ea_base[n]) << (MODE_BASE_SHIFT + n);
-    }
+    key |= (cpu->flat & 0x3fu) << MODE_FLAT_SHIFT;
+    if (cpu->code_mode == CODE64)
+        key |= (1u << SEG_FS | 1u << SEG_GS) << MODE_BASE_SHIFT; /* they move */
+    else
+        for (unsigned n = 0; n < 6; n++)
+            key |= (uint32_t) !!cpu->ea_base[n] << (MODE_BASE_SHIFT + n);
     return key | (uint32_t)cpu->stack_size << MODE_STACK_SHIFT | jit_fpu_mode(cpu) | MODE_VALID;
 }
 
 static void flush(struct translator *tr);
 
 /* Number of a mode; 0 is the one that is interpreted. */
-static uint32_t mode_number(struct translator *tr, uint32_t key)
+uint32_t jit_mode_number(struct translator *tr, uint32_t key)
 {
     for (unsigned n = 0; n < tr->nmodes; n++)
         if (tr->modes[n] == key)
@@ -84,12 +84,22 @@ static uint32_t mode_number(struct translator *tr, uint32_t key)
     return tr->nmodes++;
 }
 
-static void update_mode(struct cpu *cpu)
+static void find_mode(struct cpu *cpu)
 {
+    struct translator *tr = cpu->jit.translator;
+    uint32_t key = jit_mode_key(cpu);
+
     cpu->jit.mode_stale = false;
-    cpu->jit.mode = mode_number(cpu->jit.translator, jit_mode_key(cpu));
+    if (cpu->jit.mode >= tr->nmodes || tr->modes[cpu->jit.mode] != key)
+        cpu->jit.mode = jit_mode_number(tr, key);
     cpu->jit.mode_tag = (uint64_t)cpu->jit.mode << 48;
-    cpu->jit.fpu_mode = jit_fpu_mode(cpu);
+    cpu->jit.fpu_mode = key & MODE_VALID ? key & MODE_FPU : jit_fpu_mode(cpu);
+}
+
+void jit_update_mode(struct cpu *cpu)
+{
+    if (cpu->jit.mode_stale || jit_fpu_mode(cpu) != cpu->jit.fpu_mode)
+        find_mode(cpu);
 }
 
 /* ---- page passes ---- */
@@ -118,23 +128,38 @@ uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena
     return tr->npasses++;
 }
 
-static void grant(struct jit_state *j, uint32_t pass, uint16_t index)
+/* The linear page after RIP's. */
+static uint64_t next_page(const struct cpu *cpu)
 {
+    uint64_t next = (cpu->r[R_RIP] | (VM_PAGE_SIZE - 1)) + 1;
+
+    return cpu->code_mode == CODE64 ? next : (uint32_t)next;
+}
+
+/* For the page of `rip`. */
+static void grant(struct cpu *cpu, uint64_t rip, uint32_t pass, uint16_t index)
+{
+    struct jit_state *j = &cpu->jit;
+    unsigned slot = rip >> VM_PAGE_SHIFT & (ITLB_SIZE - 1);
+    uint64_t key = (rip & ~(uint64_t)(VM_PAGE_SIZE - 1)) | (cpu->cpl == 3);
+    bool global = cpu->itlb[slot].page == key && cpu->itlb[slot].global;
+    struct page_log *log = global ? &j->pages_global : &j->pages;
+
     if (j->code_page[index] == pass)
         return;
     j->code_page[index] = pass;
-    if (j->pages_logged < ARRAY_SIZE(j->page_log))
-        j->page_log[j->pages_logged] = index;
-    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
-        j->pages_logged++;
+    if (log->n < ARRAY_SIZE(log->word))
+        log->word[log->n] = index;
+    if (log->n <= ARRAY_SIZE(log->word))
+        log->n++;
 }
 
 /* The CPU has just fetched the block of t, at RIP. */
 static void grant_pass(struct cpu *cpu, const struct tblock *t)
 {
-    grant(&cpu->jit, t->pass, t->pass_index);
+    grant(cpu, t->rip, t->pass, t->pass_index);
     if (t->pass2)
-        grant(&cpu->jit, t->pass2, t->pass2_index);
+        grant(cpu, next_page(cpu), t->pass2, t->pass2_index);
 }
 
 /* ---- translations ---- */
@@ -179,17 +204,9 @@ static void flush(struct translator *tr)
     tr->npasses = 1;
     for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next) {
         memset(cpu->jit.code_page, 0, sizeof(cpu->jit.code_page));
-        cpu->jit.pages_logged = 0;
+        cpu->jit.pages.n = cpu->jit.pages_global.n = 0;
         cpu->jit.mode_stale = true;
     }
-}
-
-/* The linear page after RIP's. */
-static uint64_t next_page(const struct cpu *cpu)
-{
-    uint64_t next = (cpu->r[R_RIP] | (VM_PAGE_SIZE - 1)) + 1;
-
-    return cpu->code_mode == CODE64 ? next : (uint32_t)next;
 }
 
 /* NULL: no room. */
@@ -204,9 +221,9 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint
                          .rip = cpu->r[R_RIP],
                          .mode = cpu->jit.mode,
                          .pass = pass[0],
-                         .pass_index = (uint16_t)page_pass_index(cpu->r[R_RIP]),
+                         .pass_index = (uint16_t)code_page_index(cpu->r[R_RIP]),
                          .pass2 = pass[1],
-                         .pass2_index = (uint16_t)page_pass_index(next_page(cpu)),
+                         .pass2_index = (uint16_t)code_page_index(next_page(cpu)),
                          .linked_from = NO_LINK};
     return emit_block(tr, cpu, t) && tblock_keep(tr, cpu, t) ? t : NULL;
 }
@@ -227,7 +244,7 @@ static void passes_of(struct cpu *cpu, const struct block *b, uint32_t pass[2])
     if (try_passes(cpu, b, pass))
         return;
     flush(cpu->jit.translator);
-    update_mode(cpu);
+    find_mode(cpu);
     try_passes(cpu, b, pass);
 }
 
@@ -332,8 +349,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             }
             b = NULL;
         }
-        if (j->mode_stale || jit_fpu_mode(cpu) != j->fpu_mode)
-            update_mode(cpu);
+        jit_update_mode(cpu);
         b = b ? block_after(cpu, b) : block_find(cpu);
         const struct tblock *t = b ? translation(cpu, b) : NULL;
         if (t && j->lockstep) {

@@ -14,7 +14,8 @@
  *   tblocks.c    the translations there are, links between them, eviction
  *   lockstep.c   runs blocks in both engines and compares
  *   describe.c   shows translations to people and to perf
- *   quick.c      TLB misses that leave vector registers alone
+ *   quick.c, quick_system.c
+ *                TLB misses, SYSCALL and SYSRET that leave vector registers alone
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
  *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction
  *   none/        hosts without an emitter: the public functions, which say so */
@@ -165,6 +166,10 @@ enum {
     THUNK_RETURN,   /* the frame on top is not the right one */
     THUNK_SLOT,     /* a miss of level 0 that is looked at */
     THUNK_DEAD,     /* a retired block was entered */
+    THUNK_SYSCALL,  /* at the end of a block, all of it unswapped and saved */
+    THUNK_SYSRET,
+    THUNK_TIME_STAMP,
+    THUNK_STRING,   /* REP MOVS and REP STOS of 64-bit code */
     THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
     THUNK_LOAD_X87,
     THUNK_SAVE_FPU, /* called by other thunks, around C */
@@ -235,6 +240,19 @@ extern runtime_fn *const runtime_functions[NUM_THUNKS];
 /* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0.
  */
 runtime_fn quick_miss_load, quick_miss_store;
+/* The same for the thunks of that name: quick_system.c. */
+runtime_fn quick_syscall, quick_sysret, quick_string;
+
+/* EFLAGS' arithmetic bits of jit.flags, and the reverse. */
+#define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */
+static inline uint32_t jit_arith_flags(uint32_t f)
+{
+    return (f >> 8 & LAHF_FLAGS) | (f & 1 ? EFLAGS_OF : 0);
+}
+static inline uint32_t jit_flags_of(uint32_t eflags)
+{
+    return (eflags & LAHF_FLAGS) << 8 | 0x200 | (eflags & EFLAGS_OF ? 1 : 0);
+}
 
 /* ---- tblocks.c ---- */
 
@@ -269,11 +287,6 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r);
 const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t);
 /* The number of the pass for a fetch of the page at `linear`, which is at arena. */
 uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena);
-static inline unsigned page_pass_index(uint64_t rip)
-{
-    return (unsigned)(rip >> VM_PAGE_SHIFT ^ rip >> (VM_PAGE_SHIFT + CODE_PAGE_BITS)) &
-           ((1u << CODE_PAGE_BITS) - 1);
-}
 static inline unsigned jump_cache_index(uint64_t pc)
 {
     return pc & ((1u << JUMP_CACHE_BITS) - 1);
@@ -281,6 +294,10 @@ static inline unsigned jump_cache_index(uint64_t pc)
 /* Drops all frames of the return stack. */
 void jit_stack_reset(struct cpu *cpu);
 uint32_t jit_mode_key(const struct cpu *cpu);
+/* Its number, valid until the next flush. */
+uint32_t jit_mode_number(struct translator *tr, uint32_t key);
+/* Makes jit.mode and what goes with it right, before translated code is looked for. */
+void jit_update_mode(struct cpu *cpu);
 /* Its MODE_FPU bits. */
 uint32_t jit_fpu_mode(const struct cpu *cpu);
 /* Lockstep: runs t alone. enum op_result. */

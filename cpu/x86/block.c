@@ -118,14 +118,14 @@ static void tell(const struct block_cache *c, struct block *b, enum block_event 
 }
 
 /* Takes back what translated code may fetch. */
-static void drop_page_passes(struct jit_state *j)
+static void drop_page_passes(struct jit_state *j, struct page_log *log)
 {
-    if (j->pages_logged > ARRAY_SIZE(j->page_log))
+    if (log->n > ARRAY_SIZE(log->word))
         memset(j->code_page, 0, sizeof(j->code_page));
     else
-        for (unsigned n = 0; n < j->pages_logged; n++)
-            j->code_page[j->page_log[n]] = 0;
-    j->pages_logged = 0;
+        for (unsigned n = 0; n < log->n; n++)
+            j->code_page[log->word[n]] = 0;
+    log->n = 0;
 }
 
 static void new_keys(struct cpu *cpu)
@@ -135,9 +135,21 @@ static void new_keys(struct cpu *cpu)
     cpu->fetch_keys[1] = cpu->blocks->keys + 1;
 }
 
+void fetch_key_renew_nonglobal(struct cpu *cpu)
+{
+    drop_page_passes(&cpu->jit, &cpu->jit.pages);
+    new_keys(cpu);
+}
+
 void fetch_key_renew(struct cpu *cpu)
 {
-    drop_page_passes(&cpu->jit);
+    drop_page_passes(&cpu->jit, &cpu->jit.pages_global);
+    fetch_key_renew_nonglobal(cpu);
+}
+
+void fetch_key_renew_page(struct cpu *cpu, uint64_t lin)
+{
+    cpu->jit.code_page[code_page_index(lin)] = 0;
     new_keys(cpu);
 }
 
@@ -536,11 +548,13 @@ static int fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena)
         *arena = cpu->itlb[slot].arena;
         return 0;
     }
-    if (mmu_fetch_page(cpu, lin, arena))
+    bool global;
+    if (mmu_fetch_page(cpu, lin, arena, &global))
         return OP_FAULT;
     if (*arena != ARENA_NONE) {
         cpu->itlb[slot].page = key;
         cpu->itlb[slot].arena = *arena;
+        cpu->itlb[slot].global = global;
     }
     return 0;
 }

@@ -40,15 +40,21 @@ static bool is_flat_data(const struct segment *s)
 
 static void derive_segments(struct cpu *cpu)
 {
-    bool code64 = cpu->code_mode == CODE64;
+    cpu->ea_base[SEG_NONE] = 0;
+    if (cpu->code_mode == CODE64) {
+        cpu->flat = 0x3f | 1u << SEG_NONE;
+        cpu->ea_base[SEG_ES] = cpu->ea_base[SEG_CS] = 0;
+        cpu->ea_base[SEG_SS] = cpu->ea_base[SEG_DS] = 0;
+        cpu->ea_base[SEG_FS] = cpu->seg[SEG_FS].base;
+        cpu->ea_base[SEG_GS] = cpu->seg[SEG_GS].base;
+        return;
+    }
     cpu->flat = 1u << SEG_NONE;
     for (unsigned n = 0; n < 6; n++) {
-        bool based = !code64 || n == SEG_FS || n == SEG_GS;
-        cpu->ea_base[n] = based ? cpu->seg[n].base : 0;
-        if (code64 || is_flat_data(&cpu->seg[n]))
+        cpu->ea_base[n] = cpu->seg[n].base;
+        if (is_flat_data(&cpu->seg[n]))
             cpu->flat |= (uint8_t)(1u << n);
     }
-    cpu->ea_base[SEG_NONE] = 0;
 }
 
 void cpu_mode_changed(struct cpu *cpu)

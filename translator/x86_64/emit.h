@@ -106,6 +106,10 @@ struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump);
 void emit_stubs(struct xlat *x);
 /* Calls the semantic function of the current instruction. */
 void emit_handler(struct xlat *x);
+/* The same by another thunk; flags stay where they are. */
+void emit_thunk_call(struct xlat *x, unsigned thunk);
+/* Ends the block by calling a thunk that runs the current instruction. */
+void emit_last(struct xlat *x, unsigned thunk);
 /* Undoes the block's register swaps: before every way out. Flags stay. */
 void emit_unswap(struct xlat *x);
 /* Goes to a RIP, linked when it is known. */
@@ -143,6 +147,9 @@ struct host_mem emit_rmw_operand(struct xlat *x, unsigned size);
 void check_line(struct xlat *x, unsigned size);
 /* The prefix, if the instruction has it: right before the host's. */
 void emit_lock(struct xlat *x);
+/* Leaves the instruction to its semantic function unless the address in TEMP2 is canonical. TEMP
+ * and the flags are gone. */
+void check_canonical(struct xlat *x);
 bool operand_is_simple(const struct xlat *x, const struct insn *i);
 bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool segment_has_base(const struct xlat *x, unsigned seg);
@@ -174,7 +181,8 @@ emit_fn emit_alu, emit_mov, emit_unary, emit_shift, emit_lea, emit_setcc, emit_c
     emit_imul, emit_bt, emit_cbw, emit_cwd, emit_bswap, emit_nop, emit_xchg, emit_mul, emit_div,
     emit_dshift, emit_scan, emit_count, emit_bmi, emit_mulx, emit_adx, emit_movbe, emit_xadd,
     emit_cmpxchg, emit_cmpxchg_pair, emit_lahf, emit_sahf, emit_carry, emit_direction, emit_pushf,
-    emit_cli, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
+    emit_cli, emit_sti, emit_ac, emit_syscall, emit_rdtsc, emit_pause, emit_from_cr, emit_base,
+    emit_string, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
 emit_fn emit_jcc, emit_jmp, emit_call, emit_ret, emit_jmp_ind, emit_call_ind, emit_push,
     emit_push_imm, emit_pop, emit_leave, emit_jcxz, emit_loop;
 emit_fn emit_vector, emit_x87;
