@@ -174,8 +174,8 @@ static void ports_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 
 /* ---- configuration ---- */
 
-/* The decode enable bits of IDETIM are storage only: UEFI firmware made for this board as QEMU has it
- * (OVMF) uses the ports without setting them. */
+/* The decode enable bits of IDETIM are storage only: UEFI firmware made for this board as QEMU has
+ * it (OVMF) uses the ports without setting them. */
 static void update_decoding(struct piix_ide *s)
 {
     bool io = pci_get16(&s->pci, PCI_COMMAND) & PCI_COMMAND_IO;
