@@ -18,10 +18,11 @@
 #include "cpu/x86/xsave.h"
 #include "translator/internal.h"
 
-/* A slice has at most 200000 instructions (vm/run.c), each a frame of 16 bytes; it begins with no
- * more than STACK_KEPT. */
+/* A slice has at most 200000 instructions, or 20000 where CPUs take turns (vm/run.c), each a frame
+ * of 16 bytes; it begins with no more than STACK_KEPT. */
 #define STACK_SIZE        (6u << 20)
 #define STACK_KEPT        (1u << 20)
+#define STACK_USED(alone) (STACK_KEPT + 16u * ((alone) ? 200000 : 20000))
 #define SENTINEL_FRAMES   16
 #define SENTINEL_TAG      (1ull << 62) /* no address, whatever the mode */
 #define THRESHOLD_DEFAULT 16
@@ -508,7 +509,8 @@ static uint64_t memory_used(const struct translator *tr)
                  tr->max_passes * (sizeof(*tr->passes) + 2 * sizeof(*tr->pass_hash));
 
     for (const struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
-        n += sizeof(struct jit_state) + STACK_SIZE + (cpu->jit.next ? 0 : block_cache_memory(cpu));
+        n += sizeof(struct jit_state) + STACK_USED(tr->m->ncpus == 1) +
+             (cpu->jit.next ? 0 : block_cache_memory(cpu));
     return n;
 }
 

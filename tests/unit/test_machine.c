@@ -354,6 +354,7 @@ static void test_engines_are_equal(void **state)
         translator_stats(b->translator, &stats);
         assert_true(stats.blocks > 10);
         assert_int_equal(stats.handed_back, 0);
+        assert_true(stats.memory < 48u << 20);
         assert_true(stats.translating_cycles > stats.insns); /* it does not translate in no time */
         box_free(a);
         box_free(b);
