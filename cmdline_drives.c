@@ -97,6 +97,11 @@ static bool put_floppy(struct pc_storage_config *c, struct blockdev *b, unsigned
 {
     if (unit >= FDC_NUM_DRIVES || c->floppy[unit])
         return error_set(err, "there is no free floppy drive %u; there are 0 and 1", unit);
+    if (blockdev_has_medium(b) && !fdc82078_is_floppy(blockdev_geometry(b).size))
+        return error_set(err,
+                         "drive %s: %llu bytes are no floppy disk, which has 160, 180, 320, 360, "
+                         "720, 1200, 1440, 1680, 1722 or 2880 KiB; try -hda",
+                         drive_config(b)->id, (unsigned long long)blockdev_geometry(b).size);
     c->floppy[unit] = b;
     return true;
 }

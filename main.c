@@ -658,6 +658,21 @@ static bool app_open(struct app *app, struct error *err)
            daemon_ready(&app->daemon, err);
 }
 
+/* What is under way ends, and devices free what it took. */
+static void close_drives(struct app *app)
+{
+    struct drives *ds = app->settings.drives;
+
+    if (app->pc_built)
+        machine_lock(&app->pc.m);
+    for (struct blockdev *b = ds && app->pc_built ? drive_next(ds, NULL) : NULL; b;
+         b = drive_next(ds, b))
+        blockdev_drain(b);
+    drives_free(ds);
+    if (app->pc_built)
+        machine_unlock(&app->pc.m);
+}
+
 static void app_close(struct app *app)
 {
     for (unsigned i = 0; i < app->nmonitors; i++) {
@@ -665,7 +680,7 @@ static void app_close(struct app *app)
         qmp_free(app->monitors[i].session);
     }
     ui_close(app->ui);
-    drives_free(app->settings.drives);
+    close_drives(app);
     display_destroy(&app->display);
     control_free(app->control);
     if (app->pc_built)

@@ -69,7 +69,7 @@ static void wire_ahci(struct pc *pc)
     static const char *const ids[PC_MAX_AHCI] = {"ahci0", "ahci1"};
     const struct pc_storage_config *c = &pc->config->storage;
 
-    for (unsigned n = 0; n < c->nahci; n++)
+    for (unsigned n = 0; n < c->nahci && n < PC_MAX_AHCI; n++)
         ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], &pc->pci, pc_free_devfn(pc), c->ahci[n],
                   PC_NUM_IDE + n * AHCI_NUM_PORTS);
 }

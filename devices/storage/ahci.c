@@ -359,16 +359,17 @@ static void queued_done(struct block_request *b, int error)
     struct ahci_port *p = q->port;
     unsigned tag = q->tag;
     uint64_t lba = q->lba;
+    bool read = b->op == BLOCK_READ;
 
     p->queued--;
     p->queued_bytes -= q->length;
-    if (!error && b->op == BLOCK_READ && !p->stopped)
+    if (!error && read && !p->stopped)
         move(p, &q->cursor, q->data, q->length, true);
     free(q);
     if (p->stopped)
         return;
     if (error) {
-        fail_queued(p, tag, b->op == BLOCK_READ ? ATA_UNC : ATA_ABRT, lba);
+        fail_queued(p, tag, read ? ATA_UNC : ATA_ABRT, lba);
         return;
     }
     post_sdb(p, ATA_DRDY | ATA_DSC, 0, 1u << tag);

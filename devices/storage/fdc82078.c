@@ -87,15 +87,23 @@ static const struct format {
     {2880, 80, 2, 36, RATE_1000, 5},
 };
 
-/* The image's format; NULL: no disk, or none that is a floppy. */
-static const struct format *format_of(const struct fdc_drive *d)
+static const struct format *format_of_size(uint64_t size)
 {
-    uint64_t size = d->disk ? blockdev_geometry(d->disk).size : 0;
-
     for (unsigned i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
         if (size == formats[i].kib * 1024ull)
             return &formats[i];
     return NULL;
+}
+
+bool fdc82078_is_floppy(uint64_t size)
+{
+    return format_of_size(size);
+}
+
+/* The image's format; NULL: no disk, or none that is a floppy. */
+static const struct format *format_of(const struct fdc_drive *d)
+{
+    return d->disk ? format_of_size(blockdev_geometry(d->disk).size) : NULL;
 }
 
 static unsigned selected(const struct fdc82078 *f)

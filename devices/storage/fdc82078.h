@@ -66,6 +66,8 @@ struct fdc82078 {
 void fdc82078_init(struct fdc82078 *f, struct machine *m, const char *id, uint16_t base,
                    struct irq_line line, struct i8237 *dma,
                    struct blockdev *const disks[FDC_NUM_DRIVES]);
+/* Whether an image of so many bytes is a floppy disk. */
+bool fdc82078_is_floppy(uint64_t size);
 /* CMOS byte 10h: the drives' types. */
 uint8_t fdc82078_cmos_types(const struct fdc82078 *f);
 

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Debian's kernel with disks at each controller there is: it finds them, reads what the host wrote,
 # writes what the host then reads, and has no complaints.
-[ $# -gt 0 ] || set -- ide virtio virtio-modern ahci
+[ $# -gt 0 ] || set -- ide virtio virtio-modern ahci floppy
 declare -A does=([ide]="an IDE disk and a CD, with the slave's places empty"
     [virtio]="a virtio disk" [virtio-modern]="virtio disks without the legacy interface, of four queues"
-    [ahci]="a SATA disk and CD behind an AHCI controller, with queued commands")
+    [ahci]="a SATA disk and CD behind an AHCI controller, with queued commands"
+    [floppy]="a floppy disk")
 # The cloud kernel has no drivers for hardware.
-declare -A part=([ide]=kernel [virtio]=kernel [virtio-modern]=kernel [ahci]=kernel-amd64)
+declare -A part=([ide]=kernel [virtio]=kernel [virtio-modern]=kernel [ahci]=kernel-amd64 [floppy]=kernel-amd64)
 declare -A modules=([ide]="libata ata_piix sd_mod cdrom sr_mod isofs"
     [virtio]="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk"
-    [ahci]="libata libahci ahci crc64 crc64-rocksoft_generic crc64-rocksoft crct10dif_generic crct10dif_common crc-t10dif t10-pi sd_mod cdrom sr_mod isofs")
+    [ahci]="libata libahci ahci crc64 crc64-rocksoft_generic crc64-rocksoft crct10dif_generic crct10dif_common crc-t10dif t10-pi sd_mod cdrom sr_mod isofs"
+    [floppy]=floppy)
 modules[virtio-modern]=${modules[virtio]}
 
 scratch=$(mktemp -d) || exit 1
@@ -36,6 +38,13 @@ make_initrd() {
     {
         echo "for m in scsi_common scsi_mod ${modules[$1]}; do insmod /disks/\$m.ko; done"
         cat <<'GO'
+if [ "$1" = fd0 ]; then
+    echo "first $(dd if=/dev/fd0 bs=18k | md5sum)"
+    seq 1000000 | dd of=/dev/fd0 bs=512 seek=1000 count=200 iflag=fullblock conv=fsync && echo written
+    dmesg | grep -E 'I/O error|[Tt]imeout|BUG:|WARNING:|Call Trace' && echo complained
+    echo the end
+    exit
+fi
 i=0
 while [ ! -b /dev/$1 ] && [ $i -lt 30 ]; do sleep 1; i=$((i + 1)); done
 [ -b /dev/$1 ] || exit
@@ -64,6 +73,12 @@ boot() {
 # check NAME: what the guest read is what was there, and what it wrote is there now.
 check() {
     local out=$scratch/$1/out sum
+    if [ "$1" = floppy ]; then
+        all_of "$out" "^first $(cut -d' ' -f1 "$scratch/$1/sum")" '^written' '^the end' &&
+            ! grep -q complained "$out" &&
+            cmp <(seq 1000000 | head -c 102400) <(tail -c +512001 "$scratch/$1/disk" | head -c 102400)
+        return
+    fi
     sum=$(cut -d' ' -f1 "$scratch/$1/sum")
     all_of "$out" "^first $sum" "^direct $sum" '^written' '^the end' || return 1
     ! grep -q complained "$out" || return 1
@@ -71,9 +86,10 @@ check() {
 }
 
 run() {
-    local dir=$scratch/$1 disk=$scratch/$1/disk
+    local dir=$scratch/$1 disk=$scratch/$1/disk size=16M
+    [ "$1" != floppy ] || size=1440K
     make_initrd "$1" || return 77
-    head -c 16M /dev/urandom >"$disk"
+    head -c $size /dev/urandom >"$disk"
     head -c 2M "$disk" | md5sum >"$dir/sum"
     mkdir "$dir/cd"
     echo "a CD of $1" >"$dir/cd/readme"
@@ -93,6 +109,9 @@ run() {
             -device ide-hd,drive=d,bus=ahci0.0 -drive file="$dir/iso",if=none,id=c,media=cdrom \
             -device ide-cd,drive=c,bus=ahci0.3 >"$dir/out" 2>&1 || return 1
         all_of "$dir/out" 'NCQ \(depth 32\)' '^a CD of ahci' '^unmounted' ;;
+    floppy)
+        boot "$1" fd0 -fda "$disk" >"$dir/out" 2>&1 || return 1
+        all_of "$dir/out" 'fd0 is 1.44M' ;;
     esac && check "$1"
 }
 
