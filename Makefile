@@ -157,6 +157,7 @@ $(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 # ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
 BUILD := $(B)
 include tests/guest/guest.mk
+include bios/bios.mk
 guests: guest-tests
 
 # ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
