@@ -141,6 +141,7 @@ static void start(u32 target, u8 drive)
     call16_far((u16)(target >> 16), (u16)target);
 }
 
+/* True for success; false, with the status in AH, otherwise. */
 static bool read_chs1(u8 drive)
 {
     for (u32 tries = 0; tries < 3; tries++) {

@@ -106,7 +106,7 @@ static bool identify(u16 port, u16 control, u8 slave, u16 *id, bool *packet)
 
     select_device(port, control, slave);
     status = wait_ready(port, 3000);
-    if (status == 0 || status == 0xff || status & 0x80)
+    if (status & 0x80) /* a packet device shows 0 after a reset */
         return false;
     outb((u16)(port + COUNT), 0x55);
     outb((u16)(port + LBA_LOW), 0xaa);
@@ -145,6 +145,7 @@ static void probe(u16 port, u16 control, u8 channel, u8 slave, u16 pci)
     if (packet) {
         if ((id[0] & 0x1f00) != 0x0500)
             return; /* not a CD drive */
+        d->sectors = 0xffffffff; /* whatever the medium's are: the drive refuses */
         shared.ncds++;
         return;
     }
