@@ -14,6 +14,7 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline_devices.h"
+#include "cmdline_drives.h"
 #include "config.h"
 #include "host/char/backend.h"
 #include "vm/clock.h"
@@ -40,6 +41,13 @@ enum option_id {
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
     OPT_DEVICE,
+    OPT_DRIVE,
+    OPT_HDA,
+    OPT_HDB,
+    OPT_HDC,
+    OPT_HDD,
+    OPT_CDROM,
+    OPT_SNAPSHOT,
     OPT_S,
     OPT_NO_REBOOT,
     OPT_ACTION,
@@ -71,6 +79,14 @@ static const struct option_row options[] = {
     {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk, or modules: FILE ARGS,FILE ARGS"},
     {"append", "TEXT", OPT_APPEND, "boot", "its command line"},
     {"bios", "FILE", OPT_BIOS, "boot", "firmware, started at the reset vector: SeaBIOS, OVMF"},
+    {"hda", "FILE", OPT_HDA, "disks",
+     "disk image of the first IDE drive; -hdb, -hdc, -hdd likewise"},
+    {"hdb", "FILE", OPT_HDB, "disks", "of the second"},
+    {"hdc", "FILE", OPT_HDC, "disks", "of the third, in place of the CD drive"},
+    {"hdd", "FILE", OPT_HDD, "disks", "of the fourth"},
+    {"cdrom", "FILE", OPT_CDROM, "disks", "ISO image in the CD drive (IDE, secondary master)"},
+    {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
+    {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
@@ -93,11 +109,7 @@ static const struct option_row options[] = {
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
     {"pflash", "FILE", 0, NULL, "-bios"},
-    {"drive", "X", 0, NULL, "-initrd"},
-    {"blockdev", "X", 0, NULL, "-initrd"},
-    {"hda", "FILE", 0, NULL, "-initrd"},
-    {"hdb", "FILE", 0, NULL, "-initrd"},
-    {"cdrom", "FILE", 0, NULL, "-initrd"},
+    {"blockdev", "X", 0, NULL, "-drive"},
     {"fda", "FILE", 0, NULL, "-initrd"},
     {"boot", "X", 0, NULL, "-kernel"},
     {"netdev", "X", 0, NULL, NULL},
@@ -108,7 +120,6 @@ static const struct option_row options[] = {
     {"vga", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
-    {"snapshot", NULL, 0, NULL, NULL},
     {"loadvm", "X", 0, NULL, NULL},
     {"uuid", "X", 0, NULL, NULL},
     {"rtc", "X", 0, NULL, NULL},
@@ -227,10 +238,11 @@ static bool print_help(const char *topic, struct error *err)
     else if (!strcmp(topic, "keys"))
         fputs(keys_help, stdout);
     else if (!option_print_help(options, topic, stdout))
-        return error_set(err,
-                         "--help=%s: the topics are machine boot terminal run debug help exit "
-                         "keys all",
-                         topic);
+        return error_set(
+            err,
+            "--help=%s: the topics are machine boot disks terminal run debug help exit "
+            "keys all",
+            topic);
     return true;
 }
 
@@ -501,6 +513,9 @@ static bool value_help(int id)
     case OPT_PARALLEL:
         chardev_print_help();
         return true;
+    case OPT_DRIVE:
+        drives_print_help();
+        return true;
     case OPT_DISPLAY:
         puts("Displays:\n  none            no screen");
         return true;
@@ -566,6 +581,17 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
                error_set(err, "-display %s: not in this version yet; try -display none", value);
     case OPT_DEVICE:
         return device_parse(s, value, err);
+    case OPT_DRIVE:
+        return drives_parse(s, value, err);
+    case OPT_HDA:
+    case OPT_HDB:
+    case OPT_HDC:
+    case OPT_HDD:
+        return drives_add_disk(s, (unsigned)(id - OPT_HDA), value, err);
+    case OPT_CDROM:
+        return drives_add_cdrom(s, value, err);
+    case OPT_SNAPSHOT:
+        return s->snapshot = true;
     case OPT_S:
         return s->start_paused = true;
     case OPT_NO_REBOOT:

@@ -7,6 +7,7 @@
 
 #include "translator/translator.h"
 
+struct drives;
 struct error;
 
 #define MAX_SERIAL   4
@@ -16,7 +17,11 @@ struct error;
 #define MAX_SMBIOS   16
 #define MAX_CPUS     255
 
+#define MAX_DISKS 32
+#define MAX_AHCI  2
+
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
+#define DEVICE_NAME_MAX    64 /* of other IDs */
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
  * status, which is (value << 1) | 1. */
@@ -57,6 +62,20 @@ struct settings {
         char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-parallel,chardev= */
     } parallel[MAX_PARALLEL];
     unsigned nparallel;
+    struct drives *drives; /* main's to free; NULL: none was named */
+    bool snapshot;
+    struct disk_setting {
+        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO } kind;
+        char drive[DEVICE_NAME_MAX]; /* drive=ID; empty: a drive without a medium */
+        char bus[DEVICE_NAME_MAX];   /* bus=ID[.N]; empty: not said */
+        bool has_unit;
+        uint64_t unit;
+        uint64_t num_queues; /* virtio */
+        bool disable_legacy;
+    } disks[MAX_DISKS]; /* -device */
+    unsigned ndisks;
+    char ahci[MAX_AHCI][DEVICE_NAME_MAX]; /* -device ahci: IDs */
+    unsigned nahci;
     bool jit; /* -accel jit, with: */
     struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet;

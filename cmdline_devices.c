@@ -9,8 +9,9 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "devices/virtio/virtio_blk.h"
 
-#define MAX_PROPERTIES 4
+#define MAX_PROPERTIES 5
 
 /* One row per device, in the order of help. */
 struct device_row {
@@ -127,7 +128,97 @@ static bool add_pci_testdev(struct settings *s, const struct option_list *l, str
            error_set(err, "membar=%s: a power of two is expected, at least 16", membar);
 }
 
+/* ---- disks ---- */
+
+static bool get_name(const struct option_list *l, const char *key, char out[DEVICE_NAME_MAX],
+                     struct error *err)
+{
+    const char *value = option_get(l, key);
+
+    if (value && strlen(value) >= DEVICE_NAME_MAX)
+        return error_set(err, "%s=%s: too long", key, value);
+    snprintf(out, DEVICE_NAME_MAX, "%s", value ? value : "");
+    return true;
+}
+
+static struct disk_setting *add_disk(struct settings *s, const struct option_list *l,
+                                     enum disk_kind kind, struct error *err)
+{
+    struct disk_setting *d = &s->disks[s->ndisks];
+
+    if (s->ndisks == MAX_DISKS) {
+        error_set(err, "more than %d", MAX_DISKS);
+        return NULL;
+    }
+    *d = (struct disk_setting){.kind = kind, .has_unit = option_get(l, "unit")};
+    if (!get_name(l, "drive", d->drive, err) || !get_name(l, "bus", d->bus, err) ||
+        !option_get_number(l, "unit", 0, 31, &d->unit, err))
+        return NULL;
+    s->ndisks++;
+    return d;
+}
+
+static bool need_drive(const struct disk_setting *d, struct error *err)
+{
+    return d && (d->drive[0] ||
+                 error_set(err, "drive=ID is expected, of a -drive if=none,id=ID,file=FILE"));
+}
+
+static bool add_ide_hd(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return need_drive(add_disk(s, l, DISK_IDE_HD, err), err);
+}
+
+static bool add_ide_cd(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return add_disk(s, l, DISK_IDE_CD, err);
+}
+
+/* The first one's buses are ahci0.0 to ahci0.5 if it has no other name. */
+static bool add_ahci(struct settings *s, const struct option_list *l, struct error *err)
+{
+    if (s->nahci == MAX_AHCI)
+        return error_set(err, "more than %d", MAX_AHCI);
+    if (!get_name(l, "id", s->ahci[s->nahci], err))
+        return false;
+    if (!s->ahci[s->nahci][0])
+        snprintf(s->ahci[s->nahci], DEVICE_NAME_MAX, "ahci%u", s->nahci);
+    s->nahci++;
+    return true;
+}
+
+static bool add_virtio_blk(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct disk_setting *d = add_disk(s, l, DISK_VIRTIO, err);
+
+    if (!need_drive(d, err))
+        return false;
+    d->num_queues = 1;
+    return option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
+           option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
+}
+
 static const struct device_row devices[] = {
+    {"ide-hd",
+     "ATA disk; see also -hda",
+     add_ide_hd,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
+      {"unit", "0-1", "master or slave of an IDE channel"}}},
+    {"ide-cd",
+     "ATAPI CD/DVD drive; see also -cdrom",
+     add_ide_cd,
+     {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
+      {"bus", "BUS", "as of ide-hd"},
+      {"unit", "0-1", "as of ide-hd"}}},
+    {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
+    {"ich9-ahci", "the same", add_ahci, {{0}}},
+    {"virtio-blk-pci",
+     "virtio disk; see also -drive if=virtio",
+     add_virtio_blk,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"num-queues", "1-16", "default 1"},
+      {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,

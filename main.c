@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmdline.h"
+#include "cmdline_drives.h"
 #include "cpu/x86/report.h"
+#include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
 #include "host/poll.h"
@@ -292,7 +294,7 @@ static bool build_machine(struct app *app, struct error *err)
     c->no_hpet = s->no_hpet;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
-    if (!pc_init(&app->pc, c, err))
+    if (!drives_resolve(&app->settings, &c->storage, err) || !pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
     if (!keep_histories(app))
@@ -333,6 +335,7 @@ static void app_close(struct app *app)
 {
     for (unsigned i = 0; i < app->nmonitors; i++)
         monitor_free(app->monitors[i]);
+    drives_free(app->settings.drives);
     if (app->pc_built)
         pc_destroy(&app->pc);
     translator_destroy(app->translator);
@@ -490,13 +493,16 @@ int main(int argc, char **argv)
     switch (cmdline_parse(&app->settings, argv, &err)) {
     case CMDLINE_BAD:
         fprintf(stderr, "calque: %s\n", err.text);
+        drives_free(app->settings.drives);
         break;
     case CMDLINE_DONE:
+        drives_free(app->settings.drives);
         status = EXIT_OK;
         break;
     case CMDLINE_RUN:
         if (!strcmp(app->settings.cpu, "help")) {
             cpu_model_list(print_line, NULL);
+            drives_free(app->settings.drives);
             status = EXIT_OK;
         } else {
             status = run(app);

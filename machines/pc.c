@@ -242,8 +242,8 @@ static void wire_isa(struct pc *pc)
     wire_debug(pc);
 }
 
-/* A function number on the first slot that is free. The bus has more than there can be devices. */
-static uint8_t free_devfn(const struct pc *pc)
+/* The bus has more slots than there can be devices. */
+uint8_t pc_free_devfn(const struct pc *pc)
 {
     unsigned slot = 2;
 
@@ -262,7 +262,7 @@ static void wire_test_devices(struct pc *pc)
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
     if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, pc_free_devfn(pc),
                          pc->config->pci_testdev_membar);
 }
 
@@ -337,6 +337,7 @@ static bool build(struct pc *pc, struct error *err)
     wire_interrupts(pc);
     wire_isa(pc);
     wire_pci(pc);
+    pc_wire_storage(pc);
     wire_test_devices(pc);
     pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;

@@ -25,6 +25,7 @@
 #include "devices/timer/i8254.h"
 #include "devices/timer/mc146818.h"
 #include "machines/boot_block.h"
+#include "machines/pc_storage.h"
 #include "machines/smbios.h"
 #include "vm/machine.h"
 
@@ -88,6 +89,7 @@ struct pc_config {
     unsigned debug_exit_size;
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
+    struct pc_storage_config storage;
     bool no_hpet;
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
@@ -142,6 +144,7 @@ struct pc {
     struct i440fx host_bridge;
     struct piix3 piix3;
     struct piix4_pm pm;
+    struct pc_storage storage;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;
@@ -166,5 +169,7 @@ bool pc_power_on(struct pc *pc, struct error *err);
 void pc_destroy(struct pc *pc);
 /* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
 struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
+/* Function 0 of the first PCI slot that is free. */
+uint8_t pc_free_devfn(const struct pc *pc);
 
 #endif

@@ -182,6 +182,8 @@ static bool program_pci(struct pc *pc, struct error *err)
         pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC + i, pc_pirq_irq[i], 1);
     if (!pci_assign_resources(&pc->pci, &windows, pc_pirq_irq, err))
         return false;
+    for (unsigned i = 0; i < 2; i++)
+        pci_config_write(&pc->pci, PIIX_IDE_DEVFN, PIIX_IDETIM + 2 * i + 1, PIIX_IDE_ON, 1);
     pci_config_write(&pc->pci, pm, PIIX4_PMBA, PC_PM_BASE | 1, 4);
     pci_config_write(&pc->pci, pm, PIIX4_PMREGMISC, 1, 1);
     pci_config_write(&pc->pci, pm, PCI_INTERRUPT_LINE, 9, 1);

@@ -181,9 +181,11 @@ void pci_device_add_capability(struct pci_device *d, uint8_t id, uint8_t offset,
 
 uint32_t pci_config_read(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsigned size)
 {
-    const struct pci_device *d = bus->devices[devfn];
+    struct pci_device *d = bus->devices[devfn];
     uint32_t value = 0;
 
+    if (d && d->config_reading)
+        d->config_reading(d, offset, size);
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte = d && offset + i < 256 ? d->config[offset + i] : 0xff;
 

@@ -76,6 +76,8 @@ struct pci_device {
     struct pci_bar bars[PCI_NUM_BARS];
     struct pci_bus *bus;
     uint8_t devfn;
+    /* The guest is about to read `size` bytes at `offset` of config[]; may be NULL. */
+    void (*config_reading)(struct pci_device *, unsigned offset, unsigned size);
     /* The guest wrote `size` bytes at `offset`, which are in config[] already; may be NULL. */
     void (*config_written)(struct pci_device *, unsigned offset, unsigned size);
 };

@@ -35,7 +35,7 @@ prints() {
 
 refused "did you mean -serial?" -sreial stdio
 refused "did you mean -kernel?" --kernle x
-refused "not in this version yet" -drive file=x
+refused "not in this version yet" -net user
 refused "more than this host's" -m 99T
 refused "-m: 12X" -m 12X
 refused "-m 0" -m 0

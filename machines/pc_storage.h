@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_MACHINES_PC_STORAGE_H
+#define CALQUE_MACHINES_PC_STORAGE_H
+
+#include "devices/storage/ahci.h"
+#include "devices/storage/piix_ide.h"
+#include "devices/virtio/virtio_blk.h"
+
+#define PC_NUM_IDE        4
+#define PC_MAX_VIRTIO_BLK 16
+#define PC_MAX_AHCI       2
+
+/* What the PC's storage controllers have at their connectors: drives, which must stay. */
+struct pc_storage_config {
+    struct ide_drive_config ide[PC_NUM_IDE]; /* primary master and slave, secondary likewise */
+    struct pc_virtio_blk {
+        struct blockdev *disk;
+        unsigned queues;
+        bool modern_only;
+    } virtio_blk[PC_MAX_VIRTIO_BLK];
+    unsigned nvirtio_blk;
+    struct ide_drive_config ahci[PC_MAX_AHCI][AHCI_NUM_PORTS];
+    unsigned nahci;
+};
+
+struct pc_storage {
+    struct piix_ide ide; /* 00:01.1 */
+    struct virtio_blk virtio_blk[PC_MAX_VIRTIO_BLK];
+    struct ahci ahci[PC_MAX_AHCI];
+    char virtio_blk_id[PC_MAX_VIRTIO_BLK][16];
+};
+
+struct pc;
+
+/* After the PCI bus and what is always on it. */
+void pc_wire_storage(struct pc *pc);
+
+#endif
