@@ -46,12 +46,18 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone mpfr zlib
+OPTIONAL  := capstone curses jansson mpfr png sdl2 vnc zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := sdl2 vnc slirp dw zstd liburing curses jansson libedit lua png libffi
+FUTURE    := slirp dw liburing libedit lua libffi
 PKG_capstone := capstone
+PKG_jansson  := jansson
 PKG_mpfr     := mpfr
 PKG_zlib     := zlib
+PKG_png      := libpng
+PKG_vnc      := libvncserver
+PKG_sdl2     := sdl2
+PKG_curses   := ncursesw
+PKG_zstd     := libzstd
 unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
 ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))

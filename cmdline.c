@@ -15,6 +15,7 @@
 #include "base/suggest.h"
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
+#include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
 #include "vm/clock.h"
@@ -40,6 +41,7 @@ enum option_id {
     OPT_NO_HPET,
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
+    OPT_VGA,
     OPT_DEVICE,
     OPT_DRIVE,
     OPT_HDA,
@@ -56,6 +58,24 @@ enum option_id {
     OPT_UNTIL,
     OPT_D,
     OPT_LOGFILE,
+    OPT_QMP,
+    OPT_QMP_PRETTY,
+    OPT_MON,
+    OPT_BOOT,
+    OPT_RTC,
+    OPT_UUID,
+    OPT_OBJECT,
+    OPT_GLOBAL,
+    OPT_NO_SHUTDOWN,
+    OPT_PIDFILE,
+    OPT_DAEMONIZE,
+    OPT_READCONFIG,
+    OPT_NO_USER_CONFIG,
+    OPT_OVERCOMMIT,
+    OPT_SANDBOX,
+    OPT_MSG,
+    OPT_AUDIODEV,
+    OPT_NET_NONE,
     OPT_HELP,
     OPT_VERSION,
 };
@@ -72,12 +92,24 @@ static const struct option_row options[] = {
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
     {"no-hpet", NULL, OPT_NO_HPET, "machine", "-machine hpet=off"},
     {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
-    {"name", "NAME", OPT_NAME, "machine", "name of the machine, for messages"},
+    {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, "machine", "a property's default, where it is so"},
+    {"object", "TYPE,id=ID,...", OPT_OBJECT, "machine",
+     "memory-backend-ram, memory-backend-memfd, secret"},
+    {"rtc", "base=...", OPT_RTC, "machine",
+     "clock starts at utc, localtime or a date; clock=vm, driftfix=slew"},
+    {"uuid", "UUID", OPT_UUID, "machine", "the machine's identity in its SMBIOS tables"},
+    {"name", "NAME[,process=..]", OPT_NAME, "machine",
+     "name of the machine; process=, debug-threads=on|off"},
+    {"audiodev", "none,id=ID", OPT_AUDIODEV, "machine", "sound that nobody hears"},
+    {"net", "none", OPT_NET_NONE, "machine", "no network"},
+    {"nic", "none", OPT_NET_NONE, "machine", "the same"},
     {"nodefaults", NULL, OPT_NODEFAULTS, "machine", "no serial port nor monitor unless asked for"},
     {"kernel", "FILE", OPT_KERNEL, "boot",
      "Linux bzImage, Multiboot or PVH kernel, or ELF program"},
     {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk, or modules: FILE ARGS,FILE ARGS"},
     {"append", "TEXT", OPT_APPEND, "boot", "its command line"},
+    {"boot", "order=LETTERS,...", OPT_BOOT, "boot",
+     "a floppy, c disk, d CD, n network; once=, menu=on, strict=on, splash-time=, reboot-timeout="},
     {"bios", "FILE", OPT_BIOS, "boot", "firmware, started at the reset vector: SeaBIOS, OVMF"},
     {"hda", "FILE", OPT_HDA, "disks",
      "disk image of the first IDE drive; -hdb, -hdc, -hdd likewise"},
@@ -88,20 +120,33 @@ static const struct option_row options[] = {
     {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
-    {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
+    {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor, or none"},
+    {"qmp", "WHERE", OPT_QMP, "terminal", "a monitor for programs: QEMU's protocol, JSON"},
+    {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, "terminal", "the same, indented"},
+    {"mon", "CHARDEV[,mode=..]", OPT_MON, "terminal",
+     "a monitor on a -chardev; mode=readline|control, pretty=on"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
     {"parallel", "WHERE", OPT_PARALLEL, "terminal", "connects the next parallel port, or none"},
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
+    {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
     {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
+    {"no-shutdown", NULL, OPT_NO_SHUTDOWN, "run", "stays when the guest powers off"},
+    {"pidfile", "FILE", OPT_PIDFILE, "run", "writes the process id; removed at the end"},
+    {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
+    {"readconfig", "FILE", OPT_READCONFIG, "run", "options from a file of [sections]"},
+    {"no-user-config", NULL, OPT_NO_USER_CONFIG, "run", "reads no file of its own; it never does"},
+    {"overcommit", "K=off,...", OPT_OVERCOMMIT, "run", "mem-lock=off, cpu-pm=off"},
+    {"sandbox", "off", OPT_SANDBOX, "run", "off"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
-     "reboot=reset|shutdown, triple-fault=reset|report"},
+     "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
     {"icount", "shift=N|auto", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each; runs repeat"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
+    {"msg", "timestamp=on|off", OPT_MSG, "debug", "begins lines of the log with the time"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
     {"help", "[=TOPIC]", OPT_HELP, "help", "all options, or those of a topic"},
@@ -111,25 +156,14 @@ static const struct option_row options[] = {
     {"pflash", "FILE", 0, NULL, "-bios"},
     {"blockdev", "X", 0, NULL, "-drive"},
     {"fda", "FILE", 0, NULL, "-initrd"},
-    {"boot", "X", 0, NULL, "-kernel"},
     {"netdev", "X", 0, NULL, NULL},
-    {"nic", "X", 0, NULL, NULL},
-    {"net", "X", 0, NULL, NULL},
-    {"qmp", "X", 0, NULL, "-monitor"},
     {"vnc", "X", 0, NULL, "-nographic"},
-    {"vga", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
     {"loadvm", "X", 0, NULL, NULL},
-    {"uuid", "X", 0, NULL, NULL},
-    {"rtc", "X", 0, NULL, NULL},
     {"k", "X", 0, NULL, NULL},
-    {"global", "X", 0, NULL, "-device"},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
-    {"readconfig", "X", 0, NULL, NULL},
-    {"pidfile", "X", 0, NULL, NULL},
-    {"daemonize", NULL, 0, NULL, NULL},
     {"enable-kvm", NULL, 0, NULL, "-accel interp"},
     {"dtb", "X", 0, NULL, "-kernel"},
     {0},
@@ -143,16 +177,26 @@ struct named_value {
 };
 
 static const struct named_value machines[] = {
-    {"pc", "i440FX and PIIX: the standard PC", false},
+    {"pc", "i440FX and PIIX: the standard PC; pc-i440fx-VERSION is the same board", false},
+    {"none", "no board, no processor: answers questions of a -qmp client", false},
     {"q35", "ICH9 with PCI Express", true},
     {"microvm", "virtio on MMIO", true},
     {"isapc", "ISA only", true},
     {0},
 };
+static const struct named_value adapters[] = {
+    {"std", "VGA with the Bochs display interface; -device VGA,help tells more", false},
+    {"none", "no display adapter", false},
+    {"cirrus", "Cirrus Logic GD5446", true},
+    {"virtio", "virtio-gpu", true},
+    {"qxl", "SPICE", true},
+    {"vmware", "VMware SVGA II", true},
+    {0},
+};
 static const struct named_value engines[] = {
     {"interp", "interpreter of decoded instructions", false},
     {"jit", "translator to host code; jit,lockstep=on compares with interp; see calque(1)", false},
-    {"tcg", "another name of jit", true},
+    {"tcg", "another name of jit", false},
     {"kvm", "the host processor's virtualization extensions", true},
     {0},
 };
@@ -240,7 +284,7 @@ static bool print_help(const char *topic, struct error *err)
     else if (!option_print_help(options, topic, stdout))
         return error_set(
             err,
-            "--help=%s: the topics are machine boot disks terminal run debug help exit "
+            "--help=%s: the topics are machine boot disks display terminal run debug help exit "
             "keys all",
             topic);
     return true;
@@ -341,8 +385,8 @@ static bool parse_smp(struct smp_setting *t, const char *value, struct error *er
 /* "jit,cache-size=64,threshold=16,links=off" */
 static bool parse_accel(struct settings *s, const char *value, struct error *err)
 {
-    static const char *const keys[] = {"engine", "cache-size", "threshold", "links", "jumpcache",
-                                       "calls",  "lockstep",   "perfmap",   NULL};
+    static const char *const keys[] = {"engine", "cache-size", "threshold", "links",  "jumpcache",
+                                       "calls",  "lockstep",   "perfmap",   "thread", NULL};
     struct option_list l;
     bool links = true, jump_cache = true, calls = true, lockstep = false, perf_map = false;
     uint64_t cache_size = 0, threshold = 0;
@@ -361,10 +405,12 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
               option_get_number(&l, "threshold", 1, 1000000, &threshold, err);
     if (!ok)
         error_prefix(err, "-accel");
-    const char *engine = option_get(&l, "engine");
+    const char *engine = option_get(&l, "engine"), *thread = option_get(&l, "thread");
     engine = engine ? engine : "";
-    ok = ok && check_value(engines, "-accel", engine, err);
-    s->jit = ok && !strcmp(engine, "jit");
+    ok = ok && check_value(engines, "-accel", engine, err) &&
+         (!thread || !strcmp(thread, "single") ||
+          error_set(err, "-accel: thread=%s: not in this version; single is expected", thread));
+    s->jit = ok && (!strcmp(engine, "jit") || !strcmp(engine, "tcg"));
     s->translator = (struct translator_config){.cache_size = cache_size << 20,
                                                .threshold = (unsigned)threshold,
                                                .no_links = !links,
@@ -376,11 +422,46 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     return ok;
 }
 
+/* "kvm:tcg": the first that is there. */
+static bool parse_machine_accel(struct settings *s, const char *list, struct error *err)
+{
+    bool ok = false;
+
+    do {
+        size_t len = strcspn(list, ":");
+        char name[32];
+
+        snprintf(name, sizeof(name), "%.*s", (int)len, list);
+        ok = parse_accel(s, name, err);
+        list += len + (list[len] == ':');
+    } while (!ok && *list);
+    if (ok && err)
+        err->text[0] = '\0';
+    return ok;
+}
+
+/* The board's name; a version in it makes no difference. */
+static bool parse_machine_type(struct settings *s, const char *type, struct error *err)
+{
+    s->machine_none = !strcmp(type, "none");
+    return !strncmp(type, "pc-i440fx-", 10) || check_value(machines, "-machine", type, err);
+}
+
+/* What there is none of may be declined. */
+static bool must_be_off(const struct option_list *l, const char *key, struct error *err)
+{
+    bool on = false;
+
+    return option_get_bool(l, key, &on, err) &&
+           (!on || error_set(err, "%s=on: not in this version; off is expected", key));
+}
+
 static bool parse_machine(struct settings *s, const char *value, struct error *err)
 {
     struct option_list l;
     bool ok;
-    static const char *const keys[] = {"type", "accel", "hpet", NULL};
+    static const char *const keys[] = {"type",           "accel",           "hpet",   "usb",
+                                       "memory-backend", "dump-guest-core", "vmport", NULL};
 
     if (!option_list_parse(&l, value, "type", err)) {
         error_prefix(err, "-machine");
@@ -388,14 +469,26 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
     }
     const char *type = option_get(&l, "type"), *accel = option_get(&l, "accel");
     bool hpet = !s->no_hpet;
-    ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err);
+    const char *backend = option_get(&l, "memory-backend");
+    ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err) &&
+         option_get_bool(&l, "dump-guest-core", &s->dump_guest_core, err) &&
+         must_be_off(&l, "usb", err) && must_be_off(&l, "vmport", err);
     s->no_hpet = !hpet;
     if (!ok)
         error_prefix(err, "-machine");
-    ok = ok && (!type || check_value(machines, "-machine", type, err)) &&
-         (!accel || parse_accel(s, accel, err));
+    ok = ok && (!type || parse_machine_type(s, type, err)) &&
+         (!accel || parse_machine_accel(s, accel, err)) &&
+         (!backend || (s->memory_backend = settings_keep(s, strdup(backend), err)));
     option_list_free(&l);
     return ok;
+}
+
+static bool parse_vga(struct settings *s, const char *value, struct error *err)
+{
+    if (!check_value(adapters, "-vga", value, err))
+        return false;
+    s->vga = strcmp(value, "none") ? VGA_STD : VGA_NONE;
+    return true;
 }
 
 static bool parse_icount(struct settings *s, const char *value, struct error *err)
@@ -432,8 +525,9 @@ static bool choose(const char *key, const char *value, const char *const names[2
 
 static bool apply_actions(struct settings *s, const struct option_list *l, struct error *err)
 {
-    static const char *const keys[] = {"reboot", "triple-fault", NULL};
+    static const char *const keys[] = {"reboot", "shutdown", "triple-fault", NULL};
     static const char *const reboot[] = {"reset", "shutdown"}, *const fault[] = {"reset", "report"};
+    static const char *const shutdown[] = {"poweroff", "pause"};
     const char *value;
     unsigned n;
 
@@ -443,6 +537,11 @@ static bool apply_actions(struct settings *s, const struct option_list *l, struc
         if (!choose("reboot", value, reboot, &n, err))
             return false;
         s->no_reboot = n == 1;
+    }
+    if ((value = option_get(l, "shutdown"))) {
+        if (!choose("shutdown", value, shutdown, &n, err))
+            return false;
+        s->no_shutdown = n == 1;
     }
     if ((value = option_get(l, "triple-fault"))) {
         if (!choose("triple-fault", value, fault, &n, err))
@@ -516,11 +615,63 @@ static bool value_help(int id)
     case OPT_DRIVE:
         drives_print_help();
         return true;
+    case OPT_VGA:
+        print_values("Display adapters:", adapters);
+        return true;
     case OPT_DISPLAY:
         puts("Displays:\n  none            no screen");
         return true;
     default:
         return false;
+    }
+}
+
+static bool apply_named(struct settings *s, const char *option, const char *value,
+                        struct error *err);
+
+/* Those about the machine as a whole and its process: cmdline_system.h. */
+static bool apply_system(struct settings *s, int id, const char *value, struct error *err)
+{
+    switch (id) {
+    case OPT_QMP:
+    case OPT_QMP_PRETTY:
+        return add_monitor_option(s, value, true, id == OPT_QMP_PRETTY, err);
+    case OPT_MON:
+        return parse_mon(s, value, err);
+    case OPT_BOOT:
+        return parse_boot(s, value, err);
+    case OPT_RTC:
+        return parse_rtc(s, value, err);
+    case OPT_UUID:
+        return parse_uuid(s, value, err);
+    case OPT_OBJECT:
+        return parse_object(s, value, err);
+    case OPT_GLOBAL:
+        return parse_global(value, err);
+    case OPT_NO_SHUTDOWN:
+        return s->no_shutdown = true;
+    case OPT_PIDFILE:
+        s->pidfile = value;
+        return true;
+    case OPT_DAEMONIZE:
+        return s->daemonize = true;
+    case OPT_READCONFIG:
+        return read_config(s, value, apply_named, err);
+    case OPT_NO_USER_CONFIG:
+        return true;
+    case OPT_OVERCOMMIT:
+        return parse_overcommit(value, err);
+    case OPT_SANDBOX:
+        return parse_sandbox(value, err);
+    case OPT_MSG:
+        return parse_msg(s, value, err);
+    case OPT_AUDIODEV:
+        return parse_audiodev(value, err);
+    case OPT_NET_NONE:
+        return !strcmp(value, "none") ||
+               error_set(err, "-net %s: not in this version yet; -net none is expected", value);
+    default:
+        return error_set(err, "internal: option without meaning");
     }
 }
 
@@ -539,8 +690,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_ACCEL:
         return parse_accel(s, value, err);
     case OPT_NAME:
-        s->name = strncmp(value, "guest=", 6) ? value : value + 6;
-        return true;
+        return parse_name(s, value, err);
     case OPT_NODEFAULTS:
         return s->nodefaults = true;
     case OPT_KERNEL:
@@ -560,8 +710,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_SERIAL:
         return add_string(s->serial, &s->nserial, MAX_SERIAL, "-serial", value, err);
     case OPT_MONITOR:
-        s->monitor = value;
-        return true;
+        return add_monitor_option(s, value, false, false, err);
     case OPT_CHARDEV:
         return add_string(s->chardev, &s->nchardev, MAX_CHARDEV, "-chardev", value, err);
     case OPT_DEBUGCON:
@@ -579,6 +728,8 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         s->no_display = true;
         return !strcmp(value, "none") ||
                error_set(err, "-display %s: not in this version yet; try -display none", value);
+    case OPT_VGA:
+        return parse_vga(s, value, err);
     case OPT_DEVICE:
         return device_parse(s, value, err);
     case OPT_DRIVE:
@@ -612,8 +763,31 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         s->log_file = value;
         return true;
     default:
-        return error_set(err, "internal: option without meaning");
+        return apply_system(s, id, value, err);
     }
+}
+
+/* An option of a file: its name and value, as if typed. */
+static bool apply_named(struct settings *s, const char *option, const char *value,
+                        struct error *err)
+{
+    for (const struct option_row *row = options; row->name; row++) {
+        if (strcmp(row->name, option) != 0)
+            continue;
+        if (!row->group)
+            return error_set(err, "-%s: not in this version yet", option);
+        return apply(s, row->id, value, err);
+    }
+    return error_set(err, "internal: option -%s", option);
+}
+
+void cmdline_each_option(void *opaque, void (*fn)(void *fn_opaque, const char *name),
+                         void *fn_opaque)
+{
+    (void)opaque;
+    for (const struct option_row *row = options; row->name; row++)
+        if (row->group)
+            fn(fn_opaque, row->name);
 }
 
 /* A word that is no option is a kernel: what else could it be today. */
@@ -629,8 +803,17 @@ static bool positional(struct settings *s, const char *word, struct error *err)
 /* The terminal is the only screen there is: it is used unless that was declined. */
 static void set_defaults(struct settings *s)
 {
-    if (!s->nserial && !s->nodefaults && (s->nographic || !s->no_display))
-        s->serial[s->nserial++] = s->monitor && !strcmp(s->monitor, "stdio") ? "null" : "mon:stdio";
+    bool taken = s->daemonize;
+
+    for (unsigned i = 0; i < s->nmonitors; i++)
+        taken |= !strcmp(s->monitors[i].spec, "stdio");
+    if (!s->nserial && !s->nodefaults && !s->machine_none && (s->nographic || !s->no_display))
+        s->serial[s->nserial++] = taken ? "null" : s->no_monitor ? "stdio" : "mon:stdio";
+}
+
+static bool takes_json(int id)
+{
+    return id == OPT_DEVICE || id == OPT_OBJECT || id == OPT_AUDIODEV;
 }
 
 enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err)
@@ -640,6 +823,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
     *s = (struct settings){
         .ram_size = 128ull << 20,
         .cpu = "max",
+        .dump_guest_core = true,
         .smp = {.cpus = 1, .maxcpus = 1, .sockets = 1, .cores = 1, .threads = 1},
     };
     while (argv[i]) {
@@ -660,6 +844,11 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
             return CMDLINE_DONE;
         if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
             return CMDLINE_DONE;
+        if (value && *value == '{' && takes_json(row->id) &&
+            !(value = option_text(s, value, err))) {
+            error_prefix(err, "-%s", row->name);
+            return CMDLINE_BAD;
+        }
         if (!apply(s, row->id, value ? value : "", err))
             return CMDLINE_BAD;
     }

@@ -10,16 +10,15 @@
 #include "base/suggest.h"
 #include "cmdline.h"
 #include "devices/virtio/virtio_blk.h"
+#include "cmdline_system.h"
 
-#define MAX_PROPERTIES 5
+#define MAX_PROPERTIES 6
 
 /* One row per device, in the order of help. */
 struct device_row {
     const char *name, *help;
     bool (*add)(struct settings *s, const struct option_list *l, struct error *err);
-    struct device_property {
-        const char *name, *arg, *help;
-    } properties[MAX_PROPERTIES];
+    struct device_property properties[MAX_PROPERTIES];
 };
 
 /* chardev=ID, which must be there. The string is copied: the list is freed. */
@@ -100,6 +99,25 @@ static bool add_parallel(struct settings *s, const struct option_list *l, struct
     if (!(ISA_CARD_IRQS >> p->irq & 1))
         return error_set(err, "irq=%u: 3, 4, 6, 7, 12, 14 or 15 is expected", (unsigned)p->irq);
     return true;
+}
+
+/* The n-th serial port; its address and interrupt are the usual ones of that number. */
+static bool add_serial(struct settings *s, const struct option_list *l, struct error *err)
+{
+    char id[DEVICE_CHARDEV_MAX], *spec;
+    uint64_t index = s->nserial;
+
+    if (!get_chardev(l, id, err) || !option_get_number(l, "index", 0, MAX_SERIAL - 1, &index, err))
+        return false;
+    if (index >= MAX_SERIAL)
+        return error_set(err, "more than %d", MAX_SERIAL);
+    if (index < s->nserial && strcmp(s->serial[index], "none") != 0)
+        return error_set(err, "index=%u: there is one already", (unsigned)index);
+    while (s->nserial <= index)
+        s->serial[s->nserial++] = "none";
+    if (asprintf(&spec, "chardev:%s", id) < 0)
+        spec = NULL;
+    return (s->serial[index] = settings_keep(s, spec, err));
 }
 
 static bool add_pc_testdev(struct settings *s, const struct option_list *l, struct error *err)
@@ -198,6 +216,37 @@ static bool add_virtio_blk(struct settings *s, const struct option_list *l, stru
            option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
 }
 
+/* ---- display ---- */
+
+static bool get_mib(const struct option_list *l, const char *key, uint64_t *bytes,
+                    struct error *err)
+{
+    uint64_t mib = 0;
+
+    if (!option_get_number(l, key, 1, 256, &mib, err))
+        return false;
+    if (mib & (mib - 1))
+        return error_set(err, "%s=%u: a power of two is expected", key, (unsigned)mib);
+    *bytes = mib << 20;
+    return true;
+}
+
+static bool add_vga(struct settings *s, const struct option_list *l, struct error *err)
+{
+    const char *rom = option_get(l, "romfile");
+
+    if (s->vga == VGA_STD)
+        return error_set(err, "there is one already");
+    s->vga = VGA_STD;
+    s->vga_rom_given = rom;
+    if (rom && strlen(rom) >= DEVICE_PATH_MAX)
+        return error_set(err, "romfile: too long");
+    snprintf(s->vga_rom, sizeof(s->vga_rom), "%s", rom ? rom : "");
+    return get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
+           option_get_number(l, "xres", 64, 4095, &s->vga_xres, err) &&
+           option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
+}
+
 static const struct device_row devices[] = {
     {"ide-hd",
      "ATA disk; see also -hda",
@@ -219,6 +268,13 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none"},
       {"num-queues", "1-16", "default 1"},
       {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
+    {"VGA",
+     "standard VGA with the Bochs display interface, on PCI; see also -vga",
+     add_vga,
+     {{"vgamem_mb", "1-256", "video memory, default 16"},
+      {"romfile", "FILE", "its BIOS; empty: none"},
+      {"xres", "64-4095", "what the monitor likes best, default 1280"},
+      {"yres", "64-4095", "default 800"}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,
@@ -233,6 +289,11 @@ static const struct device_row devices[] = {
      {{"iobase", "PORT", "default 0x378, then 0x278"},
       {"irq", "3-15", "default 7"},
       {"chardev", "ID", "where characters are printed"}}},
+    {"isa-serial",
+     "serial port; see also -serial",
+     add_serial,
+     {{"index", "0-3", "which: COM1 is 0; default the next"},
+      {"chardev", "ID", "what is at its other end"}}},
     {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
     {"pci-testdev",
      "PCI device that counts accesses, for test suites",
@@ -261,6 +322,18 @@ static void print_properties(const struct device_row *d)
         printf("  %-15s %s\n", text, p->help);
     }
     printf("  %-15s %s\n", "id=ID", "its name");
+}
+
+void device_each(void *opaque, void (*fn)(void *opaque, const char *name,
+                                          const struct device_property *properties, unsigned n))
+{
+    for (size_t i = 0; i < NUM_DEVICES; i++) {
+        unsigned n = 0;
+
+        while (n < MAX_PROPERTIES && devices[i].properties[n].name)
+            n++;
+        fn(opaque, devices[i].name, devices[i].properties, n);
+    }
 }
 
 bool device_help(const char *value)

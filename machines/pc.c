@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "machines/pc_boot.h"
@@ -29,6 +30,9 @@
 #define BIOS_MIN         0x10000u
 #define BIOS_MAX         0x1000000u
 #define BIOS_LAST_WINDOW 0x20000u /* shown at 0xe0000 as well */
+
+#define VGA_DEFAULT_MEMORY (16u << 20)
+#define VGA_DEVFN          PCI_DEVFN(2, 0)
 
 /* ---- interrupts and A20 ---- */
 
@@ -203,6 +207,19 @@ static void wire_debug(struct pc *pc)
     port80_init(&pc->port80, &pc->m, "port80", 0x80);
 }
 
+/* -rtc base=: the chip has started at UTC. */
+static void set_clock(struct pc *pc)
+{
+    const struct pc_clock *c = &pc->config->rtc_base;
+    time_t now = (time_t)(input_wall_clock(&pc->m) / NS_PER_SEC);
+    struct tm tm;
+
+    if (c->has_date)
+        mc146818_set_time(&pc->rtc, c->date);
+    else if (c->localtime && localtime_r(&now, &tm))
+        mc146818_set_time(&pc->rtc, (int64_t)now + tm.tm_gmtoff);
+}
+
 /* The HPET's timers may have the IOAPIC's pins that no ISA interrupt has. PIT and RTC reach their
  * interrupts through it, for it can take them over. */
 static void wire_timers(struct pc *pc)
@@ -219,6 +236,7 @@ static void wire_timers(struct pc *pc)
     }
     i8254_init(&pc->pit, m, "pit", 0x40, 0x61, irq[0]);
     mc146818_init(&pc->rtc, m, "rtc", 0x70, irq[1]);
+    set_clock(pc);
 }
 
 static void wire_isa(struct pc *pc)
@@ -233,6 +251,7 @@ static void wire_isa(struct pc *pc)
     ps2mouse_init(&pc->mouse, m, "mouse");
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
+    hid_port_init(&pc->hid_port, m, "hid", &pc->kbd, &pc->mouse, &pc->hid);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
     coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
     if (pc->cpu.set_ferr)
@@ -279,6 +298,33 @@ static void wire_pci(struct pc *pc)
     piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
 }
 
+/* ---- the display adapter ---- */
+
+static uint64_t vga_memory(const struct pc_config *c)
+{
+    return c->vga_memory ? c->vga_memory : VGA_DEFAULT_MEMORY;
+}
+
+static bool add_vga(struct pc *pc, struct error *err)
+{
+    const struct pc_config *c = pc->config;
+    struct boot_image rom = {0};
+    struct stdvga_config config = {.vram_size = (uint32_t)vga_memory(c),
+                                   .xres = c->vga_xres ? c->vga_xres : 1280,
+                                   .yres = c->vga_yres ? c->vga_yres : 800};
+    bool ok;
+
+    if (!c->vga)
+        return true;
+    if (c->vga_rom && !boot_image_read(&rom, c->vga_rom, STDVGA_ROM_MAX, err))
+        return false;
+    config.rom = rom.data;
+    config.rom_size = rom.size;
+    ok = stdvga_init(&pc->vga, &pc->m, "vga", &pc->pci, VGA_DEVFN, &config, err);
+    boot_image_free(&rom);
+    return ok;
+}
+
 /* ---- boot ---- */
 
 static bool boot(struct pc *pc, struct error *err)
@@ -296,7 +342,11 @@ static bool boot(struct pc *pc, struct error *err)
 static void after_reset(void *opaque)
 {
     struct pc *pc = opaque;
+    const struct pc_boot_order *order = &pc->config->boot;
     bool ok = boot(pc, NULL);
+
+    if (order->once && *order->once)
+        pc_set_boot_order(pc, order->order);
 
     assert(ok && "the kernel loaded at power-on loads at reset");
     (void)ok;
@@ -338,6 +388,8 @@ static bool build(struct pc *pc, struct error *err)
     wire_isa(pc);
     wire_pci(pc);
     pc_wire_storage(pc);
+    if (!add_vga(pc, err))
+        return false;
     wire_test_devices(pc);
     pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;
@@ -347,12 +399,12 @@ static bool build(struct pc *pc, struct error *err)
 
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 {
-    uint64_t bios_room = config->bios ? BIOS_MAX : 0;
+    uint64_t room = config->extra_memory + (config->bios ? BIOS_MAX : 0) +
+                    (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;
-    if (!check_config(config, err) ||
-        !machine_init(&pc->m, config->ram_size, bios_room + config->extra_memory, err))
+    if (!check_config(config, err) || !machine_init(&pc->m, config->ram_size, room, err))
         return false;
     if (config->icount) /* before the chips: the clock chip asks what date it is */
         machine_use_icount(&pc->m, config->icount_shift, config->icount_auto);
@@ -368,5 +420,6 @@ void pc_destroy(struct pc *pc)
 {
     pc_free_images(pc);
     machine_destroy(&pc->m);
+    stdvga_destroy(&pc->vga);
     fw_cfg_destroy(&pc->fw_cfg);
 }

@@ -6,6 +6,8 @@
 #include "devices/bus/piix3.h"
 #include "devices/char/parallel.h"
 #include "devices/char/uart16550.h"
+#include "devices/display/stdvga.h"
+#include "devices/input/hid_port.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
@@ -94,8 +96,25 @@ struct pc_config {
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
-    bool vga; /* a display adapter will be added: text mode is announced to the guest */
-    uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
+    struct pc_boot_order {
+        const char *order, *once; /* letters a, c, d, n as of -boot; NULL or "": "cad" */
+        bool menu, strict;        /* menu: the firmware asks; strict: it boots nothing else */
+        bool has_splash_time, has_reboot_timeout;
+        uint16_t splash_time;    /* ms that the menu waits */
+        uint16_t reboot_timeout; /* ms after which it tries again */
+        const char *devices;     /* lines of OpenFirmware paths in order, or NULL */
+    } boot;
+    const uint8_t *uuid; /* 16 bytes, big endian; NULL: none */
+    struct pc_clock {
+        bool localtime, has_date; /* otherwise UTC now */
+        int64_t date;             /* seconds since 1970 */
+    } rtc_base;
+    bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
+    uint64_t vga_memory;         /* bytes; 0: 16 MiB */
+    uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
+    const char *vga_rom;         /* its BIOS, up to 256 KiB; NULL: none */
+    const uint8_t *vga_font;     /* 256 characters of 16 bytes for direct boots; NULL: none */
+    uint64_t extra_memory;       /* arena bytes for ROM and video memory that the caller adds */
     /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a
      * board without processors (tests). */
     bool (*create_cpus)(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
@@ -132,6 +151,8 @@ struct pc {
     struct ps2kbd kbd;
     struct ps2mouse mouse;
     struct i8042 i8042;
+    struct hid_port hid_port;
+    struct hid hid; /* for front ends and monitors */
     struct i8237 dma;
     struct port92 port92;
     struct coprocessor coprocessor;
@@ -145,6 +166,7 @@ struct pc {
     struct piix3 piix3;
     struct piix4_pm pm;
     struct pc_storage storage;
+    struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;
@@ -159,6 +181,9 @@ struct pc {
     unsigned nmodules;
     char *multiboot_cmdline;
 };
+
+/* How -boot says what to try, as CMOS has it: letters a, c, d, n. */
+void pc_set_boot_order(struct pc *pc, const char *order);
 
 /* Builds the machine and loads what it boots. config must stay. Further PCI devices are added after
  * this and before pc_power_on(). On failure nothing is left behind. */

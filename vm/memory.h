@@ -150,6 +150,12 @@ bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len);
 bool arena_page_storable(struct arena *a, uint64_t page_offset);
 /* Clears one dirty flag on all pages and makes CPUs drop their store entries. */
 void arena_clear_dirty(struct arena *a, uint8_t flag);
+/* The same for `len` bytes from `offset`, both whole pages; sets the bit of each page that was
+ * dirty in `pages` (bit 0: the first; the others stay) and returns true if there was one. A CPU
+ * that runs meanwhile may store to such a page a little longer without its being seen: who looks at
+ * the bytes takes those pages for dirty the next time, too. */
+bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t flag,
+                      uint64_t *pages);
 
 /* ---- address spaces ---- */
 

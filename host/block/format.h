@@ -3,6 +3,7 @@
 #define CALQUE_HOST_BLOCK_FORMAT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -44,6 +45,8 @@ struct image_format {
     bool (*open)(struct image *im, struct error *err);
     int (*close)(struct image *im);
     int (*locate)(struct image *im, uint64_t offset, uint64_t len, struct image_extent *e);
+    /* Before located data is overwritten; NULL, or EIO if something else lies there. */
+    int (*guard)(struct image *im, const struct image_extent *e);
     /* A cluster that was not IMAGE_DATA becomes so. */
     int (*allocate)(struct image *im, uint64_t offset, const struct image_fill *fill);
     int (*read_compressed)(struct image *im, const struct image_extent *e, uint64_t offset,
@@ -67,8 +70,9 @@ struct image {
     char *path, *backing_name, *backing_format;
     uint64_t size;    /* bytes that the guest sees */
     uint32_t cluster; /* bytes; 0: every byte of the image is where locate says, for ever */
-    bool read_only, probed, dirty, corrupt;
-    bool holes; /* holes in the file are holes of the image (raw and the like) */
+    bool read_only, probed, dirty;
+    atomic_bool corrupt; /* found so: it is not written any more */
+    bool holes;          /* holes in the file are holes of the image (raw and the like) */
     struct image_options options;
     pthread_rwlock_t lock;
     bool metadata_dirty; /* flush has something to write; changed with the lock held for writing */
@@ -79,7 +83,7 @@ struct image {
     void *state;
 };
 
-extern const struct image_format raw_format;
+extern const struct image_format raw_format, qcow2_format;
 
 const struct image_format *format_by_content(const struct image_probe *p);
 

@@ -185,6 +185,12 @@ int image_read(struct image *im, uint64_t offset, void *buf, size_t len)
 
 /* ---- writing ---- */
 
+static bool may_write(const struct image *im, int *error)
+{
+    *error = im->read_only ? EROFS : im->corrupt && !im->options.repair ? EIO : 0;
+    return !*error;
+}
+
 /* A part of one cluster that is not there yet, or is shared. The lock is held for writing. */
 static int write_new(struct image *im, const struct image_extent *old, uint64_t offset,
                      const uint8_t *buf, uint32_t len)
@@ -252,6 +258,10 @@ static int write_placed(struct image *im, uint64_t offset, const uint8_t *buf, s
         error = locate(im, offset, len, &e);
         if (error || e.kind != IMAGE_DATA || e.shared)
             break;
+        if (im->format->guard)
+            error = im->format->guard(im, &e);
+        if (error)
+            break;
         error = file_write(e.file, e.file_offset, buf, (size_t)e.length);
         if (error)
             break;
@@ -286,8 +296,8 @@ int image_write(struct image *im, uint64_t offset, const void *buf, size_t len)
 
     if (!inside(im, offset, len))
         return EINVAL;
-    if (im->read_only)
-        return EROFS;
+    if (!may_write(im, &error))
+        return error;
     if (disguises(im, offset, p, len)) {
         image_bad(im, "the guest writes the header of another image format into sector 0; "
                       "format=raw allows that");
@@ -311,8 +321,8 @@ int image_write_compressed(struct image *im, uint64_t offset, const void *buf, s
 
     if (!im->format->write_compressed)
         return ENOTSUP;
-    if (im->read_only)
-        return EROFS;
+    if (!may_write(im, &error))
+        return error;
     if (offset % im->cluster || len > im->cluster || !inside(im, offset, len))
         return EINVAL;
     if (len < im->cluster) {
@@ -407,8 +417,8 @@ int image_zero(struct image *im, uint64_t offset, uint64_t len, bool may_unmap)
 
     if (!inside(im, offset, len))
         return EINVAL;
-    if (im->read_only)
-        return EROFS;
+    if (!may_write(im, &error))
+        return error;
     if (!im->cluster)
         return zero_placed(im, offset, len, may_unmap);
     if (offset + len > im->size)
@@ -445,8 +455,8 @@ int image_discard(struct image *im, uint64_t offset, uint64_t len)
 
     if (!inside(im, offset, len))
         return EINVAL;
-    if (im->read_only)
-        return EROFS;
+    if (!may_write(im, &error))
+        return error;
     if (!im->cluster)
         return zero_placed(im, offset, len, true);
     skip = -offset & (im->cluster - 1);

@@ -12,7 +12,7 @@
 #include "host/block/format.h"
 
 /* In the order in which contents are tried; raw takes what is left. */
-static const struct image_format *const formats[] = {&raw_format};
+static const struct image_format *const formats[] = {&qcow2_format, &raw_format};
 
 /* The images on top of the one that is being opened. */
 struct above {
@@ -234,10 +234,29 @@ struct image *image_open(const char *path, const struct image_options *o, struct
 struct image *image_open_snapshot(struct image *backing, const struct image_options *o,
                                   struct error *err)
 {
-    (void)o;
-    error_write(err, "%s: snapshot=on is not in this version yet", backing->path);
-    image_close(backing);
-    return NULL;
+    const struct option_list none = {0};
+    struct image_create c = {.path = "temporary file",
+                             .format = "qcow2",
+                             .size = backing->size,
+                             .backing = backing->path,
+                             .backing_format = backing->format->name,
+                             .options = &none};
+    struct image *im = new_image(backing->path, o);
+
+    if (!im) {
+        image_close(backing);
+        error_write(err, "out of memory");
+        return NULL;
+    }
+    im->format = &qcow2_format;
+    im->file = file_temporary(err);
+    if (!im->file || !qcow2_format.create(&c, im->file, err) || !open_format(im, err)) {
+        image_close(im);
+        image_close(backing);
+        return NULL;
+    }
+    im->backing = backing;
+    return im;
 }
 
 int image_close(struct image *im)

@@ -26,12 +26,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {data, size};
     struct box *b = box_get(2);
+    struct monitor_about about = {
+        .machine = "pc", .pc = &b->pc, .cpu = &cpu_of(b->pc.m.cpus[0])->model};
+    struct monitor_hooks hooks = {
+        .registers = registers, .powerdown = powerdown, .quit = quit, .opaque = b};
+    struct control *ctl = control_new(&b->pc.m, &about, &hooks);
     struct monitor *mon;
 
-    mon =
-        monitor_new(&b->pc.m, NULL,
-                    (struct monitor_hooks){
-                        .registers = registers, .powerdown = powerdown, .quit = quit, .opaque = b});
+    fuzz_check(ctl);
+    mon = monitor_new(ctl, NULL);
     fuzz_check(mon);
     while (in.left) {
         char *line = fuzz_string(&in, 600);
@@ -43,5 +46,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input_deliver(&b->pc.m);
     machine_unlock(&b->pc.m);
     monitor_free(mon);
+    control_free(ctl);
     return 0;
 }

@@ -361,6 +361,32 @@ static void test_locks(void **state)
     bench_end(&t);
 }
 
+static void watch_error(void *opaque, const struct blockdev *b, enum block_op op, int error)
+{
+    (void)b;
+    (void)op;
+    (void)error;
+    ((struct bench *)opaque)->io_errors++;
+}
+
+/* A guest cannot turn a raw disk whose format was guessed into an image with a backing file. */
+static void test_disguise(void **state)
+{
+    uint8_t sector[512] = "QFI\xfb\0\0\0\3";
+    struct bench t;
+
+    (void)state;
+    bench_begin(&t, "", false);
+    t.watch = (struct drive_watch){.io_error = watch_error, .opaque = &t};
+    drives_watch(t.ds, &t.watch);
+    assert_int_equal(run(&t, BLOCK_WRITE, 0, sector, 512), EPERM);
+    assert_int_equal(t.io_errors, 1);
+    bench_end(&t);
+    bench_begin(&t, ",format=raw", false);
+    assert_int_equal(run(&t, BLOCK_WRITE, 0, sector, 512), 0);
+    bench_end(&t);
+}
+
 static void test_detect_zeroes(void **state)
 {
     static uint8_t data[65536];
@@ -384,11 +410,11 @@ static void test_detect_zeroes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_write),    cmocka_unit_test(test_many_at_a_time),
-        cmocka_unit_test(test_icount),        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_media),         cmocka_unit_test(test_places),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_locks),
-        cmocka_unit_test(test_detect_zeroes),
+        cmocka_unit_test(test_read_write), cmocka_unit_test(test_many_at_a_time),
+        cmocka_unit_test(test_icount),     cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_media),      cmocka_unit_test(test_places),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_disguise),   cmocka_unit_test(test_detect_zeroes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
