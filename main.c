@@ -379,9 +379,14 @@ static const char *find_vga_rom(struct app *app)
         return *s->vga_rom ? s->vga_rom : NULL;
     if (!s->bios)
         return NULL;
-    snprintf(app->vga_rom, sizeof(app->vga_rom), "%.*svgabios-stdvga.bin",
-             slash ? (int)(slash - s->bios + 1) : 0, s->bios);
-    return access(app->vga_rom, R_OK) ? NULL : app->vga_rom;
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(app->vga_rom, sizeof(app->vga_rom), "%.*s%s",
+                 slash ? (int)(slash - s->bios + 1) : 0, s->bios,
+                 i ? "vgabios.bin" : "vgabios-stdvga.bin"); /* ours, SeaBIOS's */
+        if (access(app->vga_rom, R_OK) == 0)
+            return app->vga_rom;
+    }
+    return NULL;
 }
 
 static void configure_vga(struct app *app)
