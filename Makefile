@@ -222,7 +222,7 @@ run:
 # ---- style ----
 LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS) $(wildcard tests/fuzz/*.c)
 C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h devices/*.h devices/*/*.h host/*.h \
-            host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
+            host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h bios/*.c bios/*/*.c bios/*/*.h))
 # One stamp a file, after its object, which knows the headers: what did not change is not looked at again.
 lint:
 	tests/deps build test lint

@@ -6,14 +6,14 @@
 
 #include "types.h"
 
-#define SEG_BIOS    0xf000
-#define EBDA_SEG    0x9fc0
-#define POST_BASE   0xe0000u
-#define MAX_DISKS   8
-#define MAX_CDS     4
-#define MAX_FLOPPY  2
-#define MAX_BOOT    16
-#define FSEG_HEAP   0x600 /* RSDP, SMBIOS anchor, MP floating pointer, $PIR */
+#define SEG_BIOS   0xf000
+#define EBDA_SEG   0x9fc0
+#define POST_BASE  0xe0000u
+#define MAX_DISKS  8
+#define MAX_CDS    4
+#define MAX_FLOPPY 2
+#define MAX_BOOT   16
+#define FSEG_HEAP  0x600 /* RSDP, SMBIOS anchor, MP floating pointer, $PIR */
 
 enum drive_type {
     DRIVE_NONE,
@@ -29,13 +29,13 @@ enum drive_type {
 /* A disk, CD drive or floppy drive. */
 struct drive {
     u8 type;
-    u8 slave;   /* ATA: device select; AHCI: port; floppy: unit */
+    u8 slave; /* ATA: device select; AHCI: port; floppy: unit */
     u8 removable;
     u8 lba48;
     u16 port;    /* ATA: command block */
     u16 control; /* ATA: device control */
     u16 sector_size;
-    u16 pci;    /* bus, device and function of the controller */
+    u16 pci; /* bus, device and function of the controller */
     u8 irq;
     u8 channel; /* ATA: 0 or 1 */
     u8 floppy;  /* CMOS type */
@@ -50,9 +50,9 @@ struct drive {
 /* El Torito emulation (specification 1.0, figure 7): a drive whose sectors are on a CD. */
 struct emulation {
     u8 active, media;
-    u8 drive;  /* the emulated BIOS number: 00h or 80h; no emulation: the CD's own */
-    u8 cd;     /* index of the CD drive */
-    u32 lba;   /* of the image, in CD sectors */
+    u8 drive; /* the emulated BIOS number: 00h or 80h; no emulation: the CD's own */
+    u8 cd;    /* index of the CD drive */
+    u32 lba;  /* of the image, in CD sectors */
     u16 load_segment, sector_count;
     u16 cyls;
     u8 heads, spt;
@@ -68,11 +68,11 @@ struct boot_entry {
 
 /* What 16-bit code asks 32-bit code to do: call32(function, physical address of arguments). */
 enum call32_function {
-    CALL32_DISK,   /* struct disk_request */
-    CALL32_BOOT,   /* INT 19h: from the first entry; does not return */
-    CALL32_NEXT,   /* INT 18h: from the next entry; does not return */
-    CALL32_PMM,    /* struct pmm_request */
-    CALL32_COPY,   /* struct copy_request */
+    CALL32_DISK, /* struct disk_request */
+    CALL32_BOOT, /* INT 19h: from the first entry; does not return */
+    CALL32_NEXT, /* INT 18h: from the next entry; does not return */
+    CALL32_PMM,  /* struct pmm_request */
+    CALL32_COPY, /* struct copy_request */
 };
 
 enum disk_command { DISK_READ, DISK_WRITE, DISK_VERIFY, DISK_RESET, DISK_PACKET };
@@ -117,15 +117,15 @@ struct shared {
     u8 rtc_present, has_pm_timer;
     u16 pm_base, smi_port;
     u16 mouse_segment;
-    u8 last_bus;       /* of PCI */
+    u8 last_bus; /* of PCI */
     u8 reserved;
     struct emulation emu;
     struct boot_entry boot[MAX_BOOT];
     struct e820 e820[MAX_E820];
     u32 ne820;
-    u32 ram_below_4g;  /* the end of what INT 15h reports; firmware's tables are above */
+    u32 ram_below_4g; /* the end of what INT 15h reports; firmware's tables are above */
     u64 ram_above_4g;
-    u32 pirq;          /* physical address of $PIR, 0: none */
+    u32 pirq; /* physical address of $PIR, 0: none */
 };
 
 /* In the F segment. */

@@ -14,8 +14,8 @@ typedef int s32;
 typedef _Bool bool;
 typedef __SIZE_TYPE__ size_t;
 
-#define true             1
-#define false            0
+#define true 1
+#define false 0
 #define NULL             ((void *)0)
 #define PACKED           __attribute__((packed))
 #define NOINLINE         __attribute__((noinline))

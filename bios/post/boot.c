@@ -39,10 +39,12 @@ static void add(u8 kind, u8 index, const char *what, const char *name)
     format(b->name, sizeof(b->name), "%s %u%s%s", what, index + 1u, *name ? ": " : "", name);
 }
 
-/* CMOS 3Dh and 38h: three nibbles, 1 floppy, 2 disk, 3 CD, 4 network (as QEMU and Bochs set them). */
+/* CMOS 3Dh and 38h: three nibbles, 1 floppy, 2 disk, 3 CD, 4 network (as QEMU and Bochs set them).
+ */
 static u8 rank_of(const struct boot_entry *b, u32 order)
 {
-    static const u8 codes[] = {[BOOT_FLOPPY] = 1, [BOOT_DISK] = 2, [BOOT_CD] = 3, [BOOT_ROM] = 4, [BOOT_KERNEL] = 4};
+    static const u8 codes[] = {
+        [BOOT_FLOPPY] = 1, [BOOT_DISK] = 2, [BOOT_CD] = 3, [BOOT_ROM] = 4, [BOOT_KERNEL] = 4};
 
     for (u8 i = 0; i < 3; i++)
         if ((order >> i * 4 & 15) == codes[b->kind])
@@ -53,7 +55,8 @@ static u8 rank_of(const struct boot_entry *b, u32 order)
 static void sort_by(u8 (*rank)(const struct boot_entry *b, u32 opaque), u32 opaque)
 {
     for (u32 i = 1; i < shared.nboot; i++)
-        for (u32 j = i; j && rank(&shared.boot[j], opaque) < rank(&shared.boot[j - 1], opaque); j--) {
+        for (u32 j = i; j && rank(&shared.boot[j], opaque) < rank(&shared.boot[j - 1], opaque);
+             j--) {
             struct boot_entry t = shared.boot[j];
 
             shared.boot[j] = shared.boot[j - 1];
@@ -239,7 +242,8 @@ static bool set_emulation(struct emulation *e, u32 address)
         e->spt = spt[e->media];
         return true;
     }
-    const u8 *end = (const u8 *)(address + 446 + 5); /* the first partition's last head, sector, cyl. */
+    const u8 *end =
+        (const u8 *)(address + 446 + 5); /* the first partition's last head, sector, cyl. */
     e->heads = (u8)(end[0] + 1);
     e->spt = end[1] & 0x3f;
     e->cyls = (u16)(end[2] + ((end[1] & 0xc0) << 2) + 1);
@@ -273,7 +277,8 @@ static void boot_cd(u8 cd)
         return;
     }
     e->active = 1;
-    start(FARPTR(e->load_segment == 0x7c0 ? 0 : e->load_segment, e->load_segment == 0x7c0 ? 0x7c00 : 0),
+    start(FARPTR(e->load_segment == 0x7c0 ? 0 : e->load_segment,
+                 e->load_segment == 0x7c0 ? 0x7c00 : 0),
           e->drive);
     e->active = 0;
 }
@@ -285,11 +290,20 @@ static void boot_one(const struct boot_entry *b)
     print("Booting from %s\n", b->name);
     shared.emu.active = 0;
     switch (b->kind) {
-    case BOOT_FLOPPY: boot_disk(b->index); break;
-    case BOOT_DISK: boot_disk((u8)(0x80 + b->index)); break;
-    case BOOT_CD: boot_cd(b->index); break;
-    case BOOT_ROM: start(FARPTR(b->segment, b->offset), 0); break;
-    default: break;
+    case BOOT_FLOPPY:
+        boot_disk(b->index);
+        break;
+    case BOOT_DISK:
+        boot_disk((u8)(0x80 + b->index));
+        break;
+    case BOOT_CD:
+        boot_cd(b->index);
+        break;
+    case BOOT_ROM:
+        start(FARPTR(b->segment, b->offset), 0);
+        break;
+    default:
+        break;
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The firmware configuration device (QEMU docs/specs/fw_cfg.rst) and its table loader (the commands of
- * "etc/table-loader", described with QEMU's bios-linker-loader). */
+/* The firmware configuration device (QEMU docs/specs/fw_cfg.rst) and its table loader (the commands
+ * of "etc/table-loader", described with QEMU's bios-linker-loader). */
 #include "post.h"
 
 #define SELECT   0x510
@@ -251,11 +251,16 @@ static bool write_pointer(const struct command *c)
 static bool run_command(const struct command *c)
 {
     switch (c->command) {
-    case CMD_ALLOCATE: return allocate(c);
-    case CMD_ADD_POINTER: return add_pointer(c);
-    case CMD_ADD_CHECKSUM: return add_checksum(c);
-    case CMD_WRITE_POINTER: return write_pointer(c);
-    default: return true; /* a later command: to be left out, says its author */
+    case CMD_ALLOCATE:
+        return allocate(c);
+    case CMD_ADD_POINTER:
+        return add_pointer(c);
+    case CMD_ADD_CHECKSUM:
+        return add_checksum(c);
+    case CMD_WRITE_POINTER:
+        return write_pointer(c);
+    default:
+        return true; /* a later command: to be left out, says its author */
     }
 }
 

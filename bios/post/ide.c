@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which drives are on the two ATA channels (ATA/ATAPI-6), and what INT 13h says of a disk's geometry. */
+/* Which drives are on the two ATA channels (ATA/ATAPI-6), and what INT 13h says of a disk's
+ * geometry. */
 #include "post.h"
 
 struct drive *new_disk(void)
@@ -34,7 +35,8 @@ void set_geometry(struct drive *d)
     static const u16 heads[] = {16, 32, 64, 128, 255};
     u32 cyls;
 
-    if (d->pcyls && d->pcyls <= 1024 && d->pheads <= 16 && d->pspt <= 63 && d->sectors <= 1024 * 16 * 63) {
+    if (d->pcyls && d->pcyls <= 1024 && d->pheads <= 16 && d->pspt <= 63 &&
+        d->sectors <= 1024 * 16 * 63) {
         d->cyls = d->pcyls;
         d->heads = d->pheads;
         d->spt = d->pspt;
@@ -97,7 +99,8 @@ static void select_device(u16 port, u16 control, u8 slave)
         inb(control);
 }
 
-/* After a reset each device shows its signature: EB14h in the cylinder registers is a packet device. */
+/* After a reset each device shows its signature: EB14h in the cylinder registers is a packet
+ * device. */
 static bool identify(u16 port, u16 control, u8 slave, u16 *id, bool *packet)
 {
     u8 status;
@@ -144,7 +147,7 @@ static void probe(u16 port, u16 control, u8 channel, u8 slave, u16 pci)
     ata_identity(d, id);
     if (packet) {
         if ((id[0] & 0x1f00) != 0x0500)
-            return; /* not a CD drive */
+            return;              /* not a CD drive */
         d->sectors = 0xffffffff; /* whatever the medium's are: the drive refuses */
         shared.ncds++;
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How much memory there is, what of it is the firmware's, and the POST memory manager (Phoenix/Intel,
- * PMM 1.01). */
+/* How much memory there is, what of it is the firmware's, and the POST memory manager
+ * (Phoenix/Intel, PMM 1.01). */
 #include "post.h"
 
 static u32 high_bottom, high_limit; /* tables grow down from the end of RAM */
@@ -41,7 +41,8 @@ static void from_cmos(void)
     u32 above_16m = cmos_read(0x34) | (u32)cmos_read(0x35) << 8;
 
     shared.ram_below_4g = above_16m ? 0x1000000 + (above_16m << 16) : 0x100000 + (kib << 10);
-    shared.ram_above_4g = (u64)(cmos_read(0x5b) | (u32)cmos_read(0x5c) << 8 | (u32)cmos_read(0x5d) << 16) << 16;
+    shared.ram_above_4g =
+        (u64)(cmos_read(0x5b) | (u32)cmos_read(0x5c) << 8 | (u32)cmos_read(0x5d) << 16) << 16;
 }
 
 /* "etc/e820": what is RAM; and reservations, which are kept. */
@@ -182,9 +183,13 @@ static u32 pmm_free(u32 address)
 u32 pmm_call(const struct pmm_request *q)
 {
     switch (q->function) {
-    case 0: return pmm_allocate(q->args[0], q->args[1], q->args[2]);
-    case 1: return pmm_find(q->args[0]);
-    case 2: return pmm_free(q->args[0]);
-    default: return 0xffffffff; /* not supported */
+    case 0:
+        return pmm_allocate(q->args[0], q->args[1], q->args[2]);
+    case 1:
+        return pmm_find(q->args[0]);
+    case 2:
+        return pmm_free(q->args[0]);
+    default:
+        return 0xffffffff; /* not supported */
     }
 }

@@ -58,8 +58,8 @@ static void choose(void)
     }
 }
 
-/* With menu=on there is time for the key; "etc/boot-menu-wait" says how many milliseconds. Otherwise
- * a key pressed by now counts. */
+/* With menu=on there is time for the key; "etc/boot-menu-wait" says how many milliseconds.
+ * Otherwise a key pressed by now counts. */
 void boot_menu(void)
 {
     u16 on = 0, key, ms;
@@ -103,7 +103,10 @@ static void show_setup(void)
           (u32)from_bcd(cmos_read(8)), (u32)from_bcd(cmos_read(7)), (u32)from_bcd(cmos_read(4)),
           (u32)from_bcd(cmos_read(2)), (u32)from_bcd(cmos_read(0)));
     for (u32 i = 0; i < 3; i++)
-        print(" %u  Boot %s: %s\n", i + 1, i == 0 ? "first " : i == 1 ? "second" : "third ",
+        print(" %u  Boot %s: %s\n", i + 1,
+              i == 0   ? "first "
+              : i == 1 ? "second"
+                       : "third ",
               names[cpu[i] < 5 ? cpu[i] : 0]);
     print(" s  A floppy needs a boot signature: %s\n", cmos_read(0x38) & 1 ? "no" : "yes");
     print(" h, m  Next hour, next minute\n\nF10 Restart with this   Esc Go on\n");

@@ -262,7 +262,6 @@ static void place(u32 first, u32 *io, u32 *mem)
     }
 }
 
-
 static void fill_bridge(u16 device, void *opaque)
 {
     (void)opaque;
@@ -370,11 +369,20 @@ static void quirk(u16 device, void *opaque)
 {
     (void)opaque;
     switch (pci_read32(device, 0)) {
-    case 0x70008086: piix_isa(device); break;
-    case 0x70108086: piix_ide(device); break;
-    case 0x71138086: piix_pm(device); break;
-    case 0x29188086: ich_lpc(device); break;
-    default: break;
+    case 0x70008086:
+        piix_isa(device);
+        break;
+    case 0x70108086:
+        piix_ide(device);
+        break;
+    case 0x71138086:
+        piix_pm(device);
+        break;
+    case 0x29188086:
+        ich_lpc(device);
+        break;
+    default:
+        break;
     }
 }
 

@@ -9,9 +9,12 @@ u32 disk_request(struct disk_request *q)
 {
     switch (((struct drive *)q->drive)->type) {
     case DRIVE_AHCI:
-    case DRIVE_AHCI_ATAPI: return ahci_request(q);
-    case DRIVE_VIRTIO: return virtio_request(q);
-    default: return 1;
+    case DRIVE_AHCI_ATAPI:
+        return ahci_request(q);
+    case DRIVE_VIRTIO:
+        return virtio_request(q);
+    default:
+        return 1;
     }
 }
 
@@ -19,17 +22,22 @@ u32 disk_request(struct disk_request *q)
 u32 entry32(u32 function, u32 argument)
 {
     switch (function) {
-    case CALL32_DISK: return disk_request((struct disk_request *)argument);
-    case CALL32_PMM: return pmm_call((const struct pmm_request *)argument);
+    case CALL32_DISK:
+        return disk_request((struct disk_request *)argument);
+    case CALL32_PMM:
+        return pmm_call((const struct pmm_request *)argument);
     case CALL32_COPY: {
         const struct copy_request *q = (const struct copy_request *)argument;
 
         memcpy((void *)q->to, (const void *)q->from, q->bytes);
         return 0;
     }
-    case CALL32_BOOT: boot_loop(0);
-    case CALL32_NEXT: boot_loop(shared.boot_next);
-    default: return 0xfffffffe;
+    case CALL32_BOOT:
+        boot_loop(0);
+    case CALL32_NEXT:
+        boot_loop(shared.boot_next);
+    default:
+        return 0xfffffffe;
     }
 }
 

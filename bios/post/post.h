@@ -16,12 +16,12 @@ size_t strlen(const char *s);
 bool starts_with(const char *s, const char *prefix);
 /* %s %c %u %x, and a width for the numbers: %04x. Output is cut at size - 1. */
 void format(char *out, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));     /* screen */
-void debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));     /* port 402h */
+void print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* screen */
+void debug(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* port 402h */
 u8 sum8(const void *p, size_t n);
 u64 divu64(u64 n, u32 by);
-u32 timer_now(void);                    /* 24 bits at 3.579545 MHz */
-bool timer_past(u32 start, u32 ms);     /* ms below 4000 */
+u32 timer_now(void);                /* 24 bits at 3.579545 MHz */
+bool timer_past(u32 start, u32 ms); /* ms below 4000 */
 void delay_ms(u32 ms);
 u8 cmos_read(u8 index);
 void cmos_write(u8 index, u8 v);
@@ -29,7 +29,7 @@ void cmos_write(u8 index, u8 v);
 void call16_int(u8 vector);
 void call16_far(u16 segment, u16 offset);
 void *alloc_high(u32 size, u32 align); /* reserved RAM below 4 GiB, zeroed; NULL: none left */
-void *alloc_fseg(u32 size);             /* in the F segment, 16-aligned; NULL: none left */
+void *alloc_fseg(u32 size);            /* in the F segment, 16-aligned; NULL: none left */
 
 static inline u32 mmio_read32(u32 address)
 {
@@ -109,7 +109,7 @@ void boot_collect(void);
 void boot_menu(void);
 void boot_loop(u32 first) __attribute__((noreturn));
 void setup_screen(void);
-u32 get_key(void);              /* waits */
+u32 get_key(void); /* waits */
 bool key_within(u32 ms, u16 *key);
 
 #endif

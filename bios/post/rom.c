@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Option ROMs: of PCI devices (PCI firmware specification 3.0, 5.2), from fw_cfg, and what boot entry
- * vectors they have (BIOS boot specification 1.01; Plug and Play BIOS 1.0A). */
+/* Option ROMs: of PCI devices (PCI firmware specification 3.0, 5.2), from fw_cfg, and what boot
+ * entry vectors they have (BIOS boot specification 1.01; Plug and Play BIOS 1.0A). */
 #include "post.h"
 
 #define ROM_START 0xc0000u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Processors: MTRRs (SDM vol. 3A, 12.11), the local APIC in virtual wire mode, and waking the others
- * so that they have the same (MultiProcessor specification 1.4, appendix B). */
+/* Processors: MTRRs (SDM vol. 3A, 12.11), the local APIC in virtual wire mode, and waking the
+ * others so that they have the same (MultiProcessor specification 1.4, appendix B). */
 #include "post.h"
 
 #define APIC_BASE   0xfee00000u
@@ -29,8 +29,9 @@ static bool has_cpuid(void)
 {
     u32 before, after;
 
-    asm volatile("pushfl; popl %0; movl %0, %1; xorl $0x200000, %1; pushl %1; popfl; pushfl; popl %1"
-                 : "=&r"(before), "=&r"(after)::"cc");
+    asm volatile(
+        "pushfl; popl %0; movl %0, %1; xorl $0x200000, %1; pushl %1; popfl; pushfl; popl %1"
+        : "=&r"(before), "=&r"(after)::"cc");
     return (before ^ after) & 0x200000;
 }
 
@@ -53,7 +54,7 @@ void cpu_init(void)
 {
     if (!has_apic())
         return;
-    mmio_write32(APIC_BASE + 0xf0, 0x1ff); /* on; spurious vector FFh */
+    mmio_write32(APIC_BASE + 0xf0, 0x1ff);  /* on; spurious vector FFh */
     mmio_write32(APIC_BASE + 0x350, 0x700); /* LINT0: ExtINT, the PICs */
     mmio_write32(APIC_BASE + 0x360, 0x400); /* LINT1: NMI */
 }
@@ -64,8 +65,10 @@ void cpu_init(void)
  * in effect by the host bridge. */
 static void set_mtrrs(void)
 {
-    static const u32 fixed[] = {0x250, 0x258, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
-    u32 a, b, c, d, bits = 36, hole = MAX(0xc0000000u, (shared.ram_below_4g + 0x0fffffff) & 0xf0000000u);
+    static const u32 fixed[] = {0x250, 0x258, 0x268, 0x269, 0x26a,
+                                0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+    u32 a, b, c, d, bits = 36,
+                    hole = MAX(0xc0000000u, (shared.ram_below_4g + 0x0fffffff) & 0xf0000000u);
     u64 mask;
 
     if ((features() & (1 << 12 | 1 << 5)) != (1 << 12 | 1 << 5))
@@ -82,7 +85,7 @@ static void set_mtrrs(void)
     mask = (((u64)1 << (bits - 32)) - 1) << 32;
     if (rdmsr(0xfe) & 0xff) {
         wrmsr(0x200, hole); /* type 0: uncached */
-        wrmsr(0x201, mask | (u32)-(hole == 0xe0000000u ? 0x20000000u : 0x40000000u) | 0x800);
+        wrmsr(0x201, mask | (u32) - (hole == 0xe0000000u ? 0x20000000u : 0x40000000u) | 0x800);
     }
     wrmsr(0x2ff, 0xc06);
 }
@@ -183,22 +186,24 @@ static void put_cpus(struct writer *w)
     }
 }
 
-static void put_interrupt(struct writer *w, u8 kind, u8 type, u16 flags, u8 bus, u8 irq, u8 apic, u8 pin)
+static void put_interrupt(struct writer *w, u8 kind, u8 type, u16 flags, u8 bus, u8 irq, u8 apic,
+                          u8 pin)
 {
     u8 e[8] = {kind, type, (u8)flags, (u8)(flags >> 8), bus, irq, apic, pin};
 
     put(w, e, 8);
 }
 
-/* PCI first, active high and level as the PIIX's PIRQs are to the IOAPIC here; then ISA, of which the
- * timer is at pin 2. */
+/* PCI first, active high and level as the PIIX's PIRQs are to the IOAPIC here; then ISA, of which
+ * the timer is at pin 2. */
 static void put_interrupts(struct writer *w, u8 ioapic)
 {
     static const u8 pirq[4] = {10, 10, 11, 11};
 
     for (u8 slot = 1; slot < 32; slot++)
         for (u8 pin = 0; pin < 4; pin++)
-            put_interrupt(w, 3, 0, 0x0d, 0, (u8)(slot << 2 | pin), ioapic, pirq[(slot + pin - 1) & 3]);
+            put_interrupt(w, 3, 0, 0x0d, 0, (u8)(slot << 2 | pin), ioapic,
+                          pirq[(slot + pin - 1) & 3]);
     for (u8 irq = 0; irq < 16; irq++)
         if (irq != 2 && irq != 10 && irq != 11)
             put_interrupt(w, 3, 0, irq == 9 ? 0x0d : 0, 1, irq, ioapic, irq ? irq : 2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Advanced Power Management 1.2 (Intel/Microsoft, February 1996), real-mode interface: idle, and off
- * by ACPI's PM1 control register. Protected-mode interfaces are not offered (installation check). */
+/* Advanced Power Management 1.2 (Intel/Microsoft, February 1996), real-mode interface: idle, and
+ * off by ACPI's PM1 control register. Protected-mode interfaces are not offered (installation
+ * check). */
 #include "rm.h"
 
 enum {
@@ -83,18 +84,41 @@ u32 apm15(struct regs *r)
     u8 al = r->al, result;
 
     switch (al) {
-    case 0x00: result = installed(r); break;
-    case 0x01: result = connect(r); break;
-    case 0x04: result = disconnect(r); break;
-    case 0x05: set_cf(r, false); return ACTION_NONE; /* idle: the program's own HLT is better */
-    case 0x06: result = APM_OK; break;
-    case 0x07: result = connected ? set_state(r) : APM_NOT_CONNECTED; break;
-    case 0x08: result = r->bx == 1 || r->bx == 0xffff ? APM_OK : APM_NO_DEVICE; break;
-    case 0x0a: result = power_status(r); break;
-    case 0x0b: result = APM_NO_EVENT; break;
-    case 0x0e: result = driver_version(r); break;
-    case 0x0f: result = r->bx == 1 ? APM_OK : APM_NO_DEVICE; break;
-    default: result = APM_NOT_SUPPORTED;
+    case 0x00:
+        result = installed(r);
+        break;
+    case 0x01:
+        result = connect(r);
+        break;
+    case 0x04:
+        result = disconnect(r);
+        break;
+    case 0x05:
+        set_cf(r, false);
+        return ACTION_NONE; /* idle: the program's own HLT is better */
+    case 0x06:
+        result = APM_OK;
+        break;
+    case 0x07:
+        result = connected ? set_state(r) : APM_NOT_CONNECTED;
+        break;
+    case 0x08:
+        result = r->bx == 1 || r->bx == 0xffff ? APM_OK : APM_NO_DEVICE;
+        break;
+    case 0x0a:
+        result = power_status(r);
+        break;
+    case 0x0b:
+        result = APM_NO_EVENT;
+        break;
+    case 0x0e:
+        result = driver_version(r);
+        break;
+    case 0x0f:
+        result = r->bx == 1 ? APM_OK : APM_NO_DEVICE;
+        break;
+    default:
+        result = APM_NOT_SUPPORTED;
     }
     if (result != APM_OK)
         r->ah = result;

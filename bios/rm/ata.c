@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ATA disks and ATAPI drives by PIO (ATA/ATAPI-6, T13 1410D). Completion is polled with the device's
- * interrupt disabled (nIEN), so that no request needs one. */
+/* ATA disks and ATAPI drives by PIO (ATA/ATAPI-6, T13 1410D). Completion is polled with the
+ * device's interrupt disabled (nIEN), so that no request needs one. */
 #include "rm.h"
 
-enum { ERROR = 1, FEATURES = 1, COUNT = 2, LBA_LOW = 3, LBA_MID = 4, LBA_HIGH = 5, DEVICE = 6, STATUS = 7, COMMAND = 7 };
+enum {
+    ERROR = 1,
+    FEATURES = 1,
+    COUNT = 2,
+    LBA_LOW = 3,
+    LBA_MID = 4,
+    LBA_HIGH = 5,
+    DEVICE = 6,
+    STATUS = 7,
+    COMMAND = 7
+};
 enum { ST_ERR = 0x01, ST_DRQ = 0x08, ST_DF = 0x20, ST_RDY = 0x40, ST_BSY = 0x80 };
 
 static u8 wait_ready(struct drive *d, u32 ms)

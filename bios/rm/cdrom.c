@@ -17,7 +17,8 @@ static u8 read_image(u32 sector, u16 count, u16 seg, u16 off)
 
     while (count) {
         u32 part = sector & 3, n = MIN(4 - part, count);
-        struct transfer t = {cd, DISK_READ, shared.emu.lba + sector / 4, 1, SEG_BIOS, (u16)(u32)cd_buffer};
+        struct transfer t = {cd, DISK_READ, shared.emu.lba + sector / 4,
+                             1,  SEG_BIOS,  (u16)(u32)cd_buffer};
         u8 status;
 
         if (n == 4) {
@@ -52,15 +53,18 @@ static u32 read_chs(struct regs *r, bool move)
         off &= 15;
     }
     if (move)
-        status = read_image(((u32)cylinder * e->heads + r->dh) * e->spt + sector - 1, r->al, seg, off);
+        status =
+            read_image(((u32)cylinder * e->heads + r->dh) * e->spt + sector - 1, r->al, seg, off);
     return disk_done(r, status);
 }
 
 static u32 read_edd(struct regs *r)
 {
-    u16 count = peek16(r->ds, r->si + 2u), off = peek16(r->ds, r->si + 4u), seg = peek16(r->ds, r->si + 6u);
+    u16 count = peek16(r->ds, r->si + 2u), off = peek16(r->ds, r->si + 4u),
+        seg = peek16(r->ds, r->si + 6u);
 
-    return disk_done(r, read_image(peek32(r->ds, r->si + 8u), count, (u16)(seg + (off >> 4)), off & 15));
+    return disk_done(
+        r, read_image(peek32(r->ds, r->si + 8u), count, (u16)(seg + (off >> 4)), off & 15));
 }
 
 static u32 parameters(struct regs *r)
@@ -121,11 +125,14 @@ static u32 terminate(struct regs *r)
 u32 eltorito13(struct regs *r)
 {
     switch (r->ah) {
-    case 0x4b: return terminate(r);
+    case 0x4b:
+        return terminate(r);
     case 0x4a:
     case 0x4c:
-    case 0x4d: return disk_done(r, DISK_BAD_COMMAND); /* another image of the catalog: not here */
-    default: break;
+    case 0x4d:
+        return disk_done(r, DISK_BAD_COMMAND); /* another image of the catalog: not here */
+    default:
+        break;
     }
     switch (r->ah) {
     case 0x00:
@@ -134,14 +141,20 @@ u32 eltorito13(struct regs *r)
     case 0x0d:
     case 0x10:
     case 0x11:
-    case 0x14: return disk_done(r, DISK_OK);
-    case 0x01: return disk_done(r, bda->disk_status);
-    case 0x02: return read_chs(r, true);
-    case 0x04: return read_chs(r, false);
+    case 0x14:
+        return disk_done(r, DISK_OK);
+    case 0x01:
+        return disk_done(r, bda->disk_status);
+    case 0x02:
+        return read_chs(r, true);
+    case 0x04:
+        return read_chs(r, false);
     case 0x03:
     case 0x05:
-    case 0x43: return disk_done(r, DISK_WRITE_PROTECTED);
-    case 0x08: return parameters(r);
+    case 0x43:
+        return disk_done(r, DISK_WRITE_PROTECTED);
+    case 0x08:
+        return parameters(r);
     case 0x15:
         disk_done(r, DISK_OK);
         r->ah = shared.emu.drive ? 3 : 1;
@@ -160,7 +173,9 @@ u32 eltorito13(struct regs *r)
         disk_done(r, DISK_OK);
         r->ah = 0x30;
         return ACTION_NONE;
-    case 0x42: return shared.emu.drive ? read_edd(r) : disk_done(r, DISK_BAD_COMMAND);
-    default: return disk_done(r, DISK_BAD_COMMAND);
+    case 0x42:
+        return shared.emu.drive ? read_edd(r) : disk_done(r, DISK_BAD_COMMAND);
+    default:
+        return disk_done(r, DISK_BAD_COMMAND);
     }
 }

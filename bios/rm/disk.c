@@ -40,12 +40,16 @@ u8 disk_transfer(struct transfer *t)
         t->off &= 15;
     }
     switch (t->drive->type) {
-    case DRIVE_ATA: return ata_transfer(t);
-    case DRIVE_ATAPI: return atapi_transfer(t);
+    case DRIVE_ATA:
+        return ata_transfer(t);
+    case DRIVE_ATAPI:
+        return atapi_transfer(t);
     case DRIVE_AHCI:
     case DRIVE_AHCI_ATAPI:
-    case DRIVE_VIRTIO: return transfer32(t);
-    default: return DISK_BAD_COMMAND;
+    case DRIVE_VIRTIO:
+        return transfer32(t);
+    default:
+        return DISK_BAD_COMMAND;
     }
 }
 
@@ -220,8 +224,8 @@ static void fill_path(struct edd_parameters *e, struct drive *d)
     e->path_length = 36;
     memcpy(e->bus, "PCI ", 4);
     memcpy(e->interface, name, 8);
-    e->interface_path = (u32)(d->pci >> 8) | (u32)(d->pci >> 3 & 31) << 8 | (u32)(d->pci & 7) << 16 |
-                        (u32)(ahci ? 0 : d->channel) << 24;
+    e->interface_path = (u32)(d->pci >> 8) | (u32)(d->pci >> 3 & 31) << 8 |
+                        (u32)(d->pci & 7) << 16 | (u32)(ahci ? 0 : d->channel) << 24;
     e->device_path = d->slave;
     e->checksum = checksum((const u8 *)e + 30, 35);
 }
@@ -288,7 +292,8 @@ static u32 disk13(struct regs *r, struct drive *d)
 {
     switch (r->ah) {
     case 0x00:
-    case 0x0d: return reset(r, d);
+    case 0x0d:
+        return reset(r, d);
     case 0x01: {
         u8 last = bda->disk_status;
 
@@ -296,25 +301,42 @@ static u32 disk13(struct regs *r, struct drive *d)
         set_cf(r, last != 0);
         return ACTION_NONE;
     }
-    case 0x02: return chs_transfer(r, d, DISK_READ);
-    case 0x03: return chs_transfer(r, d, DISK_WRITE);
-    case 0x04: return chs_transfer(r, d, DISK_VERIFY);
-    case 0x05: return disk_done(r, DISK_OK); /* ATA disks come formatted */
-    case 0x08: return parameters(r, d);
-    case 0x09: return disk_done(r, DISK_OK);
-    case 0x0c: return seek(r, d);
+    case 0x02:
+        return chs_transfer(r, d, DISK_READ);
+    case 0x03:
+        return chs_transfer(r, d, DISK_WRITE);
+    case 0x04:
+        return chs_transfer(r, d, DISK_VERIFY);
+    case 0x05:
+        return disk_done(r, DISK_OK); /* ATA disks come formatted */
+    case 0x08:
+        return parameters(r, d);
+    case 0x09:
+        return disk_done(r, DISK_OK);
+    case 0x0c:
+        return seek(r, d);
     case 0x10:
     case 0x11:
-    case 0x14: return disk_done(r, DISK_OK);
-    case 0x15: return disk_type(r, d);
-    case 0x41: return edd_present(r);
-    case 0x42: return edd_transfer(r, d, DISK_READ);
-    case 0x43: return edd_write(r, d);
-    case 0x44: return edd_transfer(r, d, DISK_VERIFY);
-    case 0x47: return edd_seek(r, d);
-    case 0x48: return edd_parameters(r, d);
-    case 0x4e: return set_hardware(r);
-    default: return disk_done(r, DISK_BAD_COMMAND);
+    case 0x14:
+        return disk_done(r, DISK_OK);
+    case 0x15:
+        return disk_type(r, d);
+    case 0x41:
+        return edd_present(r);
+    case 0x42:
+        return edd_transfer(r, d, DISK_READ);
+    case 0x43:
+        return edd_write(r, d);
+    case 0x44:
+        return edd_transfer(r, d, DISK_VERIFY);
+    case 0x47:
+        return edd_seek(r, d);
+    case 0x48:
+        return edd_parameters(r, d);
+    case 0x4e:
+        return set_hardware(r);
+    default:
+        return disk_done(r, DISK_BAD_COMMAND);
     }
 }
 
@@ -327,22 +349,34 @@ u32 cdrom13(struct regs *r, struct drive *d)
     case 0x0d:
     case 0x10:
     case 0x11:
-    case 0x47: return disk_done(r, DISK_OK);
-    case 0x01: return disk_done(r, bda->disk_status);
+    case 0x47:
+        return disk_done(r, DISK_OK);
+    case 0x01:
+        return disk_done(r, bda->disk_status);
     case 0x15:
         disk_done(r, DISK_OK);
         r->ah = 2;
         return ACTION_NONE;
-    case 0x41: return edd_present(r);
-    case 0x42: return edd_transfer(r, d, DISK_READ);
-    case 0x43: return disk_done(r, DISK_WRITE_PROTECTED);
-    case 0x44: return edd_transfer(r, d, DISK_VERIFY);
-    case 0x45: return disk_done(r, DISK_BAD_COMMAND);
-    case 0x48: return edd_parameters(r, d);
-    case 0x49: return disk_done(r, DISK_OK); /* not changed */
-    case 0x4b: return eltorito13(r);
-    case 0x4e: return set_hardware(r);
-    default: return disk_done(r, DISK_BAD_COMMAND);
+    case 0x41:
+        return edd_present(r);
+    case 0x42:
+        return edd_transfer(r, d, DISK_READ);
+    case 0x43:
+        return disk_done(r, DISK_WRITE_PROTECTED);
+    case 0x44:
+        return edd_transfer(r, d, DISK_VERIFY);
+    case 0x45:
+        return disk_done(r, DISK_BAD_COMMAND);
+    case 0x48:
+        return edd_parameters(r, d);
+    case 0x49:
+        return disk_done(r, DISK_OK); /* not changed */
+    case 0x4b:
+        return eltorito13(r);
+    case 0x4e:
+        return set_hardware(r);
+    default:
+        return disk_done(r, DISK_BAD_COMMAND);
     }
 }
 

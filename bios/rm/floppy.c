@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Floppy disks: INT 13h for drives 00h and 01h, on an 82077/82078 with channel 2 of the 8237
- * (82078 datasheet). The drive's type is CMOS 10h's; what medium is in it is found out by reading. */
+ * (82078 datasheet). The drive's type is CMOS 10h's; what medium is in it is found out by reading.
+ */
 #include "rm.h"
 
 enum { DOR = 0x3f2, MSR = 0x3f4, FIFO = 0x3f5, DIR = 0x3f7, CCR = 0x3f7 };
@@ -11,9 +12,12 @@ struct media {
 };
 /* In the order in which they are tried: a drive's own medium first. Rates: 0 500, 1 300, 2 250,
  * 3 1000 kbit/s. */
-static const struct media media_2880 = {80, 2, 36, 3, 0x1b, 0x53}, media_1440 = {80, 2, 18, 0, 0x1b, 0x6c},
-                          media_1200 = {80, 2, 15, 0, 0x1b, 0x54}, media_720 = {80, 2, 9, 2, 0x2a, 0x50},
-                          media_360 = {40, 2, 9, 2, 0x2a, 0x50}, media_360_in_1200 = {40, 2, 9, 1, 0x2a, 0x50};
+static const struct media media_2880 = {80, 2, 36, 3, 0x1b, 0x53},
+                          media_1440 = {80, 2, 18, 0, 0x1b, 0x6c},
+                          media_1200 = {80, 2, 15, 0, 0x1b, 0x54},
+                          media_720 = {80, 2, 9, 2, 0x2a, 0x50},
+                          media_360 = {40, 2, 9, 2, 0x2a, 0x50},
+                          media_360_in_1200 = {40, 2, 9, 1, 0x2a, 0x50};
 static const struct media *const by_type[7][4] = {
     {NULL},
     {&media_360, NULL},
@@ -212,8 +216,15 @@ static u8 read_id(u8 unit, u8 head)
 /* n sectors of one track; verifying is reading with the memory refresh's DMA mode: to nowhere. */
 static u8 track_transfer(const struct chs *at, const struct media *m, u8 n, u32 address, u8 what)
 {
-    u8 bytes[9] = {what == DISK_WRITE ? 0xc5 : 0xe6, (u8)(at->head << 2 | at->unit), at->cyl, at->head,
-                   at->sector, 2, (u8)(at->sector + n - 1), m->gap, 0xff};
+    u8 bytes[9] = {what == DISK_WRITE ? 0xc5 : 0xe6,
+                   (u8)(at->head << 2 | at->unit),
+                   at->cyl,
+                   at->head,
+                   at->sector,
+                   2,
+                   (u8)(at->sector + n - 1),
+                   m->gap,
+                   0xff};
     u8 status = start_dma(address, n * 512u, what != DISK_WRITE);
 
     if (status)
@@ -289,7 +300,6 @@ static u8 find_media(u8 unit)
         }
     return DISK_NO_SECTOR;
 }
-
 
 /* ---- INT 13h ---- */
 
@@ -446,14 +456,23 @@ u32 floppy13(struct regs *r)
     if (r->dl >= MAX_FLOPPY || !shared.floppies[r->dl].floppy)
         return disk_done(r, r->ah <= 5 ? DISK_TIMEOUT : DISK_BAD_COMMAND);
     switch (r->ah) {
-    case 0x00: return disk_done(r, reset_controller());
-    case 0x02: return transfer(r, DISK_READ);
-    case 0x03: return transfer(r, DISK_WRITE);
-    case 0x04: return transfer(r, DISK_VERIFY);
-    case 0x05: return format(r);
-    case 0x16: return change_line(r);
-    case 0x17: return set_type(r);
-    case 0x18: return set_media(r);
-    default: return disk_done(r, DISK_BAD_COMMAND);
+    case 0x00:
+        return disk_done(r, reset_controller());
+    case 0x02:
+        return transfer(r, DISK_READ);
+    case 0x03:
+        return transfer(r, DISK_WRITE);
+    case 0x04:
+        return transfer(r, DISK_VERIFY);
+    case 0x05:
+        return format(r);
+    case 0x16:
+        return change_line(r);
+    case 0x17:
+        return set_type(r);
+    case 0x18:
+        return set_media(r);
+    default:
+        return disk_done(r, DISK_BAD_COMMAND);
     }
 }

@@ -7,8 +7,8 @@
 #define ROWS 25
 
 static struct {
-    u8 attr;     /* what the terminal was told last */
-    u16 at;      /* where its cursor is */
+    u8 attr; /* what the terminal was told last */
+    u16 at;  /* where its cursor is */
     u8 esc[6], nesc;
     bool known;
 } term;
@@ -113,13 +113,19 @@ static void teletype(u8 c)
     u16 position = bda->cursor[0];
 
     switch (c) {
-    case 7: send(7); return;
+    case 7:
+        send(7);
+        return;
     case 8:
         if (position & 0xff)
             position--;
         break;
-    case 10: line_feed(&position); break;
-    case 13: position &= 0xff00; break;
+    case 10:
+        line_feed(&position);
+        break;
+    case 13:
+        position &= 0xff00;
+        break;
     default:
         show(c);
         position++;
@@ -219,25 +225,40 @@ static void write_string(struct regs *r)
 u32 int10(struct regs *r)
 {
     switch (r->ah) {
-    case 0x00: set_mode(r); break;
-    case 0x02: cursor_to(r->dx); break;
+    case 0x00:
+        set_mode(r);
+        break;
+    case 0x02:
+        cursor_to(r->dx);
+        break;
     case 0x03:
         r->dx = bda->cursor[0];
         r->cx = 0x0607;
         break;
     case 0x06:
-    case 0x07: scroll(r); break;
-    case 0x08: r->ax = 0x0720; break; /* nobody remembers what is there */
+    case 0x07:
+        scroll(r);
+        break;
+    case 0x08:
+        r->ax = 0x0720;
+        break; /* nobody remembers what is there */
     case 0x09:
-    case 0x0a: write_chars(r); break;
-    case 0x0e: teletype(r->al); break;
+    case 0x0a:
+        write_chars(r);
+        break;
+    case 0x0e:
+        teletype(r->al);
+        break;
     case 0x0f:
         r->al = bda->video_mode;
         r->ah = COLS;
         r->bh = 0;
         break;
-    case 0x13: write_string(r); break;
-    default: break;
+    case 0x13:
+        write_string(r);
+        break;
+    default:
+        break;
     }
     return ACTION_NONE;
 }
@@ -251,12 +272,13 @@ static u16 sequence_key(void)
         u8 last, digit;
         u16 key;
     } table[] = {
-        {'A', 0, 0x48e0}, {'B', 0, 0x50e0}, {'C', 0, 0x4de0}, {'D', 0, 0x4be0}, {'H', 0, 0x47e0},
-        {'F', 0, 0x4fe0}, {'P', 0, 0x3b00}, {'Q', 0, 0x3c00}, {'R', 0, 0x3d00}, {'S', 0, 0x3e00},
-        {'~', 1, 0x47e0}, {'~', 2, 0x52e0}, {'~', 3, 0x53e0}, {'~', 4, 0x4fe0}, {'~', 5, 0x49e0},
-        {'~', 6, 0x51e0}, {'~', 11, 0x3b00}, {'~', 12, 0x3c00}, {'~', 13, 0x3d00}, {'~', 14, 0x3e00},
-        {'~', 15, 0x3f00}, {'~', 17, 0x4000}, {'~', 18, 0x4100}, {'~', 19, 0x4200}, {'~', 20, 0x4300},
-        {'~', 21, 0x4400}, {'~', 23, 0x8500}, {'~', 24, 0x8600},
+        {'A', 0, 0x48e0},  {'B', 0, 0x50e0},  {'C', 0, 0x4de0},  {'D', 0, 0x4be0},
+        {'H', 0, 0x47e0},  {'F', 0, 0x4fe0},  {'P', 0, 0x3b00},  {'Q', 0, 0x3c00},
+        {'R', 0, 0x3d00},  {'S', 0, 0x3e00},  {'~', 1, 0x47e0},  {'~', 2, 0x52e0},
+        {'~', 3, 0x53e0},  {'~', 4, 0x4fe0},  {'~', 5, 0x49e0},  {'~', 6, 0x51e0},
+        {'~', 11, 0x3b00}, {'~', 12, 0x3c00}, {'~', 13, 0x3d00}, {'~', 14, 0x3e00},
+        {'~', 15, 0x3f00}, {'~', 17, 0x4000}, {'~', 18, 0x4100}, {'~', 19, 0x4200},
+        {'~', 20, 0x4300}, {'~', 21, 0x4400}, {'~', 23, 0x8500}, {'~', 24, 0x8600},
     };
     u8 last = term.esc[term.nesc - 1], digit = 0;
 
@@ -268,18 +290,25 @@ static u16 sequence_key(void)
     return 0;
 }
 
-/* A scan code for what is typed: programs that look at it want those of Enter, Esc, Backspace, Tab. */
+/* A scan code for what is typed: programs that look at it want those of Enter, Esc, Backspace, Tab.
+ */
 static u16 char_key(u8 c)
 {
     switch (c) {
     case '\r':
-    case '\n': return 0x1c0d;
-    case 0x1b: return 0x011b;
+    case '\n':
+        return 0x1c0d;
+    case 0x1b:
+        return 0x011b;
     case 0x7f:
-    case 8: return 0x0e08;
-    case 9: return 0x0f09;
-    case ' ': return 0x3920;
-    default: return (u16)(0x1e00 | c);
+    case 8:
+        return 0x0e08;
+    case 9:
+        return 0x0f09;
+    case ' ':
+        return 0x3920;
+    default:
+        return (u16)(0x1e00 | c);
     }
 }
 

@@ -24,11 +24,20 @@ static void a20(struct regs *r)
     u8 v = inb(0x92);
 
     switch (r->al) {
-    case 0: outb(0x92, v & ~3); break;
-    case 1: outb(0x92, (u8)((v & ~1) | 2)); break;
-    case 2: r->al = v >> 1 & 1; break;
-    case 3: r->bx = 3; break; /* by the keyboard controller, by port 92h */
-    default: return unsupported(r);
+    case 0:
+        outb(0x92, v & ~3);
+        break;
+    case 1:
+        outb(0x92, (u8)((v & ~1) | 2));
+        break;
+    case 2:
+        r->al = v >> 1 & 1;
+        break;
+    case 3:
+        r->bx = 3;
+        break; /* by the keyboard controller, by port 92h */
+    default:
+        return unsupported(r);
     }
     done(r, 0);
 }
@@ -103,10 +112,17 @@ static void map_e820(struct regs *r)
 static void size_services(struct regs *r)
 {
     switch (r->al) {
-    case 0x01: size_e801(r); break;
-    case 0x20: map_e820(r); break;
-    case 0x81: size_e881(r); break;
-    default: unsupported(r);
+    case 0x01:
+        size_e801(r);
+        break;
+    case 0x20:
+        map_e820(r);
+        break;
+    case 0x81:
+        size_e881(r);
+        break;
+    default:
+        unsupported(r);
     }
 }
 
@@ -148,7 +164,8 @@ static void wait(struct regs *r)
 
 /* ---- C0h, C1h, joystick ---- */
 
-/* Model FCh/00h; DMA 3 not used, second PIC, RTC, keyboard intercept; EBDA; 8042 has been checked. */
+/* Model FCh/00h; DMA 3 not used, second PIC, RTC, keyboard intercept; EBDA; 8042 has been checked.
+ */
 static const u8 config_table[] = {8, 0, 0xfc, 0, 1, 0x74, 0x40, 0, 0, 0};
 
 static void configuration(struct regs *r)
@@ -176,30 +193,62 @@ static void joystick(struct regs *r)
     set_cf(r, false);
 }
 
-/* To protected mode: 89h needs the caller's GDT and vectors; programs since 1988 do it themselves. */
+/* To protected mode: 89h needs the caller's GDT and vectors; programs since 1988 do it themselves.
+ */
 
 u32 int15(struct regs *r)
 {
     switch (r->ah) {
-    case 0x24: a20(r); break;
-    case 0x4f: set_cf(r, true); break; /* the key is as it was */
-    case 0x53: return apm15(r);
+    case 0x24:
+        a20(r);
+        break;
+    case 0x4f:
+        set_cf(r, true);
+        break; /* the key is as it was */
+    case 0x53:
+        return apm15(r);
     case 0x80:
     case 0x81:
     case 0x82:
-    case 0x85: done(r, 0); break;
-    case 0x83: event_wait(r); break;
-    case 0x84: joystick(r); break;
-    case 0x86: wait(r); break;
-    case 0x87: move_block(r); break;
-    case 0x88: size_88(r); break;
-    case 0x90: set_cf(r, false); r->ah = 0; break;
-    case 0x91: r->ah = 0; set_cf(r, false); break;
-    case 0xc0: configuration(r); break;
-    case 0xc1: ebda(r); break;
-    case 0xc2: return mouse15(r);
-    case 0xe8: size_services(r); break;
-    default: unsupported(r);
+    case 0x85:
+        done(r, 0);
+        break;
+    case 0x83:
+        event_wait(r);
+        break;
+    case 0x84:
+        joystick(r);
+        break;
+    case 0x86:
+        wait(r);
+        break;
+    case 0x87:
+        move_block(r);
+        break;
+    case 0x88:
+        size_88(r);
+        break;
+    case 0x90:
+        set_cf(r, false);
+        r->ah = 0;
+        break;
+    case 0x91:
+        r->ah = 0;
+        set_cf(r, false);
+        break;
+    case 0xc0:
+        configuration(r);
+        break;
+    case 0xc1:
+        ebda(r);
+        break;
+    case 0xc2:
+        return mouse15(r);
+    case 0xe8:
+        size_services(r);
+        break;
+    default:
+        unsupported(r);
     }
     return ACTION_NONE;
 }

@@ -31,13 +31,21 @@ struct key {
     u16 normal, shift, ctrl, alt;
 };
 
-#define K(scan, n, s, c, a) {(scan) << 8 | (n), (scan) << 8 | (s), c, a}
-#define LETTER(scan, l)     K(scan, l, (l)-32, (scan) << 8 | ((l)-96), (scan) << 8)
-#define DIGIT(scan, n, s)   K(scan, n, s, 0, ((scan) + 0x76) << 8)
-#define SIGN(scan, n, s)    K(scan, n, s, 0, (scan) << 8)
+#define K(scan, n, s, c, a)                                                                        \
+    {                                                                                              \
+        (scan) << 8 | (n), (scan) << 8 | (s), c, a                                                 \
+    }
+#define LETTER(scan, l)   K(scan, l, (l)-32, (scan) << 8 | ((l)-96), (scan) << 8)
+#define DIGIT(scan, n, s) K(scan, n, s, 0, ((scan) + 0x76) << 8)
+#define SIGN(scan, n, s)  K(scan, n, s, 0, (scan) << 8)
 #define FKEY(n)                                                                                    \
-    {(0x3a + (n)) << 8, (0x53 + (n)) << 8, (0x5d + (n)) << 8, (0x67 + (n)) << 8}
-#define PAD(scan, digit, ctrl) {(scan) << 8, (scan) << 8 | (digit), (ctrl) << 8, 0}
+    {                                                                                              \
+        (0x3a + (n)) << 8, (0x53 + (n)) << 8, (0x5d + (n)) << 8, (0x67 + (n)) << 8                 \
+    }
+#define PAD(scan, digit, ctrl)                                                                     \
+    {                                                                                              \
+        (scan) << 8, (scan) << 8 | (digit), (ctrl) << 8, 0                                         \
+    }
 
 static const struct key keys[] = {
     {0, 0, 0, 0},
@@ -154,14 +162,22 @@ void kbd_insert(u16 key)
 static u16 modifier_bit(u8 scan, bool e0)
 {
     switch (scan) {
-    case 0x1d: return e0 ? KF_CTRL : KF_CTRL | KF2_LCTRL;
-    case 0x38: return e0 ? KF_ALT : KF_ALT | KF2_LALT;
-    case 0x2a: return e0 ? 0 : KF_LSHIFT;
-    case 0x36: return e0 ? 0 : KF_RSHIFT;
-    case 0x3a: return KF2_CAPS;
-    case 0x45: return KF2_NUM;
-    case 0x46: return KF2_SCROLL;
-    default: return 0;
+    case 0x1d:
+        return e0 ? KF_CTRL : KF_CTRL | KF2_LCTRL;
+    case 0x38:
+        return e0 ? KF_ALT : KF_ALT | KF2_LALT;
+    case 0x2a:
+        return e0 ? 0 : KF_LSHIFT;
+    case 0x36:
+        return e0 ? 0 : KF_RSHIFT;
+    case 0x3a:
+        return KF2_CAPS;
+    case 0x45:
+        return KF2_NUM;
+    case 0x46:
+        return KF2_SCROLL;
+    default:
+        return 0;
     }
 }
 
@@ -202,9 +218,12 @@ static u16 with_ctrl(u8 scan, bool e0, const struct key *k)
     if (!e0)
         return k->ctrl;
     switch (scan) {
-    case 0x35: return 0x9500;
-    case 0x1c: return 0xe00a;
-    default: return k->ctrl ? k->ctrl | 0xe0 : 0;
+    case 0x35:
+        return 0x9500;
+    case 0x1c:
+        return 0xe00a;
+    default:
+        return k->ctrl ? k->ctrl | 0xe0 : 0;
     }
 }
 
@@ -213,9 +232,12 @@ static u16 with_alt(u8 scan, bool e0, const struct key *k)
     if (!e0)
         return k->alt;
     switch (scan) {
-    case 0x35: return 0xa400;
-    case 0x1c: return 0xa600;
-    default: return scan >= 0x47 && scan <= 0x53 ? (u16)((scan + 0x50) << 8) : 0; /* 97h: Home... */
+    case 0x35:
+        return 0xa400;
+    case 0x1c:
+        return 0xa600;
+    default:
+        return scan >= 0x47 && scan <= 0x53 ? (u16)((scan + 0x50) << 8) : 0; /* 97h: Home... */
     }
 }
 
@@ -336,7 +358,8 @@ static u32 full(void)
     return bda->kbd_head != bda->kbd_tail;
 }
 
-/* For programs of before 1986: keys they do not know are left out, E0h in the low byte becomes 0. */
+/* For programs of before 1986: keys they do not know are left out, E0h in the low byte becomes 0.
+ */
 static bool old_key(u16 *key)
 {
     u8 scan = (u8)(*key >> 8), c = (u8)*key;
@@ -431,18 +454,39 @@ static void extended_flags(struct regs *r)
 u32 int16(struct regs *r)
 {
     switch (r->ah) {
-    case 0x00: return read_key(r, false);
-    case 0x01: check_key(r, false); break;
-    case 0x02: r->al = (u8)bda->kbd_flags; break;
-    case 0x03: set_rate(r); break;
-    case 0x05: store_key(r); break;
-    case 0x09: r->al = 0x24; break; /* 0Ah, and 10h to 12h are there; rates can be set, not read */
-    case 0x0a: r->bx = 0x41ab; break; /* the keyboard's ID, MF2 */
-    case 0x10: return read_key(r, true);
-    case 0x11: check_key(r, true); break;
-    case 0x12: extended_flags(r); break;
-    case 0x92: r->ah = 0x80; break; /* "are 10h to 12h there?" */
-    default: break;
+    case 0x00:
+        return read_key(r, false);
+    case 0x01:
+        check_key(r, false);
+        break;
+    case 0x02:
+        r->al = (u8)bda->kbd_flags;
+        break;
+    case 0x03:
+        set_rate(r);
+        break;
+    case 0x05:
+        store_key(r);
+        break;
+    case 0x09:
+        r->al = 0x24;
+        break; /* 0Ah, and 10h to 12h are there; rates can be set, not read */
+    case 0x0a:
+        r->bx = 0x41ab;
+        break; /* the keyboard's ID, MF2 */
+    case 0x10:
+        return read_key(r, true);
+    case 0x11:
+        check_key(r, true);
+        break;
+    case 0x12:
+        extended_flags(r);
+        break;
+    case 0x92:
+        r->ah = 0x80;
+        break; /* "are 10h to 12h there?" */
+    default:
+        break;
     }
     return ACTION_NONE;
 }

@@ -67,7 +67,8 @@ u32 pmm(struct regs *r)
 {
     const struct frame *f = (const struct frame *)r;
     static struct pmm_request q;
-    u32 at = (u16)(f->user_esp + 16 + 4), result; /* behind the stub's frame and the return address */
+    u32 at = (u16)(f->user_esp + 16 + 4),
+        result; /* behind the stub's frame and the return address */
 
     q.function = peek16(f->user_ss, at);
     for (u32 i = 0; i < 2; i++)

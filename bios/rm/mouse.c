@@ -118,7 +118,8 @@ static u8 reset_mouse(struct regs *r)
 {
     u8 byte = begin();
     bool ok = send(0xff);
-    s32 self_test = ok ? read_byte(true, 1000) : -1, id = self_test == 0xaa ? read_byte(true, 100) : -1;
+    s32 self_test = ok ? read_byte(true, 1000) : -1,
+        id = self_test == 0xaa ? read_byte(true, 100) : -1;
 
     end((u8)((byte & ~2) | 0x20));
     mouse.enabled = 0;
@@ -192,18 +193,33 @@ u32 mouse15(struct regs *r)
     u8 result = BAD_FUNCTION;
 
     switch (r->al) {
-    case 0: result = enable(r); break;
-    case 1: result = reset_mouse(r); break;
-    case 2: result = sample_rate(r); break;
-    case 3: result = r->bh < 4 ? command_with(0xe8, r->bh) : BAD_INPUT; break;
-    case 4: result = device_id(r); break;
-    case 5: result = initialize(r); break;
-    case 6: result = extended(r); break;
+    case 0:
+        result = enable(r);
+        break;
+    case 1:
+        result = reset_mouse(r);
+        break;
+    case 2:
+        result = sample_rate(r);
+        break;
+    case 3:
+        result = r->bh < 4 ? command_with(0xe8, r->bh) : BAD_INPUT;
+        break;
+    case 4:
+        result = device_id(r);
+        break;
+    case 5:
+        result = initialize(r);
+        break;
+    case 6:
+        result = extended(r);
+        break;
     case 7:
         mouse_handler = FARPTR(r->es, r->bx);
         result = MOUSE_OK;
         break;
-    default: break;
+    default:
+        break;
     }
     r->ah = result;
     set_cf(r, result != MOUSE_OK);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI BIOS 2.1 (PCI SIG, August 1994). Compiled for 16 and, for the 32-bit entry, which may be at any
- * address, for 32 bits: it has no data and calls nothing outside. */
+/* PCI BIOS 2.1 (PCI SIG, August 1994). Compiled for 16 and, for the 32-bit entry, which may be at
+ * any address, for 32 bits: it has no data and calls nothing outside. */
 #ifdef PCI32
 #include "types.h"
 #define NAME pcibios32

@@ -84,12 +84,23 @@ u32 int14(struct regs *r)
         set_line(port, divisors[r->al >> 5], r->al & 0x1f);
         status14(r, port);
         break;
-    case 0x01: send14(r, port, timeout); break;
-    case 0x02: receive14(r, port, timeout); break;
-    case 0x03: status14(r, port); break;
-    case 0x04: extended14(r, port); break;
-    case 0x05: modem14(r, port); break;
-    default: break;
+    case 0x01:
+        send14(r, port, timeout);
+        break;
+    case 0x02:
+        receive14(r, port, timeout);
+        break;
+    case 0x03:
+        status14(r, port);
+        break;
+    case 0x04:
+        extended14(r, port);
+        break;
+    case 0x05:
+        modem14(r, port);
+        break;
+    default:
+        break;
     }
     return ACTION_NONE;
 }
@@ -124,15 +135,20 @@ u32 int17(struct regs *r)
         return ACTION_NONE;
     }
     switch (r->ah) {
-    case 0x00: print17(r, port, bda->lpt_timeout[r->dx]); break;
+    case 0x00:
+        print17(r, port, bda->lpt_timeout[r->dx]);
+        break;
     case 0x01:
         outb((u16)(port + 2), 0x08);
         delay_us(2000);
         outb((u16)(port + 2), 0x0c);
         r->ah = status17(port);
         break;
-    case 0x02: r->ah = status17(port); break;
-    default: break;
+    case 0x02:
+        r->ah = status17(port);
+        break;
+    default:
+        break;
     }
     return ACTION_NONE;
 }

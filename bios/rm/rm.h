@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The interrupt services: 16-bit code in the F segment with DS = ES = SS = F000h, FS = 0040h (`bda->`)
- * and GS for whatever else. Each service gets its caller's registers and returns an action. */
+/* The interrupt services: 16-bit code in the F segment with DS = ES = SS = F000h, FS = 0040h
+ * (`bda->`) and GS for whatever else. Each service gets its caller's registers and returns an
+ * action. */
 #ifndef RM_H
 #define RM_H
 
@@ -133,8 +134,8 @@ enum {
     DISK_NOT_REMOVABLE = 0xb2,
 };
 
-/* A transfer of whole sectors, buffer normalized by the callee. Returns a status; *count becomes what
- * was done. */
+/* A transfer of whole sectors, buffer normalized by the callee. Returns a status; *count becomes
+ * what was done. */
 struct transfer {
     struct drive *drive;
     u8 command; /* DISK_READ, DISK_WRITE, DISK_VERIFY */
@@ -153,7 +154,7 @@ u32 eltorito13(struct regs *r);
 bool emulated(u8 dl);
 u32 disk_done(struct regs *r, u8 status);
 
-void sercon_poll(void);              /* int10.c: characters of COM1 become keys */
-void kbd_insert(u16 key);            /* int16.c */
-u8 kbd_command(u8 command);          /* int15mouse.c */
+void sercon_poll(void);     /* int10.c: characters of COM1 become keys */
+void kbd_insert(u16 key);   /* int16.c */
+u8 kbd_command(u8 command); /* int15mouse.c */
 #endif

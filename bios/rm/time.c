@@ -7,7 +7,8 @@
 
 u32 pcibios16(struct regs *r);
 
-/* ---- waiting: the PM timer counts 24 bits at 3.579545 MHz; without one, port 80h takes 1 us ---- */
+/* ---- waiting: the PM timer counts 24 bits at 3.579545 MHz; without one, port 80h takes 1 us ----
+ */
 
 static u32 fake_time;
 
@@ -197,19 +198,35 @@ static void set_ticks(struct regs *r)
 u32 int1a(struct regs *r)
 {
     switch (r->ah) {
-    case 0x00: get_ticks(r); break;
-    case 0x01: set_ticks(r); break;
-    case 0x02: get_time(r); break;
-    case 0x03: set_time(r); break;
-    case 0x04: get_date(r); break;
-    case 0x05: set_date(r); break;
-    case 0x06: set_alarm(r); break;
+    case 0x00:
+        get_ticks(r);
+        break;
+    case 0x01:
+        set_ticks(r);
+        break;
+    case 0x02:
+        get_time(r);
+        break;
+    case 0x03:
+        set_time(r);
+        break;
+    case 0x04:
+        get_date(r);
+        break;
+    case 0x05:
+        set_date(r);
+        break;
+    case 0x06:
+        set_alarm(r);
+        break;
     case 0x07:
         cmos_write(0x0b, cmos_read(0x0b) & ~0x20);
         set_cf(r, false);
         break;
-    case 0xb1: return pcibios16(r);
-    default: set_cf(r, true);
+    case 0xb1:
+        return pcibios16(r);
+    default:
+        set_cf(r, true);
     }
     return ACTION_NONE;
 }

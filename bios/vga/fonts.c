@@ -120,15 +120,30 @@ static void font_info(struct regs *r)
     u32 p = 0;
 
     switch (r->bh) {
-    case 0: p = get_vector(0x1f); break;
-    case 1: p = get_vector(0x43); break;
-    case 2: p = FARPTR(0xc000, (u32)font14); break;
-    case 3: p = FARPTR(0xc000, (u32)font8); break;
-    case 4: p = FARPTR(0xc000, (u32)&font8[128 * 8]); break;
+    case 0:
+        p = get_vector(0x1f);
+        break;
+    case 1:
+        p = get_vector(0x43);
+        break;
+    case 2:
+        p = FARPTR(0xc000, (u32)font14);
+        break;
+    case 3:
+        p = FARPTR(0xc000, (u32)font8);
+        break;
+    case 4:
+        p = FARPTR(0xc000, (u32)&font8[128 * 8]);
+        break;
     case 5: /* the differences of 9-dot cells: a list with only its end */
-    case 7: p = FARPTR(0xc000, (u32)font16); break;
-    case 6: p = FARPTR(0xc000, (u32)font16); break;
-    default: return;
+    case 7:
+        p = FARPTR(0xc000, (u32)font16);
+        break;
+    case 6:
+        p = FARPTR(0xc000, (u32)font16);
+        break;
+    default:
+        return;
     }
     if (r->bh == 5 || r->bh == 7)
         p = FARPTR(0xc000, (u32)font16); /* font16[0] is 0: the end of such a list */

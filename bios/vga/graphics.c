@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Characters and pixels in graphics modes. Glyphs come from INT 43h's font; in the CGA's modes those
- * from 80h on from INT 1Fh's. */
+/* Characters and pixels in graphics modes. Glyphs come from INT 43h's font; in the CGA's modes
+ * those from 80h on from INT 1Fh's. */
 #include "vga.h"
 
 /* ---- glyphs ---- */
@@ -216,7 +216,8 @@ static void fill_row(const struct area *a, u16 at)
 }
 
 /* Scan lines `by` apart are moved within top..bottom, the rest is filled. */
-static void move_rows(const ROM struct mode *m, const struct area *a, u16 top, u16 bottom, u16 by, bool down)
+static void move_rows(const ROM struct mode *m, const struct area *a, u16 top, u16 bottom, u16 by,
+                      bool down)
 {
     u16 rows = (u16)(bottom - top + 1);
 
@@ -224,10 +225,19 @@ static void move_rows(const ROM struct mode *m, const struct area *a, u16 top, u
         u16 y = down ? (u16)(bottom - i) : (u16)(top + i);
 
         if (i + by < rows) {
-            set_reg(GFX, 5, m->kind == PLANAR ? 1 : m->kind == LINEAR ? 0x40 : m->kind == CGA_4 ? 0x30 : 0);
-            far_copy(a->segment, row_at(m, a, y), a->segment, row_at(m, a, down ? y - by : y + by), a->width);
+            set_reg(GFX, 5,
+                    m->kind == PLANAR   ? 1
+                    : m->kind == LINEAR ? 0x40
+                    : m->kind == CGA_4  ? 0x30
+                                        : 0);
+            far_copy(a->segment, row_at(m, a, y), a->segment, row_at(m, a, down ? y - by : y + by),
+                     a->width);
         } else {
-            set_reg(GFX, 5, m->kind == PLANAR ? 2 : m->kind == LINEAR ? 0x40 : m->kind == CGA_4 ? 0x30 : 0);
+            set_reg(GFX, 5,
+                    m->kind == PLANAR   ? 2
+                    : m->kind == LINEAR ? 0x40
+                    : m->kind == CGA_4  ? 0x30
+                                        : 0);
             fill_row(a, row_at(m, a, y));
         }
     }

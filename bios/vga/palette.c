@@ -212,22 +212,55 @@ static void get_dac_page(struct regs *r)
 void int10_palette(struct regs *r)
 {
     switch (r->al) {
-    case 0x00: set_attr(r->bl & 0x1f, r->bh); break;
-    case 0x01: set_attr(0x11, r->bh); break;
-    case 0x02: write_all(r); break;
-    case 0x03: blink(r->bl & 1); break;
-    case 0x07: r->bh = get_attr(r->bl); break;
-    case 0x08: r->bh = get_attr(0x11); break;
-    case 0x09: read_all(r); break;
-    case 0x10: set_dac(r->bl, r->dh, r->ch, r->cl); break;
-    case 0x12: write_dac_block(r); break;
-    case 0x13: dac_page(r); break;
-    case 0x15: read_dac(r); break;
-    case 0x17: read_dac_block(r); break;
-    case 0x18: outb(DAC_MASK, r->bl); break;
-    case 0x19: r->bl = inb(DAC_MASK); break;
-    case 0x1a: get_dac_page(r); break;
-    case 0x1b: sum_gray(r->bx, r->cx); break;
-    default: break;
+    case 0x00:
+        set_attr(r->bl & 0x1f, r->bh);
+        break;
+    case 0x01:
+        set_attr(0x11, r->bh);
+        break;
+    case 0x02:
+        write_all(r);
+        break;
+    case 0x03:
+        blink(r->bl & 1);
+        break;
+    case 0x07:
+        r->bh = get_attr(r->bl);
+        break;
+    case 0x08:
+        r->bh = get_attr(0x11);
+        break;
+    case 0x09:
+        read_all(r);
+        break;
+    case 0x10:
+        set_dac(r->bl, r->dh, r->ch, r->cl);
+        break;
+    case 0x12:
+        write_dac_block(r);
+        break;
+    case 0x13:
+        dac_page(r);
+        break;
+    case 0x15:
+        read_dac(r);
+        break;
+    case 0x17:
+        read_dac_block(r);
+        break;
+    case 0x18:
+        outb(DAC_MASK, r->bl);
+        break;
+    case 0x19:
+        r->bl = inb(DAC_MASK);
+        break;
+    case 0x1a:
+        get_dac_page(r);
+        break;
+    case 0x1b:
+        sum_gray(r->bx, r->cx);
+        break;
+    default:
+        break;
     }
 }

@@ -76,9 +76,9 @@ void int10_dcc(struct regs *r)
     r->al = 0x1a;
 }
 
-/* Static functionality: modes 0-7, D-F, 10-13; 200, 350 and 400 lines; 8 font blocks of which 2 at a
- * time; all functions but light pen and DCC switching; saves all states. */
-static const ROM u8 static_functions[16] SECTION_CONST = {0xff, 0xe0, 0x0f, 0, 0, 0, 0, 7,
+/* Static functionality: modes 0-7, D-F, 10-13; 200, 350 and 400 lines; 8 font blocks of which 2 at
+ * a time; all functions but light pen and DCC switching; saves all states. */
+static const ROM u8 static_functions[16] SECTION_CONST = {0xff, 0xe0, 0x0f, 0,    0, 0, 0, 7,
                                                           2,    8,    0xff, 0x0e, 0, 0, 7, 0};
 
 static u16 color_count(const ROM struct mode *m)
@@ -138,8 +138,8 @@ void int10_state_info(struct regs *r)
     poke8(seg, (u16)(at + 0x29), page_count(m));
     poke8(seg, (u16)(at + 0x2a), line_code(m));
     poke8(seg, (u16)(at + 0x2d),
-          (u8)(1 | (bda->modeset_ctl & 2) | (get_attr(0x10) & 8 ? 0x20 : 0) | (bda->video_ctl & 1 ? 0 : 0x10) |
-               (bda->modeset_ctl & 8)));
+          (u8)(1 | (bda->modeset_ctl & 2) | (get_attr(0x10) & 8 ? 0x20 : 0) |
+               (bda->video_ctl & 1 ? 0 : 0x10) | (bda->modeset_ctl & 8)));
     poke8(seg, (u16)(at + 0x31), 3); /* 256 KiB */
     r->al = 0x1b;
 }

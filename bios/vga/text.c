@@ -132,7 +132,8 @@ static void text_scroll(u16 segment, u8 lines, u8 attr, const struct window *w, 
         u16 from = (u16)(down ? row - lines : row + lines);
 
         if (i + lines < rows)
-            far_copy(segment, to, segment, cell(page, (u16)(from << 8 | w->left)), (u16)(width * 2));
+            far_copy(segment, to, segment, cell(page, (u16)(from << 8 | w->left)),
+                     (u16)(width * 2));
         else
             far_fill16(segment, to, (u16)(' ' | attr << 8), width);
     }

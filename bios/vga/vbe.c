@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* VESA BIOS Extension 3.0 (VBE Core Functions Standard 3.0) for adapters with the Bochs DISPI
- * registers at ports 1CEh and 1CFh (QEMU docs/specs/standard-vga.rst). The current mode is what those
- * registers say: nothing is kept elsewhere. */
+ * registers at ports 1CEh and 1CFh (QEMU docs/specs/standard-vga.rst). The current mode is what
+ * those registers say: nothing is kept elsewhere. */
 #include "vga.h"
 
 enum {
@@ -22,11 +22,11 @@ enum {
 #define DISPI_LFB     0x40
 #define DISPI_KEEP    0x80
 
-#define VBE_OK        0x004f
-#define VBE_FAILED    0x014f
-#define VBE_INVALID   0x034f /* in this mode */
-#define MODE_LFB      0x4000
-#define MODE_KEEP     0x8000
+#define VBE_OK      0x004f
+#define VBE_FAILED  0x014f
+#define VBE_INVALID 0x034f /* in this mode */
+#define MODE_LFB    0x4000
+#define MODE_KEEP   0x8000
 
 struct vbe_mode {
     u16 number, width, height;
@@ -34,47 +34,30 @@ struct vbe_mode {
 } PACKED;
 
 /* The numbers up to 11Bh are VESA's; it gave out no more. */
-#define DEPTHS(n, w, h) {n, w, h, 15}, {n + 1, w, h, 16}, {n + 2, w, h, 24}
-#define ALL(n, w, h)    {n, w, h, 8}, {n + 1, w, h, 16}, {n + 2, w, h, 24}, {n + 3, w, h, 32}
+#define DEPTHS(n, w, h)                                                                            \
+    {n, w, h, 15}, {n + 1, w, h, 16},                                                              \
+    {                                                                                              \
+        n + 2, w, h, 24                                                                            \
+    }
+#define ALL(n, w, h)                                                                               \
+    {n, w, h, 8}, {n + 1, w, h, 16}, {n + 2, w, h, 24},                                            \
+    {                                                                                              \
+        n + 3, w, h, 32                                                                            \
+    }
 static const ROM struct vbe_mode modes[] SECTION_CONST = {
-    {0x100, 640, 400, 8},
-    {0x101, 640, 480, 8},
-    {0x102, 800, 600, 4},
-    {0x103, 800, 600, 8},
-    {0x104, 1024, 768, 4},
-    {0x105, 1024, 768, 8},
-    {0x107, 1280, 1024, 8},
-    DEPTHS(0x10d, 320, 200),
-    DEPTHS(0x110, 640, 480),
-    DEPTHS(0x113, 800, 600),
-    DEPTHS(0x116, 1024, 768),
-    DEPTHS(0x119, 1280, 1024),
-    {0x11c, 1600, 1200, 8},
-    DEPTHS(0x11d, 1600, 1200),
-    {0x140, 320, 200, 32},
-    {0x141, 640, 400, 32},
-    {0x142, 640, 480, 32},
-    {0x143, 800, 600, 32},
-    {0x144, 1024, 768, 32},
-    {0x145, 1280, 1024, 32},
-    {0x146, 320, 200, 8},
-    {0x147, 1600, 1200, 32},
-    {0x148, 320, 240, 8},
-    {0x149, 400, 300, 8},
-    {0x14a, 512, 384, 8},
-    ALL(0x150, 1152, 864),
-    ALL(0x154, 1280, 720),
-    ALL(0x158, 1280, 768),
-    ALL(0x15c, 1280, 800),
-    ALL(0x160, 1280, 960),
-    ALL(0x164, 1366, 768),
-    ALL(0x168, 1440, 900),
-    ALL(0x16c, 1400, 1050),
-    ALL(0x170, 1680, 1050),
-    ALL(0x174, 1920, 1080),
-    ALL(0x178, 1920, 1200),
-    ALL(0x17c, 2560, 1440),
-    ALL(0x180, 2560, 1600),
+    {0x100, 640, 400, 8},    {0x101, 640, 480, 8},      {0x102, 800, 600, 4},
+    {0x103, 800, 600, 8},    {0x104, 1024, 768, 4},     {0x105, 1024, 768, 8},
+    {0x107, 1280, 1024, 8},  DEPTHS(0x10d, 320, 200),   DEPTHS(0x110, 640, 480),
+    DEPTHS(0x113, 800, 600), DEPTHS(0x116, 1024, 768),  DEPTHS(0x119, 1280, 1024),
+    {0x11c, 1600, 1200, 8},  DEPTHS(0x11d, 1600, 1200), {0x140, 320, 200, 32},
+    {0x141, 640, 400, 32},   {0x142, 640, 480, 32},     {0x143, 800, 600, 32},
+    {0x144, 1024, 768, 32},  {0x145, 1280, 1024, 32},   {0x146, 320, 200, 8},
+    {0x147, 1600, 1200, 32}, {0x148, 320, 240, 8},      {0x149, 400, 300, 8},
+    {0x14a, 512, 384, 8},    ALL(0x150, 1152, 864),     ALL(0x154, 1280, 720),
+    ALL(0x158, 1280, 768),   ALL(0x15c, 1280, 800),     ALL(0x160, 1280, 960),
+    ALL(0x164, 1366, 768),   ALL(0x168, 1440, 900),     ALL(0x16c, 1400, 1050),
+    ALL(0x170, 1680, 1050),  ALL(0x174, 1920, 1080),    ALL(0x178, 1920, 1200),
+    ALL(0x17c, 2560, 1440),  ALL(0x180, 2560, 1600),
 };
 _Static_assert(ARRAY_SIZE(modes) < 111, "the list must fit the reserved part of VbeInfoBlock");
 
@@ -199,7 +182,8 @@ static const ROM char name[] SECTION_CONST = "Calque VGA BIOS";
 static u16 controller_info(struct regs *r)
 {
     struct out o = {r->es, r->di};
-    bool vbe2 = peek16(r->es, r->di) == 0x4256 && peek16(r->es, (u16)(r->di + 2)) == 0x3245; /* "VBE2" */
+    bool vbe2 =
+        peek16(r->es, r->di) == 0x4256 && peek16(r->es, (u16)(r->di + 2)) == 0x3245; /* "VBE2" */
 
     far_fill16(o.seg, o.at, 0, vbe2 ? 256 : 128);
     put32(&o, 0x41534556); /* "VESA" */
@@ -311,8 +295,8 @@ static void show(const ROM struct vbe_mode *m, u16 number)
     set_dispi(DISPI_XRES, m->width);
     set_dispi(DISPI_YRES, m->height);
     set_dispi(DISPI_BPP, m->bpp);
-    set_dispi(DISPI_ENABLE, (u16)(DISPI_ENABLED | (number & MODE_LFB ? DISPI_LFB : 0) |
-                                  (keep ? DISPI_KEEP : 0)));
+    set_dispi(DISPI_ENABLE,
+              (u16)(DISPI_ENABLED | (number & MODE_LFB ? DISPI_LFB : 0) | (keep ? DISPI_KEEP : 0)));
     set_dispi(DISPI_BANK, 0);
     bda->video_mode = (u8)(number & 0x7f);
     bda->video_cols = m->width / 8;
@@ -375,7 +359,8 @@ static u16 vbe_state(struct regs *r)
     restore_state(what, r->es, (u16)(r->bx + 64));
     if (peek16(r->es, (u16)(r->bx + DISPI_ENABLE * 2)) & DISPI_ENABLED)
         for (u16 i = DISPI_XRES; i <= DISPI_Y_OFFSET; i++)
-            set_dispi(i, (u16)(peek16(r->es, (u16)(r->bx + i * 2)) | (i == DISPI_ENABLE ? DISPI_KEEP : 0)));
+            set_dispi(i, (u16)(peek16(r->es, (u16)(r->bx + i * 2)) |
+                               (i == DISPI_ENABLE ? DISPI_KEEP : 0)));
     return VBE_OK;
 }
 
@@ -529,18 +514,41 @@ void int10_vbe(struct regs *r)
     if (!vbe_present())
         return;
     switch (r->al) {
-    case 0x00: ax = controller_info(r); break;
-    case 0x01: ax = mode_info(r); break;
-    case 0x02: ax = set_vbe(r); break;
-    case 0x03: ax = get_vbe(r); break;
-    case 0x04: ax = vbe_state(r); break;
-    case 0x05: ax = window(r); break;
-    case 0x06: ax = line_length(r); break;
-    case 0x07: ax = display_start(r); break;
-    case 0x08: ax = dac_format(r); break;
-    case 0x09: ax = palette(r); break;
-    case 0x15: ax = edid(r); break;
-    default: break;
+    case 0x00:
+        ax = controller_info(r);
+        break;
+    case 0x01:
+        ax = mode_info(r);
+        break;
+    case 0x02:
+        ax = set_vbe(r);
+        break;
+    case 0x03:
+        ax = get_vbe(r);
+        break;
+    case 0x04:
+        ax = vbe_state(r);
+        break;
+    case 0x05:
+        ax = window(r);
+        break;
+    case 0x06:
+        ax = line_length(r);
+        break;
+    case 0x07:
+        ax = display_start(r);
+        break;
+    case 0x08:
+        ax = dac_format(r);
+        break;
+    case 0x09:
+        ax = palette(r);
+        break;
+    case 0x15:
+        ax = edid(r);
+        break;
+    default:
+        break;
     }
     r->ax = ax;
 }
