@@ -111,7 +111,7 @@ DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 DIFF_MAINS  := host engines
 DIFF_OBJS   := $(patsubst %.c,$(B)/%.o,$(filter-out $(DIFF_MAINS:%=tests/diff/%.c),$(DIFF_SRCS)))
 
-all: calque $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
+all: calque $(if $(TARGET_X86),bios) $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
 
 # The documented names ./calque and tests/diff/NAME are links to what was built last.
 calque: $(B)/calque FORCE
@@ -164,7 +164,7 @@ $(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 BUILD := $(B)
 include tests/guest/guest.mk
 include bios/bios.mk
-guests: guest-tests
+guests: guest-tests bios $(BIOS_B)/suite.img
 
 # ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))
@@ -259,6 +259,7 @@ help:
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
 	 'make test-long           the same with many more cases' \
+	 'make roms                build our BIOS and VGA BIOS anew and keep them in roms/' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
 	 'make deps                install the Debian packages that are missing' \

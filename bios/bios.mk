@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The BIOS and the VGA BIOS, $(B)/bios/bios.bin and vgabios.bin; `make roms` keeps them in roms/.
-BIOS_CC      ?= gcc
-BIOS_LD      ?= ld
-BIOS_OBJCOPY ?= objcopy
-BIOS_NM      ?= nm
+# gcc, whatever CC is; GUEST_CROSS as for the other guest programs.
+BIOS_CC      := $(GUEST_CROSS)gcc
+BIOS_LD      := $(GUEST_CROSS)ld
+BIOS_OBJCOPY := $(GUEST_CROSS)objcopy
+BIOS_NM      := $(GUEST_CROSS)nm
+HOSTCC       ?= cc
 BIOS_FLAGS   := -march=i386 -Os -g -std=gnu11 -ffreestanding -nostdinc -isystem $(shell $(BIOS_CC) -print-file-name=include) \
                 -fno-pic -fno-pie -fno-stack-protector -fno-jump-tables -mregparm=3 -fomit-frame-pointer \
                 -fno-asynchronous-unwind-tables -mpreferred-stack-boundary=2 -fno-strict-aliasing -fno-delete-null-pointer-checks \
@@ -56,7 +58,7 @@ $(BIOS_B)/%.bin: $(BIOS_B)/%.elf
 	$(BIOS_OBJCOPY) -O binary $< $@
 $(BIOS_B)/mkrom: bios/mkrom.c
 	@mkdir -p $(@D)
-	$(call say,HOSTCC,$@) $(BIOS_CC) -O1 -Wall -Wextra -o $@ $<
+	$(call say,HOSTCC,$@) $(HOSTCC) -O1 -Wall -Wextra -o $@ $<
 $(BIOS_B)/bios.bin: $(BIOS_B)/rm.bin $(BIOS_B)/post.bin $(BIOS_B)/mkrom
 	$(call say,ROM,$@) $(BIOS_B)/mkrom $@ 0x20000 $(BIOS_B)/post.bin@0 $(BIOS_B)/rm.bin@0x10000
 $(BIOS_B)/vgabios.bin: $(BIOS_B)/vga.bin $(BIOS_B)/mkrom
@@ -72,3 +74,16 @@ roms: bios $(BIOS_B)/bios.map
 	@mkdir -p roms
 	cp $(BIOS_B)/bios.bin $(BIOS_B)/vgabios.bin $(BIOS_B)/bios.map roms/
 	cd roms && sha256sum bios.bin vgabios.bin > SHA256SUMS
+
+# ---- the BIOS test suite: tests/guest/bios, a bootable image of 1.44 MB ----
+BIOS_TEST_OBJS := $(patsubst tests/guest/bios/%,$(BIOS_B)/test/%.o,$(basename $(wildcard tests/guest/bios/*.c tests/guest/bios/*.S)))
+$(BIOS_B)/test/%.o: tests/guest/bios/%.c tests/guest/bios/suite.h bios/bios.mk
+	@mkdir -p $(@D)
+	$(call say,BIOS,$<) $(BIOS_CC) -m16 $(filter-out -ffunction-sections -fdata-sections,$(BIOS_FLAGS)) -c -o $@ $<
+$(BIOS_B)/test/%.o: tests/guest/bios/%.S bios/bios.mk
+	@mkdir -p $(@D)
+	$(call say,BIOS,$<) $(BIOS_CC) -m32 -DSECTORS=64 -c -o $@ $<
+$(BIOS_B)/suite.elf: $(BIOS_TEST_OBJS) tests/guest/bios/suite.ld
+	$(call say,LD,$@) $(BIOS_LD) -m elf_i386 -z noexecstack --no-warn-rwx-segments -T tests/guest/bios/suite.ld -o $@ $(BIOS_TEST_OBJS)
+$(BIOS_B)/suite.img: $(BIOS_B)/suite.bin $(BIOS_B)/mkrom
+	$(call say,ROM,$@) $(BIOS_B)/mkrom $@ 1474560 $<@0

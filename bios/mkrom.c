@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned char image[1 << 18];
+static unsigned char image[2 << 20];
 
 static int fail(const char *what, const char *name)
 {

@@ -94,6 +94,17 @@ static void add(u64 base, u64 end, u32 type)
         shared.e820[shared.ne820++] = (struct e820){base, end - base, type};
 }
 
+static void sort_map(void)
+{
+    for (u32 i = 1; i < shared.ne820; i++)
+        for (u32 j = i; j && shared.e820[j].base < shared.e820[j - 1].base; j--) {
+            struct e820 t = shared.e820[j];
+
+            shared.e820[j] = shared.e820[j - 1];
+            shared.e820[j - 1] = t;
+        }
+}
+
 void memory_finish(void)
 {
     u32 end = shared.ram_below_4g, low = (u32)bda->memory_kib << 10;
@@ -110,6 +121,7 @@ void memory_finish(void)
         add(extra[i].base, extra[i].base + extra[i].size, extra[i].type);
     add(0xfffc0000, 0x100000000ull, E820_RESERVED);
     add(0x100000000ull, 0x100000000ull + shared.ram_above_4g, E820_RAM);
+    sort_map();
 }
 
 /* ---- PMM ---- */

@@ -286,8 +286,9 @@ static void set_bda(const ROM struct mode *m, const ROM struct video_params *p, 
     bda->video_ctl = (bda->video_ctl & 0x7f) | (number & 0x80);
     for (u8 i = 0; i < 8; i++)
         bda->cursor[i] = 0;
-    bda->cursor_start = p->crtc[10];
-    bda->cursor_end = p->crtc[11];
+    /* The shape is kept as that of a cell of 8 rows (set_cursor_shape), but for monochrome. */
+    bda->cursor_start = m->kind == TEXT && m->number != 7 ? 6 : p->crtc[10];
+    bda->cursor_end = m->kind == TEXT && m->number != 7 ? 7 : p->crtc[11];
     /* What the CGA's and MDA's mode registers would hold. */
     bda->video_msr = m->number == 6    ? 0x1e
                      : m->number == 4  ? 0x2a
