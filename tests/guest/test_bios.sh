@@ -38,7 +38,7 @@ suite virtio-blk 121 -drive if=virtio,format=raw,file="$file"
 # Without a display adapter the BIOS speaks on COM1.
 : >"$scratch/serial"
 # shellcheck disable=SC2086
-$CALQUE -m 64 -icount shift=3 -bios "$bios/bios.bin" -display none -serial file:"$scratch/serial" --timeout 3 \
+$CALQUE -m 64 -icount shift=3 -bios "$bios/bios.bin" -vga none -display none -serial file:"$scratch/serial" --timeout 3 \
     >/dev/null 2>&1 </dev/null
 grep -q 'No bootable device' "$scratch/serial"
 result $? "messages on COM1 without a display adapter"
