@@ -59,7 +59,7 @@ reset:
     je resume_eoi
     cmpb $0x0a, %bl
     je resume
-    cmpb $0, %cs:posted         /* set in RAM only: this is no reset */
+    cmpb $0, %cs:posted         /* set in RAM only: no reset, or one that left PAM as it was */
     jne reboot
     lgdtl %cs:rom_gdtr
     movl %cr0, %eax
@@ -705,12 +705,14 @@ font_8x8:
     .org 0xffff - 0xe000
     .byte 0
 
-/* A program jumped to FFFF:0 in shadow RAM comes to `reset` with the machine as it is: everything is
- * reset first. CF9h is the PIIX's, FEh to 64h the PC/AT's. */
+/* A program that jumps to FFFF:0 comes to `reset` in shadow RAM with the machine as it is: everything
+ * is reset first. So it is when a reset did not reset PAM (QEMU's 82441FX): then twice. CF9h is the
+ * PIIX's, FEh to 64h the PC/AT's. */
     .text
     .globl reboot
 reboot:
     cli
+    movl $0, %cs:posted
     movw $0xcf9, %dx
     movb $2, %al
     outb %al, %dx
