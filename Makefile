@@ -16,6 +16,7 @@ endif
 ifeq ($(origin AR),default)
 AR       := $(CROSS)ar
 endif
+NM       ?= $(CROSS)nm
 PKG_CONFIG ?= pkg-config
 
 # Every variant has its own folder, so that switching between them rebuilds nothing.
@@ -88,7 +89,8 @@ SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIBCALQUE := $(B)/libcalque.a
-LIB_OBJS  := $(filter-out $(B)/main.o,$(OBJS))
+# main() of calque and of calque-img.
+LIB_OBJS  := $(filter-out $(B)/main.o $(B)/img.o,$(OBJS))
 
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c))
 DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
@@ -111,7 +113,7 @@ DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 DIFF_MAINS  := host engines
 DIFF_OBJS   := $(patsubst %.c,$(B)/%.o,$(filter-out $(DIFF_MAINS:%=tests/diff/%.c),$(DIFF_SRCS)))
 
-all: calque $(if $(TARGET_X86),bios) $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
+all: calque calque-img $(if $(TARGET_X86),bios) $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
 
 # The documented names ./calque and tests/diff/NAME are links to what was built last.
 calque: $(B)/calque FORCE
@@ -120,12 +122,27 @@ calque: $(B)/calque FORCE
 $(B)/calque: $(B)/main.o $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
+calque-img: $(B)/calque-img FORCE
+	[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
+
+$(B)/calque-img: $(B)/img.o $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
 $(LIBCALQUE): $(LIB_OBJS)
 	$(call say,AR,$@) rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Called with the guest's vector registers in the host's: general registers only, and nothing called
+# that is built otherwise.
+CLASS_G := cpu/x86/tlb_fill translator/quick
+$(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<
+	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|__(asan|ubsan|sanitizer|tsan|(start__|stop__)?_?sancov)_.*)$$'); \
+	  [ -z "$$calls" ] || { rm -f $@; echo "make: $< calls what uses vector registers:" $$calls >&2; exit 1; }
 
 # Objects depend on the flags they were compiled with.
 FLAGS_LINE := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ALL_LIBS) $(VERSION)
@@ -145,6 +162,9 @@ $(B)/config.h: $(B)/flags Makefile
 TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
 $(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
+
+# It sees what is written to files, and in which order.
+$(B)/tests/unit/test_image_crash: private ALL_LDFLAGS += -Wl,--wrap=pwrite,--wrap=ftruncate,--wrap=fallocate,--wrap=fdatasync
 
 # From an archive, so that a chip's target has no more code in it than the chip needs.
 FUZZ_LIB := $(B)/tests/fuzz/libfuzz.a
@@ -197,7 +217,7 @@ CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
 test-cross:
 	[ -n '$(CROSS)' ] || { echo "make: test-cross: CROSS=aarch64-linux-gnu- is expected" >&2; exit 1; }
 	tests/deps cross
-	+$(SUBMAKE) $(B)/calque guests $(TESTS)
+	+$(SUBMAKE) $(B)/calque $(B)/calque-img guests $(TESTS)
 	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
 
 # Coverage-guided, for T seconds in all; TARGET='name ...' runs some of the targets only.
@@ -247,14 +267,16 @@ format-check:
 # ---- install ----
 install: all
 	install -D -m755 $(B)/calque $(DESTDIR)$(PREFIX)/bin/calque
+	install -D -m755 $(B)/calque-img $(DESTDIR)$(PREFIX)/bin/calque-img
 	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
+	install -D -m644 calque-img.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque-img.1
 
 clean:
-	rm -rf build calque $(DIFF_MAINS:%=tests/diff/%)
+	rm -rf build calque calque-img $(DIFF_MAINS:%=tests/diff/%)
 
 help:
 	printf '%s\n' \
-	 'make                     build ./calque' \
+	 'make                     build ./calque and ./calque-img' \
 	 'make run                 boot a stock Debian kernel to a shell in this terminal' \
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \

@@ -15,9 +15,12 @@
 #include "base/suggest.h"
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
+#include "cmdline_open.h"
 #include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
+#include "host/ui/keymap.h"
+#include "host/ui/vnc.h"
 #include "vm/clock.h"
 
 enum option_id {
@@ -42,6 +45,9 @@ enum option_id {
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
     OPT_VGA,
+    OPT_VNC,
+    OPT_KEYMAP,
+    OPT_FULL_SCREEN,
     OPT_DEVICE,
     OPT_DRIVE,
     OPT_HDA,
@@ -49,6 +55,9 @@ enum option_id {
     OPT_HDC,
     OPT_HDD,
     OPT_CDROM,
+    OPT_FDA,
+    OPT_FDB,
+    OPT_PFLASH,
     OPT_SNAPSHOT,
     OPT_S,
     OPT_NO_REBOOT,
@@ -86,23 +95,15 @@ static const struct option_row options[] = {
      "number of CPUs, and sockets=, cores=, threads=, maxcpus="},
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
     {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
-     "machine type (help lists them); hpet=on|off"},
-    {"M", "TYPE", OPT_MACHINE, "machine", "the same"},
+     "machine type (help lists them); hpet=, vmport=on|off"},
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
-    {"no-hpet", NULL, OPT_NO_HPET, "machine", "-machine hpet=off"},
     {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
-    {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, "machine", "a property's default, where it is so"},
-    {"object", "TYPE,id=ID,...", OPT_OBJECT, "machine",
-     "memory-backend-ram, memory-backend-memfd, secret"},
     {"rtc", "base=...", OPT_RTC, "machine",
      "clock starts at utc, localtime or a date; clock=vm, driftfix=slew"},
     {"uuid", "UUID", OPT_UUID, "machine", "the machine's identity in its SMBIOS tables"},
     {"name", "NAME[,process=..]", OPT_NAME, "machine",
      "name of the machine; process=, debug-threads=on|off"},
-    {"audiodev", "none,id=ID", OPT_AUDIODEV, "machine", "sound that nobody hears"},
-    {"net", "none", OPT_NET_NONE, "machine", "no network"},
-    {"nic", "none", OPT_NET_NONE, "machine", "the same"},
     {"nodefaults", NULL, OPT_NODEFAULTS, "machine", "no serial port nor monitor unless asked for"},
     {"kernel", "FILE", OPT_KERNEL, "boot",
      "Linux bzImage, Multiboot or PVH kernel, or ELF program"},
@@ -111,18 +112,16 @@ static const struct option_row options[] = {
     {"boot", "order=LETTERS,...", OPT_BOOT, "boot",
      "a floppy, c disk, d CD, n network; once=, menu=on, strict=on, splash-time=, reboot-timeout="},
     {"bios", "FILE", OPT_BIOS, "boot", "firmware, started at the reset vector: SeaBIOS, OVMF"},
+    {"pflash", "FILE", OPT_PFLASH, "boot", "firmware in flash; a second one: its variables"},
     {"hda", "FILE", OPT_HDA, "disks",
      "disk image of the first IDE drive; -hdb, -hdc, -hdd likewise"},
-    {"hdb", "FILE", OPT_HDB, "disks", "of the second"},
-    {"hdc", "FILE", OPT_HDC, "disks", "of the third, in place of the CD drive"},
-    {"hdd", "FILE", OPT_HDD, "disks", "of the fourth"},
     {"cdrom", "FILE", OPT_CDROM, "disks", "ISO image in the CD drive (IDE, secondary master)"},
+    {"fda", "FILE", OPT_FDA, "disks", "floppy disk image in drive A; -fdb: in B"},
     {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor, or none"},
     {"qmp", "WHERE", OPT_QMP, "terminal", "a monitor for programs: QEMU's protocol, JSON"},
-    {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, "terminal", "the same, indented"},
     {"mon", "CHARDEV[,mode=..]", OPT_MON, "terminal",
      "a monitor on a -chardev; mode=readline|control, pretty=on"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
@@ -130,15 +129,16 @@ static const struct option_row options[] = {
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
     {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
-    {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
+    {"display", "TYPE", OPT_DISPLAY, "display",
+     "sdl (a window), curses, none; default sdl on a desktop; help lists them"},
+    {"vnc", "HOST:N", OPT_VNC, "display", "shows the screen to VNC viewers; help tells more"},
+    {"full-screen", NULL, OPT_FULL_SCREEN, "display", "the window begins as full screen"},
+    {"k", "LANGUAGE", OPT_KEYMAP, "display",
+     "the guest's keyboard, for VNC and pasting; help lists"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
     {"no-shutdown", NULL, OPT_NO_SHUTDOWN, "run", "stays when the guest powers off"},
     {"pidfile", "FILE", OPT_PIDFILE, "run", "writes the process id; removed at the end"},
     {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
-    {"readconfig", "FILE", OPT_READCONFIG, "run", "options from a file of [sections]"},
-    {"no-user-config", NULL, OPT_NO_USER_CONFIG, "run", "reads no file of its own; it never does"},
-    {"overcommit", "K=off,...", OPT_OVERCOMMIT, "run", "mem-lock=off, cpu-pm=off"},
-    {"sandbox", "off", OPT_SANDBOX, "run", "off"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
      "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
@@ -146,22 +146,38 @@ static const struct option_row options[] = {
      "virtual time from instructions: 2^N ns each; runs repeat"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
-    {"msg", "timestamp=on|off", OPT_MSG, "debug", "begins lines of the log with the time"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"hdb", "FILE", OPT_HDB, OPTION_TOPIC_OTHER, "disk image of the second IDE drive"},
+    {"hdc", "FILE", OPT_HDC, OPTION_TOPIC_OTHER, "of the third, in place of the CD drive"},
+    {"hdd", "FILE", OPT_HDD, OPTION_TOPIC_OTHER, "of the fourth"},
+    {"fdb", "FILE", OPT_FDB, OPTION_TOPIC_OTHER, "in B"},
+    {"M", "TYPE", OPT_MACHINE, OPTION_TOPIC_OTHER, "-machine"},
+    {"no-hpet", NULL, OPT_NO_HPET, OPTION_TOPIC_OTHER, "-machine hpet=off"},
+    {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
+     "a property's default, where it is so"},
+    {"object", "TYPE,id=ID,...", OPT_OBJECT, OPTION_TOPIC_OTHER,
+     "memory-backend-ram, memory-backend-memfd, secret"},
+    {"audiodev", "none,id=ID", OPT_AUDIODEV, OPTION_TOPIC_OTHER, "sound that nobody hears"},
+    {"net", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
+    {"nic", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
+    {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
+    {"readconfig", "FILE", OPT_READCONFIG, OPTION_TOPIC_OTHER, "options from a file of [sections]"},
+    {"no-user-config", NULL, OPT_NO_USER_CONFIG, OPTION_TOPIC_OTHER,
+     "reads no file of its own; it never does"},
+    {"overcommit", "K=off,...", OPT_OVERCOMMIT, OPTION_TOPIC_OTHER, "mem-lock=off, cpu-pm=off"},
+    {"sandbox", "off", OPT_SANDBOX, OPTION_TOPIC_OTHER, "off"},
+    {"msg", "timestamp=on|off", OPT_MSG, OPTION_TOPIC_OTHER,
+     "begins lines of the log with the time"},
     {"help", "[=TOPIC]", OPT_HELP, "help", "all options, or those of a topic"},
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"pflash", "FILE", 0, NULL, "-bios"},
     {"blockdev", "X", 0, NULL, "-drive"},
-    {"fda", "FILE", 0, NULL, "-initrd"},
     {"netdev", "X", 0, NULL, NULL},
-    {"vnc", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
     {"loadvm", "X", 0, NULL, NULL},
-    {"k", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
     {"enable-kvm", NULL, 0, NULL, "-accel interp"},
@@ -268,11 +284,10 @@ static void print_topics(const char *title)
 static bool print_help(const char *topic, struct error *err)
 {
     if (!topic) {
-        puts("Usage: calque [OPTION...] [KERNEL]\n"
-             "Runs x86 systems on an emulated PC.\n");
+        puts("Usage: calque [OPTION...] [FILE]: runs x86 systems on an emulated PC\n");
         option_print_summary(options, stdout);
         puts("\ncalque -kernel vmlinuz -initrd initrd.gz -append console=ttyS0 -nographic");
-        print_topics("\n--help=TOPIC tells more:");
+        print_topics("--help=TOPIC tells more; there are:\n");
         return true;
     }
     if (!strcmp(topic, "all"))
@@ -284,8 +299,8 @@ static bool print_help(const char *topic, struct error *err)
     else if (!option_print_help(options, topic, stdout))
         return error_set(
             err,
-            "--help=%s: the topics are machine boot disks display terminal run debug help exit "
-            "keys all",
+            "--help=%s: the topics are machine boot disks terminal display run debug other help "
+            "exit keys all",
             topic);
     return true;
 }
@@ -385,10 +400,12 @@ static bool parse_smp(struct smp_setting *t, const char *value, struct error *er
 /* "jit,cache-size=64,threshold=16,links=off" */
 static bool parse_accel(struct settings *s, const char *value, struct error *err)
 {
-    static const char *const keys[] = {"engine", "cache-size", "threshold", "links",  "jumpcache",
-                                       "calls",  "lockstep",   "perfmap",   "thread", NULL};
+    static const char *const keys[] = {"engine",    "cache-size", "threshold", "links",
+                                       "jumpcache", "calls",      "slots",     "lockstep",
+                                       "perfmap",   "thread",     NULL};
     struct option_list l;
-    bool links = true, jump_cache = true, calls = true, lockstep = false, perf_map = false;
+    bool links = true, jump_cache = true, calls = true, slots = false, lockstep = false,
+         perf_map = false;
     uint64_t cache_size = 0, threshold = 0;
 
     if (!option_list_parse(&l, value, "engine", err)) {
@@ -398,6 +415,7 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     bool ok = option_list_check(&l, keys, err) && option_get_bool(&l, "links", &links, err) &&
               option_get_bool(&l, "jumpcache", &jump_cache, err) &&
               option_get_bool(&l, "calls", &calls, err) &&
+              option_get_bool(&l, "slots", &slots, err) &&
               option_get_bool(&l, "lockstep", &lockstep, err) &&
               option_get_bool(&l, "perfmap", &perf_map, err) &&
               option_get_number(&l, "cache-size", TRANSLATOR_CACHE_MIN >> 20,
@@ -416,6 +434,7 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
                                                .no_links = !links,
                                                .no_jump_cache = !jump_cache,
                                                .no_calls = !calls,
+                                               .no_slots = !slots,
                                                .lockstep = lockstep,
                                                .perf_map = perf_map};
     option_list_free(&l);
@@ -468,12 +487,13 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
         return false;
     }
     const char *type = option_get(&l, "type"), *accel = option_get(&l, "accel");
-    bool hpet = !s->no_hpet;
+    bool hpet = !s->no_hpet, vmport = !s->no_vmport;
     const char *backend = option_get(&l, "memory-backend");
     ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err) &&
          option_get_bool(&l, "dump-guest-core", &s->dump_guest_core, err) &&
-         must_be_off(&l, "usb", err) && must_be_off(&l, "vmport", err);
+         must_be_off(&l, "usb", err) && option_get_bool(&l, "vmport", &vmport, err);
     s->no_hpet = !hpet;
+    s->no_vmport = !vmport;
     if (!ok)
         error_prefix(err, "-machine");
     ok = ok && (!type || parse_machine_type(s, type, err)) &&
@@ -593,6 +613,12 @@ static bool add_debugcon_option(struct settings *s, const char *value, struct er
     return true;
 }
 
+static void print_line(void *opaque, const char *text)
+{
+    (void)opaque;
+    puts(text);
+}
+
 /* ---- one option ---- */
 
 /* Options whose value `help` lists what there is; -cpu help and -d help are main's. */
@@ -619,7 +645,14 @@ static bool value_help(int id)
         print_values("Display adapters:", adapters);
         return true;
     case OPT_DISPLAY:
-        puts("Displays:\n  none            no screen");
+        ui_print_help();
+        return true;
+    case OPT_VNC:
+        vnc_print_help();
+        return true;
+    case OPT_KEYMAP:
+        puts("Keyboards:");
+        keymap_list(print_line, NULL);
         return true;
     default:
         return false;
@@ -725,9 +758,16 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_NOGRAPHIC:
         return s->nographic = true;
     case OPT_DISPLAY:
-        s->no_display = true;
-        return !strcmp(value, "none") ||
-               error_set(err, "-display %s: not in this version yet; try -display none", value);
+        s->no_display = !strcmp(value, "none");
+        return ui_parse(value, &s->display, &s->display_options, &s->vnc, err);
+    case OPT_VNC:
+        s->vnc = value;
+        return true;
+    case OPT_FULL_SCREEN:
+        return s->full_screen = true;
+    case OPT_KEYMAP:
+        s->keymap = value;
+        return true;
     case OPT_VGA:
         return parse_vga(s, value, err);
     case OPT_DEVICE:
@@ -741,6 +781,11 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return drives_add_disk(s, (unsigned)(id - OPT_HDA), value, err);
     case OPT_CDROM:
         return drives_add_cdrom(s, value, err);
+    case OPT_FDA:
+    case OPT_FDB:
+        return drives_add_floppy(s, (unsigned)(id - OPT_FDA), value, err);
+    case OPT_PFLASH:
+        return drives_add_flash(s, value, err);
     case OPT_SNAPSHOT:
         return s->snapshot = true;
     case OPT_S:
@@ -790,25 +835,23 @@ void cmdline_each_option(void *opaque, void (*fn)(void *fn_opaque, const char *n
             fn(fn_opaque, row->name);
 }
 
-/* A word that is no option is a kernel: what else could it be today. */
-static bool positional(struct settings *s, const char *word, struct error *err)
-{
-    if (s->kernel)
-        return error_set(err, "%s: an option is expected; the kernel is %s already", word,
-                         s->kernel);
-    s->kernel = word;
-    return true;
-}
-
-/* The terminal is the only screen there is: it is used unless that was declined. */
+/* Without another screen the terminal is the screen, unless that was declined. With one the serial
+ * port is there, unconnected. */
 static void set_defaults(struct settings *s)
 {
-    bool taken = s->daemonize;
+    bool taken = s->daemonize, screen;
 
     for (unsigned i = 0; i < s->nmonitors; i++)
         taken |= !strcmp(s->monitors[i].spec, "stdio");
-    if (!s->nserial && !s->nodefaults && !s->machine_none && (s->nographic || !s->no_display))
-        s->serial[s->nserial++] = taken ? "null" : s->no_monitor ? "stdio" : "mon:stdio";
+    if (s->nographic || s->machine_none || s->daemonize)
+        s->display = s->display == UI_DEFAULT || s->nographic ? UI_NONE : s->display;
+    else if (s->display == UI_DEFAULT)
+        s->display = s->vnc || !settings_have_vga(s) ? UI_NONE : ui_default();
+    screen = !s->nographic && (s->vnc || s->display != UI_NONE);
+    if (s->nserial || s->nodefaults || s->machine_none ||
+        (s->no_display && !s->nographic && !screen))
+        return;
+    s->serial[s->nserial++] = screen || taken ? "null" : s->no_monitor ? "stdio" : "mon:stdio";
 }
 
 static bool takes_json(int id)
@@ -826,11 +869,15 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
         .dump_guest_core = true,
         .smp = {.cpus = 1, .maxcpus = 1, .sockets = 1, .cores = 1, .threads = 1},
     };
+    if (!argv[0] || !argv[1]) {
+        print_examples();
+        return CMDLINE_BAD;
+    }
     while (argv[i]) {
         const char *value;
         const struct option_row *row = option_next(options, argv, &i, &value, err);
 
-        if (!row && (err->text[0] || !positional(s, value, err)))
+        if (!row && (err->text[0] || !open_by_content(s, value, err)))
             return CMDLINE_BAD;
         if (!row)
             continue;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/ui/ui.h"
 #include "translator/translator.h"
 
 struct drives;
@@ -76,7 +77,7 @@ struct settings {
     struct drives *drives; /* main's to free; NULL: none was named */
     bool snapshot;
     struct disk_setting {
-        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO } kind;
+        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO, DISK_FLOPPY } kind;
         char drive[DEVICE_NAME_MAX]; /* drive=ID; empty: a drive without a medium */
         char bus[DEVICE_NAME_MAX];   /* bus=ID[.N]; empty: not said */
         bool has_unit;
@@ -89,7 +90,7 @@ struct settings {
     unsigned nahci;
     bool jit; /* -accel jit, with: */
     struct translator_config translator;
-    bool pc_testdev, pci_testdev, no_hpet;
+    bool pc_testdev, pci_testdev, no_hpet, no_vmport;
     uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
@@ -98,7 +99,9 @@ struct settings {
     uint64_t vga_memory, vga_xres, vga_yres; /* 0: the adapter's default */
     char vga_rom[DEVICE_PATH_MAX];           /* romfile= */
     bool vga_rom_given;
-    bool no_display; /* -display none */
+    enum ui_kind display;
+    bool no_display, full_screen; /* no_display: -display none */
+    const char *display_options, *vnc, *keymap;
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;

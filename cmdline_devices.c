@@ -9,8 +9,8 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
-#include "devices/virtio/virtio_blk.h"
 #include "cmdline_system.h"
+#include "devices/virtio/virtio_blk.h"
 
 #define MAX_PROPERTIES 6
 
@@ -192,6 +192,11 @@ static bool add_ide_cd(struct settings *s, const struct option_list *l, struct e
     return add_disk(s, l, DISK_IDE_CD, err);
 }
 
+static bool add_floppy(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return need_drive(add_disk(s, l, DISK_FLOPPY, err), err);
+}
+
 /* The first one's buses are ahci0.0 to ahci0.5 if it has no other name. */
 static bool add_ahci(struct settings *s, const struct option_list *l, struct error *err)
 {
@@ -260,6 +265,18 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
       {"bus", "BUS", "as of ide-hd"},
       {"unit", "0-1", "as of ide-hd"}}},
+    {"VGA",
+     "standard VGA with the Bochs display interface, on PCI; see also -vga",
+     add_vga,
+     {{"vgamem_mb", "1-256", "video memory, default 16"},
+      {"romfile", "FILE", "its BIOS; empty: none"},
+      {"xres", "64-4095", "what the monitor likes best, default 1280"},
+      {"yres", "64-4095", "default 800"}}},
+    {"floppy",
+     "floppy drive; see also -fda",
+     add_floppy,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"unit", "0-1", "A or B; default: the first that is free"}}},
     {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
     {"ich9-ahci", "the same", add_ahci, {{0}}},
     {"virtio-blk-pci",
@@ -268,13 +285,6 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none"},
       {"num-queues", "1-16", "default 1"},
       {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
-    {"VGA",
-     "standard VGA with the Bochs display interface, on PCI; see also -vga",
-     add_vga,
-     {{"vgamem_mb", "1-256", "video memory, default 16"},
-      {"romfile", "FILE", "its BIOS; empty: none"},
-      {"xres", "64-4095", "what the monitor likes best, default 1280"},
-      {"yres", "64-4095", "default 800"}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,

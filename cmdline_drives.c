@@ -41,11 +41,30 @@ bool drives_add_cdrom(struct settings *s, const char *file, struct error *err)
     return false;
 }
 
+bool drives_add_floppy(struct settings *s, unsigned index, const char *file, struct error *err)
+{
+    if (need_drives(s, err) &&
+        drive_add_file(s->drives, file, DRIVE_FLOPPY, (int)index, false, err))
+        return true;
+    error_prefix(err, "-fd%c %s", (int)('a' + index), file);
+    return false;
+}
+
+bool drives_add_flash(struct settings *s, const char *file, struct error *err)
+{
+    if (need_drives(s, err) && drive_add_file(s->drives, file, DRIVE_PFLASH, -1, false, err))
+        return true;
+    error_prefix(err, "-pflash %s", file);
+    return false;
+}
+
 void drives_print_help(void)
 {
     puts("-drive file=FILE,K=V,...:\n"
          "  if=ide          IDE disk or CD drive (the default)\n"
          "  if=virtio       virtio disk\n"
+         "  if=floppy       floppy drive A (index=0) or B; the image's size says which kind\n"
+         "  if=pflash       flash with firmware (unit=0), its variables (unit=1)\n"
          "  if=none         for a -device: -drive if=none,id=d,... -device ide-hd,drive=d\n"
          "  index=N         which of its kind; IDE: 0 and 1 are the primary channel's\n"
          "  media=cdrom     CD drive; disk is the default\n"
@@ -73,6 +92,15 @@ static bool put_ide(struct pc_storage_config *c, struct blockdev *b, unsigned pl
     return true;
 }
 
+static bool put_floppy(struct pc_storage_config *c, struct blockdev *b, unsigned unit,
+                       struct error *err)
+{
+    if (unit >= FDC_NUM_DRIVES || c->floppy[unit])
+        return error_set(err, "there is no free floppy drive %u; there are 0 and 1", unit);
+    c->floppy[unit] = b;
+    return true;
+}
+
 static bool put_virtio(struct pc_storage_config *c, struct blockdev *b, unsigned queues,
                        bool modern_only, struct error *err)
 {
@@ -96,11 +124,16 @@ static bool place_drive(struct pc_storage_config *c, struct blockdev *b, struct 
         return put_ide(c, b, place, d->cdrom, err);
     case DRIVE_VIRTIO:
         return put_virtio(c, b, 1, false, err);
-    case DRIVE_NONE:
+    case DRIVE_FLOPPY:
+        return put_floppy(c, b, d->unit, err);
+    case DRIVE_PFLASH:
+        if (d->unit >= PC_NUM_FLASH)
+            return error_set(err, "drive %s: unit=0 or unit=1 is expected", d->id);
+        c->flash[d->unit] = b;
         return true;
+    case DRIVE_NONE:
     default:
-        return error_set(err, "drive %s: this interface is not in this version yet; try if=ide",
-                         d->id);
+        return true;
     }
 }
 
@@ -201,20 +234,36 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
         return false;
     if (d->kind == DISK_VIRTIO)
         return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, err);
+    if (d->kind == DISK_FLOPPY)
+        return put_floppy(c, b, d->has_unit ? (unsigned)d->unit : c->floppy[0] != NULL, err);
     return place_ata(s, c, d, b, err);
 }
 
-/* As in other PCs: a CD drive to put discs into, unless drives were placed one by one. */
+static bool has_device(const struct settings *s, enum disk_kind kind)
+{
+    for (unsigned n = 0; n < s->ndisks; n++)
+        if (s->disks[n].kind == kind)
+            return true;
+    return false;
+}
+
+/* As in other PCs: a CD and a floppy drive to put something into, unless drives of the kind were
+ * placed one by one. */
 static bool add_default_drives(struct settings *s, struct error *err)
 {
-    if (s->nodefaults || s->ndisks || drive_at(s->drives, DRIVE_IDE, 1, 0))
+    bool cd = !has_device(s, DISK_IDE_CD) && !has_device(s, DISK_IDE_HD) &&
+              !drive_at(s->drives, DRIVE_IDE, 1, 0);
+    bool floppy = !has_device(s, DISK_FLOPPY) && !drive_at(s->drives, DRIVE_FLOPPY, 0, 0);
+
+    if (s->nodefaults)
         return true;
-    return drive_add_file(s->drives, NULL, DRIVE_IDE, 2, true, err);
+    return (!cd || drive_add_file(s->drives, NULL, DRIVE_IDE, 2, true, err)) &&
+           (!floppy || drive_add_file(s->drives, NULL, DRIVE_FLOPPY, 0, false, err));
 }
 
 bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct error *err)
 {
-    static const char *const names[] = {"ide-hd", "ide-cd", "virtio-blk-pci"};
+    static const char *const names[] = {"ide-hd", "ide-cd", "virtio-blk-pci", "floppy"};
 
     if (!need_drives(s, err) || !add_default_drives(s, err) ||
         !drives_open(s->drives, s->snapshot, err))

@@ -15,6 +15,10 @@ bool drives_parse(struct settings *s, const char *value, struct error *err);
 /* -hda (0) to -hdd (3) */
 bool drives_add_disk(struct settings *s, unsigned index, const char *file, struct error *err);
 bool drives_add_cdrom(struct settings *s, const char *file, struct error *err);
+/* -fda (0), -fdb (1) */
+bool drives_add_floppy(struct settings *s, unsigned index, const char *file, struct error *err);
+/* -pflash: the next flash chip */
+bool drives_add_flash(struct settings *s, const char *file, struct error *err);
 void drives_print_help(void);
 /* When all options are read: opens the images and says what is at which connector. */
 bool drives_resolve(struct settings *s, struct pc_storage_config *storage, struct error *err);

@@ -24,6 +24,7 @@
 #include "host/poll.h"
 #include "host/signals.h"
 #include "host/ui/display.h"
+#include "host/ui/ui.h"
 #include "machines/pc.h"
 #include "machines/pc_cpus.h"
 #include "machines/vga_font.h"
@@ -54,12 +55,14 @@ struct app {
     struct signals signals;
     unsigned power_presses;
     bool signalled, quit;
+    atomic_bool ui_quit; /* a front end wants to end */
     struct pc_config config;
     struct smbios_settings smbios;
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
     struct display display; /* of pc.vga, if there is one */
+    struct ui *ui;
     char vga_rom[4096];
     struct translator *translator;
 };
@@ -128,6 +131,15 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
         translator_describe(app->translator, line, line_opaque);
     else
         line(line_opaque, "nothing is translated: -accel interp");
+}
+
+static bool set_vnc_password(void *opaque, const char *password, struct error *err)
+{
+    struct app *app = opaque;
+
+    if (!app->ui)
+        return error_set(err, "there is no VNC server");
+    return ui_set_vnc_password(app->ui, password, err);
 }
 
 /* The machine comes later: start_monitors() makes it listen. */
@@ -199,6 +211,7 @@ static bool create_control(struct app *app, struct error *err)
         .opaque = app,
         .display = app->config.vga ? &app->display : NULL,
         .hid = s->machine_none ? NULL : &app->pc.hid,
+        .vnc_password = set_vnc_password,
     };
 
     app->control = control_new(&app->pc.m, &about, &hooks);
@@ -410,6 +423,51 @@ static void open_display(struct app *app)
         display_init(&app->display, &app->pc.m, &source);
 }
 
+/* ---- front ends: they call from threads of their own ---- */
+
+static void ui_quit(void *opaque)
+{
+    struct app *app = opaque;
+
+    atomic_store(&app->ui_quit, true);
+    poller_wake(&app->poller);
+}
+
+static void ui_powerdown(void *opaque)
+{
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    press_power_button(app);
+    machine_unlock(&app->pc.m);
+}
+
+static void ui_status(void *opaque, char *text, size_t size)
+{
+    static const char *const states[] = {"paused", "running", "ended"};
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], app->translator ? "jit" : "interp");
+    machine_unlock(&app->pc.m);
+}
+
+static bool open_ui(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    const struct ui_config config = {.kind = s->display,
+                                     .options = s->display_options,
+                                     .vnc = s->vnc,
+                                     .keymap = s->keymap,
+                                     .full_screen = s->full_screen,
+                                     .name = s->name,
+                                     .hooks = {ui_quit, ui_powerdown, ui_status, app}};
+
+    if (s->machine_none)
+        return true;
+    return ui_open(&config, app->config.vga ? &app->display : NULL, &app->pc.hid, &app->ui, err);
+}
+
 /* -machine memory-backend=ID: guest memory is one memfd, as a back end of that size would be. */
 static bool check_memory_backend(const struct settings *s, struct error *err)
 {
@@ -492,6 +550,8 @@ static void set_devices(struct app *app)
     c->pci_testdev = s->pci_testdev;
     c->pci_testdev_membar = s->pci_testdev_membar;
     c->no_hpet = s->no_hpet;
+    /* What a device does to registers, lockstep does not see. */
+    c->no_vmport = s->no_vmport || s->translator.lockstep;
 }
 
 static bool build_pc(struct app *app, struct error *err)
@@ -499,7 +559,9 @@ static bool build_pc(struct app *app, struct error *err)
     const struct settings *s = &app->settings;
     struct pc_config *c = &app->config;
 
-    if (!s->kernel && !s->bios)
+    if (!drives_resolve(&app->settings, &c->storage, err))
+        return false;
+    if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
                               "see calque --help");
     c->ram_size = s->ram_size;
@@ -519,7 +581,7 @@ static bool build_pc(struct app *app, struct error *err)
     c->icount_auto = s->icount_auto;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
-    if (!drives_resolve(&app->settings, &c->storage, err) || !pc_init(&app->pc, c, err))
+    if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
     open_display(app);
@@ -593,9 +655,11 @@ static bool app_open(struct app *app, struct error *err)
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
            cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
-           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
+           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
+           start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
-           name_threads(app) && daemon_ready(&app->daemon, err);
+           (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
+           daemon_ready(&app->daemon, err);
 }
 
 static void app_close(struct app *app)
@@ -604,6 +668,7 @@ static void app_close(struct app *app)
         monitor_free(app->monitors[i].monitor);
         qmp_free(app->monitors[i].session);
     }
+    ui_close(app->ui);
     drives_free(app->settings.drives);
     display_destroy(&app->display);
     control_free(app->control);
@@ -629,7 +694,7 @@ static void check_outside(struct app *app, uint64_t deadline)
 
     if (atomic_load(&app->until_seen))
         why = STOP_UNTIL;
-    else if (app->quit)
+    else if (app->quit || atomic_load(&app->ui_quit))
         why = STOP_QUIT;
     else if (deadline && host_now() >= deadline)
         why = STOP_TIMEOUT;
@@ -766,7 +831,8 @@ int main(int argc, char **argv)
     app->poller.wake_fd = -1;
     switch (cmdline_parse(&app->settings, argv, &err)) {
     case CMDLINE_BAD:
-        fprintf(stderr, "calque: %s\n", err.text);
+        if (err.text[0]) /* else it has been said */
+            fprintf(stderr, "calque: %s\n", err.text);
         drives_free(app->settings.drives);
         break;
     case CMDLINE_DONE:

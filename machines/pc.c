@@ -243,6 +243,8 @@ static void wire_isa(struct pc *pc)
 {
     struct machine *m = &pc->m;
     struct irq_line a20_kbd = {.set = set_a20, .owner = &pc->lines, .n = 0};
+    struct vmport_registers registers = {pc->cpu.get_registers, pc->cpu.set_registers,
+                                         pc->cpu.cpus};
     struct irq_line a20_fast = {.set = set_a20, .owner = &pc->lines, .n = 1};
 
     wire_timers(pc);
@@ -252,6 +254,8 @@ static void wire_isa(struct pc *pc)
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
     hid_port_init(&pc->hid_port, m, "hid", &pc->kbd, &pc->mouse, &pc->hid);
+    if (pc->cpu.get_registers && !pc->config->no_vmport)
+        vmmouse_init(&pc->vmmouse, m, "vmmouse", &pc->hid_port, &pc->mouse, registers);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
     coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
     if (pc->cpu.set_ferr)
@@ -331,7 +335,7 @@ static bool boot(struct pc *pc, struct error *err)
 {
     struct boot_state state = {.mode = BOOT_RESET};
 
-    if (!pc->config->bios && !pc_direct_boot(pc, &state, err))
+    if (!pc_has_firmware(pc->config) && !pc_direct_boot(pc, &state, err))
         return false;
     if (pc->cpu.set_boot_state)
         pc->cpu.set_boot_state(pc->cpu.cpus, &state);
@@ -366,8 +370,10 @@ static bool check_config(const struct pc_config *c, struct error *err)
                          (unsigned long long)c->ram_size, PC_MIN_RAM >> 20);
     if (c->ncpus < 1 || c->ncpus > PC_MAX_CPUS)
         return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
-    if (!c->kernel && !c->bios)
-        return error_set(err, "nothing to boot: expected -kernel or -bios");
+    if (c->bios && c->storage.flash[0])
+        return error_set(err, "-bios and -pflash: expected only one of them");
+    if (!c->kernel && !pc_has_firmware(c))
+        return error_set(err, "nothing to boot: expected -kernel, -bios or -pflash");
     if ((c->initrd || c->append) && !c->kernel)
         return error_set(err, "%s: expected -kernel too", c->initrd ? "-initrd" : "-append");
     return true;
@@ -382,7 +388,7 @@ static bool build(struct pc *pc, struct error *err)
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);
-    if (!add_bios(pc, err))
+    if (!add_bios(pc, err) || !pc_add_flash(pc, err))
         return false;
     wire_interrupts(pc);
     wire_isa(pc);
@@ -399,8 +405,9 @@ static bool build(struct pc *pc, struct error *err)
 
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 {
-    uint64_t room = config->extra_memory + (config->bios ? BIOS_MAX : 0) +
-                    (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
+    uint64_t bios_room = config->bios ? BIOS_MAX : config->storage.flash[0] ? PC_FLASH_MAX : 0;
+    uint64_t room =
+        config->extra_memory + bios_room + (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;

@@ -11,6 +11,7 @@
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
+#include "devices/input/vmmouse.h"
 #include "devices/irq/i8259.h"
 #include "devices/irq/ioapic.h"
 #include "devices/misc/coprocessor.h"
@@ -53,6 +54,9 @@ struct pc_cpu_hooks {
     void (*set_ferr)(void *cpus, struct irq_line ferr); /* FERR# of the boot processor */
     /* Called when the processors have been reset: power-on and every reset. */
     void (*set_boot_state)(void *cpus, const struct boot_state *state);
+    /* Registers of the processor that accesses a port now; unset: there are none. */
+    bool (*get_registers)(void *cpus, uint32_t r[VMPORT_REGISTERS]);
+    void (*set_registers)(void *cpus, const uint32_t r[VMPORT_REGISTERS]);
     unsigned sockets, cores, threads; /* all 0: one socket, a core for each processor */
     bool long_mode;
 };
@@ -92,7 +96,7 @@ struct pc_config {
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     struct pc_storage_config storage;
-    bool no_hpet;
+    bool no_hpet, no_vmport;
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
@@ -121,6 +125,12 @@ struct pc_config {
                         struct error *err);
     void *create_cpus_opaque;
 };
+
+/* The machine starts in firmware, not in a kernel. */
+static inline bool pc_has_firmware(const struct pc_config *c)
+{
+    return c->bios || c->storage.flash[0];
+}
 
 /* Wired-or of what drives one ISA interrupt or the A20 gate: one bit per driver. */
 struct pc_lines {
@@ -152,6 +162,7 @@ struct pc {
     struct ps2mouse mouse;
     struct i8042 i8042;
     struct hid_port hid_port;
+    struct vmmouse vmmouse;
     struct hid hid; /* for front ends and monitors */
     struct i8237 dma;
     struct port92 port92;

@@ -115,7 +115,7 @@ bool pc_read_images(struct pc *pc, struct error *err)
 
     if (!boot_image_read(&pc->kernel, config->kernel, IMAGE_MAX, err))
         return false;
-    if (config->bios)
+    if (pc_has_firmware(config))
         pc->kernel_kind = PC_KERNEL_FIRMWARE;
     else if (!find_kind(pc, err))
         return false;

@@ -46,14 +46,17 @@ void pc_fill_cmos(struct pc *pc)
     uint64_t kib = (pc->low_ram - 0x100000) >> 10;
     uint64_t above_16m = pc->low_ram > 0x1000000 ? (pc->low_ram - 0x1000000) >> 16 : 0;
     uint64_t above_4g = pc->high_ram >> 16;
+    uint8_t floppies = fdc82078_cmos_types(&pc->storage.fdc);
+    uint8_t equipment =
+        0x06 | (floppies ? 0x01 : 0) | (floppies & 0x0f ? 0x40 : 0); /* FPU, mouse */
     const struct {
         uint8_t index;
         uint64_t value;
         unsigned bytes;
     } fields[] = {
-        {0x10, 0, 1},    /* no floppy drives */
-        {0x12, 0, 1},    /* no disks of a type known by number */
-        {0x14, 0x06, 1}, /* equipment: FPU, mouse */
+        {0x10, floppies, 1},
+        {0x12, 0, 1}, /* no disks of a type known by number */
+        {0x14, equipment, 1},
         {0x15, 640, 2},
         {0x17, kib < 0xffff ? kib : 0xffff, 2},
         {0x30, kib < 0xffff ? kib : 0xffff, 2},
@@ -235,7 +238,7 @@ bool pc_add_fw_cfg(struct pc *pc, struct error *err)
     fw_cfg_init(&pc->fw_cfg, &pc->m, "fw-cfg", PC_FW_CFG_BASE);
     if (!add_items(pc))
         return error_set(err, "fw_cfg: out of memory");
-    if (!pc->config->bios)
+    if (!pc_has_firmware(pc->config))
         return true;
     if (!add_acpi(pc, err) || !add_smbios(pc, err))
         return false;

@@ -4,7 +4,51 @@
 
 #include <stdio.h>
 
+#include "base/error.h"
+#include "host/block/blockdev.h"
 #include "machines/pc.h"
+
+static bool check_flash(const struct pc_storage_config *c, struct error *err)
+{
+    uint64_t all = 0;
+
+    for (unsigned n = 0; n < PC_NUM_FLASH; n++) {
+        uint64_t size = c->flash[n] ? blockdev_geometry(c->flash[n]).size : 0;
+
+        if (c->flash[n] && (!size || size % CFI01_BLOCK || size > PC_FLASH_MAX))
+            return error_set(err,
+                             "pflash%u: %llu bytes long, expected a multiple of 4 KiB up to 8 MiB",
+                             n, (unsigned long long)size);
+        all += size;
+    }
+    if (all > PC_FLASH_MAX)
+        return error_set(err, "pflash: %llu bytes together, expected at most 8 MiB",
+                         (unsigned long long)all);
+    return c->flash[0] || !c->flash[1] ||
+           error_set(err, "pflash1 without pflash0: the firmware is expected in unit=0");
+}
+
+bool pc_add_flash(struct pc *pc, struct error *err)
+{
+    static const char *const ids[PC_NUM_FLASH] = {"pflash0", "pflash1"};
+    const struct pc_storage_config *c = &pc->config->storage;
+    uint64_t end = 1ull << 32;
+
+    if (!check_flash(c, err))
+        return false;
+    for (unsigned n = 0; n < PC_NUM_FLASH; n++) {
+        struct cfi01 *f = &pc->storage.flash[n];
+
+        if (!c->flash[n])
+            continue;
+        if (!cfi01_init(f, &pc->m, ids[n], end, c->flash[n], err))
+            return false;
+        end -= f->size;
+        if (n == 0 && f->size >= 0x20000)
+            pc->bios_last_128k = f->arena_at + f->size - 0x20000;
+    }
+    return true;
+}
 
 static void wire_virtio_blk(struct pc *pc, unsigned n)
 {
@@ -39,4 +83,5 @@ void pc_wire_storage(struct pc *pc)
     for (unsigned n = 0; n < c->nvirtio_blk; n++)
         wire_virtio_blk(pc, n);
     wire_ahci(pc);
+    fdc82078_init(&s->fdc, &pc->m, "fdc", 0x3f0, pc_isa_irq(pc, 6), &pc->dma, c->floppy);
 }

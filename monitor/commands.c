@@ -97,6 +97,8 @@ const struct monitor_command monitor_commands[] = {
     {"mouse_move", "ss?s", "DX DY [DZ]", "moves the pointer and the wheel", cmd_mouse_move, NULL},
     {"mouse_button", "i", "STATE", "1 left, 2 middle, 4 right: the sum of those pressed",
      cmd_mouse_button, NULL},
+    {"set_password", "ss", "vnc PASSWORD", "the password of -vnc with password=on",
+     cmd_set_password, NULL},
     {"nmi", "", "", "an NMI to every processor", cmd_nmi, NULL},
     {"x", "/i", "[/FORMAT] ADDRESS", "memory: x/10i $pc, x/4xw, c, d, u, o; b, h, w, g", cmd_x,
      NULL},

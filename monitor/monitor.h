@@ -54,6 +54,7 @@ struct monitor_hooks {
     void *opaque;
     struct display *display; /* what is on the screen */
     struct hid *hid;         /* keys and pointer */
+    bool (*vnc_password)(void *opaque, const char *password, struct error *err);
 };
 
 /* Of one machine, for all its monitors; hears of its events. */

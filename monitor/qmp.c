@@ -15,7 +15,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/suggest.h"
 #include "host/char/backend.h"
 #include "monitor/qmp_internal.h"
 #include "vm/machine.h"
@@ -125,13 +124,8 @@ const struct qmp_command *qmp_find(const char *name)
 
 static json_t *not_found(struct qmp_call *call, const char *name, struct error *err)
 {
-    struct suggestion near;
-
     call->error_class = "CommandNotFound";
-    suggest_begin(&near, name);
-    for (const struct qmp_command *c = qmp_commands; c->name; c++)
-        suggest_offer(&near, c->name);
-    error_set(err, "The command %.100s has not been found; did you mean %s?", name, near.best);
+    error_set(err, "The command %.100s has not been found", name);
     return NULL;
 }
 

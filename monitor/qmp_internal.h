@@ -56,6 +56,8 @@ extern const struct qmp_event_row qmp_events[];
 
 /* Checks args, a JSON object, against members. */
 bool qmp_check_members(const char *members, json_t *args, struct error *err);
+/* Checks one value; path names it in errors. */
+bool qmp_check_value(const char *type, json_t *v, const char *path, struct error *err);
 /* What query-qmp-schema returns. */
 json_t *qmp_schema(void);
 

@@ -242,6 +242,11 @@ static bool check(const char *type, json_t *v, const char *path, struct error *e
     }
 }
 
+bool qmp_check_value(const char *type, json_t *v, const char *path, struct error *err)
+{
+    return check(type, v, path, err);
+}
+
 bool qmp_check_members(const char *members, json_t *args, struct error *err)
 {
     return check_known(members, args, "", err) && check_unknown(members, "", args, "", err);

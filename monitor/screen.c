@@ -61,6 +61,18 @@ void cmd_screendump(struct monitor *mon, const struct monitor_args *args)
         monitor_printf(mon, "screendump: %.*s\n", PATH_IN_MESSAGE, err.text);
 }
 
+void cmd_set_password(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    if (strcmp(args->text[0], "vnc") != 0)
+        monitor_printf(mon, "set_password %s: vnc is expected\n", args->text[0]);
+    else if (!mon->ctl->hooks.vnc_password)
+        monitor_printf(mon, "there is no VNC server\n");
+    else if (!mon->ctl->hooks.vnc_password(mon->ctl->hooks.opaque, args->text[1], &err))
+        monitor_printf(mon, "set_password: %s\n", err.text);
+}
+
 /* ---- keys and pointer ---- */
 
 void cmd_sendkey(struct monitor *mon, const struct monitor_args *args)

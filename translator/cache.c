@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory for host code: one memfd, mapped once to be written and once to be run, so that no page
- * is ever both. */
+/* Memory for host code: shared pages, mapped once to be written and once to be run, so that no page
+ * is ever both. They belong to no file: for those perf(1) does not ask the perf map. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "translator/internal.h"
 
 bool code_cache_init(struct code_cache *c, uint64_t size, struct error *err)
 {
-    *c = (struct code_cache){.fd = memfd_create("calque-code", MFD_CLOEXEC), .size = size};
-    if (c->fd < 0 || ftruncate(c->fd, (off_t)size) < 0) {
-        error_set(err, "code cache: %s", strerror(errno));
-        code_cache_destroy(c);
-        return false;
-    }
-    void *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
-    if (rw != MAP_FAILED)
-        c->rw = rw;
-    void *rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, c->fd, 0);
+    *c = (struct code_cache){.size = size};
+    void *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (rw == MAP_FAILED)
+        return error_set(err, "code cache: %s", strerror(errno));
+    c->rw = rw;
+    void *rx = mremap(rw, 0, size, MREMAP_MAYMOVE); /* old size 0: a second mapping (mremap(2)) */
     if (rx != MAP_FAILED)
         c->rx = rx;
-    if (c->rw && c->rx)
+    if (rx != MAP_FAILED && mprotect(rx, size, PROT_READ | PROT_EXEC) == 0)
         return true;
     error_set(err, "code cache: no executable memory: %s", strerror(errno));
     code_cache_destroy(c);
@@ -36,7 +31,5 @@ void code_cache_destroy(struct code_cache *c)
         munmap(c->rw, c->size);
     if (c->rx)
         munmap(c->rx, c->size);
-    if (c->fd >= 0)
-        close(c->fd);
-    *c = (struct code_cache){.fd = -1};
+    *c = (struct code_cache){0};
 }

@@ -8,10 +8,10 @@
 #include "translator/internal.h"
 
 /* Guest code is printed from memory: it is as it was while the block is not retired. */
-static void describe_guest(const struct translator *tr, const struct tblock *t, FILE *out)
+static void describe_guest(const struct tblock *t, FILE *out)
 {
     const struct block *b = t->block;
-    const uint8_t *bytes = tr->m->arena.host + b->arena;
+    const uint8_t *bytes = block_bytes(b);
     char text[160];
 
     for (unsigned k = 0; k < t->ninsn; k++) {
@@ -42,7 +42,7 @@ void describe_block(const struct translator *tr, const struct tblock *t, FILE *o
     flockfile(out);
     fprintf(out, "block at %016llx, mode %#x: %u instructions, %u bytes\n",
             (unsigned long long)t->rip, tr->modes[t->mode], t->ninsn, t->code_size);
-    describe_guest(tr, t, out);
+    describe_guest(t, out);
     fprintf(out, "  translated:\n");
     describe_host(tr, t, out);
     funlockfile(out);
@@ -66,19 +66,38 @@ void perf_map_add(FILE *map, const struct tblock *t)
 
 /* ---- counters ---- */
 
-static void print_counters(const struct translator_stats *s,
-                           void (*line)(void *opaque, const char *text), void *opaque)
+struct printer {
+    void (*line)(void *opaque, const char *text);
+    void *opaque;
+};
+
+static void print_number(const struct printer *p, const char *name, uint64_t value)
+{
+    char text[96];
+
+    snprintf(text, sizeof(text), "%-30s %llu", name, (unsigned long long)value);
+    p->line(p->opaque, text);
+}
+
+static void print_counters(const struct translator_stats *s, const struct printer *p)
 {
     const struct {
         const char *name;
         uint64_t value;
     } rows[] = {
         {"blocks translated", s->blocks},
-        {"instructions in them", s->insns},
+        {"  again", s->again},
+        {"  instructions in them", s->insns},
+        {"  bytes of code", s->code_bytes},
+        {"  microseconds taken", s->translating_ns / 1000},
         {"blocks retired", s->retired},
+        {"instructions without a slot", s->level1_sites},
+        {"blocks evicted", s->evicted},
+        {"blocks handed back", s->handed_back},
         {"cache flushes", s->flushes},
-        {"cache used, bytes", s->cache_used},
         {"cache size, bytes", s->cache_size},
+        {"cache used, bytes", s->cache_used},
+        {"other memory, bytes", s->memory},
         {"entries from C", s->enters},
         {"blocks interpreted", s->interpreted_blocks},
         {"exits linked", s->links},
@@ -88,11 +107,40 @@ static void print_counters(const struct translator_stats *s,
         {"returns to elsewhere", s->unwinds},
         {"instructions run by handlers", s->handlers},
     };
-    char text[96];
 
-    for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
-        snprintf(text, sizeof(text), "%-30s %llu", rows[n].name, (unsigned long long)rows[n].value);
-        line(opaque, text);
+    for (size_t n = 0; n < ARRAY_SIZE(rows); n++)
+        print_number(p, rows[n].name, rows[n].value);
+}
+
+static void print_exits(const struct translator_stats *s, const struct printer *p)
+{
+    static const char *const names[] = {
+        [OP_OK] = "  budget, or block not known",
+        [OP_BRANCH] = "  branch, or block not known",
+        [OP_LEAVE] = "  mode or interrupts",
+        [OP_FAULT] = "  exception",
+        [OP_AGAIN] = "  repeated",
+        [OP_HALT] = "  halt",
+        [OP_PAUSE] = "  pause",
+    };
+
+    _Static_assert(ARRAY_SIZE(names) == ARRAY_SIZE(s->left), "one for each enum op_result");
+    p->line(p->opaque, "translated code left, by reason");
+    for (size_t n = 0; n < ARRAY_SIZE(names); n++)
+        print_number(p, names[n], s->left[n]);
+}
+
+static void print_segments(const struct translator *tr, const struct printer *p)
+{
+    p->line(p->opaque, "segments of the cache: blocks, bytes used, times emptied");
+    for (unsigned n = 0; n < CODE_SEGMENTS; n++) {
+        const struct segment_of_code *s = &tr->segments[n];
+        char text[96];
+
+        snprintf(text, sizeof(text), "%c %2u: %u, %llu of %llu, %llu", n == tr->filling ? '*' : ' ',
+                 n, s->ntblocks, (unsigned long long)(s->used - s->start),
+                 (unsigned long long)(s->end - s->start), (unsigned long long)s->evictions);
+        p->line(p->opaque, text);
     }
 }
 
@@ -121,13 +169,17 @@ static bool next_operation(const struct translator *tr, uint64_t *below, unsigne
 void translator_describe(const struct translator *tr, void (*line)(void *opaque, const char *text),
                          void *opaque)
 {
+    const struct printer p = {line, opaque};
     struct translator_stats s;
     uint64_t calls = UINT64_MAX;
     const char *name;
     char text[96];
 
     translator_stats(tr, &s);
-    print_counters(&s, line, opaque);
+    print_counters(&s, &p);
+    print_exits(&s, &p);
+    print_segments(tr, &p);
+    line(opaque, "operations run by handlers");
     for (unsigned n = 0, at = 0; n < OPERATIONS_SHOWN && next_operation(tr, &calls, &at, &name);
          n++) {
         snprintf(text, sizeof(text), "  %-28s %llu", name, (unsigned long long)calls);

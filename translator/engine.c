@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -17,11 +18,14 @@
 #include "cpu/x86/xsave.h"
 #include "translator/internal.h"
 
-#define STACK_SIZE        (16u << 20)
+/* A slice has at most 200000 instructions (vm/run.c), each a frame of 16 bytes; it begins with no
+ * more than STACK_KEPT. */
+#define STACK_SIZE        (6u << 20)
+#define STACK_KEPT        (1u << 20)
 #define SENTINEL_FRAMES   16
 #define SENTINEL_TAG      (1ull << 62) /* no address, whatever the mode */
 #define THRESHOLD_DEFAULT 16
-#define TBLOCK_BYTES      256 /* of code: at least this much for each of max_tblocks */
+#define MAX_PASSES        (1u << 17)
 
 /* ---- modes ---- */
 
@@ -114,28 +118,29 @@ uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena
     return tr->npasses++;
 }
 
+static void grant(struct jit_state *j, uint32_t pass, uint16_t index)
+{
+    if (j->code_page[index] == pass)
+        return;
+    j->code_page[index] = pass;
+    if (j->pages_logged < ARRAY_SIZE(j->page_log))
+        j->page_log[j->pages_logged] = index;
+    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
+        j->pages_logged++;
+}
+
 /* The CPU has just fetched the block of t, at RIP. */
 static void grant_pass(struct cpu *cpu, const struct tblock *t)
 {
-    struct jit_state *j = &cpu->jit;
-
-    if (j->code_page[t->pass_index] == t->pass)
-        return;
-    j->code_page[t->pass_index] = t->pass;
-    if (j->pages_logged < ARRAY_SIZE(j->page_log))
-        j->page_log[j->pages_logged] = t->pass_index;
-    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
-        j->pages_logged++;
+    grant(&cpu->jit, t->pass, t->pass_index);
+    if (t->pass2)
+        grant(&cpu->jit, t->pass2, t->pass2_index);
 }
 
 /* ---- translations ---- */
 
 struct tblock *tblock_now(struct cpu *cpu, struct block *b)
 {
-    const struct translator *tr = cpu->jit.translator;
-
-    if (b->code_generation != tr->generation)
-        return NULL;
     for (struct tblock *t = b->code; t; t = t->next) {
         if (t->rip == cpu->r[R_RIP] && t->mode == cpu->jit.mode) {
             grant_pass(cpu, t);
@@ -145,18 +150,20 @@ struct tblock *tblock_now(struct cpu *cpu, struct block *b)
     return NULL;
 }
 
-static void block_retired(void *opaque, struct block *b)
+static void block_event(void *opaque, struct block *b, enum block_event e)
 {
     struct translator *tr = opaque;
 
-    if (b->code_generation != tr->generation)
+    if (e == BLOCK_GONE) {
+        tblocks_retire(tr, b);
         return;
-    for (struct tblock *t = b->code; t; t = t->next) {
-        t->retired = true;
-        emit_retire(tr, t);
-        tr->stats.retired++;
     }
-    b->code = NULL;
+    for (struct tblock *t = b->code; t; t = t->next) {
+        if (e == BLOCK_SUSPENDED)
+            emit_suspend(tr, t);
+        else
+            emit_resume(tr, t);
+    }
 }
 
 void jit_stack_reset(struct cpu *cpu)
@@ -164,64 +171,122 @@ void jit_stack_reset(struct cpu *cpu)
     cpu->jit.rsp = cpu->jit.stack_base;
 }
 
-/* Forgets all translations. No translated code runs. */
+/* Forgets all translations, and numbers of passes and modes. */
 static void flush(struct translator *tr)
 {
-    tr->generation++;
-    tr->stats.flushes++;
-    tr->cache.used = (uint64_t)(tr->blocks_from - tr->cache.rw);
-    tr->ntblocks = 0;
+    tblocks_flush(tr);
     memset(tr->pass_hash, 0, 2 * sizeof(*tr->pass_hash) * tr->max_passes);
     tr->npasses = 1;
     for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next) {
-        jit_stack_reset(cpu);
         memset(cpu->jit.code_page, 0, sizeof(cpu->jit.code_page));
-        memset(cpu->jit.jump_cache, 0xff, sizeof(cpu->jit.jump_cache));
         cpu->jit.pages_logged = 0;
         cpu->jit.mode_stale = true;
     }
 }
 
-static struct tblock *try_translate(struct cpu *cpu, struct block *b)
+/* The linear page after RIP's. */
+static uint64_t next_page(const struct cpu *cpu)
+{
+    uint64_t next = (cpu->r[R_RIP] | (VM_PAGE_SIZE - 1)) + 1;
+
+    return cpu->code_mode == CODE64 ? next : (uint32_t)next;
+}
+
+/* NULL: no room. */
+static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint32_t pass[2])
 {
     struct translator *tr = cpu->jit.translator;
-    uint64_t rip = cpu->r[R_RIP], page = ~(uint64_t)(VM_PAGE_SIZE - 1);
+    struct tblock *t = tblock_next(tr);
 
-    if (tr->ntblocks == tr->max_tblocks)
+    if (!t)
         return NULL;
-    struct tblock *t = &tr->tblocks[tr->ntblocks];
-    *t = (struct tblock){.block = b, .rip = rip, .mode = cpu->jit.mode};
-    t->pass_index = (uint16_t)page_pass_index(rip);
-    t->pass = page_pass_number(tr, (rip & page) | (cpu->cpl == 3), b->arena & page);
-    if (!t->pass || !emit_block(tr, cpu, t))
+    *t = (struct tblock){.block = b,
+                         .rip = cpu->r[R_RIP],
+                         .mode = cpu->jit.mode,
+                         .pass = pass[0],
+                         .pass_index = (uint16_t)page_pass_index(cpu->r[R_RIP]),
+                         .pass2 = pass[1],
+                         .pass2_index = (uint16_t)page_pass_index(next_page(cpu)),
+                         .linked_from = NO_LINK};
+    if (!emit_block(tr, cpu, t))
         return NULL;
-    tr->ntblocks++;
+    tblock_keep(tr, t);
+    return t;
+}
+
+static bool try_passes(struct cpu *cpu, const struct block *b, uint32_t pass[2])
+{
+    struct translator *tr = cpu->jit.translator;
+    uint64_t page = ~(uint64_t)(VM_PAGE_SIZE - 1), user = cpu->cpl == 3;
+
+    pass[0] = page_pass_number(tr, (cpu->r[R_RIP] & page) | user, b->arena & page);
+    pass[1] = b->tail ? page_pass_number(tr, next_page(cpu) | user, b->tail->arena) : 0;
+    return pass[0] && (!b->tail || pass[1]);
+}
+
+/* The numbers of the passes for block b at RIP. */
+static void passes_of(struct cpu *cpu, const struct block *b, uint32_t pass[2])
+{
+    if (try_passes(cpu, b, pass))
+        return;
+    flush(cpu->jit.translator);
+    update_mode(cpu);
+    try_passes(cpu, b, pass);
+}
+
+/* Does not fit even alone. */
+static void hand_back(struct cpu *cpu, struct block *b)
+{
+    struct translator *tr = cpu->jit.translator;
+
+    b->untranslatable = true;
+    tr->stats.handed_back++;
+    if (!tr->told)
+        fprintf(stderr, "calque: translator: the block at %llx is beyond it and is interpreted\n",
+                (unsigned long long)cpu->r[R_RIP]);
+    tr->told = true;
+}
+
+static void note_translation(struct translator *tr, struct block *b, const struct tblock *t)
+{
     tr->stats.blocks++;
+    tr->stats.code_bytes += t->code_size;
+    tr->stats.again += b->lost_code;
+    b->lost_code = false;
+    b->changes /= 2; /* it has been quiet */
     if (log_on(&tr->m->log, LOG_JIT))
         describe_block(tr, t, tr->m->log.out);
     if (tr->perf_map)
         perf_map_add(tr->perf_map, t);
-    return t;
+}
+
+static uint64_t host_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static struct tblock *translate(struct cpu *cpu, struct block *b)
 {
     struct translator *tr = cpu->jit.translator;
-    struct tblock *t = try_translate(cpu, b);
+    uint64_t start = host_ns();
+    uint32_t pass[2];
+    passes_of(cpu, b, pass);
+    struct tblock *t = try_translate(cpu, b, pass);
 
-    if (!t) {
-        flush(tr);
-        update_mode(cpu);
-        t = try_translate(cpu, b);
+    if (!t && !segment_is_empty(tr)) {
+        segment_advance(tr);
+        t = try_translate(cpu, b, pass);
     }
-    if (!t)
-        return NULL;
-    if (b->code_generation != tr->generation)
-        b->code = NULL;
-    b->code_generation = tr->generation;
-    t->next = b->code;
-    b->code = t;
-    grant_pass(cpu, t);
+    if (t) {
+        note_translation(tr, b, t);
+        grant_pass(cpu, t);
+    } else {
+        hand_back(cpu, b);
+    }
+    tr->stats.translating_ns += host_ns() - start;
     return t;
 }
 
@@ -240,7 +305,7 @@ int run_translated(struct cpu *cpu, const struct tblock *t)
 {
     struct translator *tr = cpu->jit.translator;
 
-    if (cpu->jit.rsp < cpu->jit.stack_base - STACK_SIZE / 2)
+    if (cpu->jit.rsp < cpu->jit.stack_base - STACK_KEPT)
         jit_stack_reset(cpu);
     set_gs(cpu);
     tr->stats.enters++;
@@ -253,10 +318,10 @@ static const struct tblock *translation(struct cpu *cpu, struct block *b)
 {
     struct tblock *t = NULL;
 
-    if (!cpu->jit.mode || b->arena == ARENA_NONE)
+    if (!cpu->jit.mode || b->arena == ARENA_NONE || b->untranslatable)
         return NULL;
     t = tblock_now(cpu, b);
-    if (!t && ++b->hits >= cpu->jit.translator->config.threshold)
+    if (!t && ++b->hits >> b->changes >= cpu->jit.translator->config.threshold)
         t = translate(cpu, b);
     return t && t->ninsn <= cpu->v.budget ? t : NULL;
 }
@@ -286,7 +351,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             continue;
         }
         if (t) {
-            if (j->rsp < j->stack_base - STACK_SIZE / 2)
+            if (j->rsp < j->stack_base - STACK_KEPT)
                 jit_stack_reset(cpu);
             return t;
         }
@@ -312,15 +377,12 @@ static enum vcpu_exit run_blocks(struct cpu *cpu)
 
 static bool init_tables(struct translator *tr)
 {
-    tr->max_tblocks = (uint32_t)(tr->cache.size / TBLOCK_BYTES);
-    tr->max_passes = 1u << 18;
-    tr->tblocks = calloc(tr->max_tblocks, sizeof(*tr->tblocks));
+    tr->max_passes = MAX_PASSES;
     tr->passes = calloc(tr->max_passes, sizeof(*tr->passes));
     tr->pass_hash = calloc(2 * (size_t)tr->max_passes, sizeof(*tr->pass_hash));
     tr->npasses = 1;
     tr->nmodes = 1;
-    tr->generation = 1;
-    return tr->tblocks && tr->passes && tr->pass_hash;
+    return tr->passes && tr->pass_hash;
 }
 
 bool translator_create(struct machine *m, const struct translator_config *config,
@@ -332,7 +394,6 @@ bool translator_create(struct machine *m, const struct translator_config *config
         return error_set(err, "out of memory");
     tr->m = m;
     tr->config = *config;
-    tr->cache.fd = -1;
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
     if (config->lockstep) /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;
@@ -345,7 +406,7 @@ bool translator_create(struct machine *m, const struct translator_config *config
         tr->perf_map = perf_map_open();
         ok = tr->perf_map || error_set(err, "perf map in /tmp: %s", strerror(errno));
     }
-    if (ok && (!init_tables(tr) || !emit_thunks(tr)))
+    if (ok && (!init_tables(tr) || !emit_thunks(tr) || !tblocks_init(tr)))
         ok = error_set(err, "out of memory for the translator");
     if (!ok) {
         translator_destroy(tr);
@@ -396,10 +457,11 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     cpu->jit.self = cpu;
     cpu->jit.translator = tr;
     fpu_init(cpu);
+    cpu->jit.slot_sample = SLOT_SAMPLE;
     cpu->jit.mode_stale = true;
     cpu->jit.next = tr->cpus;
     tr->cpus = cpu;
-    block_cache_listen(cpu, block_retired, tr);
+    block_cache_listen(cpu, &(struct block_listener){block_event, tr});
     cpu->run_blocks = run_blocks;
     return true;
 }
@@ -416,8 +478,10 @@ void translator_detach(struct cpu *cpu)
     *link = cpu->jit.next;
     munmap(cpu->jit.stack, STACK_SIZE);
     lockstep_detach(cpu);
-    if (!tr->cpus)
-        block_cache_listen(cpu, NULL, NULL);
+    if (!tr->cpus) {
+        tblocks_flush(tr);
+        block_cache_listen(cpu, NULL);
+    }
     cpu->jit.translator = NULL;
     cpu->run_blocks = interp_blocks;
 }
@@ -430,11 +494,25 @@ void translator_report(const struct translator *tr, void (*line)(void *opaque, c
             lockstep_report(cpu, line, opaque);
 }
 
+/* The decoded blocks' pool counts: without them there are no translations. */
+static uint64_t memory_used(const struct translator *tr)
+{
+    uint64_t n = sizeof(*tr) + (uint64_t)tr->max_tblocks * sizeof(*tr->tblocks) +
+                 tr->max_passes * (sizeof(*tr->passes) + 2 * sizeof(*tr->pass_hash));
+
+    for (const struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
+        n += sizeof(struct jit_state) + STACK_SIZE + (cpu->jit.next ? 0 : block_cache_memory(cpu));
+    return n;
+}
+
 void translator_stats(const struct translator *tr, struct translator_stats *out)
 {
     *out = tr->stats;
+    out->memory = memory_used(tr);
     out->cache_size = tr->cache.size;
-    out->cache_used = tr->cache.used;
+    out->cache_used = tr->segments[0].start;
+    for (unsigned n = 0; n < CODE_SEGMENTS; n++)
+        out->cache_used += tr->segments[n].used - tr->segments[n].start;
 }
 
 bool translator_calls(const struct translator *tr, unsigned n, const char **name, uint64_t *calls)

@@ -11,17 +11,19 @@
 /* The rooms of the translator:
  *   cache.c      memory for host code: two mappings of the same pages
  *   engine.c     runs translated and interpreted blocks; retires and finds them; modes, passes
+ *   tblocks.c    the translations there are, links between them, eviction
  *   lockstep.c   runs blocks in both engines and compares
  *   describe.c   shows translations to people and to perf
+ *   quick.c      TLB misses that leave vector registers alone
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
  *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction
  *   none/        hosts without an emitter: the public functions, which say so */
 
 /* ---- memory for code (cache.c) ---- */
 struct code_cache {
-    int fd;
     uint8_t *rw, *rx; /* the same bytes: where they are written, where they run */
-    uint64_t size, used;
+    uint64_t size;
+    uint64_t used, end; /* where the next code goes, and where its segment ends */
 };
 bool code_cache_init(struct code_cache *c, uint64_t size, struct error *err);
 void code_cache_destroy(struct code_cache *c);
@@ -37,8 +39,17 @@ static inline uint8_t *to_rw(const struct code_cache *c, const uint8_t *rx)
 
 /* ---- translated blocks ---- */
 
-/* A translation of a decoded block for one linear address and one mode. It lives until the cache
- * is flushed; retired, its entries lead to the dispatcher. */
+/* A jump of a translation's that leads straight to another. */
+struct tblock_link {
+    uint32_t site;       /* offset in the cache of its struct exit_site; 0: not linked */
+    uint32_t to;         /* translation */
+    uint32_t next, prev; /* others that lead there: translation * TBLOCK_LINKS + number */
+};
+#define TBLOCK_LINKS 2u /* no instruction has more exits */
+#define NO_LINK      UINT32_MAX
+
+/* A translation of a decoded block for one linear address and one mode. Its memory is used again
+ * when its segment of the cache is; retired, its entries lead to the dispatcher until then. */
 struct tblock {
     struct block *block; /* valid while not retired */
     struct tblock *next; /* other translations of the same block */
@@ -47,12 +58,17 @@ struct tblock {
     uint16_t ninsn;
     bool retired;
     uint8_t nswaps;
+    struct tblock_link links[TBLOCK_LINKS];
+    uint32_t linked_from; /* the first link that leads here */
     /* Host code, where it runs. checked: any entry from outside the page; head: from inside. dead:
      * where both lead once retired. */
     const uint8_t *checked, *head, *dead;
     uint32_t code_size;  /* bytes from checked on, stubs included */
+    uint64_t entry[2];   /* the words that hold checked and head, while suspended */
     uint32_t pass;       /* the page pass that checked asks for, */
     uint16_t pass_index; /* and where */
+    uint16_t pass2_index; /* of the second page, if there is one: both entries ask for it */
+    uint32_t pass2;       /* 0: there is none */
     /* Guest registers that have no place of their own took those of others (host side numbering
      * is the emitter's; these are guest registers). */
     struct {
@@ -61,8 +77,9 @@ struct tblock {
 };
 
 /* What an emitter leaves in the code after a call to a thunk. C comes back right after it; after a
- * miss that means to try again, and 5 bytes further on is the way past the instruction. */
+ * miss that means to try again, and further on is the way past the instruction. */
 struct site {
+    uint32_t slot;    /* of a miss: offset in struct cpu, or 0 */
     uint32_t tblock;  /* index */
     uint8_t insn;     /* number in the block */
     uint8_t producer; /* instruction whose flags are the guest's now, or NO_PRODUCER: the image */
@@ -70,16 +87,35 @@ struct site {
     uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
 #define NO_PRODUCER 0xff
-#define SITE_DONE   5
+#define SITE_BEFORE_STORE 5 /* between a store's call and its site: a jump to the access */
+#define SITE_LOADED     5 /* only after loads: TEMP is where the bytes are */
+#define SITE_DONE_LOAD  10
+#define SITE_DONE_STORE 5
 
 /* After a call for an exit. */
 struct exit_site {
     uint64_t target; /* RIP */
     int32_t jump;    /* from here to the displacement to patch; 0: none */
-    uint32_t tblock; /* the block that is left; NO_TBLOCK after a call, during which its page may
-                      * have become another one */
+    uint32_t tblock; /* the block that is left; EXIT_RETURNS: after a call, during which its page
+                      * may have become another one */
 } __attribute__((packed));
-#define NO_TBLOCK UINT32_MAX
+#define EXIT_RETURNS    (1u << 31)
+#define THUNK_CALL_SIZE 5 /* of the call in front of a site */
+
+/* struct insn.group: this instruction's accesses miss level 0 too often; they use level 1 alone. */
+#define TRANSLATOR_LEVEL1 1
+
+/* One of SLOT_SAMPLE misses of level 0 is looked at; an instruction that was often it, while misses
+ * were SLOT_GAP instructions apart or closer, is translated again without. */
+#define SLOT_SAMPLE 64
+#define SLOT_VOTES  8
+#define SLOT_GAP    256
+#define SLOT_SIZES  6 /* 1, 2, ... 32 bytes */
+struct slot_votes {
+    const uint8_t *site;
+    uint64_t since; /* instructions retired when the first of `n` was counted */
+    unsigned n;
+};
 
 /* ---- modes ---- */
 enum {
@@ -107,15 +143,24 @@ struct host_features {
     bool cmpxchg16b, movbe, popcnt, lzcnt, bmi1, bmi2, adx;
 };
 
+/* A part of the code cache, and of the table of translations. */
+struct segment_of_code {
+    uint64_t start, used, end; /* offsets in the cache */
+    uint32_t ntblocks;
+    uint64_t evictions;
+};
+#define CODE_SEGMENTS 16u
+
 struct translator {
     struct machine *m;
     struct host_features host;
     struct translator_config config;
     struct code_cache cache;
-    uint8_t *blocks_from; /* start of translations in the cache: thunks are before */
-    struct tblock *tblocks;
-    uint32_t ntblocks, max_tblocks;
-    uint64_t generation; /* of translations: flushing makes a new one */
+    struct segment_of_code segments[CODE_SEGMENTS];
+    unsigned filling;       /* segment */
+    struct tblock *tblocks; /* segment_tblocks for each segment */
+    uint32_t segment_tblocks, max_tblocks;
+    bool told; /* of a block that cannot be translated */
     uint32_t modes[MAX_MODES];
     unsigned nmodes;
     struct page_pass *passes; /* by number */
@@ -126,7 +171,10 @@ struct translator {
     bool fsgsbase;                  /* the host has WRGSBASE */
     FILE *perf_map;                 /* NULL: none */
     bool host_has[NUM_FEATURES];    /* what the host's processor executes */
+    struct slot_votes votes[256];
+    uint64_t last_sample; /* instructions retired then */
     /* Entry points in the cache. */
+    const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
     const uint8_t *thunk[16];
     unsigned (*enter)(struct cpu *cpu, const void *code);
 };
@@ -142,6 +190,7 @@ enum {
     THUNK_REFETCH,  /* the page pass failed */
     THUNK_INDIRECT, /* the jump cache does not know t0 */
     THUNK_RETURN,   /* the frame on top is not the right one */
+    THUNK_SLOT,     /* a miss of level 0 that is looked at */
     THUNK_DEAD,     /* a retired block was entered */
     THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
     THUNK_LOAD_X87,
@@ -171,14 +220,38 @@ void find_host_features(struct host_features *h);
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */
 bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t);
-/* Makes both entries of a block lead to its dead end. */
-void emit_retire(struct translator *tr, struct tblock *t);
+/* Makes both entries of a block lead to its dead end, and undoes that. */
+void emit_suspend(struct translator *tr, struct tblock *t);
+void emit_resume(struct translator *tr, struct tblock *t);
 /* Points the jump or call whose displacement is at `at` to `target` (both where they run). */
 void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 /* The C that thunks call: where to go on. */
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
 runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
+/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
+runtime_fn quick_miss_load, quick_miss_store;
+
+/* ---- tblocks.c ---- */
+
+/* Cuts the room that the thunks leave into segments. False: no memory. */
+bool tblocks_init(struct translator *tr);
+/* Room for one more in the segment that is being filled; NULL: none. tblock_keep(), once its code
+ * is there, makes it one of its block's. */
+struct tblock *tblock_next(struct translator *tr);
+void tblock_keep(struct translator *tr, struct tblock *t);
+/* Links the exit of translation `from` at `site` to an entry of another. */
+void tblock_link(struct translator *tr, uint32_t from, const uint8_t *site, struct tblock *to,
+                 const uint8_t *entry);
+/* The same for t alone, which is to be translated differently when its block is run next. */
+void translate_again(struct translator *tr, struct tblock *t);
+/* The block's code has changed or is forgotten: its translations (whose entries are closed) end. */
+void tblocks_retire(struct translator *tr, struct block *b);
+/* The next segment is emptied and filled. No translated code runs, and none is gone back to. */
+void segment_advance(struct translator *tr);
+bool segment_is_empty(const struct translator *tr);
+/* All are. */
+void tblocks_flush(struct translator *tr);
 
 /* ---- engine.c ---- */
 

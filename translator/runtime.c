@@ -60,6 +60,7 @@ const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
 /* What ran last returned r. All that must be done in C is done here, without leaving. */
 static const uint8_t *leave(struct cpu *cpu, int r)
 {
+    translator_of(cpu)->stats.left[r]++;
     fpu_take_x87(cpu);
     cpu->jit.fpu_saved = 0; /* C may change what was saved */
     if (cpu->jit.lockstep) {
@@ -185,7 +186,7 @@ static const uint8_t *miss(struct cpu *cpu, bool store)
         swap(cpu, t);
         return again;
     }
-    return run_instruction(cpu, t, s, again + SITE_DONE);
+    return run_instruction(cpu, t, s, again + (store ? SITE_DONE_STORE : SITE_DONE_LOAD));
 }
 
 static const uint8_t *miss_load(struct cpu *cpu)
@@ -198,6 +199,38 @@ static const uint8_t *miss_store(struct cpu *cpu)
     return miss(cpu, true);
 }
 
+/* ---- level 0 of the TLB ---- */
+
+/* An instruction whose slot misses all the time is better off without. */
+static void without_slot(struct cpu *cpu, struct tblock *t, unsigned k)
+{
+    t->block->insns[k].group = TRANSLATOR_LEVEL1;
+    translator_of(cpu)->stats.level1_sites++;
+    translate_again(translator_of(cpu), t);
+}
+
+static const uint8_t *slot_sample(struct cpu *cpu)
+{
+    struct translator *tr = translator_of(cpu);
+    const uint8_t *site = cpu->jit.site;
+    const struct site *s = site_of(cpu);
+    struct tblock *t = &tr->tblocks[s->tblock];
+    struct slot_votes *v = &tr->votes[(uintptr_t)site / sizeof(*s) % ARRAY_SIZE(tr->votes)];
+    uint64_t now = vcpu_retired(&cpu->v);
+    bool often = now - tr->last_sample < SLOT_SAMPLE * SLOT_GAP / 8;
+
+    cpu->jit.slot_sample = SLOT_SAMPLE;
+    tr->last_sample = now;
+    if (v->site != site)
+        *v = (struct slot_votes){.site = site, .since = now};
+    if (++v->n >= SLOT_VOTES) {
+        if (!t->retired && (often || now - v->since < SLOT_VOTES * SLOT_SAMPLE * SLOT_GAP))
+            without_slot(cpu, t, s->insn);
+        v->site = NULL;
+    }
+    return site + sizeof(*s);
+}
+
 /* ---- transfers of control ---- */
 
 static const uint8_t *unlinked_exit(struct cpu *cpu)
@@ -208,15 +241,14 @@ static const uint8_t *unlinked_exit(struct cpu *cpu)
 
     memcpy(&e, site, sizeof(e));
     cpu->r[R_RIP] = e.target;
-    const struct tblock *t = find(cpu, &leave_to);
+    struct tblock *t = find(cpu, &leave_to);
     if (!t)
         return leave_to;
+    uint32_t from = e.tblock & ~EXIT_RETURNS;
     bool same_page =
-        e.tblock != NO_TBLOCK && (tr->tblocks[e.tblock].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
-    if (!tr->config.no_links) {
-        emit_link(tr, site + e.jump, same_page ? t->head : t->checked);
-        tr->stats.links++;
-    }
+        !(e.tblock & EXIT_RETURNS) && (tr->tblocks[from].rip ^ t->rip) >> VM_PAGE_SHIFT == 0;
+    if (!tr->config.no_links)
+        tblock_link(tr, from, site, t, same_page ? t->head : t->checked);
     return t->checked;
 }
 
@@ -239,12 +271,6 @@ static const uint8_t *refetch(struct cpu *cpu)
     return go_on(cpu);
 }
 
-static const uint8_t *dead(struct cpu *cpu)
-{
-    cpu->r[R_RIP] = tblock_of(cpu, site_of(cpu))->rip;
-    return go_on(cpu);
-}
-
 /* The jump cache learns where RIP leads. */
 static const uint8_t *go_and_learn(struct cpu *cpu)
 {
@@ -256,6 +282,13 @@ static const uint8_t *go_and_learn(struct cpu *cpu)
         cpu->jit.jump_cache[jump_cache_index(pc)] =
             (struct jump_cache_entry){.tag = pc ^ cpu->jit.mode_tag, .code = code};
     return code;
+}
+
+/* A way to a block that is gone: perhaps the jump cache's. */
+static const uint8_t *dead(struct cpu *cpu)
+{
+    cpu->r[R_RIP] = tblock_of(cpu, site_of(cpu))->rip;
+    return go_and_learn(cpu);
 }
 
 /* True: the branch to rip faults, by running it again. */
@@ -310,8 +343,8 @@ static const uint8_t *unwind(struct cpu *cpu)
 }
 
 runtime_fn *const runtime_functions[NUM_THUNKS] = {
-    [THUNK_MISS_LOAD] = miss_load,   [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
-    [THUNK_EXIT] = unlinked_exit,    [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
-    [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,         [THUNK_DEAD] = dead,
-    [THUNK_LOAD_X87] = fpu_load_x87,
+    [THUNK_MISS_LOAD] = miss_load, [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
+    [THUNK_EXIT] = unlinked_exit,  [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
+    [THUNK_SLOT] = slot_sample,    [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,
+    [THUNK_DEAD] = dead,           [THUNK_LOAD_X87] = fpu_load_x87,
 };

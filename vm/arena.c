@@ -121,7 +121,6 @@ void arena_clear_code(struct arena *a, uint64_t page_offset)
 
     if (page_offset >= a->capacity)
         return;
-    __atomic_fetch_and(&a->page_flags[page], (uint8_t)~PAGE_CODE, __ATOMIC_SEQ_CST);
     __atomic_store_n(&a->code_map[page], 0, __ATOMIC_SEQ_CST);
 }
 
@@ -169,12 +168,37 @@ bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len)
     return hit;
 }
 
+/* A page whose code is all gone is no page with code any more; unless some was decoded meanwhile.
+ */
+static void reconsider_code(struct arena *a, uint64_t page)
+{
+    __atomic_fetch_and(&a->page_flags[page], (uint8_t)~PAGE_CODE, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&a->code_map[page], __ATOMIC_SEQ_CST))
+        __atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST);
+}
+
+const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset)
+{
+    uint64_t page = page_offset >> VM_PAGE_SHIFT;
+
+    if (page_offset >= a->capacity)
+        return NULL;
+    if ((__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & (PAGE_CODE | PAGE_WATCH)) !=
+        PAGE_CODE)
+        return NULL;
+    set_dirty(a, page);
+    return &a->code_map[page];
+}
+
 bool arena_page_storable(struct arena *a, uint64_t page_offset)
 {
     uint64_t page = page_offset >> VM_PAGE_SHIFT;
 
     if (page_offset >= a->capacity)
         return false;
+    if (__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & PAGE_CODE &&
+        !__atomic_load_n(&a->code_map[page], __ATOMIC_ACQUIRE))
+        reconsider_code(a, page);
     /* A page with code is not made dirty here: each of its stores is notified anyway. */
     if (__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & (PAGE_CODE | PAGE_WATCH))
         return false;

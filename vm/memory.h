@@ -45,7 +45,7 @@ struct region {
     uint64_t base, size;
     int priority;
     bool enabled;
-    /* REGION_DEVICE */
+    /* REGION_DEVICE; with REGION_MEMORY: who answers accesses that have no arena offset */
     const struct region_ops *ops;
     void *opaque;
     /* REGION_MEMORY: arena offsets of byte 0. ARENA_NONE in read_at: reads as all ones; in
@@ -138,7 +138,8 @@ uint64_t arena_alloc(struct arena *a, uint64_t size);
 /* Marks bytes of one page as code that is being decoded and withdraws store permission. Call
  * before reading the bytes. */
 void arena_mark_code(struct arena *a, uint64_t offset, unsigned len);
-/* Forgets all code of the page (its blocks are gone). */
+/* Forgets all code of the page (its blocks are gone). Its flag stays until somebody asks whether
+ * the page may be stored to: often it has code again before, and nothing need be withdrawn. */
 void arena_clear_code(struct arena *a, uint64_t page_offset);
 /* After a store of `len` bytes at `offset` (within one page or not) that did not go through a
  * direct store entry: sets dirty flags and calls listeners if it touched code granules. Returns
@@ -148,6 +149,17 @@ bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len);
 /* True if a plain store anywhere in the page needs no notification (dirty already, no code, no
  * watch); sets the dirty flags first, so that entering a store TLB entry is all that is left. */
 bool arena_page_storable(struct arena *a, uint64_t page_offset);
+/* The same, for a page whose dirty flags are all set; changes nothing. */
+static inline bool arena_page_is_stored_to(const struct arena *a, uint64_t page_offset)
+{
+    uint8_t flags = __atomic_load_n(&a->page_flags[page_offset >> VM_PAGE_SHIFT], __ATOMIC_ACQUIRE);
+
+    return (flags & (PAGE_DIRTY_ALL | PAGE_CODE | PAGE_WATCH)) == PAGE_DIRTY_ALL;
+}
+/* For a page with code: its word of code_map. Plain stores to bytes without a bit there need no
+ * notification, until drop_store_entries() is called for all pages (sets the dirty flags first).
+ * NULL: there is no code, or stores are watched. */
+const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset);
 /* Clears one dirty flag on all pages and makes CPUs drop their store entries. */
 void arena_clear_dirty(struct arena *a, uint8_t flag);
 /* The same for `len` bytes from `offset`, both whole pages; sets the bit of each page that was
@@ -168,6 +180,11 @@ void region_init_device(struct region *r, const char *name, uint64_t size,
                         const struct region_ops *ops, void *opaque);
 void region_init_memory(struct region *r, const char *name, uint64_t size, uint64_t read_at,
                         uint64_t write_at);
+
+/* Flash: reads show the arena until region_set_memory(r, ARENA_NONE, ARENA_NONE) makes them the
+ * chip's; writes always are. */
+void region_init_flash(struct region *r, const char *name, uint64_t size, uint64_t read_at,
+                       const struct region_ops *ops, void *opaque);
 
 /* Adds at base with priority and enables. The region is the caller's and must stay. */
 void region_add(struct address_space *as, struct region *r, uint64_t base, int priority);

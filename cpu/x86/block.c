@@ -4,8 +4,10 @@
  * Blocks live in a pool of segments that are filled and evicted in FIFO order. A hash finds
  * them; a list per page finds those to retire when the page is written. Before bytes
  * are decoded their granules are marked in the arena, which withdraws store permission, so that
- * every later store to them reports here (block_cache_code_written). A retired block's memory
- * stays readable until its segment is reused, which happens only while none is running. */
+ * every later store to them reports here (block_cache_code_written). A block whose bytes may have
+ * changed is suspended: looked for again, it is compared with memory, and decodes what differs. A
+ * discarded block's memory stays readable until its segment is reused, which happens only while
+ * none is running. */
 #include "cpu/x86/block.h"
 
 #include <stdlib.h>
@@ -15,14 +17,13 @@
 
 #define HASH_BITS    16
 #define NUM_SEGMENTS 16
-#define SEGMENT_SIZE (2u << 20)
+#define SEGMENT_SIZE (3u << 19)
 
 struct block_cache {
     struct cpu *users; /* linked by next_user */
     uint64_t keys;     /* the last fetch key given out */
     uint64_t evictions;
-    void (*retired)(void *opaque, struct block *b);
-    void *retired_opaque;
+    struct block_listener listener;
     struct block *hash[1u << HASH_BITS];
     struct block **page_list; /* per arena page */
     uint8_t *pool;
@@ -36,9 +37,20 @@ static inline size_t hash_of(uint64_t arena, uint32_t mode)
     return h & ((1u << HASH_BITS) - 1);
 }
 
-static size_t block_bytes(unsigned ninsn)
+/* With the copy of its code. */
+static size_t block_size(unsigned ninsn, unsigned nbytes)
 {
-    return sizeof(struct block) + ninsn * sizeof(struct insn);
+    return (sizeof(struct block) + ninsn * sizeof(struct insn) + nbytes + 7) & ~(size_t)7;
+}
+
+static uint8_t *decoded_bytes(struct block *b)
+{
+    return (uint8_t *)&b->insns[b->ninsn];
+}
+
+const uint8_t *block_bytes(const struct block *b)
+{
+    return (const uint8_t *)&b->insns[b->ninsn];
 }
 
 static void cache_destroy(struct block_cache *c)
@@ -65,7 +77,7 @@ bool block_cache_init(struct cpu *cpu)
 {
     struct machine *m = cpu->v.m;
     struct block_cache *c = m->ncpus ? cpu_of(m->cpus[0])->blocks : cache_create(m);
-    cpu->scratch = malloc(block_bytes(1));
+    cpu->scratch = malloc(block_size(1, 0));
     cpu->blocks = c;
     if (!c)
         return false;
@@ -90,11 +102,20 @@ void block_cache_free(struct cpu *cpu)
     cpu->blocks = NULL;
 }
 
-void block_cache_listen(struct cpu *cpu, void (*retired)(void *opaque, struct block *b),
-                        void *opaque)
+void block_cache_listen(struct cpu *cpu, const struct block_listener *l)
 {
-    cpu->blocks->retired = retired;
-    cpu->blocks->retired_opaque = opaque;
+    cpu->blocks->listener = l ? *l : (struct block_listener){0};
+}
+
+size_t block_cache_memory(const struct cpu *cpu)
+{
+    return sizeof(*cpu->blocks) + (size_t)NUM_SEGMENTS * SEGMENT_SIZE;
+}
+
+static void tell(const struct block_cache *c, struct block *b, enum block_event e)
+{
+    if (c->listener.fn)
+        c->listener.fn(c->listener.opaque, b, e);
 }
 
 /* Takes back what translated code may fetch. */
@@ -116,12 +137,16 @@ void fetch_key_renew(struct cpu *cpu)
     cpu->fetch_keys[1] = cpu->blocks->keys + 1;
 }
 
-static void link_block(struct block_cache *c, struct block *b)
+static void link_in_hash(struct block_cache *c, struct block *b)
 {
     struct block **h = &c->hash[hash_of(b->arena, b->mode)];
-    struct block **page = &c->page_list[b->arena >> VM_PAGE_SHIFT];
     b->next_in_hash = *h;
     *h = b;
+}
+
+static void link_in_page(struct block_cache *c, struct block *b)
+{
+    struct block **page = &c->page_list[b->arena >> VM_PAGE_SHIFT];
     b->next_in_page = *page;
     b->link_in_page = page;
     if (b->next_in_page)
@@ -129,25 +154,42 @@ static void link_block(struct block_cache *c, struct block *b)
     *page = b;
 }
 
-/* Takes a block out of hash and page list; its bytes stay. Once retired this does nothing. */
-static void retire(struct cpu *cpu, struct block *b)
+static void unlink_from_page(struct cpu *cpu, struct block *b)
 {
     struct block_cache *c = cpu->blocks;
     uint64_t page = b->arena >> VM_PAGE_SHIFT;
-    if (!b->link_in_page)
-        return;
-    if (c->retired)
-        c->retired(c->retired_opaque, b);
-    struct block **h = &c->hash[hash_of(b->arena, b->mode)];
-    while (*h != b)
-        h = &(*h)->next_in_hash;
-    *h = b->next_in_hash;
     *b->link_in_page = b->next_in_page;
     if (b->next_in_page)
         b->next_in_page->link_in_page = b->link_in_page;
     b->link_in_page = NULL;
     if (!c->page_list[page])
         arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
+}
+
+/* From now on stores to its bytes do not report. */
+static void suspend(struct cpu *cpu, struct block *b)
+{
+    if (!b->link_in_page)
+        return;
+    tell(cpu->blocks, b, BLOCK_SUSPENDED);
+    unlink_from_page(cpu, b);
+    if (b->tail)
+        unlink_from_page(cpu, b->tail);
+}
+
+/* Takes a block out of hash and page list; its memory stays. */
+static void discard(struct cpu *cpu, struct block *b)
+{
+    struct block_cache *c = cpu->blocks;
+    if (b->discarded)
+        return;
+    suspend(cpu, b);
+    tell(c, b, BLOCK_GONE);
+    struct block **h = &c->hash[hash_of(b->arena, b->mode)];
+    while (*h != b)
+        h = &(*h)->next_in_hash;
+    *h = b->next_in_hash;
+    b->discarded = true;
 }
 
 /* Forgets the blocks of the segment that is about to be filled again, and all links to them. */
@@ -160,8 +202,9 @@ static void evict_segment(struct cpu *cpu, unsigned segment)
     uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
     for (uint32_t at = 0; at < c->used[segment];) {
         struct block *b = (struct block *)(base + at);
-        retire(cpu, b);
-        at += (uint32_t)block_bytes(b->ninsn);
+        if (!b->whole)
+            discard(cpu, b);
+        at += (uint32_t)block_size(b->ninsn, b->nbytes);
     }
     c->used[segment] = 0;
 }
@@ -202,7 +245,11 @@ void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t l
             next = b->next_in_page;
             if (b->arena >= arena_offset + len || b->arena + b->nbytes <= arena_offset)
                 continue;
-            retire(cpu, b);
+            b = b->whole ? b->whole : b;
+            if (len >= VM_PAGE_SIZE) /* something else is there now */
+                discard(cpu, b);
+            else
+                suspend(cpu, b);
             for (struct cpu *user = c->users; user; user = user->next_user)
                 leave_if_running(user, b);
         }
@@ -309,19 +356,21 @@ static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
     return b;
 }
 
-/* Decodes a block from memory. NULL: not even the first instruction lies within the page. */
-static struct block *make_block(struct cpu *cpu, uint64_t arena)
+/* Decodes a block from memory. changes: of the one that was there. NULL: not even the first
+ * instruction lies within the page. */
+static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned changes)
 {
     struct arena *a = &cpu->v.m->arena;
     struct insn list[BLOCK_MAX];
+    uint8_t bytes[BLOCK_MAX * 15];
     unsigned n = 0, at = 0, room = VM_PAGE_SIZE - (unsigned)(arena & (VM_PAGE_SIZE - 1));
     bool ended = false;
     while (n < BLOCK_MAX && at < room && !ended) {
         struct insn *i = &list[n];
         unsigned len = room - at < 15 ? room - at : 15;
         arena_mark_code(a, arena + at, len);
-        enum decode_result result =
-            decode(a->host + arena + at, len, (enum code_mode)cpu->code_mode, i);
+        memcpy(bytes + at, a->host + arena + at, len);
+        enum decode_result result = decode(bytes + at, len, (enum code_mode)cpu->code_mode, i);
         if (result == DECODE_MORE)
             break;
         i->off = (uint16_t)at;
@@ -337,13 +386,91 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena)
     }
     if (n == 0)
         return NULL;
-    struct block *b = pool_alloc(cpu, block_bytes(n));
-    *b = (struct block){
-        .arena = arena, .mode = cpu->code_mode, .ninsn = (uint16_t)n, .nbytes = (uint16_t)at};
+    struct block *b = pool_alloc(cpu, block_size(n, at));
+    *b = (struct block){.arena = arena,
+                        .mode = cpu->code_mode,
+                        .ninsn = (uint16_t)n,
+                        .nbytes = (uint16_t)at,
+                        .changes = (uint8_t)changes};
     memcpy(b->insns, list, n * sizeof(*list));
-    link_block(cpu->blocks, b);
+    memcpy(decoded_bytes(b), bytes, at);
+    link_in_hash(cpu->blocks, b);
+    link_in_page(cpu->blocks, b);
     log_block(cpu, b, a->host + arena);
     return b;
+}
+
+/* Decodes instruction i of a block again, from its changed bytes. False: it has got another length,
+ * or another part in the block. */
+static bool decode_again(struct cpu *cpu, const struct block *b, struct insn *i)
+{
+    const struct arena *a = &cpu->v.m->arena;
+    uint8_t bytes[15];
+    struct insn now;
+    unsigned room = VM_PAGE_SIZE - (unsigned)((b->arena + i->off) & (VM_PAGE_SIZE - 1));
+    unsigned len = room < sizeof(bytes) ? room : sizeof(bytes);
+    memcpy(bytes, a->host + b->arena + i->off, len);
+    enum decode_result result = decode(bytes, len, (enum code_mode)b->mode, &now);
+    if (result == DECODE_MORE || now.len != i->len)
+        return false;
+    now.off = i->off;
+    adapt(cpu, &now, result);
+    if (!fold_rip(&now) || (now.flags ^ i->flags) & INSN_ENDS)
+        return false;
+    memcpy(decoded_bytes((struct block *)b) + i->off, bytes, i->len);
+    *i = now;
+    return true;
+}
+
+static void link_in_pages(struct block_cache *c, struct block *b)
+{
+    link_in_page(c, b);
+    if (b->tail)
+        link_in_page(c, b->tail);
+}
+
+/* A suspended block on two pages is looked for: the same. */
+static bool resume_straddler(struct cpu *cpu, struct block *b)
+{
+    struct arena *a = &cpu->v.m->arena;
+    unsigned first = b->nbytes - b->tail->nbytes;
+    arena_mark_code(a, b->arena, first);
+    arena_mark_code(a, b->tail->arena, b->tail->nbytes);
+    if (memcmp(a->host + b->arena, block_bytes(b), first) ||
+        memcmp(a->host + b->tail->arena, block_bytes(b) + first, b->tail->nbytes))
+        return false;
+    link_in_pages(cpu->blocks, b);
+    tell(cpu->blocks, b, BLOCK_RESUMED);
+    return true;
+}
+
+/* A suspended block is looked for: makes it right again. False: it is no block any more. */
+static bool resume(struct cpu *cpu, struct block *b)
+{
+    struct arena *a = &cpu->v.m->arena;
+    if (b->tail)
+        return resume_straddler(cpu, b);
+    const uint8_t *now = a->host + b->arena, *was = decoded_bytes(b);
+    bool changed = false;
+    arena_mark_code(a, b->arena, b->nbytes);
+    for (unsigned n = 0; n < b->ninsn; n++) {
+        struct insn *i = &b->insns[n];
+        if (likely(!memcmp(now + i->off, was + i->off, i->len)))
+            continue;
+        if (!changed)
+            tell(cpu->blocks, b, BLOCK_GONE);
+        changed = true;
+        if (!decode_again(cpu, b, i))
+            return false;
+    }
+    if (changed) {
+        b->hits = 0;
+        b->changes += b->changes < BLOCK_CHANGES_MAX;
+    }
+    link_in_page(cpu->blocks, b);
+    if (!changed)
+        tell(cpu->blocks, b, BLOCK_RESUMED);
+    return true;
 }
 
 /* Arena offset of the page at a linear address, through the fetch TLB. */
@@ -364,6 +491,75 @@ static int fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena)
     return 0;
 }
 
+/* The page after lin's, or ARENA_NONE. */
+static uint64_t second_page(struct cpu *cpu, uint64_t lin)
+{
+    struct pending_exception saved = cpu->exc;
+    uint64_t next = (lin | (VM_PAGE_SIZE - 1)) + 1, page;
+    if (fetch_page(cpu, cpu->code_mode == CODE64 ? next : (uint32_t)next, &page)) {
+        cpu->exc = saved; /* fetching the whole instruction will tell */
+        return ARENA_NONE;
+    }
+    return page;
+}
+
+/* Whether b, which is on two pages, is the one that starts at lin now: the second page may be
+ * mapped to something else. */
+static bool has_this_tail(struct cpu *cpu, const struct block *b, uint64_t lin)
+{
+    return second_page(cpu, lin) == b->tail->arena;
+}
+
+/* An instruction that crosses the end of its page. NULL: not one to be kept. */
+static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t arena, unsigned changes)
+{
+    struct arena *a = &cpu->v.m->arena;
+    unsigned first = VM_PAGE_SIZE - (unsigned)(arena & (VM_PAGE_SIZE - 1)), rest = 15 - first;
+    uint64_t second;
+    uint8_t bytes[15];
+    struct insn i;
+    if (cpu->code_mode != CODE64 &&
+        (cpu->code_mode != CODE32 || cpu->seg[SEG_CS].limit != 0xffffffff))
+        return NULL;
+    second = second_page(cpu, lin);
+    if (second == ARENA_NONE)
+        return NULL;
+    arena_mark_code(a, arena, first);
+    arena_mark_code(a, second, rest);
+    memcpy(bytes, a->host + arena, first);
+    memcpy(bytes + first, a->host + second, rest);
+    enum decode_result result = decode(bytes, sizeof(bytes), (enum code_mode)cpu->code_mode, &i);
+    if (result != DECODE_OK || i.len <= first)
+        return NULL;
+    i.off = 0;
+    adapt(cpu, &i, result);
+    if (!fold_rip(&i))
+        return NULL;
+    size_t size = block_size(1, i.len);
+    struct block *b = pool_alloc(cpu, size + block_size(0, i.len - first));
+    struct block *tail = (struct block *)((uint8_t *)b + size);
+    *tail = (struct block){.arena = second, .nbytes = (uint16_t)(i.len - first), .whole = b};
+    *b = (struct block){.arena = arena,
+                        .mode = cpu->code_mode,
+                        .ninsn = 1,
+                        .nbytes = i.len,
+                        .changes = (uint8_t)changes,
+                        .tail = tail};
+    b->insns[0] = i;
+    memcpy(decoded_bytes(b), bytes, i.len);
+    link_in_hash(cpu->blocks, b);
+    link_in_pages(cpu->blocks, b);
+    log_block(cpu, b, bytes);
+    return b;
+}
+
+static struct block *make(struct cpu *cpu, uint64_t lin, uint64_t arena, unsigned changes)
+{
+    struct block *b = make_block(cpu, arena, changes);
+    b = b ? b : make_straddler(cpu, lin, arena, changes);
+    return b ? b : make_scratch(cpu, lin);
+}
+
 struct block *block_find(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
@@ -379,12 +575,19 @@ struct block *block_find(struct cpu *cpu)
         return make_scratch(cpu, lin);
     uint64_t arena = page + (lin & (VM_PAGE_SIZE - 1));
     struct block *b = c->hash[hash_of(arena, cpu->code_mode)];
-    while (b && (b->arena != arena || b->mode != cpu->code_mode))
+    while (b && (b->arena != arena || b->mode != cpu->code_mode ||
+                 (unlikely(b->tail) && !has_this_tail(cpu, b, lin))))
         b = b->next_in_hash;
-    if (likely(b))
+    if (likely(b && b->link_in_page))
         return b;
-    b = make_block(cpu, arena);
-    return b ? b : make_scratch(cpu, lin);
+    if (b && resume(cpu, b))
+        return b;
+    unsigned changes = 0;
+    if (b) {
+        changes = b->changes + (b->changes < BLOCK_CHANGES_MAX);
+        discard(cpu, b);
+    }
+    return make(cpu, lin, arena, changes);
 }
 
 struct block *block_after(struct cpu *cpu, struct block *from)

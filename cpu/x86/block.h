@@ -6,7 +6,8 @@
 
 /* A straight run of decoded instructions: up to the first that may transfer control or change the
  * mode, the end of the page, or BLOCK_MAX. Blocks are found by where their bytes are stored (arena
- * offset) and the code mode, so every mapping of a page shares them. */
+ * offset) and the code mode, so every mapping of a page shares them. An instruction that crosses
+ * the page's end is a block of its own, and there may be several, with different second pages. */
 #define BLOCK_MAX 64
 
 struct block {
@@ -14,25 +15,43 @@ struct block {
     uint32_t mode;  /* enum code_mode */
     uint16_t ninsn, nbytes;
     struct block *next_in_hash;
-    struct block *next_in_page, **link_in_page; /* link: what points here; NULL once retired */
+    struct block *next_in_page, **link_in_page; /* link: what points here; NULL: suspended */
     /* Where it went last, the latest first: right while the CPU's fetch_key is still `key`. */
     struct successor {
         uint64_t rip, key;
         struct block *block;
     } succ[2];
-    /* The translator's: executions not translated yet; translations, while code_generation is the
-     * current one. */
-    uint32_t hits;
-    uint64_t code_generation;
-    struct tblock *code;
-    struct insn insns[];
+    /* Of a block on two pages: its part on the second, which is a block without instructions, for
+     * the list of that page. Of that part: the block. */
+    struct block *tail, *whole;
+    bool discarded;
+    bool untranslatable, lost_code; /* the translator's: it failed; there was a translation */
+    /* How often other code was found in its place. What changes often is not worth translating: it
+     * has to be executed 2^changes times as often before, unchanged. */
+    uint8_t changes;
+    uint32_t hits;       /* the translator's: executions not translated, since it changed */
+    struct tblock *code; /* the translator's: translations */
+    struct insn insns[]; /* behind them: the bytes that they were decoded from */
 };
+#define BLOCK_CHANGES_MAX 8
 
 struct tblock;
 
-/* Calls retired() for each block that is taken out of the cache. */
-void block_cache_listen(struct cpu *cpu, void (*retired)(void *opaque, struct block *b),
-                        void *opaque);
+enum block_event {
+    BLOCK_SUSPENDED, /* its bytes may have changed: not to be run until found again */
+    BLOCK_RESUMED,   /* they have not */
+    BLOCK_GONE,      /* they have, or there is no room for it; suspended before */
+};
+struct block_listener {
+    void (*fn)(void *opaque, struct block *b, enum block_event e);
+    void *opaque;
+};
+/* The bytes that a block was decoded from. */
+const uint8_t *block_bytes(const struct block *b);
+/* Who is told of what happens to blocks. NULL: nobody. */
+void block_cache_listen(struct cpu *cpu, const struct block_listener *l);
+/* Bytes that decoded blocks take at most, beside a word for each page of memory. */
+size_t block_cache_memory(const struct cpu *cpu);
 /* The block at CS:RIP, decoded now if need be. NULL: fetching it faulted (cpu->exc is set). Valid
  * until the next call. */
 struct block *block_find(struct cpu *cpu);

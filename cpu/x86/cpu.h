@@ -149,7 +149,7 @@ struct tlb_entry {
     uint64_t page; /* linear page address; an impossible one when empty */
     uint8_t *host; /* where that page is */
 };
-#define TLB_BITS 10
+#define TLB_BITS 13
 #define TLB_SIZE (1u << TLB_BITS)
 
 enum tlb_class { TLB_USER, TLB_KERNEL, TLB_KERNEL_AC, NUM_TLB_CLASSES };
@@ -158,10 +158,39 @@ enum tlb_class { TLB_USER, TLB_KERNEL, TLB_KERNEL_AC, NUM_TLB_CLASSES };
 
 /* Which entries were filled since the last flush: table << TLB_BITS | slot. n beyond the size
  * means that not all are listed. */
-#define TLB_LOG_SIZE 256
+#define TLB_LOG_SIZE (2 * TLB_SIZE)
 struct tlb_log {
     unsigned n;
     uint16_t filled[TLB_LOG_SIZE];
+};
+
+/* Level 0 of the TLB, for translated code alone: entries chosen by the instruction, not the
+ * address. An empty one has cpu->slot_empty as its page, a non-canonical address that the guest
+ * cannot know. Groups of 64 that hold an entry are marked. */
+#define SLOT_BITS        10
+#define SLOTS            (1u << SLOT_BITS)
+#define SLOT_GROUP_SHIFT 6
+/* A page with code: stores elsewhere in it need nobody's attention. table: the one of the access
+ * class, NULL when empty. */
+struct code_store {
+    const struct tlb_entry *table;
+    uint64_t page;
+    uint8_t *host;
+    const uint64_t *map; /* of its granules */
+};
+#define CODE_STORES 16u
+
+/* Where large pages are, pieces of which are in the TLB: see paging.h. */
+#define TLB_SPAN_WORDS 16
+struct tlb_spans {
+    uint64_t large[TLB_SPAN_WORDS], huge[TLB_SPAN_WORDS];
+};
+
+/* Memory that is plain RAM for loads and stores, as the TLB's refill found it: physical addresses
+ * start to last are at offset `arena` and on. Empty: start > last. */
+#define RAM_WINDOWS 4
+struct ram_window {
+    uint64_t start, last, arena;
 };
 
 struct block;
@@ -261,11 +290,18 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
-    struct store_watch *watch;  /* told of stores and device accesses, or NULL */
-    bool large_pages_filled;    /* a TLB entry came from a large page: INVLPG flushes all */
-    struct block_cache *blocks; /* shared by the machine's CPUs */
-    struct cpu *next_user;      /* of it */
-    struct block *scratch;      /* an instruction that is not kept: straddling, or from a device */
+    struct tlb_entry slots[2][NUM_TLB_CLASSES][SLOTS];
+    uint8_t slots_used[2 * NUM_TLB_CLASSES][SLOTS >> SLOT_GROUP_SHIFT];
+    uint64_t slot_empty;
+    struct code_store code_stores[CODE_STORES]; /* by linear page */
+    bool code_stores_filled;
+    struct ram_window ram[RAM_WINDOWS];
+    unsigned next_ram;             /* the one to be replaced */
+    struct store_watch *watch;     /* told of stores and device accesses, or NULL */
+    struct tlb_spans tlb_spans[2]; /* of global pages: [1] */
+    struct block_cache *blocks;    /* shared by the machine's CPUs */
+    struct cpu *next_user;         /* of it */
+    struct block *scratch; /* an instruction that is not kept: straddling, or from a device */
     /* Names the state of the fetch translations, for CPL < 3 and 3: new whenever one of them, or
      * the code segment's base, may have changed. Never 0. */
     uint64_t fetch_keys[2];

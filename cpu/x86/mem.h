@@ -30,6 +30,10 @@ void mem_rmw_commit(struct cpu *cpu);
  * answers it; what is wrong is for the access itself to find. */
 bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store);
 
+/* The same for the page at lin, if that needs no care at all: see tlb_fill.c. Does not touch vector
+ * registers. False: try mem_fill(). */
+bool tlb_fill_quickly(struct cpu *cpu, uint64_t lin, bool store);
+
 /* Implicit supervisor accesses (descriptor tables, TSS, IDT, interrupt stacks): as CPL 0;
  * EFLAGS.AC does not lift SMAP for them (SDM vol. 3A 4.6.1). size 1, 2, 4, 8. */
 int sys_load(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t *out);
@@ -59,6 +63,9 @@ void tlb_flush_all(struct cpu *cpu);
 void tlb_flush_nonglobal(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t lin);
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page);
+/* Where a store to a page with code goes, in the arena, if that is known without a walk; otherwise
+ * ARENA_NONE. arena_store_notify() afterwards. */
+uint64_t mem_code_store(const struct cpu *cpu, uint64_t lin, unsigned size);
 /* Empties one entry of the CPU's TLB. */
 void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e);
 

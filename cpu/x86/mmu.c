@@ -7,35 +7,18 @@
  * path tests no attributes. */
 #include "cpu/x86/mem.h"
 
+#include <stdlib.h>
+
 #include "cpu/x86/debugreg.h"
+#include "cpu/x86/paging.h"
 #include "cpu/x86/store_watch.h"
 #include "vm/machine.h"
-
-#define PTE_P  (1ull << 0)
-#define PTE_W  (1ull << 1)
-#define PTE_U  (1ull << 2)
-#define PTE_A  (1ull << 5)
-#define PTE_D  (1ull << 6)
-#define PTE_PS (1ull << 7)
-#define PTE_G  (1ull << 8)
-#define PTE_NX (1ull << 63)
 
 #define PF_P     1u
 #define PF_W     2u
 #define PF_U     4u
 #define PF_RSVD  8u
 #define PF_FETCH 16u
-
-static inline uint64_t phys_mask(const struct cpu *cpu)
-{
-    return (1ull << cpu->model.phys_bits) - 1;
-}
-
-/* A20M# is ignored in SMM (SDM vol. 3C, System Management Mode, "Entering SMM"). */
-static inline uint64_t a20_mask(const struct cpu *cpu)
-{
-    return cpu->smm ? ~0ull : cpu->a20_mask;
-}
 
 /* The page at a physical address, as this processor sees it now. */
 static struct page_view page_view(const struct cpu *cpu, uint64_t phys, bool fetch)
@@ -45,22 +28,6 @@ static struct page_view page_view(const struct cpu *cpu, uint64_t phys, bool fet
     return unlikely(cpu->smm) ? address_space_hidden_page(as, page, fetch)
                               : address_space_page(as, page);
 }
-
-/* What an access is, for permission checks. */
-struct access {
-    bool write, fetch;
-    bool user;     /* at CPL 3, and not implicit supervisor */
-    bool quiet;    /* a debugger's: not logged */
-    bool implicit; /* supervisor access of the processor's own: AC does not lift SMAP for it */
-};
-
-struct translation {
-    uint64_t phys; /* of the byte */
-    bool global, large;
-    bool dirty;    /* stores may be cached */
-    bool user;     /* a user page */
-    bool writable; /* by this access class */
-};
 
 /* ---- page table entries ---- */
 
@@ -113,13 +80,6 @@ static bool update_entry(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t
 
 /* ---- the walk ---- */
 
-struct walk {
-    uint64_t entry[4], at[4]; /* from the top */
-    unsigned n, size;
-    uint64_t page_mask; /* offset bits of the page */
-    bool large;
-};
-
 static int page_fault(struct cpu *cpu, uint64_t lin, const struct access *a, uint32_t code)
 {
     bool nx = cpu->efer & EFER_NXE && cpu->cr4 & CR4_PAE;
@@ -133,123 +93,29 @@ static int page_fault(struct cpu *cpu, uint64_t lin, const struct access *a, uin
     return OP_FAULT;
 }
 
-/* 4 MiB pages: bit 21, and of bits 13-20, address bits 32-39 with PSE-36, those that the processor
- * does not have (table 4-4). */
-static uint32_t pse_reserved(const struct cpu *cpu)
+static bool read_entry_fully(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t *entry)
 {
-    unsigned bits = model_has(&cpu->model, F_pse36) ? cpu->model.phys_bits : 32;
-    bits = bits < 32 ? 32 : bits > 40 ? 40 : bits;
-    return 0x3fe000u & ~((1u << (bits - 32 + 13)) - 1);
-}
-
-/* Reserved bits of an entry (SDM vol. 3A tables 4-9 ff.). */
-static bool reserved_bits(const struct cpu *cpu, uint64_t e, unsigned size, bool large,
-                          uint64_t page_mask)
-{
-    if (size == 4)
-        return large && e & pse_reserved(cpu);
-    if (e & ((1ull << 52) - 1) & ~phys_mask(cpu))
-        return true;
-    if (!cpu->long_mode && e & 0x7ff0000000000000ull)
-        return true;
-    if (e & PTE_NX && !(cpu->efer & EFER_NXE))
-        return true;
-    return large && e & page_mask & ~0x1fffull;
-}
-
-/* Follows the tables down. Returns 0, or OP_FAULT. */
-static int walk_tables(struct cpu *cpu, uint64_t lin, const struct access *a, struct walk *w)
-{
-    bool pae = cpu->cr4 & CR4_PAE;
-    unsigned level = cpu->long_mode ? 4 : 2, bits_per_level = pae ? 9 : 10;
-    uint64_t table = cpu->cr3 & (cpu->long_mode ? phys_mask(cpu) & ~0xfffull : 0xfffff000u);
-    w->size = pae ? 8 : 4;
-    w->n = 0;
-    if (pae && !cpu->long_mode) {
-        uint64_t e = cpu->pdpte[lin >> 30 & 3];
-        if (!(e & PTE_P))
-            return page_fault(cpu, lin, a, 0);
-        table = e & phys_mask(cpu) & ~0xfffull;
-    }
-    for (; level >= 1; level--) {
-        unsigned shift = 12 + (level - 1) * bits_per_level;
-        uint64_t index = lin >> shift & ((1u << bits_per_level) - 1);
-        uint64_t at = table + index * w->size, e = read_entry(cpu, at, w->size);
-        bool may_be_large = level == 2 ? pae || cpu->cr4 & CR4_PSE
-                                       : level == 3 && model_has(&cpu->model, F_pdpe1gb);
-        w->large = level > 1 && may_be_large && e & PTE_PS;
-        w->page_mask = (1ull << shift) - 1;
-        w->entry[w->n] = e;
-        w->at[w->n++] = at;
-        if (!(e & PTE_P))
-            return page_fault(cpu, lin, a, 0);
-        if (reserved_bits(cpu, e, w->size, w->large, w->page_mask) ||
-            (level > 2 && e & PTE_PS && !w->large))
-            return page_fault(cpu, lin, a, PF_P | PF_RSVD);
-        if (w->large || level == 1)
-            return 0;
-        table = e & (pae ? phys_mask(cpu) & ~0xfffull : 0xfffff000u);
-    }
-    return 0;
-}
-
-/* SMAP (SDM vol. 3A 4.6.1): supervisor data accesses to user pages, unless EFLAGS.AC is set and
- * the access is explicit. */
-static bool smap_blocks(const struct cpu *cpu, const struct access *a)
-{
-    return cpu->cr4 & CR4_SMAP && (a->implicit || !(cpu->eflags & EFLAGS_AC));
-}
-
-static bool permitted(const struct cpu *cpu, const struct access *a, bool user, bool writable,
-                      bool nx)
-{
-    if (a->user && !user)
-        return false;
-    if (a->fetch)
-        return !nx && !(!a->user && user && cpu->cr4 & CR4_SMEP);
-    if (!a->user && user && smap_blocks(cpu, a))
-        return false;
-    return !a->write || writable || (!a->user && !(cpu->cr0 & CR0_WP));
-}
-
-static uint64_t frame_of(const struct cpu *cpu, const struct walk *w)
-{
-    uint64_t e = w->entry[w->n - 1];
-    if (w->size == 4 && w->large) /* PSE-36: bits 13-20 are address bits 32-39 */
-        return (e & 0xffc00000) | (e >> 13 & 0xff) << 32;
-    return e & phys_mask(cpu) & ~0xfffull & ~w->page_mask;
+    *entry = read_entry(cpu, phys, size);
+    return true;
 }
 
 static int translate_paged(struct cpu *cpu, uint64_t lin, const struct access *a,
                            struct translation *t)
 {
     struct walk w;
-    for (;;) {
-        if (walk_tables(cpu, lin, a, &w))
-            return OP_FAULT;
-        bool user = true, writable = true, nx = false;
-        for (unsigned n = 0; n < w.n; n++) {
-            user &= !!(w.entry[n] & PTE_U);
-            writable &= !!(w.entry[n] & PTE_W);
-            nx |= w.size == 8 && w.entry[n] & PTE_NX;
-        }
-        if (!permitted(cpu, a, user, writable, nx))
+    bool ok;
+    do {
+        enum walk_result r = walk_tables(cpu, lin, &w, read_entry_fully);
+        if (r != WALK_OK)
+            return page_fault(cpu, lin, a, r == WALK_RESERVED ? PF_P | PF_RSVD : 0);
+        if (!walk_translation(cpu, &w, lin, a, t))
             return page_fault(cpu, lin, a, PF_P);
-        uint64_t last = w.entry[w.n - 1];
-        bool ok = true;
+        ok = true;
         for (unsigned n = 0; n < w.n && ok; n++)
             ok = update_entry(cpu, w.at[n], w.size, w.entry[n],
                               PTE_A | (n == w.n - 1 && a->write ? PTE_D : 0));
-        if (!ok)
-            continue;
-        t->phys = frame_of(cpu, &w) | (lin & w.page_mask);
-        t->global = cpu->cr4 & CR4_PGE && last & PTE_G;
-        t->large = w.large;
-        t->dirty = a->write || last & PTE_D;
-        t->user = user;
-        t->writable = writable || (!a->user && !(cpu->cr0 & CR0_WP));
-        return 0;
-    }
+    } while (!ok);
+    return 0;
 }
 
 /* Not canonical: #SS(0) for stack references, #GP(0) otherwise (SDM vol. 1 3.3.7.1). */
@@ -287,17 +153,6 @@ static void clear_entry(struct tlb_entry *table, unsigned index)
     table[index].host = NULL;
 }
 
-static struct tlb_entry *tlb_table(struct cpu *cpu, unsigned n)
-{
-    return cpu->tlb[n / NUM_TLB_CLASSES][n % NUM_TLB_CLASSES];
-}
-
-/* Index of an entry in the fill log: table, slot. */
-static uint16_t log_index(unsigned table, unsigned slot)
-{
-    return (uint16_t)(table << TLB_BITS | slot);
-}
-
 static void clear_all(struct cpu *cpu)
 {
     for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
@@ -316,11 +171,66 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
     log->n = 0;
 }
 
+/* ---- slots ---- */
+
+/* Which: of pages that agree with `page` in the bits of `mask`; of the page at host, unless NULL.
+ */
+struct slot_choice {
+    uint64_t page, mask;
+    const uint8_t *host;
+};
+static const struct slot_choice all_slots = {0, 0, NULL};
+
+static void drop_slot_group(struct cpu *cpu, struct tlb_entry *e, struct slot_choice which)
+{
+    for (unsigned k = 0; k < 1u << SLOT_GROUP_SHIFT; k++)
+        if (!((e[k].page ^ which.page) & which.mask) && (!which.host || e[k].host == which.host))
+            e[k] = (struct tlb_entry){.page = cpu->slot_empty};
+}
+
+/* Of the tables from `first` to before `end`. */
+static void drop_slots(struct cpu *cpu, unsigned first, unsigned end, struct slot_choice which)
+{
+    for (unsigned t = first; t < end; t++)
+        for (unsigned g = 0; g < SLOTS >> SLOT_GROUP_SHIFT; g++) {
+            if (!cpu->slots_used[t][g])
+                continue;
+            drop_slot_group(cpu, &cpu->slots[0][0][t * SLOTS + (g << SLOT_GROUP_SHIFT)], which);
+            cpu->slots_used[t][g] = which.mask || which.host;
+        }
+}
+
+/* A page that no address reaches: not canonical, and, lest a guest look for it, by chance. */
+static void init_slots(struct cpu *cpu)
+{
+    uint64_t r = (uint64_t)arc4random() << 32 | arc4random();
+    cpu->slot_empty = (r & 0x3ffffffffffff000) | 1ull << 62;
+    memset(cpu->slots_used, 1, sizeof(cpu->slots_used));
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
+}
+
+static void drop_code_stores(struct cpu *cpu)
+{
+    if (cpu->code_stores_filled)
+        memset(cpu->code_stores, 0, sizeof(cpu->code_stores));
+    cpu->code_stores_filled = false;
+}
+
+static void forget_spans(struct cpu *cpu, bool global)
+{
+    memset(&cpu->tlb_spans[global], 0, sizeof(cpu->tlb_spans[global]));
+}
+
 void tlb_flush_all(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
-    cpu->large_pages_filled = false;
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
+    forget_spans(cpu, false);
+    forget_spans(cpu, true);
+    for (unsigned n = 0; n < RAM_WINDOWS; n++)
+        cpu->ram[n] = (struct ram_window){.start = 1};
     itlb_flush(cpu);
 }
 
@@ -330,32 +240,80 @@ void tlb_init(struct cpu *cpu)
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
-    itlb_flush(cpu);
+    init_slots(cpu);
+    tlb_flush_all(cpu);
 }
 
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
+    drop_code_stores(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
+    forget_spans(cpu, false);
+    itlb_flush(cpu);
+}
+
+/* All pieces of pages in the 4 MiB around lin: they have consecutive slots. */
+static void clear_span(struct cpu *cpu, uint64_t lin)
+{
+    unsigned first = lin >> VM_PAGE_SHIFT & (TLB_SIZE - 1) & ~1023u;
+    for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
+        for (unsigned k = first; k < first + 1024; k++)
+            if (tlb_table(cpu, n)[k].page >> 22 == lin >> 22)
+                clear_entry(tlb_table(cpu, n), k);
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, (struct slot_choice){lin, ~0ull << 22, NULL});
     itlb_flush(cpu);
 }
 
 void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
-    if (cpu->large_pages_filled) { /* other pieces of the same page may be cached */
-        tlb_flush_all(cpu);
+    drop_code_stores(cpu);
+    /* other pieces of the same page may be cached */
+    for (unsigned n = 0; n < 2; n++)
+        if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
+            tlb_flush_all(cpu);
+            return;
+        }
+    if (large_span_noted(cpu->tlb_spans[0].large, lin >> 22) ||
+        large_span_noted(cpu->tlb_spans[1].large, lin >> 22)) {
+        clear_span(cpu, lin);
         return;
     }
     unsigned slot = lin >> VM_PAGE_SHIFT & (TLB_SIZE - 1);
     for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
         if (tlb_table(cpu, n)[slot].page == (lin & ~0xfffull))
             clear_entry(tlb_table(cpu, n), slot);
+    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, (struct slot_choice){lin, ~0xfffull, NULL});
     cpu->itlb[lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1)].page = ~0ull;
     fetch_key_renew(cpu);
+}
+
+/* Store entries that the log names: for the page at host, or all (NULL). */
+static void drop_logged_stores(struct cpu *cpu, struct tlb_log *log, const uint8_t *host)
+{
+    unsigned kept = 0;
+    for (unsigned n = 0; n < log->n; n++) {
+        unsigned index = log->filled[n], table = index >> TLB_BITS, slot = index & (TLB_SIZE - 1);
+        struct tlb_entry *e = &tlb_table(cpu, table)[slot];
+        if (table >= NUM_TLB_CLASSES && (!host || e->host == host))
+            clear_entry(tlb_table(cpu, table), slot);
+        else
+            log->filled[kept++] = log->filled[n];
+    }
+    log->n = kept;
 }
 
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 {
     const uint8_t *host = arena_page == ARENA_NONE ? NULL : cpu->v.m->arena.host + arena_page;
+    drop_slots(cpu, NUM_TLB_CLASSES, 2 * NUM_TLB_CLASSES, (struct slot_choice){0, 0, host});
+    if (!host)
+        drop_code_stores(cpu);
+    if (cpu->tlb_filled.n <= TLB_LOG_SIZE && cpu->tlb_filled_global.n <= TLB_LOG_SIZE) {
+        drop_logged_stores(cpu, &cpu->tlb_filled, host);
+        drop_logged_stores(cpu, &cpu->tlb_filled_global, host);
+        return;
+    }
     for (unsigned n = 0; n < NUM_TLB_CLASSES; n++)
         for (unsigned k = 0; k < TLB_SIZE; k++)
             if (!host || cpu->tlb[1][n][k].host == host)
@@ -364,39 +322,30 @@ void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 
 void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e)
 {
-    unsigned n = (unsigned)(e - cpu->tlb[0][0]);
+    unsigned n = (unsigned)(e - cpu->tlb[0][0]), table = n / TLB_SIZE;
 
+    drop_slots(cpu, table, table + 1, (struct slot_choice){e->page, ~0xfffull, NULL});
     clear_entry(tlb_table(cpu, n / TLB_SIZE), n % TLB_SIZE);
-}
-
-static void log_fill(struct tlb_log *log, uint16_t index)
-{
-    if (log->n < TLB_LOG_SIZE)
-        log->filled[log->n] = index;
-    if (log->n <= TLB_LOG_SIZE)
-        log->n++;
 }
 
 static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uint64_t arena,
                   const struct translation *t)
 {
-    unsigned slot = lin >> VM_PAGE_SHIFT & (TLB_SIZE - 1);
-    struct tlb_entry *e = &cpu->tlb[store][class][slot];
-    e->page = lin & ~0xfffull;
-    e->host = cpu->v.m->arena.host + arena;
-    cpu->large_pages_filled |= t->large;
+    uint8_t *host = cpu->v.m->arena.host;
+    struct tlb_entry *e = tlb_enter(cpu, store, class, lin, host + arena, t);
     if (unlikely(cpu->watch) && store)
-        store_watch_entry(cpu->watch, cpu->v.m->arena.host, e, arena);
-    log_fill(t->global ? &cpu->tlb_filled_global : &cpu->tlb_filled,
-             log_index(store * NUM_TLB_CLASSES + class, slot));
+        store_watch_entry(cpu->watch, host, e, arena);
 }
 
-/* The class of an explicit data access now. */
-static unsigned current_class(const struct cpu *cpu)
+/* A page with code, which gets no entry; while everything is watched stores go the long way. */
+static void enter_code_store(struct cpu *cpu, uint64_t lin, uint64_t arena)
 {
-    return cpu->cpl == 3                                    ? TLB_USER
-           : cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC ? TLB_KERNEL_AC
-                                                            : TLB_KERNEL;
+    struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    const uint64_t *map = arena_code_page(&cpu->v.m->arena, arena);
+    if (!map || cpu->watch || cpu->jit.lockstep || cpu->tlb_store == cpu->tlb_none)
+        return;
+    *e = (struct code_store){cpu->tlb_store, lin & ~0xfffull, cpu->v.m->arena.host + arena, map};
+    cpu->code_stores_filled = true;
 }
 
 /* ---- one page's part of an access ---- */
@@ -407,15 +356,43 @@ struct place {
     uint64_t read_arena;  /* of a store: where a read of the same address would look */
 };
 
-static bool is_apic_page(const struct cpu *cpu, uint64_t phys)
+/* What a TLB entry says already. */
+static bool place_in_tlb(const struct cpu *cpu, uint64_t lin, const struct access *a,
+                         struct place *p)
 {
-    return (phys & ~0xfffull) == (cpu->apic.base_msr & phys_mask(cpu) & ~0xfffull) &&
-           (cpu->apic.base_msr & 0xc00) == 0x800;
+    const struct tlb_entry *table = a->write ? cpu->tlb_store : cpu->tlb_load;
+    const uint8_t *host = a->implicit || a->fetch || cpu->watch ? NULL : tlb_hit(table, lin, 1);
+    if (!host)
+        return false;
+    p->phys = 0;
+    p->arena = p->read_arena = (uint64_t)(host - cpu->v.m->arena.host);
+    return true;
+}
+
+/* Lets tlb_fill_quickly() know of the RAM around. */
+static void note_ram(struct cpu *cpu, uint64_t phys)
+{
+    const struct mem_range *r = address_space_find(&cpu->v.m->mem, phys);
+    struct ram_window *w = &cpu->ram[cpu->next_ram++ % RAM_WINDOWS];
+    uint64_t first = (r->start + VM_PAGE_SIZE - 1) & ~(uint64_t)(VM_PAGE_SIZE - 1);
+    w->start = first;
+    w->last = ((r->last + 1) & ~(uint64_t)(VM_PAGE_SIZE - 1)) - 1;
+    w->arena = r->region->read_at + r->offset + (first - r->start);
+}
+
+static bool ram_is_noted(const struct cpu *cpu, uint64_t phys)
+{
+    for (unsigned n = 0; n < RAM_WINDOWS; n++)
+        if (phys >= cpu->ram[n].start && phys <= cpu->ram[n].last)
+            return true;
+    return false;
 }
 
 static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, struct place *p)
 {
     struct translation t = {0};
+    if (place_in_tlb(cpu, lin, a, p))
+        return 0;
     if (translate(cpu, lin, a, &t))
         return OP_FAULT;
     p->phys = t.phys;
@@ -430,6 +407,8 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     if (page == ARENA_NONE)
         return 0;
     p->arena = page + (t.phys & 0xfff);
+    if (view.read_at == view.write_at && !cpu->smm && !ram_is_noted(cpu, t.phys))
+        note_ram(cpu, t.phys);
     if (a->implicit)
         return 0;
     unsigned class = current_class(cpu);
@@ -437,6 +416,8 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
         enter(cpu, true, class, lin, page, &t);
+    else if (view.read_at == page)
+        enter_code_store(cpu, lin, page);
     return 0;
 }
 
@@ -662,6 +643,8 @@ bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
     struct access a = data_access(cpu, store);
     struct place p;
     a.quiet = true;
+    if (store && mem_code_store(cpu, lin, size) != ARENA_NONE)
+        return false; /* known to have no entry */
     if ((lin & (VM_PAGE_SIZE - 1)) + size > VM_PAGE_SIZE || table == cpu->tlb_none ||
         (cpu->code_mode == CODE64 && !is_canonical(lin)))
         return false;
@@ -685,11 +668,22 @@ int mem_load_unaligned(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
     return 0;
 }
 
+uint64_t mem_code_store(const struct cpu *cpu, uint64_t lin, unsigned size)
+{
+    const struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
+    if (e->table != cpu->tlb_store || lin - e->page > VM_PAGE_SIZE - size)
+        return ARENA_NONE;
+    return (uint64_t)(e->host - cpu->v.m->arena.host) + (lin - e->page);
+}
+
 int mem_store_slow(struct cpu *cpu, uint64_t lin, unsigned size, const void *in)
 {
     struct access a = data_access(cpu, true);
-    struct span s;
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    struct span s = {.part[0].arena = ARENA_NONE, .first = size};
+    if (alignment(cpu, lin, size))
+        return OP_FAULT;
+    s.part[0].arena = mem_code_store(cpu, lin, size);
+    if (s.part[0].arena == ARENA_NONE && find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_write(cpu, &s, in, size);
     if (unlikely(cpu->bp_data))
@@ -767,7 +761,8 @@ int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset)
     struct translation t = {0};
     if (translate(cpu, lin, &a, &t))
         return OP_FAULT;
-    cpu->large_pages_filled |= t.large;
+    if (t.page_mask)
+        note_large_page(cpu, lin, &t);
     *arena_offset = page_view(cpu, t.phys, true).read_at;
     return 0;
 }
@@ -792,16 +787,14 @@ int mem_fetch_bytes(struct cpu *cpu, uint64_t lin, uint8_t *buf, unsigned n, uns
 
 uint64_t mmu_debug_translate(struct cpu *cpu, uint64_t lin)
 {
-    struct pending_exception saved = cpu->exc;
-    struct access a = {.quiet = true};
     struct walk w;
     uint64_t phys = lin;
     if (cpu->long_mode && !is_canonical(lin))
         return UINT64_MAX;
     if (cpu->cr0 & CR0_PG) {
-        bool ok = walk_tables(cpu, lin, &a, &w) == 0;
-        phys = ok ? frame_of(cpu, &w) | (lin & w.page_mask) : UINT64_MAX;
+        if (walk_tables(cpu, lin, &w, read_entry_fully) != WALK_OK)
+            return UINT64_MAX;
+        phys = frame_of(cpu, &w) | (lin & w.page_mask);
     }
-    cpu->exc = saved;
-    return phys == UINT64_MAX ? phys : phys & a20_mask(cpu);
+    return phys & a20_mask(cpu);
 }

@@ -94,7 +94,19 @@ static uint8_t *run_pointer(struct cpu *cpu, unsigned seg, uint64_t off, const s
     *n = *n < fit ? *n : fit;
     if (*n < 2)
         return NULL;
-    return tlb_hit(acc == ACCESS_LOAD ? cpu->tlb_load : cpu->tlb_store, lin, s->size);
+    uint8_t *p = tlb_hit(acc == ACCESS_LOAD ? cpu->tlb_load : cpu->tlb_store, lin, s->size);
+    if (p || acc == ACCESS_LOAD)
+        return p;
+    uint64_t at = mem_code_store(cpu, lin, s->size);
+    return at == ARENA_NONE ? NULL : cpu->v.m->arena.host + at;
+}
+
+/* After a run of stores: there may be code in the page. */
+static void run_stored(struct cpu *cpu, const uint8_t *to, size_t len)
+{
+    struct arena *a = &cpu->v.m->arena;
+    if (cpu->code_stores_filled)
+        arena_store_notify(a, (uint64_t)(to - a->host), len);
 }
 
 /* ---- MOVS ---- */
@@ -118,6 +130,7 @@ static uint64_t run_movs(struct cpu *cpu, const struct insn *i, const struct str
         for (size_t k = 0; k < len; k += s->size)
             memmove(to + k, from + k, s->size);
     }
+    run_stored(cpu, to, len);
     advance(cpu, i, R_RSI, (int64_t)len);
     advance(cpu, i, R_RDI, (int64_t)len);
     return n;
@@ -156,6 +169,7 @@ static uint64_t run_stos(struct cpu *cpu, const struct insn *i, const struct str
     else
         for (uint64_t k = 0; k < n; k++)
             memcpy(to + k * s->size, &v, s->size);
+    run_stored(cpu, to, n * s->size);
     advance(cpu, i, R_RDI, (int64_t)(n * s->size));
     return n;
 }

@@ -174,13 +174,14 @@ static void ports_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 
 /* ---- configuration ---- */
 
+/* The decode enable bits of IDETIM are storage only: UEFI firmware made for this board as QEMU has it
+ * (OVMF) uses the ports without setting them. */
 static void update_decoding(struct piix_ide *s)
 {
     bool io = pci_get16(&s->pci, PCI_COMMAND) & PCI_COMMAND_IO;
 
-    for (unsigned n = 0; n < 2; n++)
-        ide_channel_enable(&s->channel[n],
-                           io && (s->pci.config[PIIX_IDETIM + 2 * n + 1] & PIIX_IDE_ON));
+    ide_channel_enable(&s->channel[0], io);
+    ide_channel_enable(&s->channel[1], io);
 }
 
 static void config_written(struct pci_device *d, unsigned offset, unsigned size)

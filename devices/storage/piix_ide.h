@@ -7,7 +7,7 @@
 
 #define PIIX_IDE_DEVFN PCI_DEVFN(1, 1)
 #define PIIX_IDETIM    0x40 /* timing of the primary channel; +2: of the secondary */
-#define PIIX_IDE_ON    0x80 /* in the high byte: the channel's ports are decoded */
+#define PIIX_IDE_ON    0x80 /* in the high byte: firmware says that the channel is used */
 
 struct piix_ide;
 

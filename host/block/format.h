@@ -83,7 +83,7 @@ struct image {
     void *state;
 };
 
-extern const struct image_format raw_format, qcow2_format;
+extern const struct image_format raw_format, qcow2_format, vmdk_format, vhd_format, vdi_format;
 
 const struct image_format *format_by_content(const struct image_probe *p);
 

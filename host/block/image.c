@@ -81,6 +81,8 @@ static int locate(struct image *im, uint64_t offset, uint64_t len, struct image_
     error = im->format->locate(im, offset, len, e);
     if (e->length > len)
         e->length = len;
+    if (e->kind != IMAGE_DATA)
+        e->file = NULL;
     return error;
 }
 
@@ -113,10 +115,8 @@ int image_chain_status(struct image *im, uint64_t offset, uint64_t len, struct i
         if (error || e->kind != IMAGE_HOLE)
             return error;
         len = e->length;
-        if (!im->backing || offset >= im->backing->size) {
-            e->kind = IMAGE_ZERO; /* the depth is that of the image that has nothing there */
+        if (!im->backing || offset >= im->backing->size)
             return 0;
-        }
         if (len > im->backing->size - offset)
             len = im->backing->size - offset;
     }
@@ -311,6 +311,11 @@ int image_write(struct image *im, uint64_t offset, const void *buf, size_t len)
             error = write_alone(im, offset + done, p + done, len - done, &done);
     }
     return error;
+}
+
+bool image_compresses(const struct image *im)
+{
+    return im->format->write_compressed;
 }
 
 int image_write_compressed(struct image *im, uint64_t offset, const void *buf, size_t len)

@@ -57,6 +57,7 @@ int image_discard(struct image *im, uint64_t offset, uint64_t len);
 /* All that was written is on stable storage. */
 int image_flush(struct image *im);
 /* A whole cluster, compressed if that makes it smaller; ENOTSUP if the format cannot. */
+bool image_compresses(const struct image *im);
 int image_write_compressed(struct image *im, uint64_t offset, const void *buf, size_t len);
 
 enum image_kind {
@@ -78,7 +79,8 @@ struct image_extent {
 
 /* What is at offset, for as long as it is alike (at most len): in this image alone, ... */
 int image_status(struct image *im, uint64_t offset, uint64_t len, struct image_extent *e);
-/* ... or in the chain: never IMAGE_HOLE; what no image has is IMAGE_ZERO. */
+/* ... or in the chain: IMAGE_HOLE is what no image has, which reads as zeros; the depth is then
+ * that of the last one. */
 int image_chain_status(struct image *im, uint64_t offset, uint64_t len, struct image_extent *e);
 
 /* ---- properties ---- */

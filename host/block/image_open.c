@@ -12,7 +12,8 @@
 #include "host/block/format.h"
 
 /* In the order in which contents are tried; raw takes what is left. */
-static const struct image_format *const formats[] = {&qcow2_format, &raw_format};
+static const struct image_format *const formats[] = {&qcow2_format, &vmdk_format, &vdi_format,
+                                                     &vhd_format, &raw_format};
 
 /* The images on top of the one that is being opened. */
 struct above {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "host/ui/hid.h"
 
+#include "host/ui/keymap.h"
 #include "host/ui/keys.h"
 #include "vm/input.h"
 
@@ -108,19 +109,36 @@ void hid_press(struct hid *h, const unsigned *codes, unsigned n, unsigned hold_m
 
 #define TYPING_MS 10 /* between a key's going down and up, and up and the next one's down */
 
-void hid_type(struct hid *h, const char *utf8)
+/* The next character, and 0 at the end; what is no UTF-8 is taken byte by byte. */
+static uint32_t next_char(const char **s)
 {
-    for (; *utf8; utf8++) {
-        bool shift;
-        unsigned code = key_of_char((uint8_t)*utf8, &shift);
+    const uint8_t *p = (const uint8_t *)*s;
+    unsigned more = p[0] >= 0xf0 ? 3 : p[0] >= 0xe0 ? 2 : p[0] >= 0xc0 ? 1 : 0;
+    uint32_t c = more ? p[0] & (0x3fu >> more) : p[0];
 
-        if (!code)
+    for (unsigned i = 1; i <= more; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            *s += 1;
+            return p[0];
+        }
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    *s += 1 + more;
+    return c;
+}
+
+void hid_type(struct hid *h, const struct keymap *map, const char *utf8)
+{
+    while (*utf8) {
+        struct keymap_key k = keymap_char(map, next_char(&utf8));
+
+        if (!k.code)
             continue;
-        if (shift)
-            hid_key(h, KEY_SHIFT, true, TYPING_MS);
-        hid_key(h, code, true, TYPING_MS);
-        hid_key(h, code, false, TYPING_MS);
-        if (shift)
-            hid_key(h, KEY_SHIFT, false, 0);
+        if (k.shift || k.altgr)
+            hid_key(h, k.shift ? SCAN_SHIFT : SCAN_ALTGR, true, TYPING_MS);
+        hid_key(h, k.code, true, TYPING_MS);
+        hid_key(h, k.code, false, TYPING_MS);
+        if (k.shift || k.altgr)
+            hid_key(h, k.shift ? SCAN_SHIFT : SCAN_ALTGR, false, 0);
     }
 }

@@ -11,7 +11,7 @@
  * any thread; each becomes an input event, and devices/input/hid_port.c hands it to the keyboard or
  * to the pointing device that the guest uses. */
 
-struct error;
+struct keymap;
 struct machine;
 struct input_source;
 
@@ -45,8 +45,8 @@ void hid_buttons(struct hid *h, unsigned buttons, unsigned mask);
 
 /* Presses the keys together and lets go of them hold_ms later, in reverse order. */
 void hid_press(struct hid *h, const unsigned *codes, unsigned n, unsigned hold_ms);
-/* Types a text on a US keyboard. Characters that it does not have are left out. */
-void hid_type(struct hid *h, const char *utf8);
+/* Types a text on that keyboard. Characters that it does not have are left out. */
+void hid_type(struct hid *h, const struct keymap *map, const char *utf8);
 
 void hid_encode(const struct hid_event *e, uint8_t bytes[HID_EVENT_SIZE]);
 /* False if that is no event. */

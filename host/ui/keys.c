@@ -153,15 +153,15 @@ static const struct {
     uint32_t keysym;
     uint16_t code;
 } more_keysyms[] = {
-    {0xfe03, KEY_ALTGR},                   /* ISO_Level3_Shift */
-    {0xff7e, KEY_ALTGR},                   /* Mode_switch */
-    {0xfe20, KEY_TAB},                     /* ISO_Left_Tab */
-    {0xffe7, 0xe05b},    {0xffe8, 0xe05c}, /* Meta */
-    {0xffed, 0xe05b},    {0xffee, 0xe05c}, /* Hyper */
-    {0xff95, 0x47},      {0xff97, 0x48},   {0xff9a, 0x49},   {0xff96, 0x4b},
+    {0xfe03, SCAN_ALTGR},                   /* ISO_Level3_Shift */
+    {0xff7e, SCAN_ALTGR},                   /* Mode_switch */
+    {0xfe20, SCAN_TAB},                     /* ISO_Left_Tab */
+    {0xffe7, 0xe05b},     {0xffe8, 0xe05c}, /* Meta */
+    {0xffed, 0xe05b},     {0xffee, 0xe05c}, /* Hyper */
+    {0xff95, 0x47},       {0xff97, 0x48},   {0xff9a, 0x49},   {0xff96, 0x4b},
     {0xff9d, 0x4c}, /* keypad */
-    {0xff98, 0x4d},      {0xff9c, 0x4f},   {0xff99, 0x50},   {0xff9b, 0x51},
-    {0xff9e, 0x52},      {0xff9f, 0x53},   {0xff6b, 0xe11d}, /* Break */
+    {0xff98, 0x4d},       {0xff9c, 0x4f},   {0xff99, 0x50},   {0xff9b, 0x51},
+    {0xff9e, 0x52},       {0xff9f, 0x53},   {0xff6b, 0xe11d}, /* Break */
 };
 
 static unsigned numbered(const char *name)
@@ -192,14 +192,6 @@ unsigned key_by_name(const char *name, struct error *err)
     return 0;
 }
 
-const char *key_name(unsigned code)
-{
-    for (unsigned i = 0; i < NUM_KEYS; i++)
-        if (keys[i].code == code)
-            return keys[i].name;
-    return NULL;
-}
-
 unsigned keys_parse(const char *text, unsigned codes[KEYS_TOGETHER_MAX], struct error *err)
 {
     unsigned n = 0;
@@ -220,29 +212,6 @@ unsigned keys_parse(const char *text, unsigned codes[KEYS_TOGETHER_MAX], struct 
             return n;
         text += len + 1;
     }
-}
-
-unsigned key_of_char(uint8_t c, bool *shift)
-{
-    static const char plain[] = "\0\0331234567890-=\b\tqwertyuiop[]\n\0asdfghjkl;'`\0\\zxcvbnm,./";
-    static const char shifted[] = "\0\0!@#$%^&*()_+\0\0QWERTYUIOP{}\0\0ASDFGHJKL:\"~\0|ZXCVBNM<>?";
-
-    *shift = false;
-    if (c == ' ')
-        return 0x39;
-    if (!c || c > 0x7e)
-        return 0;
-    if (c == '\r')
-        return KEY_RETURN;
-    for (unsigned i = 0; i < sizeof(plain) - 1; i++) {
-        if (plain[i] == (char)c)
-            return i;
-        if (shifted[i] == (char)c) {
-            *shift = true;
-            return i;
-        }
-    }
-    return 0;
 }
 
 unsigned key_of_keysym(uint32_t keysym)

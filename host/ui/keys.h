@@ -11,26 +11,25 @@ struct error;
  * for Pause (devices/input/ps2kbd.h). Their names are QEMU's (QKeyCode). */
 
 enum {
-    KEY_CTRL = 0x1d,
-    KEY_SHIFT = 0x2a,
-    KEY_ALT = 0x38,
-    KEY_ALTGR = 0xe038,
-    KEY_RETURN = 0x1c,
-    KEY_ESCAPE = 0x01,
-    KEY_BACKSPACE = 0x0e,
-    KEY_TAB = 0x0f,
+    SCAN_CTRL = 0x1d,
+    SCAN_SHIFT = 0x2a,
+    SCAN_SHIFT_R = 0x36,
+    SCAN_ALT = 0x38,
+    SCAN_ALTGR = 0xe038,
+    SCAN_RETURN = 0x1c,
+    SCAN_ESCAPE = 0x01,
+    SCAN_BACKSPACE = 0x0e,
+    SCAN_TAB = 0x0f,
+    SCAN_SPACE = 0x39,
+    SCAN_CAPS_LOCK = 0x3a,
 };
 
 #define KEYS_TOGETHER_MAX 16
 
 /* By name, or by number ("0x3b"). 0 with the nearest name in *err. */
 unsigned key_by_name(const char *name, struct error *err);
-/* The name of a key, or NULL. */
-const char *key_name(unsigned code);
 /* "ctrl-alt-f1": the keys to press together. Returns how many, 0 with *err. */
 unsigned keys_parse(const char *text, unsigned codes[KEYS_TOGETHER_MAX], struct error *err);
-/* The key of a US keyboard that types an ASCII character; 0: none does. */
-unsigned key_of_char(uint8_t c, bool *shift);
 /* The one of an X keysym that is no character (F1, Left, Shift_L, ...); 0: none. */
 unsigned key_of_keysym(uint32_t keysym);
 

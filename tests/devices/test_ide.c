@@ -124,9 +124,10 @@ static void decoding(void **state)
     assert_int_equal(pci_config_read(&b->bus, PIIX_IDE_DEVFN, 0, 4), 0x70108086);
     assert_int_equal(pci_config_read(&b->bus, PIIX_IDE_DEVFN, PCI_CLASS_PROG, 1), 0x80);
     assert_int_equal(in(b, 0x1f7), OK);
-    pci_config_write(&b->bus, PIIX_IDE_DEVFN, PIIX_IDETIM, 0x80000000, 4);
-    assert_int_equal(in(b, 0x1f7), 0xff);
     assert_int_equal(in(b, 0x376), 0x7f);
+    pci_config_write(&b->bus, PIIX_IDE_DEVFN, PCI_COMMAND, 4, 2);
+    assert_int_equal(in(b, 0x1f7), 0xff);
+    assert_int_equal(in(b, 0x376), 0xff);
 }
 
 static void absent(void **state)

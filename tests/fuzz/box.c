@@ -36,6 +36,8 @@ static struct box *box_new(unsigned ncpus)
                                    .pc_testdev = true,
                                    .pci_testdev = true,
                                    .pci_testdev_membar = 1 << 20,
+                                   .vga = true,
+                                   .vga_memory = 1 << 20,
                                    .icount = true,
                                    .icount_shift = 3,
                                    .create_cpus = pc_cpus_create,

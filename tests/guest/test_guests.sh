@@ -31,6 +31,7 @@ for image in "$BUILD"/guest/*.elf; do
     # Clocks against each other, or races with them: not on a busy host's time.
     timers-* | smm-*) set -- -icount shift=5 ;;
     smp-*) set -- -smp 4 ;;
+    vga-*) set -- -vga std ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
             n=$((n + 1))
@@ -47,6 +48,8 @@ for image in "$BUILD"/guest/*.elf; do
     timers-* | smm-*) ;;
     *) set -- "$@" -icount shift=5 ;;
     esac
+    # An OUT that changes the memory map does so before the second run of its block begins.
+    case $name in vga-*) continue ;; esac
     try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
     case $name in
     control-* | smc-* | irq-* | paging-* | ring3-* | returns-* | smp-*)

@@ -246,6 +246,12 @@ static void test_traffic(void **state)
         {"qcow2", "cluster_size=2M", 9 << 20, 1 << 20, 50},
         {"qcow2", "lazy_refcounts=on", 3 << 20, 200000, 100},
         {"qcow2", "preallocation=metadata", (3 << 20) + 512, 200000, 100},
+        {"vdi", "", 5 << 20, 300000, 100},
+        {"vdi", "static=on", 3 << 20, 300000, 100},
+        {"vpc", "", 9 << 20, 300000, 100},
+        {"vpc", "subformat=fixed", 3 << 20, 300000, 100},
+        {"vmdk", "", 50 << 20, 300000, 200},
+        {"vmdk", "subformat=monolithicFlat", 3 << 20, 300000, 100},
         {"qcow2", "preallocation=full,cluster_size=8K", (3 << 20) + 1536, 200000, 100},
     };
 

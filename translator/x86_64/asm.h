@@ -194,6 +194,13 @@ static inline void a_lea(struct assembler *a, unsigned size, unsigned dst, struc
 {
     a_rm(a, 0x8d, size, dst, m);
 }
+/* The address n bytes behind this instruction. */
+static inline void a_lea_next(struct assembler *a, unsigned dst, int32_t n)
+{
+    a_prefixes(a, 0x8d, 8, false, (dst >> 3 & 1) << 2, false);
+    a_byte(a, (dst & 7) << 3 | 5);
+    a_u32(a, (uint32_t)n);
+}
 /* The shortest way to a 64-bit constant; flags stay. */
 static inline void a_mov_imm(struct assembler *a, unsigned dst, uint64_t v)
 {

@@ -31,12 +31,15 @@ struct stub {
     enum stub_kind kind;
     uint8_t *jump;  /* displacement that leads here */
     uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
+    uint8_t *loaded; /* STUB_MISS: to go on with the operand's host address in TEMP */
     uint8_t *next;  /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size, align;
     bool returns; /* STUB_EXIT: from a call */
     bool reload;  /* the next instruction wants the flags in the host's */
     size_t table; /* STUB_MISS: offset of the TLB's page words */
+    uint32_t slot; /* STUB_MISS: of level 0: offset of the entry; or 0 */
+    const uint8_t *routine; /* with a slot: what looks at level 1 */
     uint64_t target;
 };
 #define MAX_STUBS 256
@@ -101,7 +104,17 @@ void emit_unswap(struct xlat *x);
 /* Goes to a RIP, linked when it is known. */
 void emit_exit(struct xlat *x, uint64_t target);
 
-/* ---- memory operands (access.c) ---- */
+/* ---- memory operands (access.c, slots.c) ---- */
+
+/* In struct cpu: a table of level 1. */
+static inline size_t tlb_table_offset(unsigned table)
+{
+    return offsetof(struct cpu, tlb) + sizeof(struct tlb_entry) * TLB_SIZE * (size_t)table;
+}
+/* For level-0 misses of a table: with the offset in the slot's page in TEMP and the site's address
+ * in TEMP2, fills the slot from level 1 and tries again, or goes to THUNK_MISS_*. */
+void emit_slot_miss(struct assembler *a, const struct translator *tr, unsigned table,
+                    unsigned size);
 
 /* The host address of the operand in TEMP, checked for a load, or a store (then it may be loaded
  * too). TEMP2 and the flags are gone. */
@@ -127,6 +140,9 @@ bool operand_is_simple(const struct xlat *x, const struct insn *i);
 bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool segment_has_base(const struct xlat *x, unsigned seg);
 bool stack_is_simple(const struct xlat *x);
+
+/* The start of THUNK_MISS_STORE: stores beside code (code_store.c). */
+void emit_code_store(struct assembler *a);
 
 /* ---- the FPU (fpu.c, vector.c, x87.c) ---- */
 

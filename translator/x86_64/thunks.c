@@ -11,10 +11,16 @@ const uint8_t pinned_place[16] = {
 
 static const uint8_t callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
 
-static void registers(struct assembler *a, bool store)
+static bool is_callee_saved(unsigned r)
+{
+    return memchr(callee_saved, (int)r, sizeof(callee_saved)) != NULL;
+}
+
+/* The guest's: those that C preserves, or the others. */
+static void registers(struct assembler *a, bool preserved, bool store)
 {
     for (unsigned g = 0; g < 16; g++) {
-        if (pinned_place[g] == H_NONE)
+        if (pinned_place[g] == H_NONE || is_callee_saved(pinned_place[g]) != preserved)
             continue;
         if (store)
             a_store(a, 8, pinned_place[g], h_state(REG_OFF(g)));
@@ -32,7 +38,8 @@ static void emit_enter(struct assembler *a)
     a_mov_rr(a, 8, TEMP2, H_RSI);
     a_store(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
     a_load(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
-    registers(a, false);
+    registers(a, true, false);
+    registers(a, false, false);
     a_xr(a, 0xff, 4, 4, TEMP2);
 }
 
@@ -64,23 +71,53 @@ static void emit_detour(struct assembler *a, struct detour d, const uint8_t *thu
     a_jmp_to(a, d.back);
 }
 
-static void emit_c_call(struct assembler *a, const struct translator *tr, runtime_fn *fn)
+static void call(struct assembler *a, runtime_fn *fn)
 {
-    const struct code_cache *c = &tr->cache;
-
-    a_xm(a, 0x8f, 4, 0, h_state(JIT_OFF(site))); /* pop the return address */
-    a_store(a, 8, TEMP, h_state(JIT_OFF(t0)));
-    a_store(a, 8, TEMP2, h_state(JIT_OFF(t1)));
-    registers(a, true);
-    a_store(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
-    a_load(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
-    struct detour save = detour(a, JIT_OFF(fpu_live));
     a_load(a, 8, H_RDI, h_state(JIT_OFF(self)));
     a_mov_imm(a, TEMP2, (uint64_t)(uintptr_t)fn);
     a_xr(a, 0xff, 4, 2, TEMP2);
+}
+
+/* To C: what it may change is in struct cpu, and the stack is C's. */
+static void emit_to_c(struct assembler *a)
+{
+    a_xm(a, 0x8f, 4, 0, h_state(JIT_OFF(site))); /* pop the return address */
+    a_store(a, 8, TEMP, h_state(JIT_OFF(t0)));
+    a_store(a, 8, TEMP2, h_state(JIT_OFF(t1)));
+    registers(a, false, true);
+    a_store(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
+    a_load(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
+}
+
+/* Calls what leaves vector registers alone; goes on here if it says no. */
+static void emit_quick_call(struct assembler *a, runtime_fn *fn)
+{
+    call(a, fn);
+    a_rr(a, 0x85, 8, TEMP2, TEMP2); /* test */
+    uint8_t *no = a_jcc(a, CC_Z);
+    a_load(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
+    registers(a, false, false);
+    a_load(a, 8, TEMP, h_state(JIT_OFF(t0)));
+    a_xr(a, 0xff, 4, 4, TEMP2);
+    if (!a->full)
+        a_fix(no, a->p);
+}
+
+static void emit_c_call(struct assembler *a, const struct translator *tr, runtime_fn *fn,
+                        runtime_fn *quick)
+{
+    const struct code_cache *c = &tr->cache;
+
+    emit_to_c(a);
+    if (quick)
+        emit_quick_call(a, quick);
+    registers(a, true, true);
+    struct detour save = detour(a, JIT_OFF(fpu_live));
+    call(a, fn);
     struct detour reload = detour(a, JIT_OFF(fpu_saved));
     a_load(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
-    registers(a, false);
+    registers(a, true, false);
+    registers(a, false, false);
     a_xr(a, 0xff, 4, 4, TEMP2);
     emit_detour(a, save, to_rw(c, tr->thunk[THUNK_SAVE_FPU]));
     emit_detour(a, reload, to_rw(c, tr->thunk[THUNK_RELOAD_FPU]));
@@ -109,8 +146,15 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
     case THUNK_RELOAD_FPU:
         fpu_emit_reload(a);
         break;
+    case THUNK_MISS_LOAD:
+        emit_c_call(a, tr, runtime_functions[n], quick_miss_load);
+        break;
+    case THUNK_MISS_STORE:
+        emit_code_store(a);
+        emit_c_call(a, tr, runtime_functions[n], quick_miss_store);
+        break;
     default:
-        emit_c_call(a, tr, runtime_functions[n]);
+        emit_c_call(a, tr, runtime_functions[n], NULL);
     }
 }
 
@@ -127,8 +171,13 @@ bool emit_thunks(struct translator *tr)
     emit_thunk(&a, tr, THUNK_RELOAD_FPU);
     for (unsigned n = 0; n < THUNK_SAVE_FPU; n++)
         emit_thunk(&a, tr, n);
+    for (unsigned table = 0; table < 2 * NUM_TLB_CLASSES; table++)
+        for (unsigned n = 0; n < SLOT_SIZES; n++) {
+            align(&a);
+            tr->slot_miss[table][n] = to_rx(c, a.p);
+            emit_slot_miss(&a, tr, table, 1u << n);
+        }
     align(&a);
     c->used = (uint64_t)(a.p - c->rw);
-    tr->blocks_from = a.p;
     return !a.full;
 }

@@ -106,7 +106,8 @@ static void emit_site(struct xlat *x, unsigned insn, unsigned producer)
 /* A stub's. */
 static void emit_stub_site(struct xlat *x, const struct stub *s)
 {
-    struct site site = {.tblock = (uint32_t)(x->t - x->tr->tblocks),
+    struct site site = {.slot = s->slot,
+                        .tblock = (uint32_t)(x->t - x->tr->tblocks),
                         .insn = s->insn,
                         .producer = s->producer,
                         .size = s->size,
@@ -138,7 +139,8 @@ static void emit_exit_stub(struct xlat *x, const struct stub *s)
     a_call_to(&x->a, thunk(x, THUNK_EXIT));
     struct exit_site e = {.target = s->target,
                           .jump = (int32_t)(s->jump - x->a.p),
-                          .tblock = s->returns ? NO_TBLOCK : (uint32_t)(x->t - x->tr->tblocks)};
+                          .tblock =
+                              (uint32_t)(x->t - x->tr->tblocks) | (s->returns ? EXIT_RETURNS : 0)};
     a_bytes(&x->a, &e, sizeof(e));
 }
 
@@ -150,16 +152,25 @@ static void emit_stub(struct xlat *x, const struct stub *s)
         emit_exit_stub(x, s);
         return;
     }
-    if (s->kind == STUB_MISS) /* the linear address again */
-        a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
-    a_call_to(a, thunk(x, s->thunk));
+    if (s->slot) {
+        a_lea_next(a, TEMP2, 5); /* the site: behind the jump */
+        a_jmp_to(a, to_rw(&x->tr->cache, s->routine));
+    } else {
+        if (s->kind == STUB_MISS) /* the linear address again */
+            a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
+        a_call_to(a, thunk(x, s->thunk));
+    }
     if (s->kind == STUB_FPU) {
         a_jmp_to(a, s->again);
         return;
     }
+    if (s->thunk == THUNK_MISS_STORE)
+        a_jmp_to(a, s->loaded);
     emit_stub_site(x, s);
     if (s->kind == STUB_MISS)
         a_jmp_to(a, s->again);
+    if (s->thunk == THUNK_MISS_LOAD)
+        a_jmp_to(a, s->loaded);
     if (s->kind == STUB_MISS || s->kind == STUB_HANDLER) {
         if (s->reload)
             flags_reload(a);
@@ -177,6 +188,16 @@ void emit_stubs(struct xlat *x)
 
 /* ---- the block ---- */
 
+static void ask_pass(struct xlat *x, unsigned index, uint32_t pass)
+{
+    struct assembler *a = &x->a;
+
+    a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)index), 0x7fffffff);
+    if (!a->full)
+        memcpy(a->p - 4, &pass, 4);
+    add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
+}
+
 /* Both entries: see the struct. The two are patched when the block is retired; each patch lies
  * within 8 aligned bytes. */
 static void emit_entries(struct xlat *x)
@@ -187,11 +208,10 @@ static void emit_entries(struct xlat *x)
     while ((uintptr_t)a->p & 7)
         a_byte(a, 0x90);
     x->t->checked = to_rx(c, a->p);
-    a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)x->t->pass_index), 0x7fffffff);
-    if (!a->full)
-        memcpy(a->p - 4, &x->t->pass, 4);
-    add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
+    ask_pass(x, x->t->pass_index, x->t->pass);
     x->t->head = to_rx(c, a->p);
+    if (x->t->pass2)
+        ask_pass(x, x->t->pass2_index, x->t->pass2);
     a_alu_mi(a, 5, 8, h_state(BUDGET_OFF), (int32_t)x->n);
     add_stub(x, STUB_THUNK, a_jcc(a, CC_S))->thunk = THUNK_OUT;
 }
@@ -241,7 +261,7 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
                      .mode = tr->modes[t->mode],
                      .producer = NO_PRODUCER};
 
-    x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->size};
+    x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->end};
     fpu_analyse(&x);
     while (!place_registers(&x, x.n))
         x.n--;
@@ -263,24 +283,36 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
     return true;
 }
 
-static void patch_jump(const struct code_cache *c, const uint8_t *at, const uint8_t *target)
+/* The aligned word that holds all of an entry that is patched. */
+static uint64_t *entry_word(const struct code_cache *c, const uint8_t *at)
 {
-    uint8_t *rw = to_rw(c, at);
-    uint64_t word;
-    uint8_t *aligned = (uint8_t *)((uintptr_t)rw & ~(uintptr_t)7);
-    int32_t d = (int32_t)(target - (at + 5));
-
-    memcpy(&word, aligned, 8);
-    uint8_t *bytes = (uint8_t *)&word + (rw - aligned);
-    bytes[0] = 0xe9;
-    memcpy(bytes + 1, &d, 4);
-    __atomic_store_n((uint64_t *)(void *)aligned, word, __ATOMIC_RELEASE);
+    return (uint64_t *)(void *)((uintptr_t)to_rw(c, at) & ~(uintptr_t)7);
 }
 
-void emit_retire(struct translator *tr, struct tblock *t)
+/* Returns what was there. */
+static uint64_t patch_jump(const struct code_cache *c, const uint8_t *at, const uint8_t *target)
 {
-    patch_jump(&tr->cache, t->checked, t->dead);
-    patch_jump(&tr->cache, t->head, t->dead);
+    uint64_t *aligned = entry_word(c, at), was = *aligned, word = was;
+    uint8_t *bytes = (uint8_t *)&word + (to_rw(c, at) - (uint8_t *)aligned);
+    int32_t d = (int32_t)(target - (at + 5));
+
+    bytes[0] = 0xe9;
+    memcpy(bytes + 1, &d, 4);
+    __atomic_store_n(aligned, word, __ATOMIC_RELEASE);
+    return was;
+}
+
+void emit_suspend(struct translator *tr, struct tblock *t)
+{
+    t->entry[0] = patch_jump(&tr->cache, t->checked, t->dead);
+    t->entry[1] = patch_jump(&tr->cache, t->head, t->dead);
+}
+
+/* In the other order: the words may be one. */
+void emit_resume(struct translator *tr, struct tblock *t)
+{
+    __atomic_store_n(entry_word(&tr->cache, t->head), t->entry[1], __ATOMIC_RELEASE);
+    __atomic_store_n(entry_word(&tr->cache, t->checked), t->entry[0], __ATOMIC_RELEASE);
 }
 
 void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target)
