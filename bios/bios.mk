@@ -49,7 +49,7 @@ $(BIOS_B)/rm.elf: $(BIOS_RM) bios/rm/rm.ld
 	$(call say,LD,$@) $(BIOS_LD) $(BIOS_LDFLAGS) -T bios/rm/rm.ld -o $@ $(BIOS_RM)
 $(BIOS_B)/rm.sym: $(BIOS_B)/rm.elf
 	$(BIOS_NM) $< | awk '$$2 ~ /^[A-Z]$$/ { print $$3 " = 0xf0000 + 0x" $$1 ";" }' | \
-	    grep -E '^(shared|call16_block|stack32|fseg_heap|font_8x8|dpt|posted|bios32_entry|pmm_entry) ' > $@
+	    grep -E '^(shared|call16_block|stack32|fseg_heap|font_8x8|dpt|posted|bios32_entry|pmm_entry|pnp_entry) ' > $@
 $(BIOS_B)/post.elf: $(BIOS_POST) $(BIOS_B)/rm.sym bios/post/post.ld
 	$(call say,LD,$@) $(BIOS_LD) $(BIOS_LDFLAGS) -T bios/post/post.ld -o $@ $(BIOS_POST) $(BIOS_B)/rm.sym
 $(BIOS_B)/vga.elf: $(BIOS_VGA) bios/vga/vga.ld

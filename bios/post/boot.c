@@ -319,3 +319,11 @@ void boot_loop(u32 first)
         first = 0;
     }
 }
+
+/* An option ROM may have taken INT 19h over to boot something itself. */
+void boot_start(void)
+{
+    if (((volatile u32 *)0)[0x19] != FARPTR(SEG_BIOS, F_INT19))
+        call16_int(0x19);
+    boot_loop(0);
+}

@@ -76,6 +76,37 @@ void ata_identity(struct drive *d, const u16 *id)
     *name = 0;
 }
 
+/* The fixed disk parameter table (PC/AT), in the extended form of translating BIOSes when logical
+ * and physical geometry differ (EDD 1.0: A0h, physical values, checksum). */
+static void disk_table(const struct drive *d, u8 vector)
+{
+    u8 *t = alloc_fseg(16);
+
+    if (!t)
+        return;
+    *(u16 *)t = d->cyls;
+    t[2] = (u8)d->heads;
+    *(u16 *)(t + 5) = 0xffff;
+    t[8] = (u8)(0xc0 | (d->heads > 8 ? 8 : 0));
+    t[14] = (u8)d->spt;
+    if (d->pcyls && (d->cyls != d->pcyls || d->heads != d->pheads)) {
+        t[3] = 0xa0;
+        t[4] = (u8)d->pspt;
+        *(u16 *)(t + 9) = d->pcyls;
+        t[11] = (u8)d->pheads;
+        t[15] = (u8)-sum8(t, 15);
+    }
+    ((volatile u32 *)0)[vector] = FARPTR(SEG_BIOS, (u32)t);
+}
+
+void disk_tables(void)
+{
+    if (shared.ndisks > 0)
+        disk_table(&shared.disks[0], 0x41);
+    if (shared.ndisks > 1)
+        disk_table(&shared.disks[1], 0x46);
+}
+
 /* ---- detection ---- */
 
 enum { COUNT = 2, LBA_LOW = 3, LBA_MID = 4, LBA_HIGH = 5, DEVICE = 6, STATUS = 7, COMMAND = 7 };

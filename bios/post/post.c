@@ -67,10 +67,11 @@ void post(void)
     ide_init();
     ahci_init();
     virtio_init();
+    disk_tables();
     rom_others();
     boot_collect();
     boot_menu();
     rom_lock();
     memory_finish();
-    boot_loop(0);
+    boot_start();
 }

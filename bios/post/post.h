@@ -78,6 +78,7 @@ u32 pmm_call(const struct pmm_request *q);
 
 /* ---- tables.c ---- */
 void tables_init(void);
+extern u32 pnp_structure; /* address; 0: none */
 
 /* ---- smp.c ---- */
 void mtrr_init(void);
@@ -102,11 +103,13 @@ u32 disk_request(struct disk_request *q); /* by the drive's kind; a status of IN
 struct drive *new_disk(void);
 struct drive *new_cd(void);
 void set_geometry(struct drive *d);
+void disk_tables(void); /* INT 41h, 46h */
 void ata_identity(struct drive *d, const u16 *id);
 
 /* ---- boot.c, menu.c ---- */
 void boot_collect(void);
 void boot_menu(void);
+void boot_start(void); /* INT 19h */
 void boot_loop(u32 first) __attribute__((noreturn));
 void setup_screen(void);
 u32 get_key(void); /* waits */

@@ -64,7 +64,7 @@ static bool run(u16 device, bool pci)
     call16_block.r.ebx = 0xffff;
     call16_block.r.edx = 0xffff;
     call16_block.r.es = SEG_BIOS;
-    call16_block.r.edi = 0; /* no Plug and Play installation structure */
+    call16_block.r.edi = (u16)pnp_structure;
     debug("option ROM at %x, %u bytes\n", at, h->blocks * 512u);
     call16_far((u16)(at >> 4), 3);
     if (h->blocks)

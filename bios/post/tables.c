@@ -3,7 +3,7 @@
 #include "post.h"
 
 /* The offsets of these are those in the F segment (from rm.sym, F0000h more). */
-extern u8 bios32_entry[], pmm_entry[];
+extern u8 bios32_entry[], pmm_entry[], pnp_entry[];
 
 /* BIOS32 service directory (0.4). */
 static void bios32(void)
@@ -31,6 +31,28 @@ static void pmm(void)
     p[5] = 16;
     *(u32 *)(p + 7) = FARPTR(SEG_BIOS, (u32)pmm_entry);
     p[6] = (u8)-sum8(p, 16);
+}
+
+/* Plug and Play installation structure (1.0A, 4.4): no events. */
+u32 pnp_structure;
+
+static void pnp(void)
+{
+    u8 *p = alloc_fseg(0x21);
+
+    if (!p)
+        return;
+    memcpy(p, "$PnP", 4);
+    p[4] = 0x10;
+    p[5] = 0x21;
+    *(u16 *)(p + 0x0d) = (u16)(u32)pnp_entry;
+    *(u16 *)(p + 0x0f) = SEG_BIOS;
+    *(u16 *)(p + 0x11) = (u16)(u32)pnp_entry;
+    *(u32 *)(p + 0x13) = 0xf0000;
+    *(u16 *)(p + 0x1b) = SEG_BIOS;
+    *(u32 *)(p + 0x1d) = 0xf0000;
+    p[8] = (u8)-sum8(p, 0x21);
+    pnp_structure = (u32)p;
 }
 
 /* $PIR (Microsoft, PCI IRQ routing table 1.0): the PIIX's links are its registers 60h to 63h. */
@@ -108,6 +130,7 @@ void tables_init(void)
 {
     bios32();
     pmm();
+    pnp();
     pir();
     smbios();
     mp_table();

@@ -380,6 +380,13 @@ pmm_entry:
     jmp pmm_handler
 1:  lretw
 
+/* Plug and Play BIOS services, real mode: none is supported (Plug and Play BIOS 1.0A, 4.4: 82h). Option
+ * ROMs look for the installation structure to learn that we call their bootstrap vectors. */
+    .globl pnp_entry
+pnp_entry:
+    movw $0x82, %ax
+    lretw
+
 /* IRQ 1: the scan code goes through INT 15h/AH=4Fh, which may change it or swallow it (CF clear). */
 int09_entry:
     pushw %ax

@@ -35,6 +35,8 @@ suite IDE 121 -drive if=ide,format=raw,file="$file"
 suite AHCI 121 -device ahci,id=ahci -drive if=none,id=d,format=raw,file="$file" -device ide-hd,drive=d,bus=ahci.0
 suite virtio-blk 121 -drive if=virtio,format=raw,file="$file"
 
+suite floppy 114 -drive if=floppy,format=raw,file="$file"
+
 # Without a display adapter the BIOS speaks on COM1.
 : >"$scratch/serial"
 # shellcheck disable=SC2086

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* INT 13h on the drive booted from: CHS (interrupt list), and for hard disks EDD 3.0 (T13 D1386). */
+/* INT 13h on the drive booted from: CHS (interrupt list), and for hard disks EDD 3.0 (T13 D1386).
+ */
 #include "suite.h"
 
 static u8 one[512] __attribute__((aligned(16))), two[512] __attribute__((aligned(16)));
 
 static struct regs disk(u8 drive, u32 ax, u32 cx, u8 dh, u8 *to)
 {
-    struct regs r = {.ds = SEG, .es = SEG, .eax = ax, .ebx = (u32)to, .ecx = cx, .edx = (u32)(dh << 8 | drive)};
+    struct regs r = {
+        .ds = SEG, .es = SEG, .eax = ax, .ebx = (u32)to, .ecx = cx, .edx = (u32)(dh << 8 | drive)};
 
     intr(0x13, &r);
     return r;
@@ -41,7 +43,8 @@ static void chs(u8 drive)
     r = disk(drive, 0x0000, 0, 0, 0);
     check(!(r.flags & CF) && r.ah == 0, "disk: 00h resets");
     r = disk(drive, 0x1500, 0, 0, 0);
-    check(!(r.flags & CF) && (drive & 0x80 ? r.ah == 3 : r.ah == 1 || r.ah == 2), "disk: 15h, its type");
+    check(!(r.flags & CF) && (drive & 0x80 ? r.ah == 3 : r.ah == 1 || r.ah == 2),
+          "disk: 15h, its type");
     r = disk(drive & 0x80 ? 0xd5 : 0x55, 0x0201, 1, 0, two);
     check(r.flags & CF && r.ah != 0, "disk: a drive that is not there fails");
 }
@@ -81,7 +84,8 @@ static void edd(u8 drive)
     struct regs r = {.ds = SEG, .es = SEG, .eax = 0x4100, .ebx = 0x55aa, .edx = drive};
 
     intr(0x13, &r);
-    check(!(r.flags & CF) && r.bx == 0xaa55 && r.ah >= 0x21 && r.cx & 1, "EDD: 41h, extensions are there");
+    check(!(r.flags & CF) && r.bx == 0xaa55 && r.ah >= 0x21 && r.cx & 1,
+          "EDD: 41h, extensions are there");
     r = packet_call(drive, 0x42, two, 2000, 1);
     check(!(r.flags & CF) && same(), "EDD: 42h reads what CHS wrote");
     r = packet_call(drive, 0x42, two, 0xffffff00, 1);
@@ -91,7 +95,8 @@ static void edd(u8 drive)
     *(u16 *)info = 66;
     r = (struct regs){.ds = SEG, .es = SEG, .eax = 0x4800, .edx = drive, .esi = (u32)info};
     intr(0x13, &r);
-    check(!(r.flags & CF) && *(u16 *)info >= 26 && *(u16 *)(info + 24) == 512 && *(u32 *)(info + 16) >= 2880,
+    check(!(r.flags & CF) && *(u16 *)info >= 26 && *(u16 *)(info + 24) == 512 &&
+              *(u32 *)(info + 16) >= 2880,
           "EDD: 48h, the drive's parameters");
     u8 sum = 0;
     for (u32 i = 30; i < 66; i++)

@@ -43,8 +43,8 @@ struct regs {
     u32 edi, ebp, esi;
     u16 flags;
 };
-#define CF 1
-#define ZF 0x40
+#define CF  1
+#define ZF  0x40
 #define SEG 0x1000 /* ours */
 
 void intr(u8 n, struct regs *r);

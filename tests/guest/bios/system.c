@@ -72,7 +72,8 @@ static void block_move(void)
     for (u32 i = 0; i < 64; i++)
         from[i] = (u8)(i * 7 + 1);
     for (u32 pass = 0; pass < 2; pass++) {
-        u32 src = pass ? 0x200000 : SEG * 16 + (u32)from, dst = pass ? SEG * 16 + (u32)to : 0x200000;
+        u32 src = pass ? 0x200000 : SEG * 16 + (u32)from,
+            dst = pass ? SEG * 16 + (u32)to : 0x200000;
         *(u16 *)(gdt + 0x10) = 0xffff;
         *(u32 *)(gdt + 0x12) = src | 0x93000000;
         *(u16 *)(gdt + 0x18) = 0xffff;
@@ -82,7 +83,8 @@ static void block_move(void)
         r.ecx = 32;
         r.esi = (u32)gdt;
         intr(0x15, &r);
-        check(!(r.flags & CF) && r.ah == 0, pass ? "system: 87h from extended memory" : "system: 87h to it");
+        check(!(r.flags & CF) && r.ah == 0,
+              pass ? "system: 87h from extended memory" : "system: 87h to it");
     }
     bool same = 1;
     for (u32 i = 0; i < 64; i++)
@@ -119,7 +121,8 @@ static void others(void)
     call(0x15, 0x8600, 0, 2, 0x49f0); /* 150 ms */
     check(peek32(0x40, 0x6c) - before >= 2, "system: 86h waits");
     r = call(0x11, 0, 0, 0, 0);
-    check(r.ax == peek16(0x40, 0x10) && (r.ax & 0x30) == 0x20, "system: INT 11h, 80 column color display");
+    check(r.ax == peek16(0x40, 0x10) && (r.ax & 0x30) == 0x20,
+          "system: INT 11h, 80 column color display");
     r = call(0x15, 0xc100, 0, 0, 0);
     check(r.es == peek16(0x40, 0x0e), "system: C1h is the EBDA");
 }
@@ -200,9 +203,11 @@ void test_clock(void)
     r = call(0x1a, 0, 0, 0, 0);
     check(r.cx == 0x12 && r.dx - 0x3456 < 4, "clock: 01h sets them");
     r = call(0x1a, 0x0200, 0, 0, 0);
-    check(!(r.flags & CF) && bcd(r.ch, 23) && bcd(r.cl, 59) && bcd(r.dh, 59), "clock: 02h, time of day");
+    check(!(r.flags & CF) && bcd(r.ch, 23) && bcd(r.cl, 59) && bcd(r.dh, 59),
+          "clock: 02h, time of day");
     r = call(0x1a, 0x0400, 0, 0, 0);
-    check(!(r.flags & CF) && r.ch >= 0x20 && bcd(r.cl, 99) && bcd(r.dh, 12) && bcd(r.dl, 31), "clock: 04h, date");
+    check(!(r.flags & CF) && r.ch >= 0x20 && bcd(r.cl, 99) && bcd(r.dh, 12) && bcd(r.dl, 31),
+          "clock: 04h, date");
     call(0x1a, 0x0300, 0, 0x1234, 0x5600);
     r = call(0x1a, 0x0200, 0, 0, 0);
     check(r.cx == 0x1234 && r.dh >= 0x56, "clock: 03h sets the time");
@@ -217,7 +222,8 @@ void test_ports(void)
     check(r.ah & 0x20 && !(r.ah & 0x80), "ports: INT 14h/03h, COM1 can send");
     check(peek16(0x40, 0) == 0x3f8, "ports: COM1 is at 3F8h");
     r = call(0x17, 0x0200, 0, 0, 2);
-    check(peek16(0x40, 12) != 0 || r.ah & 1, "ports: INT 17h, a printer that is not there times out");
+    check(peek16(0x40, 12) != 0 || r.ah & 1,
+          "ports: INT 17h, a printer that is not there times out");
 }
 
 /* ---- PCI BIOS 2.1 and what is in the F segment ---- */
@@ -226,7 +232,8 @@ static void pci(void)
 {
     struct regs r = call(0x1a, 0xb101, 0, 0, 0);
 
-    check(!(r.flags & CF) && r.ah == 0 && r.edx == 0x20494350 && r.bh == 2 && r.bl >= 0x10, "PCI: BIOS 2.1 is there");
+    check(!(r.flags & CF) && r.ah == 0 && r.edx == 0x20494350 && r.bh == 2 && r.bl >= 0x10,
+          "PCI: BIOS 2.1 is there");
     r = (struct regs){.ds = SEG, .es = SEG, .eax = 0xb103, .ecx = 0x060000};
     intr(0x1a, &r);
     check(!(r.flags & CF) && r.bx == 0, "PCI: the host bridge is 00:00.0");
@@ -280,5 +287,6 @@ void test_tables(void)
     check(find("_MP_", 4, 8, 16) < 0x10000, "tables: MP floating pointer");
     check(find("RSD PTR ", 8, 0, 20) < 0x10000, "tables: ACPI's root pointer");
     check(find("_SM_", 4, 5, 1) < 0x10000 || find("_SM3_", 5, 6, 1) < 0x10000, "tables: SMBIOS");
-    check(peek8(0xf000, 0xfff0) == 0xea && peek8(0xf000, 0xfffe) == 0xfc, "tables: reset vector, model");
+    check(peek8(0xf000, 0xfff0) == 0xea && peek8(0xf000, 0xfffe) == 0xfc,
+          "tables: reset vector, model");
 }

@@ -58,7 +58,8 @@ static void teletype(void)
     call(0x10, 0x0200, 0, 0, 0x074f);
     call(0x10, 0x0e58, 7, 0, 0);
     r = call(0x10, 0x0300, 0, 0, 0);
-    check(peek8(0xb800, 7 * 160 + 158) == 'X' && r.dx == 0x0800, "video: teletype goes to the next line");
+    check(peek8(0xb800, 7 * 160 + 158) == 'X' && r.dx == 0x0800,
+          "video: teletype goes to the next line");
     call(0x10, 0x0200, 0, 0, 0x0805);
     call(0x10, 0x0e0d, 7, 0, 0);
     call(0x10, 0x0e0a, 7, 0, 0);
@@ -68,7 +69,8 @@ static void teletype(void)
     poke8(0xb800, 24 * 160, 'Q');
     call(0x10, 0x0200, 0, 0, 0x1800);
     call(0x10, 0x0e0a, 7, 0, 0);
-    check(peek8(0xb800, 23 * 160) == 'Q' && peek8(0xb800, 24 * 160) == ' ', "video: LF on the last line scrolls");
+    check(peek8(0xb800, 23 * 160) == 'Q' && peek8(0xb800, 24 * 160) == ' ',
+          "video: LF on the last line scrolls");
 }
 
 static void scrolling(void)
@@ -81,9 +83,11 @@ static void scrolling(void)
               peek8(0xb800, 11 * 160 + 20) == 'l',
           "video: 06h scrolls a window up");
     call(0x10, 0x0701, 0x1700, 0x0000, 0x184f);
-    check(peek8(0xb800, 160 + 20) == 'a' && peek16(0xb800, 20) == 0x1720, "video: 07h scrolls down");
+    check(peek8(0xb800, 160 + 20) == 'a' && peek16(0xb800, 20) == 0x1720,
+          "video: 07h scrolls down");
     call(0x10, 0x0600, 0x0700, 0x0000, 0x184f);
-    check(peek16(0xb800, 0) == 0x0720 && peek16(0xb800, 24 * 160 + 158) == 0x0720, "video: 06h with 0 lines clears");
+    check(peek16(0xb800, 0) == 0x0720 && peek16(0xb800, 24 * 160 + 158) == 0x0720,
+          "video: 06h with 0 lines clears");
 }
 
 static void pages(void)
@@ -206,7 +210,8 @@ static u8 buffer[512];
 
 static struct regs vbe(u32 ax, u32 bx, u32 cx, u32 dx)
 {
-    struct regs r = {.ds = SEG, .es = SEG, .eax = ax, .ebx = bx, .ecx = cx, .edx = dx, .edi = (u32)buffer};
+    struct regs r = {
+        .ds = SEG, .es = SEG, .eax = ax, .ebx = bx, .ecx = cx, .edx = dx, .edi = (u32)buffer};
 
     intr(0x10, &r);
     return r;
@@ -271,8 +276,8 @@ void test_vbe(void)
     buffer[2] = 'E';
     buffer[3] = '2';
     r = vbe(0x4f00, 0, 0, 0);
-    check(r.ax == 0x004f && buffer[0] == 'V' && buffer[1] == 'E' && buffer[2] == 'S' && buffer[3] == 'A' &&
-              buffer[5] >= 2,
+    check(r.ax == 0x004f && buffer[0] == 'V' && buffer[1] == 'E' && buffer[2] == 'S' &&
+              buffer[3] == 'A' && buffer[5] >= 2,
           "VBE: controller information");
     vbe_modes();
     r = vbe(0x4f01, 0, 0x0118, 0);
