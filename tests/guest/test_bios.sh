@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Our BIOS and VGA BIOS: the suite of tests/guest/bios, started from each kind of drive, as TAP. What it
 # expects is in the interrupt lists and standards that its checks name; it passes with SeaBIOS under
-# QEMU too, but for two checks: INT 17h with a printer that is not there (interrupt list: AH bit 0),
-# and PCI BIOS B10Ah with an odd register number (PCI BIOS 2.1, 4.5.6: 87h).
+# QEMU too, but for three checks: INT 17h with a printer that is not there (interrupt list: AH bit 0),
+# and PCI BIOS B10Ah with an odd register number (PCI BIOS 2.1, 4.5.6: 87h);
+# and the heads in 4B01h's packet (El Torito 1.0, figure 4: as DH of function 08h).
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 bios=$BUILD/bios
@@ -36,6 +37,8 @@ suite AHCI 121 -device ahci,id=ahci -drive if=none,id=d,format=raw,file="$file" 
 suite virtio-blk 121 -drive if=virtio,format=raw,file="$file"
 
 suite floppy 114 -drive if=floppy,format=raw,file="$file"
+
+suite "a CD's floppy" 117 -cdrom "$bios/suite.iso"
 
 # Without a display adapter the BIOS speaks on COM1.
 : >"$scratch/serial"

@@ -109,9 +109,44 @@ static void edd(u8 drive)
     check(r.flags & CF, "EDD: a buffer too small is refused");
 }
 
+/* An emulated floppy (El Torito 1.0, chapter 5): read-only; 4B01h tells about it. */
+static void emulation(u8 drive)
+{
+    static u8 packet[19];
+    struct regs r = {.ds = SEG, .es = SEG, .eax = 0x4b01, .edx = drive, .esi = (u32)packet};
+
+    intr(0x13, &r);
+    check(!(r.flags & CF) && packet[0] == 0x13 && packet[1] == 2 && packet[2] == 0,
+          "El Torito: 4B01h, drive 0 is a 1.44 MB floppy");
+    check(packet[17] == 18 && packet[18] == 1, "El Torito: its geometry");
+    r = disk(drive, 0x0301, 2, 0, one);
+    check(r.flags & CF && r.ah == 3, "El Torito: it is write-protected");
+    r = disk(drive, 0x0212, 0x0101, 1, (u8 *)0x8000);
+    check(!(r.flags & CF) && r.ah == 0, "El Torito: a whole track");
+    r.eax = 0x4b00;
+    r.esi = (u32)packet;
+    r.edx = drive;
+    intr(0x13, &r);
+    r = disk(drive, 0x0201, 1, 0, two);
+    check(r.flags & CF, "El Torito: after 4B00h it is gone");
+}
+
+static bool is_emulated(u8 drive)
+{
+    static u8 packet[19];
+    struct regs r = {.ds = SEG, .es = SEG, .eax = 0x4b01, .edx = drive, .esi = (u32)packet};
+
+    intr(0x13, &r);
+    return !(r.flags & CF) && packet[1] & 15;
+}
+
 void test_disk(u8 drive)
 {
     chs(drive);
+    if (is_emulated(drive)) {
+        emulation(drive);
+        return;
+    }
     writing(drive);
     if (drive & 0x80)
         edd(drive);
