@@ -706,7 +706,7 @@ font_8x8:
     .org 0xfff0 - 0xe000
     ljmpw $0xf000, $reset
     .org 0xfff5 - 0xe000
-    .ascii "11/21/26"           /* the date of release */
+    .ascii "01/01/99"           /* two digits, of which systems conclude whether to trust ACPI */
     .org 0xfffe - 0xe000
     .byte 0xfc                  /* PC/AT */
     .org 0xffff - 0xe000

@@ -32,13 +32,13 @@ suite() {
 }
 
 file=$scratch/suite.img
-suite IDE 121 -drive if=ide,format=raw,file="$file"
-suite AHCI 121 -device ahci,id=ahci -drive if=none,id=d,format=raw,file="$file" -device ide-hd,drive=d,bus=ahci.0
-suite virtio-blk 121 -drive if=virtio,format=raw,file="$file"
+suite IDE 131 -drive if=ide,format=raw,file="$file"
+suite AHCI 131 -device ahci,id=ahci -drive if=none,id=d,format=raw,file="$file" -device ide-hd,drive=d,bus=ahci.0
+suite virtio-blk 131 -drive if=virtio,format=raw,file="$file"
 
-suite floppy 114 -drive if=floppy,format=raw,file="$file"
+suite floppy 124 -drive if=floppy,format=raw,file="$file"
 
-suite "a CD's floppy" 117 -cdrom "$bios/suite.iso"
+suite "a CD's floppy" 127 -cdrom "$bios/suite.iso"
 
 # Without a display adapter the BIOS speaks on COM1.
 : >"$scratch/serial"

@@ -131,6 +131,24 @@ intr:
     sti
     popal
     retl
+/* What INT 15h/AX=C207h installs: called far with status, X, Y, Z pushed in this order. */
+    .globl mouse_handler
+mouse_handler:
+    pushw %bp
+    movw %sp, %bp
+    pushw %ax
+    movw 12(%bp), %ax
+    movw %ax, %cs:mouse_seen
+    movw 10(%bp), %ax
+    movw %ax, %cs:mouse_seen + 2
+    movw 8(%bp), %ax
+    movw %ax, %cs:mouse_seen + 4
+    movw 6(%bp), %ax
+    movw %ax, %cs:mouse_seen + 6
+    incb %cs:mouse_calls
+    popw %ax
+    popw %bp
+    lretw
     .data
 target: .long 0
 where:  .long 0

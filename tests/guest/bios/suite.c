@@ -58,6 +58,7 @@ void suite(u32 drive)
     test_video();
     test_vbe();
     test_keyboard();
+    test_mouse();
     test_clock();
     test_ports();
     test_tables();

@@ -89,6 +89,7 @@ void test_vbe(void);
 void test_disk(u8 drive);
 void test_system(void);
 void test_keyboard(void);
+void test_mouse(void);
 void test_clock(void);
 void test_tables(void);
 void test_ports(void);

@@ -183,6 +183,53 @@ void test_keyboard(void)
         call(0x16, 0x0000, 0, 0, 0);
 }
 
+/* ---- INT 15h/AH=C2h: the PS/2 mouse ---- */
+
+u16 mouse_seen[4]; /* boot.S: status, X, Y, Z of the last packet */
+u8 mouse_calls;
+void mouse_handler(void);
+
+static void mouse_says(u8 byte)
+{
+    while (inb(0x64) & 2)
+        ;
+    outb(0x64, 0xd3); /* into the output buffer as if from the mouse */
+    while (inb(0x64) & 2)
+        ;
+    outb(0x60, byte);
+    for (u32 i = 0; i < 10000; i++)
+        inb(0x61);
+}
+
+void test_mouse(void)
+{
+    struct regs r = call(0x15, 0xc205, 0x0300, 0, 0);
+
+    check(!(r.flags & CF) && r.ah == 0, "mouse: C205h, packets of three bytes");
+    r = call(0x15, 0xc203, 0x0300, 0, 0);
+    check(!(r.flags & CF), "mouse: C203h, resolution");
+    r = call(0x15, 0xc204, 0, 0, 0);
+    check(!(r.flags & CF) && (r.bh == 0 || r.bh == 3), "mouse: C204h, identifier");
+    r = call(0x15, 0xc202, 0x0900, 0, 0);
+    check(r.flags & CF && r.ah == 2, "mouse: C202h refuses a rate that there is not");
+    r = call(0x15, 0xc207, (u32)mouse_handler, 0, 0);
+    check(!(r.flags & CF), "mouse: C207h, a handler");
+    r = call(0x15, 0xc200, 0x0100, 0, 0);
+    check(!(r.flags & CF) && r.ah == 0, "mouse: C200h, on");
+    mouse_says(0x29);
+    mouse_says(0x05);
+    check(mouse_calls == 0, "mouse: two bytes are no packet");
+    mouse_says(0xfb);
+    check(mouse_calls == 1 && mouse_seen[0] == 0x29 && mouse_seen[1] == 5 && mouse_seen[2] == 0xfb &&
+              mouse_seen[3] == 0,
+          "mouse: the handler gets status, X and Y");
+    r = call(0x15, 0xc200, 0x0000, 0, 0);
+    check(!(r.flags & CF), "mouse: off");
+    call(0x16, 0x0500, 0, 0x1e61, 0);
+    r = call(0x16, 0x0000, 0, 0, 0);
+    check(r.ax == 0x1e61, "mouse: the keyboard still works");
+}
+
 /* ---- INT 1Ah ---- */
 
 static bool bcd(u8 v, u8 most)
