@@ -13,7 +13,7 @@ BIOS_FLAGS   := -march=i386 -Os -g -std=gnu11 -ffreestanding -nostdinc -isystem 
                 -ffunction-sections -fdata-sections --param=min-pagesize=0 -Wall -Wextra -Wshadow $(if $(filter true,$(CI)),-Werror) -Ibios/include
 VGA_BLOCKS   := 64
 BIOS_B       := $(B)/bios
-BIOS_RM      := $(patsubst bios/%,$(BIOS_B)/%.o,$(basename $(wildcard bios/rm/*.c bios/rm/*.S))) $(BIOS_B)/rm/pcibios32.o
+BIOS_RM      := $(patsubst bios/%,$(BIOS_B)/%.o,$(basename $(wildcard bios/rm/*.c bios/rm/*.S))) $(BIOS_B)/rm/pcibios32.o $(BIOS_B)/rm/apm32.o
 BIOS_POST    := $(BIOS_B)/post/start.o $(patsubst bios/%.c,$(BIOS_B)/%.o,$(wildcard bios/post/*.c))
 BIOS_VGA     := $(patsubst bios/%,$(BIOS_B)/%.o,$(basename $(wildcard bios/vga/*.c bios/vga/*.S)))
 BIOS_HEADERS := $(wildcard bios/include/*.h bios/*/*.h) bios/bios.mk
@@ -24,6 +24,9 @@ bios: $(BIOS_B)/bios.bin $(BIOS_B)/vgabios.bin
 $(BIOS_B)/rm/pcibios32.o: bios/rm/pcibios.c $(BIOS_HEADERS)
 	@mkdir -p $(@D)
 	$(call say,BIOS,$<) $(BIOS_CC) -m32 $(BIOS_FLAGS) -DPCI32 -c -o $@ $<
+$(BIOS_B)/rm/apm32.o: bios/rm/apm.c $(BIOS_HEADERS)
+	@mkdir -p $(@D)
+	$(call say,BIOS,$<) $(BIOS_CC) -m32 $(BIOS_FLAGS) -DAPM32 -c -o $@ $<
 $(BIOS_B)/rm/%.o: bios/rm/%.c $(BIOS_HEADERS)
 	@mkdir -p $(@D)
 	$(call say,BIOS,$<) $(BIOS_CC) -m16 $(BIOS_FLAGS) -c -o $@ $<

@@ -15,15 +15,22 @@ enum {
     APM_NOT_SUPPORTED = 0x86,
 };
 
-static u8 connected;
-static u16 version;
+#ifdef APM32
+extern u8 apm_connected;
+u32 apm32(struct regs *r);
+#else
+u8 apm_connected;
+struct regs apm_regs;
+void apm32_entry(void);
+#endif
+#define connected apm_connected
 
 static u8 installed(struct regs *r)
 {
     if (r->bx != 0)
         return APM_NO_DEVICE;
     r->bx = 0x504d; /* "PM" */
-    r->cx = 0;      /* neither 16- nor 32-bit protected mode; idle does not slow the clock */
+    r->cx = 2;      /* 32-bit protected mode; idle does not slow the clock */
     r->ax = 0x0102;
     return APM_OK;
 }
@@ -54,11 +61,11 @@ static u8 driver_version(struct regs *r)
 {
     if (r->bx != 0)
         return APM_NO_DEVICE;
-    version = r->cx >= 0x0102 ? 0x0102 : r->cx;
-    r->ax = version;
+    r->ax = r->cx >= 0x0102 ? 0x0102 : r->cx;
     return APM_OK;
 }
 
+#ifndef APM32
 static u8 connect(struct regs *r)
 {
     if (r->bx != 0)
@@ -68,6 +75,7 @@ static u8 connect(struct regs *r)
     connected = 1;
     return APM_OK;
 }
+#endif
 
 static u8 disconnect(struct regs *r)
 {
@@ -79,7 +87,27 @@ static u8 disconnect(struct regs *r)
     return APM_OK;
 }
 
+#ifndef APM32
+/* 03h: segments for 32- and 16-bit code and for data, the entry, and their lengths. */
+static u8 connect32(struct regs *r)
+{
+    u8 result = connect(r);
+
+    if (result != APM_OK)
+        return result;
+    r->ax = r->cx = r->dx = SEG_BIOS;
+    r->ebx = (u32)&apm32_entry;
+    r->esi = 0xffffffff;
+    r->di = 0xffff;
+    return APM_OK;
+}
+#endif
+
+#ifdef APM32
+u32 apm32(struct regs *r)
+#else
 u32 apm15(struct regs *r)
+#endif
 {
     u8 al = r->al, result;
 
@@ -87,9 +115,14 @@ u32 apm15(struct regs *r)
     case 0x00:
         result = installed(r);
         break;
+#ifndef APM32
     case 0x01:
         result = connect(r);
         break;
+    case 0x03:
+        result = connect32(r);
+        break;
+#endif
     case 0x04:
         result = disconnect(r);
         break;

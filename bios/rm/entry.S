@@ -648,6 +648,40 @@ pci32_entry:
     leal 10(%esp), %esp
     lret
 
+/* APM's 32-bit entry (1.2, 4.3): the caller's selectors for 32-bit code, 16-bit code and data follow
+ * each other. */
+    .globl apm32_entry
+apm32_entry:
+    pushfl
+    cld
+    pushl %ds
+    pushl %es
+    pushl %eax
+    movl %cs, %eax
+    addl $16, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    popl apm_regs + 36
+    movl %edi, apm_regs + 8
+    movl %esi, apm_regs + 12
+    movl %ebx, apm_regs + 24
+    movl %edx, apm_regs + 28
+    movl %ecx, apm_regs + 32
+    movl $apm_regs, %eax
+    call apm32
+    andl $-2, 8(%esp)           /* CF of the flags pushed above */
+    movzwl apm_regs + 44, %eax
+    andl $1, %eax
+    orl %eax, 8(%esp)
+    movl apm_regs + 24, %ebx
+    movl apm_regs + 28, %edx
+    movl apm_regs + 32, %ecx
+    movl apm_regs + 36, %eax
+    popl %es
+    popl %ds
+    popfl
+    lret
+
 /* ---- places of the PC/AT ---- */
 
     .code16

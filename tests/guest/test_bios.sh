@@ -21,7 +21,7 @@ suite() {
     shift 2
     cp "$bios/suite.img" "$scratch/suite.img"
     # shellcheck disable=SC2086 # CALQUE may be a command with words
-    $CALQUE -m 64 -icount shift=3 -bios "$bios/bios.bin" -device VGA,romfile="$bios/vgabios.bin" \
+    $CALQUE -m 64 -icount shift=3 $firmware \
         -display none -serial file:"$scratch/serial" -device isa-debug-exit,iobase=0xf4 --timeout 120 \
         "$@" >"$scratch/out" 2>&1 </dev/null
     status=$?
@@ -32,6 +32,7 @@ suite() {
 }
 
 file=$scratch/suite.img
+firmware="-bios $bios/bios.bin -device VGA,romfile=$bios/vgabios.bin"
 suite IDE 131 -drive if=ide,format=raw,file="$file"
 suite AHCI 131 -device ahci,id=ahci -drive if=none,id=d,format=raw,file="$file" -device ide-hd,drive=d,bus=ahci.0
 suite virtio-blk 131 -drive if=virtio,format=raw,file="$file"
@@ -39,6 +40,8 @@ suite virtio-blk 131 -drive if=virtio,format=raw,file="$file"
 suite floppy 124 -drive if=floppy,format=raw,file="$file"
 
 suite "a CD's floppy" 127 -cdrom "$bios/suite.iso"
+firmware=
+suite "a disk without -bios, with the images in roms/" 131 -hda "$file"
 
 # Without a display adapter the BIOS speaks on COM1.
 : >"$scratch/serial"

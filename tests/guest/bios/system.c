@@ -220,8 +220,8 @@ void test_mouse(void)
     mouse_says(0x05);
     check(mouse_calls == 0, "mouse: two bytes are no packet");
     mouse_says(0xfb);
-    check(mouse_calls == 1 && mouse_seen[0] == 0x29 && mouse_seen[1] == 5 && mouse_seen[2] == 0xfb &&
-              mouse_seen[3] == 0,
+    check(mouse_calls == 1 && mouse_seen[0] == 0x29 && mouse_seen[1] == 5 &&
+              mouse_seen[2] == 0xfb && mouse_seen[3] == 0,
           "mouse: the handler gets status, X and Y");
     r = call(0x15, 0xc200, 0x0000, 0, 0);
     check(!(r.flags & CF), "mouse: off");
