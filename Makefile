@@ -95,17 +95,17 @@ LIB_OBJS  := $(filter-out $(B)/main.o $(B)/img.o,$(OBJS))
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c))
 DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
 # Whatever the tests share: linked into each of them.
-TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/unit/*.c tests/devices/*.c)))
+TEST_COMMON := $(sort $(filter-out $(UNIT_SRCS) $(DEVICE_SRCS),$(wildcard tests/common/*.c tests/unit/*.c tests/devices/*.c)))
 TESTS       := $(UNIT_SRCS:%.c=$(B)/%) $(DEVICE_SRCS:%.c=$(B)/%)
 # Fuzz targets: with libFuzzer if SANITIZE has fuzzer-no-link, otherwise to replay inputs.
 FUZZER      := $(findstring fuzzer,$(SANITIZE))
 FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_COMMON := $(filter-out $(FUZZ_SRCS) $(if $(FUZZER),tests/fuzz/replay.c),$(sort $(wildcard tests/common/*.c tests/fuzz/*.c)))
 FUZZ_TARGETS := $(FUZZ_SRCS:%.c=$(B)/%)
 # The oracle runs instructions on the host's own processor; engines compares our own two.
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 
-.PHONY: all run test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
+.PHONY: all run bench test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
         clean help fuzz fuzz-targets FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -137,7 +137,7 @@ $(B)/%.o: %.c $(B)/flags $(B)/config.h
 
 # Called with the guest's vector registers in the host's: general registers only, and nothing called
 # that is built otherwise.
-CLASS_G := cpu/x86/tlb_fill translator/quick
+CLASS_G := cpu/x86/tlb_fill translator/quick translator/quick_system
 $(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<
@@ -231,6 +231,17 @@ fuzz:
 deps:
 	tests/deps build test boot lint
 
+# ---- bench: guest workloads of a kit beside the project, under QEMU's TCG and Calque's engines ----
+BENCH_KIT   ?= ../shared/bench
+BENCH_N     ?= 5
+BENCH_SCALE ?= 1
+bench:
+	command -v python3 >/dev/null || { echo "make: bench: python3 is missing: apt-get install python3" >&2; exit 1; }
+	+$(SUBMAKE) $(B)/calque
+	tests/bench/run --calque $(B)/calque --out $(B)/bench --kit '$(BENCH_KIT)' --runs $(BENCH_N) --scale $(BENCH_SCALE) \
+	    $(if $(BENCH_GUEST),--guest '$(BENCH_GUEST)') $(if $(BENCH_CPU),--cpu $(BENCH_CPU)) $(if $(BENCH_BY),--by $(BENCH_BY)) \
+	    $(if $(BENCH_WORKLOADS),--workloads '$(BENCH_WORKLOADS)') $(if $(BENCH_ENGINES),--engines '$(BENCH_ENGINES)')
+
 # ---- run: a stock Debian kernel to a shell in this terminal ----
 run:
 	tests/deps build boot
@@ -241,8 +252,9 @@ run:
 
 # ---- style ----
 LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS) $(wildcard tests/fuzz/*.c)
-C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h devices/*.h devices/*/*.h host/*.h \
-            host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h bios/*.c bios/*/*.c bios/*/*.h))
+C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h translator/*.h translator/*/*.h devices/*.h \
+            devices/*/*.h host/*.h host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h \
+            bios/*.c bios/*/*.c bios/*/*.h tests/guest/bios/*.c tests/guest/bios/*.h))
 # One stamp a file, after its object, which knows the headers: what did not change is not looked at again.
 lint:
 	tests/deps build test lint
@@ -286,6 +298,7 @@ help:
 	 'make roms                build our BIOS and VGA BIOS anew and keep them in roms/' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
+	 'make bench               guest workloads against QEMU and the host: BENCH_KIT=$(BENCH_KIT) BENCH_N=5 BENCH_SCALE=1' \
 	 'make deps                install the Debian packages that are missing' \
 	 'make lint, format-check, format' \
 	 'make install DESTDIR= PREFIX=$(PREFIX)' \

@@ -28,54 +28,56 @@
 
 /* ---- what may be set ---- */
 
-enum field_kind { TEXT, RELEASE, ON_OFF, UUID, SPEED, ID64 };
+/* NUMBERED: a text, after which the structure's number stands. */
+enum field_kind { TEXT, NUMBERED, RELEASE, ON_OFF, UUID, SPEED, ID64 };
 
-/* Rows of a type are in the order in which the structures refer to their strings. */
+/* Rows of a type are in the order of the structure's strings. */
 static const struct field {
     uint8_t type;
     const char *key;
     const char *standard; /* NULL: not specified */
     enum field_kind kind;
+    uint8_t at; /* where the structure has its string's number; 0: it is no string */
 } fields[] = {
-    {0, "vendor", "Calque", TEXT},
-    {0, "version", CALQUE_VERSION, TEXT},
-    {0, "date", "01/01/2026", TEXT},
-    {0, "release", "0.0", RELEASE},
-    {0, "uefi", "off", ON_OFF},
-    {1, "manufacturer", "Calque", TEXT},
-    {1, "product", "Standard PC (i440FX + PIIX)", TEXT},
-    {1, "version", "pc", TEXT},
-    {1, "serial", NULL, TEXT},
-    {1, "uuid", NULL, UUID},
-    {1, "sku", NULL, TEXT},
-    {1, "family", NULL, TEXT},
-    {2, "manufacturer", "Calque", TEXT},
-    {2, "product", "Standard PC (i440FX + PIIX)", TEXT},
-    {2, "version", "pc", TEXT},
-    {2, "serial", NULL, TEXT},
-    {2, "asset", NULL, TEXT},
-    {2, "location", NULL, TEXT},
-    {3, "manufacturer", "Calque", TEXT},
-    {3, "version", "pc", TEXT},
-    {3, "serial", NULL, TEXT},
-    {3, "asset", NULL, TEXT},
-    {3, "sku", NULL, TEXT},
-    {4, "sock_pfx", "CPU", TEXT},
-    {4, "manufacturer", "Calque", TEXT},
-    {4, "version", "pc", TEXT},
-    {4, "serial", NULL, TEXT},
-    {4, "asset", NULL, TEXT},
-    {4, "part", NULL, TEXT},
-    {4, "max-speed", NULL, SPEED},
-    {4, "current-speed", NULL, SPEED},
-    {4, "processor-id", NULL, ID64},
-    {17, "loc_pfx", "DIMM", TEXT},
-    {17, "bank", NULL, TEXT},
-    {17, "manufacturer", "Calque", TEXT},
-    {17, "serial", NULL, TEXT},
-    {17, "asset", NULL, TEXT},
-    {17, "part", NULL, TEXT},
-    {17, "speed", NULL, SPEED},
+    {0, "vendor", "Calque", TEXT, 0x04},
+    {0, "version", CALQUE_VERSION, TEXT, 0x05},
+    {0, "date", "01/01/2026", TEXT, 0x08},
+    {0, "release", "0.0", RELEASE, 0},
+    {0, "uefi", "off", ON_OFF, 0},
+    {1, "manufacturer", "Calque", TEXT, 0x04},
+    {1, "product", "Standard PC (i440FX + PIIX)", TEXT, 0x05},
+    {1, "version", "pc", TEXT, 0x06},
+    {1, "serial", NULL, TEXT, 0x07},
+    {1, "uuid", NULL, UUID, 0},
+    {1, "sku", NULL, TEXT, 0x19},
+    {1, "family", NULL, TEXT, 0x1a},
+    {2, "manufacturer", "Calque", TEXT, 0x04},
+    {2, "product", "Standard PC (i440FX + PIIX)", TEXT, 0x05},
+    {2, "version", "pc", TEXT, 0x06},
+    {2, "serial", NULL, TEXT, 0x07},
+    {2, "asset", NULL, TEXT, 0x08},
+    {2, "location", NULL, TEXT, 0x0a},
+    {3, "manufacturer", "Calque", TEXT, 0x04},
+    {3, "version", "pc", TEXT, 0x06},
+    {3, "serial", NULL, TEXT, 0x07},
+    {3, "asset", NULL, TEXT, 0x08},
+    {3, "sku", NULL, TEXT, 0x15},
+    {4, "sock_pfx", "CPU", NUMBERED, 0x04},
+    {4, "manufacturer", "Calque", TEXT, 0x07},
+    {4, "version", "pc", TEXT, 0x10},
+    {4, "serial", NULL, TEXT, 0x20},
+    {4, "asset", NULL, TEXT, 0x21},
+    {4, "part", NULL, TEXT, 0x22},
+    {4, "max-speed", NULL, SPEED, 0},
+    {4, "current-speed", NULL, SPEED, 0},
+    {4, "processor-id", NULL, ID64, 0},
+    {17, "loc_pfx", "DIMM", NUMBERED, 0x10},
+    {17, "bank", NULL, TEXT, 0x11},
+    {17, "manufacturer", "Calque", TEXT, 0x17},
+    {17, "serial", NULL, TEXT, 0x18},
+    {17, "asset", NULL, TEXT, 0x19},
+    {17, "part", NULL, TEXT, 0x1a},
+    {17, "speed", NULL, SPEED, 0},
 };
 #define NUM_FIELDS (sizeof(fields) / sizeof(fields[0]))
 _Static_assert(NUM_FIELDS <= SMBIOS_MAX_FIELDS, "values[] has room for every field");
@@ -271,11 +273,6 @@ static void add_string(struct builder *b, uint8_t at, const char *text)
         b->out->data[b->start + at] = ++b->nstrings;
 }
 
-static void add_field(struct builder *b, uint8_t at, uint8_t type, const char *key)
-{
-    add_string(b, at, value_of(b->config->settings, type, key));
-}
-
 /* 6.1.3: strings end with an empty one; a structure without any, with two zeros. */
 static void end(struct builder *b)
 {
@@ -286,6 +283,27 @@ static void end(struct builder *b)
     if (size > b->out->largest)
         b->out->largest = (uint16_t)size;
     b->out->count++;
+}
+
+/* A whole structure: its area, and as strings the fields that its type has. */
+static void add_structure(struct builder *b, uint8_t type, uint8_t number, uint8_t *area,
+                          uint8_t length)
+{
+    begin(b, type, number, area, length);
+    for (const struct field *f = fields; f < fields + NUM_FIELDS; f++) {
+        char numbered[80];
+        const char *text;
+
+        if (f->type != type || !f->at)
+            continue;
+        text = value_of(b->config->settings, type, f->key);
+        if (f->kind == NUMBERED) {
+            snprintf(numbered, sizeof(numbered), "%.64s %u", text, number);
+            text = numbered;
+        }
+        add_string(b, f->at, text);
+    }
+    end(b);
 }
 
 static void add_bios(struct builder *b) /* 7.1 */
@@ -306,11 +324,7 @@ static void add_bios(struct builder *b) /* 7.1 */
     a[0x14] = (uint8_t)release[0];
     a[0x15] = (uint8_t)release[1];
     a[0x16] = a[0x17] = 0xff; /* there is no embedded controller */
-    begin(b, 0, 0, a, sizeof(a));
-    add_field(b, 0x04, 0, "vendor");
-    add_field(b, 0x05, 0, "version");
-    add_field(b, 0x08, 0, "date");
-    end(b);
+    add_structure(b, 0, 0, a, sizeof(a));
 }
 
 static void add_system(struct builder *b) /* 7.2 */
@@ -321,14 +335,7 @@ static void add_system(struct builder *b) /* 7.2 */
     if (uuid)
         parse_uuid(uuid, a + 0x08);
     a[0x18] = 6; /* woken up by the power switch */
-    begin(b, 1, 0, a, sizeof(a));
-    add_field(b, 0x04, 1, "manufacturer");
-    add_field(b, 0x05, 1, "product");
-    add_field(b, 0x06, 1, "version");
-    add_field(b, 0x07, 1, "serial");
-    add_field(b, 0x19, 1, "sku");
-    add_field(b, 0x1a, 1, "family");
-    end(b);
+    add_structure(b, 1, 0, a, sizeof(a));
 }
 
 static void add_board(struct builder *b) /* 7.3 */
@@ -340,14 +347,7 @@ static void add_board(struct builder *b) /* 7.3 */
     a[0x09] = 0x01;             /* hosting board */
     put_le16(a + 0x0b, 3 << 8); /* the chassis */
     a[0x0d] = 0x0a;             /* motherboard */
-    begin(b, 2, 0, a, sizeof(a));
-    add_field(b, 0x04, 2, "manufacturer");
-    add_field(b, 0x05, 2, "product");
-    add_field(b, 0x06, 2, "version");
-    add_field(b, 0x07, 2, "serial");
-    add_field(b, 0x08, 2, "asset");
-    add_field(b, 0x0a, 2, "location");
-    end(b);
+    add_structure(b, 2, 0, a, sizeof(a));
 }
 
 static void add_chassis(struct builder *b) /* 7.4 */
@@ -357,13 +357,7 @@ static void add_chassis(struct builder *b) /* 7.4 */
     a[0x05] = 1;                     /* type: other */
     a[0x09] = a[0x0a] = a[0x0b] = 3; /* states are safe */
     a[0x0c] = 2;                     /* security is unknown */
-    begin(b, 3, 0, a, sizeof(a));
-    add_field(b, 0x04, 3, "manufacturer");
-    add_field(b, 0x06, 3, "version");
-    add_field(b, 0x07, 3, "serial");
-    add_field(b, 0x08, 3, "asset");
-    add_field(b, 0x15, 3, "sku");
-    end(b);
+    add_structure(b, 3, 0, a, sizeof(a));
 }
 
 static uint8_t byte_count(unsigned n)
@@ -377,9 +371,7 @@ static void add_processor(struct builder *b, unsigned socket) /* 7.5 */
     const struct smbios_settings *s = c->settings;
     unsigned threads = c->cores * c->threads;
     uint8_t a[0x30] = {0};
-    char name[80];
 
-    snprintf(name, sizeof(name), "%.64s %u", value_of(s, 4, "sock_pfx"), socket);
     a[0x05] = 3; /* central processor */
     a[0x06] = 1; /* family: other */
     put_le64(a + 0x08, number_of(s, 4, "processor-id",
@@ -397,14 +389,7 @@ static void add_processor(struct builder *b, unsigned socket) /* 7.5 */
     put_le16(a + 0x2a, c->cores);
     put_le16(a + 0x2c, c->cores);
     put_le16(a + 0x2e, threads);
-    begin(b, 4, (uint8_t)socket, a, sizeof(a));
-    add_string(b, 0x04, name);
-    add_field(b, 0x07, 4, "manufacturer");
-    add_field(b, 0x10, 4, "version");
-    add_field(b, 0x20, 4, "serial");
-    add_field(b, 0x21, 4, "asset");
-    add_field(b, 0x22, 4, "part");
-    end(b);
+    add_structure(b, 4, (uint8_t)socket, a, sizeof(a));
 }
 
 static void add_oem_strings(struct builder *b) /* 7.12 */
@@ -446,8 +431,7 @@ static void add_memory_array(struct builder *b) /* 7.17 */
     put_le16(a + 0x0d, dimms(b->config));
     if (kib >= LARGE_KIB)
         put_le64(a + 0x0f, kib << KIB_SHIFT);
-    begin(b, 16, 0, a, sizeof(a));
-    end(b);
+    add_structure(b, 16, 0, a, sizeof(a));
 }
 
 static void add_dimm(struct builder *b, unsigned n) /* 7.18 */
@@ -457,9 +441,7 @@ static void add_dimm(struct builder *b, unsigned n) /* 7.18 */
     uint64_t mib = (left < DIMM_MAX ? left : DIMM_MAX) >> MIB_SHIFT;
     uint32_t speed = (uint32_t)number_of(s, 17, "speed", 0);
     uint8_t a[0x28] = {0};
-    char name[80];
 
-    snprintf(name, sizeof(name), "%.64s %u", value_of(s, 17, "loc_pfx"), n);
     put_le16(a + 0x04, 16 << 8); /* the array */
     put_le16(a + 0x06, NO_HANDLE);
     put_le16(a + 0x08, 0xffff); /* widths are unknown */
@@ -472,14 +454,7 @@ static void add_dimm(struct builder *b, unsigned n) /* 7.18 */
     if (mib >= LARGE_MIB)
         put_le32(a + 0x1c, (uint32_t)mib);
     put_le16(a + 0x20, speed);
-    begin(b, 17, (uint8_t)n, a, sizeof(a));
-    add_string(b, 0x10, name);
-    add_field(b, 0x11, 17, "bank");
-    add_field(b, 0x17, 17, "manufacturer");
-    add_field(b, 0x18, 17, "serial");
-    add_field(b, 0x19, 17, "asset");
-    add_field(b, 0x1a, 17, "part");
-    end(b);
+    add_structure(b, 17, (uint8_t)n, a, sizeof(a));
 }
 
 static void add_mapping(struct builder *b, uint8_t n, uint64_t base, uint64_t size) /* 7.20 */
@@ -500,18 +475,15 @@ static void add_mapping(struct builder *b, uint8_t n, uint64_t base, uint64_t si
     }
     put_le16(a + 0x0c, 16 << 8);
     a[0x0e] = byte_count(dimms(b->config)); /* partition width */
-    begin(b, 19, n, a, sizeof(a));
-    end(b);
+    add_structure(b, 19, n, a, sizeof(a));
 }
 
 static void add_last(struct builder *b) /* 7.33: boot status, no errors; 7.45: the end */
 {
     uint8_t status[0x0b] = {0}, last[4] = {0};
 
-    begin(b, 32, 0, status, sizeof(status));
-    end(b);
-    begin(b, 127, 0, last, sizeof(last));
-    end(b);
+    add_structure(b, 32, 0, status, sizeof(status));
+    add_structure(b, 127, 0, last, sizeof(last));
 }
 
 bool smbios_build(const struct smbios_config *config, struct smbios_tables *out, struct error *err)

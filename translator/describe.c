@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/printer.h"
 #include "cpu/x86/disas.h"
 #include "translator/internal.h"
 
@@ -66,19 +67,6 @@ void perf_map_add(FILE *map, const struct tblock *t)
 
 /* ---- counters ---- */
 
-struct printer {
-    void (*line)(void *opaque, const char *text);
-    void *opaque;
-};
-
-static void print_number(const struct printer *p, const char *name, uint64_t value)
-{
-    char text[96];
-
-    snprintf(text, sizeof(text), "%-30s %llu", name, (unsigned long long)value);
-    p->line(p->opaque, text);
-}
-
 static void print_counters(const struct translator_stats *s, const struct printer *p)
 {
     const struct {
@@ -89,7 +77,8 @@ static void print_counters(const struct translator_stats *s, const struct printe
         {"  again", s->again},
         {"  instructions in them", s->insns},
         {"  bytes of code", s->code_bytes},
-        {"  microseconds taken", s->translating_ns / 1000},
+        {"  TSC cycles taken", s->translating_cycles},
+        {"  for each instruction", s->insns ? s->translating_cycles / s->insns : 0},
         {"blocks retired", s->retired},
         {"instructions without a slot", s->level1_sites},
         {"blocks evicted", s->evicted},
@@ -109,7 +98,7 @@ static void print_counters(const struct translator_stats *s, const struct printe
     };
 
     for (size_t n = 0; n < ARRAY_SIZE(rows); n++)
-        print_number(p, rows[n].name, rows[n].value);
+        print(p, "%-30s %llu", rows[n].name, (unsigned long long)rows[n].value);
 }
 
 static void print_exits(const struct translator_stats *s, const struct printer *p)
@@ -127,7 +116,7 @@ static void print_exits(const struct translator_stats *s, const struct printer *
     _Static_assert(ARRAY_SIZE(names) == ARRAY_SIZE(s->left), "one for each enum op_result");
     p->line(p->opaque, "translated code left, by reason");
     for (size_t n = 0; n < ARRAY_SIZE(names); n++)
-        print_number(p, names[n], s->left[n]);
+        print(p, "%-30s %llu", names[n], (unsigned long long)s->left[n]);
 }
 
 static void print_segments(const struct translator *tr, const struct printer *p)
@@ -135,12 +124,10 @@ static void print_segments(const struct translator *tr, const struct printer *p)
     p->line(p->opaque, "segments of the cache: blocks, bytes used, times emptied");
     for (unsigned n = 0; n < CODE_SEGMENTS; n++) {
         const struct segment_of_code *s = &tr->segments[n];
-        char text[96];
 
-        snprintf(text, sizeof(text), "%c %2u: %u, %llu of %llu, %llu", n == tr->filling ? '*' : ' ',
-                 n, s->ntblocks, (unsigned long long)(s->used - s->start),
-                 (unsigned long long)(s->end - s->start), (unsigned long long)s->evictions);
-        p->line(p->opaque, text);
+        print(p, "%c %2u: %u, %llu of %llu, %llu", n == tr->filling ? '*' : ' ', n, s->ntblocks,
+              (unsigned long long)segment_used(s), (unsigned long long)(s->end - s->start),
+              (unsigned long long)s->evictions);
     }
 }
 
@@ -173,7 +160,6 @@ void translator_describe(const struct translator *tr, void (*line)(void *opaque,
     struct translator_stats s;
     uint64_t calls = UINT64_MAX;
     const char *name;
-    char text[96];
 
     translator_stats(tr, &s);
     print_counters(&s, &p);
@@ -181,9 +167,7 @@ void translator_describe(const struct translator *tr, void (*line)(void *opaque,
     print_segments(tr, &p);
     line(opaque, "operations run by handlers");
     for (unsigned n = 0, at = 0; n < OPERATIONS_SHOWN && next_operation(tr, &calls, &at, &name);
-         n++) {
-        snprintf(text, sizeof(text), "  %-28s %llu", name, (unsigned long long)calls);
-        line(opaque, text);
-    }
+         n++)
+        print(&p, "  %-28s %llu", name, (unsigned long long)calls);
     translator_report(tr, line, opaque);
 }

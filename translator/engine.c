@@ -18,10 +18,11 @@
 #include "cpu/x86/xsave.h"
 #include "translator/internal.h"
 
-/* A slice has at most 200000 instructions (vm/run.c), each a frame of 16 bytes; it begins with no
- * more than STACK_KEPT. */
+/* A slice has at most 200000 instructions, or 20000 where CPUs take turns (vm/run.c), each a frame
+ * of 16 bytes; it begins with no more than STACK_KEPT. */
 #define STACK_SIZE        (6u << 20)
 #define STACK_KEPT        (1u << 20)
+#define STACK_USED(alone) (STACK_KEPT + 16u * ((alone) ? 200000 : 20000))
 #define SENTINEL_FRAMES   16
 #define SENTINEL_TAG      (1ull << 62) /* no address, whatever the mode */
 #define THRESHOLD_DEFAULT 16
@@ -59,19 +60,19 @@ uint32_t jit_mode_key(const struct cpu *cpu)
         return 0;
     class = (uint32_t)(cpu->tlb_load - cpu->tlb[0][0]) / TLB_SIZE;
     key |= (cpu->cpl == 3 ? MODE_CPL3 : 0) | class << MODE_CLASS_SHIFT;
-    for (unsigned n = 0; n < 6; n++) {
-        bool moves = cpu->code_mode == CODE64 && (n == SEG_FS || n == SEG_GS);
-
-        key |= (uint32_t)(cpu->flat >> n & 1) << (MODE_FLAT_SHIFT + n);
-        key |= (uint32_t)(moves || cpu->ea_base[n]) << (MODE_BASE_SHIFT + n);
-    }
+    key |= (cpu->flat & 0x3fu) << MODE_FLAT_SHIFT;
+    if (cpu->code_mode == CODE64)
+        key |= (1u << SEG_FS | 1u << SEG_GS) << MODE_BASE_SHIFT; /* they move */
+    else
+        for (unsigned n = 0; n < 6; n++)
+            key |= (uint32_t) !!cpu->ea_base[n] << (MODE_BASE_SHIFT + n);
     return key | (uint32_t)cpu->stack_size << MODE_STACK_SHIFT | jit_fpu_mode(cpu) | MODE_VALID;
 }
 
 static void flush(struct translator *tr);
 
 /* Number of a mode; 0 is the one that is interpreted. */
-static uint32_t mode_number(struct translator *tr, uint32_t key)
+uint32_t jit_mode_number(struct translator *tr, uint32_t key)
 {
     for (unsigned n = 0; n < tr->nmodes; n++)
         if (tr->modes[n] == key)
@@ -84,12 +85,22 @@ static uint32_t mode_number(struct translator *tr, uint32_t key)
     return tr->nmodes++;
 }
 
-static void update_mode(struct cpu *cpu)
+static void find_mode(struct cpu *cpu)
 {
+    struct translator *tr = cpu->jit.translator;
+    uint32_t key = jit_mode_key(cpu);
+
     cpu->jit.mode_stale = false;
-    cpu->jit.mode = mode_number(cpu->jit.translator, jit_mode_key(cpu));
+    if (cpu->jit.mode >= tr->nmodes || tr->modes[cpu->jit.mode] != key)
+        cpu->jit.mode = jit_mode_number(tr, key);
     cpu->jit.mode_tag = (uint64_t)cpu->jit.mode << 48;
-    cpu->jit.fpu_mode = jit_fpu_mode(cpu);
+    cpu->jit.fpu_mode = key & MODE_VALID ? key & MODE_FPU : jit_fpu_mode(cpu);
+}
+
+void jit_update_mode(struct cpu *cpu)
+{
+    if (cpu->jit.mode_stale || jit_fpu_mode(cpu) != cpu->jit.fpu_mode)
+        find_mode(cpu);
 }
 
 /* ---- page passes ---- */
@@ -118,23 +129,38 @@ uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena
     return tr->npasses++;
 }
 
-static void grant(struct jit_state *j, uint32_t pass, uint16_t index)
+/* The linear page after RIP's. */
+static uint64_t next_page(const struct cpu *cpu)
 {
+    uint64_t next = (cpu->r[R_RIP] | (VM_PAGE_SIZE - 1)) + 1;
+
+    return cpu->code_mode == CODE64 ? next : (uint32_t)next;
+}
+
+/* For the page of `rip`. */
+static void grant(struct cpu *cpu, uint64_t rip, uint32_t pass, uint16_t index)
+{
+    struct jit_state *j = &cpu->jit;
+    unsigned slot = rip >> VM_PAGE_SHIFT & (ITLB_SIZE - 1);
+    uint64_t key = (rip & ~(uint64_t)(VM_PAGE_SIZE - 1)) | (cpu->cpl == 3);
+    bool global = cpu->itlb[slot].page == key && cpu->itlb[slot].global;
+    struct page_log *log = global ? &j->pages_global : &j->pages;
+
     if (j->code_page[index] == pass)
         return;
     j->code_page[index] = pass;
-    if (j->pages_logged < ARRAY_SIZE(j->page_log))
-        j->page_log[j->pages_logged] = index;
-    if (j->pages_logged <= ARRAY_SIZE(j->page_log))
-        j->pages_logged++;
+    if (log->n < ARRAY_SIZE(log->word))
+        log->word[log->n] = index;
+    if (log->n <= ARRAY_SIZE(log->word))
+        log->n++;
 }
 
 /* The CPU has just fetched the block of t, at RIP. */
 static void grant_pass(struct cpu *cpu, const struct tblock *t)
 {
-    grant(&cpu->jit, t->pass, t->pass_index);
+    grant(cpu, t->rip, t->pass, t->pass_index);
     if (t->pass2)
-        grant(&cpu->jit, t->pass2, t->pass2_index);
+        grant(cpu, next_page(cpu), t->pass2, t->pass2_index);
 }
 
 /* ---- translations ---- */
@@ -179,17 +205,9 @@ static void flush(struct translator *tr)
     tr->npasses = 1;
     for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next) {
         memset(cpu->jit.code_page, 0, sizeof(cpu->jit.code_page));
-        cpu->jit.pages_logged = 0;
+        cpu->jit.pages.n = cpu->jit.pages_global.n = 0;
         cpu->jit.mode_stale = true;
     }
-}
-
-/* The linear page after RIP's. */
-static uint64_t next_page(const struct cpu *cpu)
-{
-    uint64_t next = (cpu->r[R_RIP] | (VM_PAGE_SIZE - 1)) + 1;
-
-    return cpu->code_mode == CODE64 ? next : (uint32_t)next;
 }
 
 /* NULL: no room. */
@@ -198,20 +216,17 @@ static struct tblock *try_translate(struct cpu *cpu, struct block *b, const uint
     struct translator *tr = cpu->jit.translator;
     struct tblock *t = tblock_next(tr);
 
-    if (!t)
+    if (!t || b->discarded)
         return NULL;
     *t = (struct tblock){.block = b,
                          .rip = cpu->r[R_RIP],
                          .mode = cpu->jit.mode,
                          .pass = pass[0],
-                         .pass_index = (uint16_t)page_pass_index(cpu->r[R_RIP]),
+                         .pass_index = (uint16_t)code_page_index(cpu->r[R_RIP]),
                          .pass2 = pass[1],
-                         .pass2_index = (uint16_t)page_pass_index(next_page(cpu)),
+                         .pass2_index = (uint16_t)code_page_index(next_page(cpu)),
                          .linked_from = NO_LINK};
-    if (!emit_block(tr, cpu, t))
-        return NULL;
-    tblock_keep(tr, t);
-    return t;
+    return emit_block(tr, cpu, t) && tblock_keep(tr, cpu, t) ? t : NULL;
 }
 
 static bool try_passes(struct cpu *cpu, const struct block *b, uint32_t pass[2])
@@ -230,7 +245,7 @@ static void passes_of(struct cpu *cpu, const struct block *b, uint32_t pass[2])
     if (try_passes(cpu, b, pass))
         return;
     flush(cpu->jit.translator);
-    update_mode(cpu);
+    find_mode(cpu);
     try_passes(cpu, b, pass);
 }
 
@@ -247,8 +262,10 @@ static void hand_back(struct cpu *cpu, struct block *b)
     tr->told = true;
 }
 
-static void note_translation(struct translator *tr, struct block *b, const struct tblock *t)
+static void note_translation(struct translator *tr, const struct tblock *t)
 {
+    struct block *b = t->block;
+
     tr->stats.blocks++;
     tr->stats.code_bytes += t->code_size;
     tr->stats.again += b->lost_code;
@@ -260,18 +277,10 @@ static void note_translation(struct translator *tr, struct block *b, const struc
         perf_map_add(tr->perf_map, t);
 }
 
-static uint64_t host_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static struct tblock *translate(struct cpu *cpu, struct block *b)
 {
     struct translator *tr = cpu->jit.translator;
-    uint64_t start = host_ns();
+    uint64_t start = host_cycles();
     uint32_t pass[2];
     passes_of(cpu, b, pass);
     struct tblock *t = try_translate(cpu, b, pass);
@@ -281,12 +290,12 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
         t = try_translate(cpu, b, pass);
     }
     if (t) {
-        note_translation(tr, b, t);
+        note_translation(tr, t);
         grant_pass(cpu, t);
-    } else {
+    } else if (!b->discarded) { /* else it was in that segment: it is run once more as it is */
         hand_back(cpu, b);
     }
-    tr->stats.translating_ns += host_ns() - start;
+    tr->stats.translating_cycles += host_cycles() - start;
     return t;
 }
 
@@ -341,8 +350,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             }
             b = NULL;
         }
-        if (j->mode_stale || jit_fpu_mode(cpu) != j->fpu_mode)
-            update_mode(cpu);
+        jit_update_mode(cpu);
         b = b ? block_after(cpu, b) : block_find(cpu);
         const struct tblock *t = b ? translation(cpu, b) : NULL;
         if (t && j->lockstep) {
@@ -397,7 +405,7 @@ bool translator_create(struct machine *m, const struct translator_config *config
     tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
     if (config->lockstep) /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;
-    fpu_host_features(tr->host_has);
+    find_host_features(tr->host_has);
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;
     bool ok = code_cache_init(
@@ -472,16 +480,16 @@ void translator_detach(struct cpu *cpu)
 
     if (!tr)
         return;
+    if (tr->cpus == cpu && !cpu->jit.next) {
+        tblocks_flush(tr);
+        block_cache_listen(cpu, NULL);
+    }
     struct cpu **link = &tr->cpus;
     while (*link != cpu)
         link = &(*link)->jit.next;
     *link = cpu->jit.next;
     munmap(cpu->jit.stack, STACK_SIZE);
     lockstep_detach(cpu);
-    if (!tr->cpus) {
-        tblocks_flush(tr);
-        block_cache_listen(cpu, NULL);
-    }
     cpu->jit.translator = NULL;
     cpu->run_blocks = interp_blocks;
 }
@@ -501,7 +509,8 @@ static uint64_t memory_used(const struct translator *tr)
                  tr->max_passes * (sizeof(*tr->passes) + 2 * sizeof(*tr->pass_hash));
 
     for (const struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
-        n += sizeof(struct jit_state) + STACK_SIZE + (cpu->jit.next ? 0 : block_cache_memory(cpu));
+        n += sizeof(struct jit_state) + STACK_USED(tr->m->ncpus == 1) +
+             (cpu->jit.next ? 0 : block_cache_memory(cpu));
     return n;
 }
 
@@ -512,7 +521,7 @@ void translator_stats(const struct translator *tr, struct translator_stats *out)
     out->cache_size = tr->cache.size;
     out->cache_used = tr->segments[0].start;
     for (unsigned n = 0; n < CODE_SEGMENTS; n++)
-        out->cache_used += tr->segments[n].used - tr->segments[n].start;
+        out->cache_used += segment_used(&tr->segments[n]);
 }
 
 bool translator_calls(const struct translator *tr, unsigned n, const char **name, uint64_t *calls)

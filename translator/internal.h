@@ -14,7 +14,8 @@
  *   tblocks.c    the translations there are, links between them, eviction
  *   lockstep.c   runs blocks in both engines and compares
  *   describe.c   shows translations to people and to perf
- *   quick.c      TLB misses that leave vector registers alone
+ *   quick.c, quick_system.c
+ *                TLB misses, SYSCALL and SYSRET that leave vector registers alone
  *   runtime.c    the C that translated code calls: misses, handlers, links, returns
  *   x86_64/      the emitter for x86-64 hosts: thunks, and a file per kind of instruction
  *   none/        hosts without an emitter: the public functions, which say so */
@@ -51,22 +52,23 @@ struct tblock_link {
 /* A translation of a decoded block for one linear address and one mode. Its memory is used again
  * when its segment of the cache is; retired, its entries lead to the dispatcher until then. */
 struct tblock {
-    struct block *block; /* valid while not retired */
+    struct block *block; /* valid while not retired, or if owned */
     struct tblock *next; /* other translations of the same block */
     uint64_t rip;        /* of the first instruction */
     uint32_t mode;       /* number of the mode */
     uint16_t ninsn;
     bool retired;
+    bool owns_block; /* it is in the segment of this translation */
     uint8_t nswaps;
     struct tblock_link links[TBLOCK_LINKS];
     uint32_t linked_from; /* the first link that leads here */
     /* Host code, where it runs. checked: any entry from outside the page; head: from inside. dead:
      * where both lead once retired. */
     const uint8_t *checked, *head, *dead;
-    uint32_t code_size;  /* bytes from checked on, stubs included */
-    uint64_t entry[2];   /* the words that hold checked and head, while suspended */
-    uint32_t pass;       /* the page pass that checked asks for, */
-    uint16_t pass_index; /* and where */
+    uint32_t code_size;   /* bytes from checked on, stubs included */
+    uint64_t entry[2];    /* the words that hold checked and head, while suspended */
+    uint32_t pass;        /* the page pass that checked asks for, */
+    uint16_t pass_index;  /* and where */
     uint16_t pass2_index; /* of the second page, if there is one: both entries ask for it */
     uint32_t pass2;       /* 0: there is none */
     /* Guest registers that have no place of their own took those of others (host side numbering
@@ -86,11 +88,11 @@ struct site {
     uint8_t size;     /* of the access */
     uint8_t align;    /* linear address bits that must be 0, or the instruction raises #GP */
 };
-#define NO_PRODUCER 0xff
+#define NO_PRODUCER       0xff
 #define SITE_BEFORE_STORE 5 /* between a store's call and its site: a jump to the access */
-#define SITE_LOADED     5 /* only after loads: TEMP is where the bytes are */
-#define SITE_DONE_LOAD  10
-#define SITE_DONE_STORE 5
+#define SITE_LOADED       5 /* only after loads: TEMP is where the bytes are */
+#define SITE_DONE_LOAD    10
+#define SITE_DONE_STORE   5
 
 /* After a call for an exit. */
 struct exit_site {
@@ -138,22 +140,45 @@ struct page_pass {
     uint64_t arena;
 };
 
-/* Extensions that the host's processor has. */
-struct host_features {
-    bool cmpxchg16b, movbe, popcnt, lzcnt, bmi1, bmi2, adx;
-};
-
 /* A part of the code cache, and of the table of translations. */
 struct segment_of_code {
-    uint64_t start, used, end; /* offsets in the cache */
+    uint64_t start, used;      /* offsets in the cache: of code, */
+    uint64_t blocks_from, end; /* and of the decoded blocks */
     uint32_t ntblocks;
     uint64_t evictions;
 };
 #define CODE_SEGMENTS 16u
+static inline uint64_t segment_used(const struct segment_of_code *s)
+{
+    return s->used - s->start + (s->end - s->blocks_from);
+}
+
+/* Thunks: what translated code calls. The first is jumped to. */
+enum {
+    THUNK_LEAVE, /* back to C, state in struct cpu already */
+    THUNK_MISS_LOAD,
+    THUNK_MISS_STORE,
+    THUNK_HANDLER,
+    THUNK_EXIT,     /* an exit that is not linked */
+    THUNK_OUT,      /* the budget does not last for the block */
+    THUNK_REFETCH,  /* the page pass failed */
+    THUNK_INDIRECT, /* the jump cache does not know t0 */
+    THUNK_RETURN,   /* the frame on top is not the right one */
+    THUNK_SLOT,     /* a miss of level 0 that is looked at */
+    THUNK_DEAD,     /* a retired block was entered */
+    THUNK_SYSCALL,  /* at the end of a block, all of it unswapped and saved */
+    THUNK_SYSRET,
+    THUNK_TIME_STAMP,
+    THUNK_STRING,   /* REP MOVS and REP STOS of 64-bit code */
+    THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
+    THUNK_LOAD_X87,
+    THUNK_SAVE_FPU, /* called by other thunks, around C */
+    THUNK_RELOAD_FPU,
+    NUM_THUNKS
+};
 
 struct translator {
     struct machine *m;
-    struct host_features host;
     struct translator_config config;
     struct code_cache cache;
     struct segment_of_code segments[CODE_SEGMENTS];
@@ -175,28 +200,8 @@ struct translator {
     uint64_t last_sample; /* instructions retired then */
     /* Entry points in the cache. */
     const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
-    const uint8_t *thunk[16];
+    const uint8_t *thunk[NUM_THUNKS];
     unsigned (*enter)(struct cpu *cpu, const void *code);
-};
-
-/* Thunks: what translated code calls. The first is jumped to. */
-enum {
-    THUNK_LEAVE, /* back to C, state in struct cpu already */
-    THUNK_MISS_LOAD,
-    THUNK_MISS_STORE,
-    THUNK_HANDLER,
-    THUNK_EXIT,     /* an exit that is not linked */
-    THUNK_OUT,      /* the budget does not last for the block */
-    THUNK_REFETCH,  /* the page pass failed */
-    THUNK_INDIRECT, /* the jump cache does not know t0 */
-    THUNK_RETURN,   /* the frame on top is not the right one */
-    THUNK_SLOT,     /* a miss of level 0 that is looked at */
-    THUNK_DEAD,     /* a retired block was entered */
-    THUNK_LOAD_SSE, /* state of the FPU into host registers: these come back */
-    THUNK_LOAD_X87,
-    THUNK_SAVE_FPU, /* called by other thunks, around C */
-    THUNK_RELOAD_FPU,
-    NUM_THUNKS
 };
 
 /* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
@@ -211,11 +216,14 @@ void fpu_init(struct cpu *cpu);
  * the x87 itself): this brings them to struct cpu. Before anything that may, before leaving, and
  * before blocks may go, which x87_insn may name. */
 void fpu_take_x87(struct cpu *cpu);
-void fpu_host_features(bool has[NUM_FEATURES]);
 
 /* ---- emitter (x86_64/) ---- */
 
-void find_host_features(struct host_features *h);
+/* By features as CPUID names them; those with YMM registers only if the host's kernel keeps these.
+ */
+void find_host_features(bool has[NUM_FEATURES]);
+/* Its time stamp counter. */
+uint64_t host_cycles(void);
 /* Writes the thunks to the start of the cache. */
 bool emit_thunks(struct translator *tr);
 /* Translates. False: no room (flush and try again), or nothing to translate. */
@@ -229,17 +237,32 @@ void emit_link(struct translator *tr, const uint8_t *at, const uint8_t *target);
 typedef const uint8_t *runtime_fn(struct cpu *cpu);
 runtime_fn fpu_load_x87;
 extern runtime_fn *const runtime_functions[NUM_THUNKS];
-/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0. */
+/* Tried first by the misses: see quick.c. NULL: no. Where to go on otherwise, with TEMP = jit.t0.
+ */
 runtime_fn quick_miss_load, quick_miss_store;
+/* The same for the thunks of that name: quick_system.c. */
+runtime_fn quick_syscall, quick_sysret, quick_string;
+
+/* EFLAGS' arithmetic bits of jit.flags, and the reverse. */
+#define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */
+static inline uint32_t jit_arith_flags(uint32_t f)
+{
+    return (f >> 8 & LAHF_FLAGS) | (f & 1 ? EFLAGS_OF : 0);
+}
+static inline uint32_t jit_flags_of(uint32_t eflags)
+{
+    return (eflags & LAHF_FLAGS) << 8 | 0x200 | (eflags & EFLAGS_OF ? 1 : 0);
+}
 
 /* ---- tblocks.c ---- */
 
 /* Cuts the room that the thunks leave into segments. False: no memory. */
 bool tblocks_init(struct translator *tr);
 /* Room for one more in the segment that is being filled; NULL: none. tblock_keep(), once its code
- * is there, makes it one of its block's. */
+ * is there, makes it one of its block's, and moves the block if this is the first. False: there is
+ * no room for that. */
 struct tblock *tblock_next(struct translator *tr);
-void tblock_keep(struct translator *tr, struct tblock *t);
+bool tblock_keep(struct translator *tr, struct cpu *cpu, struct tblock *t);
 /* Links the exit of translation `from` at `site` to an entry of another. */
 void tblock_link(struct translator *tr, uint32_t from, const uint8_t *site, struct tblock *to,
                  const uint8_t *entry);
@@ -264,11 +287,6 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r);
 const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t);
 /* The number of the pass for a fetch of the page at `linear`, which is at arena. */
 uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena);
-static inline unsigned page_pass_index(uint64_t rip)
-{
-    return (unsigned)(rip >> VM_PAGE_SHIFT ^ rip >> (VM_PAGE_SHIFT + CODE_PAGE_BITS)) &
-           ((1u << CODE_PAGE_BITS) - 1);
-}
 static inline unsigned jump_cache_index(uint64_t pc)
 {
     return pc & ((1u << JUMP_CACHE_BITS) - 1);
@@ -276,6 +294,10 @@ static inline unsigned jump_cache_index(uint64_t pc)
 /* Drops all frames of the return stack. */
 void jit_stack_reset(struct cpu *cpu);
 uint32_t jit_mode_key(const struct cpu *cpu);
+/* Its number, valid until the next flush. */
+uint32_t jit_mode_number(struct translator *tr, uint32_t key);
+/* Makes jit.mode and what goes with it right, before translated code is looked for. */
+void jit_update_mode(struct cpu *cpu);
 /* Its MODE_FPU bits. */
 uint32_t jit_fpu_mode(const struct cpu *cpu);
 /* Lockstep: runs t alone. enum op_result. */

@@ -95,11 +95,17 @@ static enum lockstep_run reason_of_block(const struct tblock *t)
 
 /* ---- states ---- */
 
+/* Translated code need not leave where the interpreter does: both look at RIP then. */
+static bool ended_well(int result)
+{
+    return result == OP_OK || result == OP_BRANCH || result == OP_LEAVE;
+}
+
 static void take_image(struct cpu *cpu, struct image *s, int result)
 {
     s->budget = cpu->v.budget;
     s->flags = cpu_eflags(cpu);
-    s->result = result == OP_BRANCH ? OP_OK : result;
+    s->result = ended_well(result) ? OP_OK : result;
     memcpy(s->part1, (const char *)cpu + STATE1_FROM, STATE1_SIZE);
     memcpy(s->part2, (const char *)cpu + STATE2_FROM, STATE2_SIZE);
 }
@@ -259,11 +265,6 @@ static enum lockstep_run run_first(struct cpu *cpu, struct lockstep *ls, const s
     return t->retired ? LOCKSTEP_CODE : ls->first.full ? LOCKSTEP_FULL : LOCKSTEP_COMPARED;
 }
 
-static bool ended_well(int result)
-{
-    return result == OP_OK || result == OP_BRANCH || result == OP_LEAVE;
-}
-
 /* Translated code may leave a block early: when the budget no longer lasts for all of it, or the
  * mode that it counts on has changed (MXCSR, x87 control). The interpreter takes the state on to
  * where the first run ended. */
@@ -316,7 +317,7 @@ int lockstep_run(struct cpu *cpu, const struct tblock *t)
     ls->runs[why]++;
     if (why != LOCKSTEP_COMPARED)
         return result;
-    ls->interp.result = result == OP_BRANCH ? OP_OK : result;
+    ls->interp.result = ended_well(result) ? OP_OK : result;
     run_second(cpu, ls, t);
     const char *what = difference(ls, cpu->v.m->arena.host);
     if (what)

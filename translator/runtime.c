@@ -6,6 +6,8 @@
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/ops.h"
+#include "cpu/x86/privilege.h"
+#include "cpu/x86/report.h"
 
 static struct translator *translator_of(const struct cpu *cpu)
 {
@@ -14,20 +16,14 @@ static struct translator *translator_of(const struct cpu *cpu)
 
 /* ---- flags ---- */
 
-#define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */
-
 static void flags_in(struct cpu *cpu)
 {
-    uint32_t f = cpu->jit.flags;
-
-    flags_set_image(cpu, (f >> 8 & LAHF_FLAGS) | (f & 1 ? EFLAGS_OF : 0));
+    flags_set_image(cpu, jit_arith_flags(cpu->jit.flags));
 }
 
 static void flags_out(struct cpu *cpu)
 {
-    uint32_t f = flags_image(cpu);
-
-    cpu->jit.flags = (f & LAHF_FLAGS) << 8 | 0x200 | (f & EFLAGS_OF ? 1 : 0);
+    cpu->jit.flags = jit_flags_of(flags_image(cpu));
 }
 
 /* ---- between the block's places of registers and struct cpu ---- */
@@ -50,26 +46,70 @@ static void swap(struct cpu *cpu, const struct tblock *t)
 
 /* ---- leaving ---- */
 
-const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
+static const uint8_t *enter_at(struct cpu *cpu, const uint8_t *code)
 {
     flags_out(cpu);
     cpu->insn = NULL;
-    return t->checked;
+    return code;
+}
+
+const uint8_t *jit_enter_at(struct cpu *cpu, const struct tblock *t)
+{
+    return enter_at(cpu, t->checked);
+}
+
+/* The jump cache learns where RIP leads. */
+static void learn(struct cpu *cpu, const uint8_t *code)
+{
+    uint64_t pc = cpu->r[R_RIP];
+
+    if (!translator_of(cpu)->config.no_jump_cache)
+        cpu->jit.jump_cache[jump_cache_index(pc)] =
+            (struct jump_cache_entry){.tag = pc ^ cpu->jit.mode_tag, .code = code};
+}
+
+/* Where it says RIP leads now; NULL. With less budget than any block has instructions nowhere: the
+ * block might come back at once. */
+static const uint8_t *learnt(struct cpu *cpu)
+{
+    uint64_t pc = cpu->r[R_RIP];
+    const struct jump_cache_entry *e = &cpu->jit.jump_cache[jump_cache_index(pc)];
+
+    jit_update_mode(cpu);
+    return cpu->jit.mode && cpu->v.budget >= BLOCK_MAX && e->tag == (pc ^ cpu->jit.mode_tag)
+               ? e->code
+               : NULL;
 }
 
 /* What ran last returned r. All that must be done in C is done here, without leaving. */
 static const uint8_t *leave(struct cpu *cpu, int r)
 {
+    const uint8_t *leave_thunk = translator_of(cpu)->thunk[THUNK_LEAVE], *code;
+    enum vcpu_exit why;
+
     translator_of(cpu)->stats.left[r]++;
     fpu_take_x87(cpu);
     cpu->jit.fpu_saved = 0; /* C may change what was saved */
     if (cpu->jit.lockstep) {
         cpu->jit.result = r;
-        return translator_of(cpu)->thunk[THUNK_LEAVE];
+        return leave_thunk;
     }
-    const struct tblock *t = jit_go_on(cpu, r);
+    if (r > OP_BRANCH) {
+        if (!interp_go_on(cpu, r, &why)) {
+            cpu->jit.why = why;
+            return leave_thunk;
+        }
+        code = learnt(cpu);
+        if (code)
+            return enter_at(cpu, code);
+    }
+    const struct tblock *t = jit_go_on(cpu, OP_BRANCH);
 
-    return t ? jit_enter_at(cpu, t) : translator_of(cpu)->thunk[THUNK_LEAVE];
+    if (!t)
+        return leave_thunk;
+    if (r > OP_BRANCH)
+        learn(cpu, t->checked);
+    return jit_enter_at(cpu, t);
 }
 
 /* Between blocks: RIP is set, the flags are in translated code's form. */
@@ -141,6 +181,8 @@ static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, c
 
     translator_of(cpu)->calls[op_operation(i->op) - operations]++;
     r = op_handlers[i->op](cpu, i);
+    if (unlikely(r == OP_FAULT && cpu->history))
+        report_translated(cpu, t->block);
     if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left ||
                  jit_fpu_mode(cpu) != cpu->jit.fpu_mode))
         return leave_at(cpu, i, r);
@@ -170,6 +212,34 @@ static const uint8_t *handler(struct cpu *cpu)
     translator_of(cpu)->stats.handlers++;
     unswap(cpu, t);
     return run_instruction(cpu, t, s, cpu->jit.site + sizeof(*s));
+}
+
+/* RDTSC, RDTSCP: the count of instructions is exact, and nothing else is looked at. */
+static const uint8_t *time_stamp(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+    const struct tblock *t = tblock_of(cpu, s);
+    int left = t->ninsn - s->insn;
+
+    if (cpu->watch || (cpu->cr4 & CR4_TSD && cpu->cpl > 0))
+        return handler(cpu);
+    cpu->v.budget += left;
+    uint64_t v = cpu_tsc(cpu);
+    cpu->v.budget -= left;
+    cpu->r[R_RAX] = (uint32_t)v;
+    cpu->r[R_RDX] = v >> 32;
+    if (op_operation(t->block->insns[s->insn].op) == &operations[OPN_rdtscp])
+        cpu->r[R_RCX] = (uint32_t)cpu->tsc_aux;
+    return cpu->jit.site + sizeof(*s);
+}
+
+/* The block's last instruction, after which it is left. Registers are unswapped. */
+static const uint8_t *last_instruction(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+
+    translator_of(cpu)->stats.handlers++;
+    return run_instruction(cpu, tblock_of(cpu, s), s, cpu->jit.site);
 }
 
 /* A TLB miss: fills the entry and tries again, unless the access is one that no entry answers. */
@@ -271,16 +341,12 @@ static const uint8_t *refetch(struct cpu *cpu)
     return go_on(cpu);
 }
 
-/* The jump cache learns where RIP leads. */
 static const uint8_t *go_and_learn(struct cpu *cpu)
 {
     const uint8_t *code = go_on(cpu);
-    struct translator *tr = translator_of(cpu);
-    uint64_t pc = cpu->r[R_RIP];
 
-    if (code != tr->thunk[THUNK_LEAVE] && !tr->config.no_jump_cache)
-        cpu->jit.jump_cache[jump_cache_index(pc)] =
-            (struct jump_cache_entry){.tag = pc ^ cpu->jit.mode_tag, .code = code};
+    if (code != translator_of(cpu)->thunk[THUNK_LEAVE])
+        learn(cpu, code);
     return code;
 }
 
@@ -338,13 +404,27 @@ static const uint8_t *unwind(struct cpu *cpu)
     }
     if (cpu->jit.rsp < cpu->jit.stack_base)
         cpu->jit.rsp += sizeof(*f);
+    const struct jump_cache_entry *known = &cpu->jit.jump_cache[jump_cache_index(rip)];
+    if (known->tag == tag)
+        return known->code;
     cpu->r[R_RIP] = rip;
     return go_and_learn(cpu);
 }
 
 runtime_fn *const runtime_functions[NUM_THUNKS] = {
-    [THUNK_MISS_LOAD] = miss_load, [THUNK_MISS_STORE] = miss_store, [THUNK_HANDLER] = handler,
-    [THUNK_EXIT] = unlinked_exit,  [THUNK_OUT] = out_of_budget,     [THUNK_REFETCH] = refetch,
-    [THUNK_SLOT] = slot_sample,    [THUNK_INDIRECT] = indirect,     [THUNK_RETURN] = unwind,
-    [THUNK_DEAD] = dead,           [THUNK_LOAD_X87] = fpu_load_x87,
+    [THUNK_MISS_LOAD] = miss_load,
+    [THUNK_MISS_STORE] = miss_store,
+    [THUNK_HANDLER] = handler,
+    [THUNK_EXIT] = unlinked_exit,
+    [THUNK_OUT] = out_of_budget,
+    [THUNK_REFETCH] = refetch,
+    [THUNK_SLOT] = slot_sample,
+    [THUNK_INDIRECT] = indirect,
+    [THUNK_RETURN] = unwind,
+    [THUNK_DEAD] = dead,
+    [THUNK_SYSCALL] = last_instruction,
+    [THUNK_SYSRET] = last_instruction,
+    [THUNK_TIME_STAMP] = time_stamp,
+    [THUNK_STRING] = handler,
+    [THUNK_LOAD_X87] = fpu_load_x87,
 };

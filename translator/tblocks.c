@@ -4,14 +4,15 @@
  *
  * The code cache and the table of translations are cut into segments that are filled one after the
  * other. When the last is full the first is emptied and filled again, and so on. A link knows both
- * of its ends, so that nothing leads into what is gone: the jump asks for the way again. */
+ * of its ends, so that nothing leads into what is gone: the jump asks for the way again. The
+ * decoded block moves into the segment of its first translation, and ends with it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "translator/internal.h"
 
 #define TBLOCK_BYTES  256u       /* of code: the table has an entry for each so many bytes, */
-#define TBLOCKS_MAX   (3u << 15) /* and no more than so many */
+#define TBLOCKS_MAX   (5u << 15) /* and no more than so many */
 #define SEGMENT_ALIGN 64u
 
 bool tblocks_init(struct translator *tr)
@@ -25,9 +26,9 @@ bool tblocks_init(struct translator *tr)
     tr->max_tblocks = tr->segment_tblocks * CODE_SEGMENTS;
     tr->tblocks = calloc(tr->max_tblocks, sizeof(*tr->tblocks));
     for (unsigned n = 0; n < CODE_SEGMENTS; n++, start += bytes)
-        tr->segments[n] =
-            (struct segment_of_code){.start = start, .used = start, .end = start + bytes};
-    tr->segments[CODE_SEGMENTS - 1].end = c->size;
+        tr->segments[n] = (struct segment_of_code){
+            .start = start, .used = start, .blocks_from = start + bytes, .end = start + bytes};
+    tr->segments[CODE_SEGMENTS - 1].end = tr->segments[CODE_SEGMENTS - 1].blocks_from = c->size;
     tr->filling = 0;
     c->used = tr->segments[0].start;
     c->end = tr->segments[0].end;
@@ -43,15 +44,36 @@ struct tblock *tblock_next(struct translator *tr)
     return &tr->tblocks[tr->filling * tr->segment_tblocks + s->ntblocks];
 }
 
-void tblock_keep(struct translator *tr, struct tblock *t)
+/* Into the segment, from its end down, so that code is beside code. False: no room. */
+static bool move_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
+{
+    struct code_cache *c = &tr->cache;
+    uint64_t size = block_footprint(t->block);
+
+    if (t->block->code) /* it has been moved */
+        return true;
+    if (c->used + size + 8 > c->end)
+        return false;
+    c->end = (c->end - size) & ~7ull;
+    t->block = block_move(cpu, t->block, c->rw + c->end);
+    t->owns_block = true;
+    return true;
+}
+
+bool tblock_keep(struct translator *tr, struct cpu *cpu, struct tblock *t)
 {
     struct segment_of_code *s = &tr->segments[tr->filling];
-    struct block *b = t->block;
 
+    if (!move_block(tr, cpu, t)) {
+        tr->cache.used = s->used;
+        return false;
+    }
     s->ntblocks++;
     s->used = tr->cache.used;
-    t->next = b->code;
-    b->code = t;
+    s->blocks_from = tr->cache.end;
+    t->next = t->block->code;
+    t->block->code = t;
+    return true;
 }
 
 /* ---- links ---- */
@@ -164,17 +186,24 @@ static void forget_code(struct cpu *cpu, const uint8_t *from, const uint8_t *to)
     }
 }
 
+/* Its translations, and the blocks that are in it, whose other translations end too. */
 static void empty_segment(struct translator *tr, unsigned n)
 {
     struct segment_of_code *s = &tr->segments[n];
     const uint8_t *rx = tr->cache.rx;
 
-    for (uint32_t k = 0; k < s->ntblocks; k++)
-        evict(tr, &tr->tblocks[n * tr->segment_tblocks + k]);
+    for (uint32_t k = 0; k < s->ntblocks; k++) {
+        struct tblock *t = &tr->tblocks[n * tr->segment_tblocks + k];
+
+        if (t->owns_block && !t->block->discarded)
+            block_forget(tr->cpus, t->block);
+        evict(tr, t);
+    }
     if (s->ntblocks)
         s->evictions++;
     s->ntblocks = 0;
     s->used = s->start;
+    s->blocks_from = s->end;
     for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
         forget_code(cpu, rx + s->start, rx + s->end);
 }

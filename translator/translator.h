@@ -21,7 +21,7 @@ struct translator_config {
     bool perf_map; /* write /tmp/perf-PID.map */
 };
 
-#define TRANSLATOR_CACHE_DEFAULT (64ull << 20)
+#define TRANSLATOR_CACHE_DEFAULT (128ull << 20)
 #define TRANSLATOR_CACHE_MIN     (1ull << 20)
 #define TRANSLATOR_CACHE_MAX     (1ull << 30)
 
@@ -45,15 +45,15 @@ void translator_describe(const struct translator *tr, void (*line)(void *opaque,
 
 struct translator_stats {
     uint64_t blocks, insns, code_bytes;
-    uint64_t again;             /* of blocks: of one that had lost its translation */
-    uint64_t retired, evicted;  /* translations that ended: other code, no room */
-    uint64_t flushes;           /* all ended: numbers ran out */
-    uint64_t handed_back;       /* blocks that could not be translated */
-    uint64_t translating_ns;
+    uint64_t again;              /* of blocks: of one that had lost its translation */
+    uint64_t retired, evicted;   /* translations that ended: other code, no room */
+    uint64_t flushes;            /* all ended: numbers ran out */
+    uint64_t handed_back;        /* blocks that could not be translated */
+    uint64_t translating_cycles; /* of the host's time stamp counter */
     uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;
     uint64_t interpreted_blocks;
     uint64_t level1_sites;
-    uint64_t left[7];      /* translated code was left, by enum op_result */
+    uint64_t left[7]; /* translated code was left, by enum op_result */
     uint64_t cache_size, cache_used;
     uint64_t memory; /* bytes of tables beside the cache: at most, whatever the guest does */
 };

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/printer.h"
 #include "vm/clock.h"
 #include "vm/digest.h"
 #include "vm/vm_internal.h"
@@ -293,11 +294,6 @@ uint64_t state_digest_fields(const struct state_field *f, const void *obj, uint6
 }
 
 /* ---- printing ---- */
-
-struct printer {
-    void (*line)(void *opaque, const char *text);
-    void *opaque;
-};
 
 #define PRINT_LINE_MAX 200
 

@@ -15,9 +15,9 @@
 #include "cpu/x86/disas.h"
 #include "cpu/x86/ops.h"
 
-#define HASH_BITS    16
+#define HASH_BITS    17
 #define NUM_SEGMENTS 16
-#define SEGMENT_SIZE (3u << 19)
+#define SEGMENT_SIZE (3u << 18)
 
 struct block_cache {
     struct cpu *users; /* linked by next_user */
@@ -33,8 +33,7 @@ struct block_cache {
 
 static inline size_t hash_of(uint64_t arena, uint32_t mode)
 {
-    uint64_t h = arena ^ arena >> HASH_BITS ^ (uint64_t)mode << 9;
-    return h & ((1u << HASH_BITS) - 1);
+    return (arena + mode) * 0x9e3779b97f4a7c15ull >> (64 - HASH_BITS);
 }
 
 /* With the copy of its code. */
@@ -119,22 +118,47 @@ static void tell(const struct block_cache *c, struct block *b, enum block_event 
 }
 
 /* Takes back what translated code may fetch. */
-static void drop_page_passes(struct jit_state *j)
+static void drop_page_passes(struct jit_state *j, struct page_log *log)
 {
-    if (j->pages_logged > ARRAY_SIZE(j->page_log))
+    if (log->n > ARRAY_SIZE(log->word))
         memset(j->code_page, 0, sizeof(j->code_page));
     else
-        for (unsigned n = 0; n < j->pages_logged; n++)
-            j->code_page[j->page_log[n]] = 0;
-    j->pages_logged = 0;
+        for (unsigned n = 0; n < log->n; n++)
+            j->code_page[log->word[n]] = 0;
+    log->n = 0;
+}
+
+static void new_keys(struct cpu *cpu)
+{
+    cpu->blocks->keys += 2;
+    cpu->fetch_keys[0] = cpu->blocks->keys;
+    cpu->fetch_keys[1] = cpu->blocks->keys + 1;
+}
+
+void fetch_key_renew_nonglobal(struct cpu *cpu)
+{
+    drop_page_passes(&cpu->jit, &cpu->jit.pages);
+    new_keys(cpu);
 }
 
 void fetch_key_renew(struct cpu *cpu)
 {
-    drop_page_passes(&cpu->jit);
-    cpu->blocks->keys += 2;
-    cpu->fetch_keys[0] = cpu->blocks->keys;
-    cpu->fetch_keys[1] = cpu->blocks->keys + 1;
+    drop_page_passes(&cpu->jit, &cpu->jit.pages_global);
+    fetch_key_renew_nonglobal(cpu);
+}
+
+void fetch_key_renew_page(struct cpu *cpu, uint64_t lin)
+{
+    cpu->jit.code_page[code_page_index(lin)] = 0;
+    new_keys(cpu);
+}
+
+/* Memory of blocks is used again: no block's successors are known any more. */
+static void forget_successors(struct block_cache *c)
+{
+    c->evictions++;
+    for (struct cpu *user = c->users; user; user = user->next_user)
+        new_keys(user);
 }
 
 static void link_in_hash(struct block_cache *c, struct block *b)
@@ -192,13 +216,51 @@ static void discard(struct cpu *cpu, struct block *b)
     b->discarded = true;
 }
 
+size_t block_footprint(const struct block *b)
+{
+    return block_size(b->ninsn, b->nbytes) + (b->tail ? block_size(0, b->tail->nbytes) : 0);
+}
+
+/* In the list of its page `to` takes the place of b. */
+static void take_place(struct block *b, struct block *to)
+{
+    to->link_in_page = b->link_in_page;
+    to->next_in_page = b->next_in_page;
+    *to->link_in_page = to;
+    if (to->next_in_page)
+        to->next_in_page->link_in_page = &to->next_in_page;
+    b->link_in_page = NULL;
+}
+
+struct block *block_move(struct cpu *cpu, struct block *b, void *to)
+{
+    struct block *moved = to;
+    struct block **h = &cpu->blocks->hash[hash_of(b->arena, b->mode)];
+    memcpy(moved, b, block_footprint(b));
+    while (*h != b)
+        h = &(*h)->next_in_hash;
+    *h = moved;
+    take_place(b, moved);
+    if (b->tail) { /* right behind it */
+        moved->tail = (struct block *)((uint8_t *)to + ((uint8_t *)b->tail - (uint8_t *)b));
+        moved->tail->whole = moved;
+        take_place(b->tail, moved->tail);
+    }
+    b->discarded = true;
+    return moved;
+}
+
+void block_forget(struct cpu *cpu, struct block *b)
+{
+    discard(cpu, b);
+    forget_successors(cpu->blocks);
+}
+
 /* Forgets the blocks of the segment that is about to be filled again, and all links to them. */
 static void evict_segment(struct cpu *cpu, unsigned segment)
 {
     struct block_cache *c = cpu->blocks;
-    c->evictions++;
-    for (struct cpu *user = c->users; user; user = user->next_user)
-        fetch_key_renew(user);
+    forget_successors(c);
     uint8_t *base = c->pool + (size_t)segment * SEGMENT_SIZE;
     for (uint32_t at = 0; at < c->used[segment];) {
         struct block *b = (struct block *)(base + at);
@@ -211,6 +273,10 @@ static void evict_segment(struct cpu *cpu, unsigned segment)
 
 void block_cache_flush(struct cpu *cpu)
 {
+    struct block_cache *c = cpu->blocks;
+    for (unsigned n = 0; n < ARRAY_SIZE(c->hash); n++) /* those that were moved, too */
+        while (c->hash[n])
+            discard(cpu, c->hash[n]);
     for (unsigned s = 0; s < NUM_SEGMENTS; s++)
         evict_segment(cpu, s);
 }
@@ -482,11 +548,13 @@ static int fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena)
         *arena = cpu->itlb[slot].arena;
         return 0;
     }
-    if (mmu_fetch_page(cpu, lin, arena))
+    bool global;
+    if (mmu_fetch_page(cpu, lin, arena, &global))
         return OP_FAULT;
     if (*arena != ARENA_NONE) {
         cpu->itlb[slot].page = key;
         cpu->itlb[slot].arena = *arena;
+        cpu->itlb[slot].global = global;
     }
     return 0;
 }

@@ -50,6 +50,12 @@ struct block_listener {
 const uint8_t *block_bytes(const struct block *b);
 /* Who is told of what happens to blocks. NULL: nobody. */
 void block_cache_listen(struct cpu *cpu, const struct block_listener *l);
+/* A block that is in use (not suspended) goes to another place, where there is room for
+ * block_footprint() bytes: the cache does not look after that memory, block_forget() must come
+ * before it is used for something else. The old copy is as if discarded. */
+size_t block_footprint(const struct block *b);
+struct block *block_move(struct cpu *cpu, struct block *b, void *to);
+void block_forget(struct cpu *cpu, struct block *b);
 /* Bytes that decoded blocks take at most, beside a word for each page of memory. */
 size_t block_cache_memory(const struct cpu *cpu);
 /* The block at CS:RIP, decoded now if need be. NULL: fetching it faulted (cpu->exc is set). Valid

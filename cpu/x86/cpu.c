@@ -2,11 +2,11 @@
 /* A processor's life: creation, reset, what follows from its mode, its saved state, the stack. */
 #include "cpu/x86/cpu.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/printer.h"
 #include "cpu/x86/debugreg.h"
 #include "cpu/x86/flags.h"
 #include "cpu/x86/mem.h"
@@ -40,15 +40,21 @@ static bool is_flat_data(const struct segment *s)
 
 static void derive_segments(struct cpu *cpu)
 {
-    bool code64 = cpu->code_mode == CODE64;
+    cpu->ea_base[SEG_NONE] = 0;
+    if (cpu->code_mode == CODE64) {
+        cpu->flat = 0x3f | 1u << SEG_NONE;
+        cpu->ea_base[SEG_ES] = cpu->ea_base[SEG_CS] = 0;
+        cpu->ea_base[SEG_SS] = cpu->ea_base[SEG_DS] = 0;
+        cpu->ea_base[SEG_FS] = cpu->seg[SEG_FS].base;
+        cpu->ea_base[SEG_GS] = cpu->seg[SEG_GS].base;
+        return;
+    }
     cpu->flat = 1u << SEG_NONE;
     for (unsigned n = 0; n < 6; n++) {
-        bool based = !code64 || n == SEG_FS || n == SEG_GS;
-        cpu->ea_base[n] = based ? cpu->seg[n].base : 0;
-        if (code64 || is_flat_data(&cpu->seg[n]))
+        cpu->ea_base[n] = cpu->seg[n].base;
+        if (is_flat_data(&cpu->seg[n]))
             cpu->flat |= (uint8_t)(1u << n);
     }
-    cpu->ea_base[SEG_NONE] = 0;
 }
 
 void cpu_mode_changed(struct cpu *cpu)
@@ -520,22 +526,6 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned i
 }
 
 /* ---- for people ---- */
-
-struct printer {
-    void (*line)(void *opaque, const char *text);
-    void *opaque;
-};
-
-__attribute__((format(printf, 2, 3))) static void print(const struct printer *p, const char *fmt,
-                                                        ...)
-{
-    char text[256];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    p->line(p->opaque, text);
-}
 
 static unsigned long long reg(const struct cpu *cpu, unsigned n)
 {

@@ -236,14 +236,16 @@ struct cpu {
     bool rep_unfinished; /* the next instruction is the rest of a repeated one */
     bool shadow;         /* interrupts blocked for one instruction: STI, MOV SS, POP SS */
     bool shadow_ss;      /* it was MOV SS or POP SS: #DB is held back too */
-    bool nmi_blocked, nmi_pending;
-    bool smm;             /* in system management mode */
-    bool smi_pending;     /* latched until SMM is left */
-    bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
-    uint32_t smbase;
+    bool nmi_blocked;
+    /* What may interrupt, besides the APIC's IRR, together: translated STI looks at all of it. */
+    bool nmi_pending;
+    bool smi_pending;    /* latched until SMM is left */
     bool intr_level;     /* level of the INTR/LINT0 input from the PIC */
     bool extint_pending; /* a message asked for an INTA cycle */
     bool init_pending, sipi_pending;
+    bool smm;             /* in system management mode */
+    bool smm_nmi_blocked; /* nmi_blocked when SMM was entered */
+    uint32_t smbase;
     bool wait_sipi; /* halted after INIT: only a start-up IPI goes on (SDM vol. 3A 9.4.3) */
     uint8_t sipi_vector;
     uint32_t apic_id; /* initial APIC ID */
@@ -313,6 +315,7 @@ struct cpu {
     struct {
         uint64_t page; /* linear page address | (CPL == 3), impossible when empty */
         uint64_t arena;
+        bool global; /* MOV CR3 leaves it */
     } itlb[ITLB_SIZE];
 
     /* Of a shutdown, to tell people (report.h): no state of the machine. */
@@ -474,8 +477,11 @@ static inline void cpu_after_device(struct cpu *cpu)
     if (atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
         cpu_leave_block(cpu);
 }
-/* Gives the CPU fetch keys that no CPU of the machine had before. */
+/* Gives the CPU fetch keys that no CPU of the machine had before, and takes back all passes to
+ * pages of code; those to pages that are not global; that to a page. */
 void fetch_key_renew(struct cpu *cpu);
+void fetch_key_renew_nonglobal(struct cpu *cpu);
+void fetch_key_renew_page(struct cpu *cpu, uint64_t lin);
 /* Drops all cached fetch translations. */
 static inline void itlb_flush(struct cpu *cpu)
 {

@@ -19,7 +19,9 @@ static unsigned length_of(const struct cpu *cpu, unsigned n)
 
 void debug_derive(struct cpu *cpu)
 {
-    cpu->bp_code = cpu->bp_data = cpu->bp_io = 0;
+    cpu->bp_code = cpu->bp_data = cpu->bp_io = cpu->bp_any = 0;
+    if (likely(!(cpu->dr[7] & 0xff)))
+        return;
     for (unsigned n = 0; n < 4; n++) {
         uint8_t bit = (uint8_t)(1u << n);
         if (!(cpu->dr[7] >> (2 * n) & 3))

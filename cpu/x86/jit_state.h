@@ -13,14 +13,25 @@ struct cpu;
 struct lockstep;
 struct translator;
 
-#define JUMP_CACHE_BITS 12
-#define CODE_PAGE_BITS  12
+#define JUMP_CACHE_BITS 14
+#define CODE_PAGE_BITS  13
 
 /* Where an indirect transfer goes: tag is pc ^ mode_tag. */
 struct jump_cache_entry {
     uint64_t tag;
     const uint8_t *code;
 };
+
+/* Words of code_page that were filled since the last flush. n beyond the size: not all are listed.
+ */
+struct page_log {
+    uint16_t n, word[1024];
+};
+
+static inline unsigned code_page_index(uint64_t lin)
+{
+    return (unsigned)(lin >> 12 ^ lin >> (12 + CODE_PAGE_BITS)) & ((1u << CODE_PAGE_BITS) - 1);
+}
 
 struct jit_state {
     struct translator *translator; /* NULL: this CPU is only interpreted */
@@ -57,8 +68,7 @@ struct jit_state {
      * those of one before; and the last with a memory operand, for FDS. 0: nothing to do. */
     uint32_t x87_insn, x87_memory_insn;
     uint8_t fxsave[512] __attribute__((aligned(16))); /* the way to the host's x87 registers */
-    uint16_t pages_logged;
-    uint16_t page_log[256]; /* words of code_page that were filled since the last flush */
+    struct page_log pages, pages_global;
     /* Page passes: the interned (linear page, arena page, CPL) that may be fetched now. */
     uint32_t code_page[1u << CODE_PAGE_BITS];
     struct jump_cache_entry jump_cache[1u << JUMP_CACHE_BITS];

@@ -45,9 +45,9 @@ uint64_t phys_load(struct cpu *cpu, uint64_t phys, unsigned size);
 void phys_store(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t value);
 
 /* Instruction fetch: arena offset of the page that holds linear address lin, ARENA_NONE when the
- * code is not in memory (device region; then fetch bytes with mem_fetch_byte). Returns 0 or
- * OP_FAULT. */
-int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset);
+ * code is not in memory (device region; then fetch bytes with mem_fetch_byte), and whether its
+ * translation is global. Returns 0 or OP_FAULT. */
+int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset, bool *global);
 /* Slow fetch of n bytes that may cross a page or come from a device. *got: bytes before a fault on
  * the second page; OP_FAULT if not even the first byte could be fetched. */
 int mem_fetch_bytes(struct cpu *cpu, uint64_t lin, uint8_t *buf, unsigned n, unsigned *got);

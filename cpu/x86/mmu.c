@@ -35,12 +35,15 @@ static struct page_view page_view(const struct cpu *cpu, uint64_t phys, bool fet
  * and then never updated. */
 static uint64_t *table_pointer(struct cpu *cpu, uint64_t phys, uint64_t *arena_offset)
 {
-    struct machine *m = cpu->v.m;
-    struct page_view view = page_view(cpu, phys, false);
-    if (view.read_at == ARENA_NONE || view.read_at != view.write_at)
-        return NULL;
-    *arena_offset = view.read_at + (phys & 0xfff);
-    return (uint64_t *)(m->arena.host + *arena_offset);
+    uint64_t page = cpu->smm ? ARENA_NONE : ram_page(cpu, phys);
+    if (page == ARENA_NONE) {
+        struct page_view view = page_view(cpu, phys, false);
+        if (view.read_at == ARENA_NONE || view.read_at != view.write_at)
+            return NULL;
+        page = view.read_at;
+    }
+    *arena_offset = page + (phys & 0xfff);
+    return (uint64_t *)(cpu->v.m->arena.host + *arena_offset);
 }
 
 static uint64_t read_entry(struct cpu *cpu, uint64_t phys, unsigned size)
@@ -250,7 +253,10 @@ void tlb_flush_nonglobal(struct cpu *cpu)
     clear_logged(cpu, &cpu->tlb_filled);
     drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
     forget_spans(cpu, false);
-    itlb_flush(cpu);
+    for (unsigned n = 0; n < ITLB_SIZE; n++)
+        if (!cpu->itlb[n].global)
+            cpu->itlb[n].page = ~0ull;
+    fetch_key_renew_nonglobal(cpu);
 }
 
 /* All pieces of pages in the 4 MiB around lin: they have consecutive slots. */
@@ -285,7 +291,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
             clear_entry(tlb_table(cpu, n), slot);
     drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, (struct slot_choice){lin, ~0xfffull, NULL});
     cpu->itlb[lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1)].page = ~0ull;
-    fetch_key_renew(cpu);
+    fetch_key_renew_page(cpu, lin);
 }
 
 /* Store entries that the log names: for the page at host, or all (NULL). */
@@ -360,8 +366,10 @@ struct place {
 static bool place_in_tlb(const struct cpu *cpu, uint64_t lin, const struct access *a,
                          struct place *p)
 {
-    const struct tlb_entry *table = a->write ? cpu->tlb_store : cpu->tlb_load;
-    const uint8_t *host = a->implicit || a->fetch || cpu->watch ? NULL : tlb_hit(table, lin, 1);
+    const struct tlb_entry *table = a->implicit ? cpu->tlb[a->write][TLB_KERNEL]
+                                    : a->write  ? cpu->tlb_store
+                                                : cpu->tlb_load;
+    const uint8_t *host = a->fetch || cpu->watch ? NULL : tlb_hit(table, lin, 1);
     if (!host)
         return false;
     p->phys = 0;
@@ -409,9 +417,9 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     p->arena = page + (t.phys & 0xfff);
     if (view.read_at == view.write_at && !cpu->smm && !ram_is_noted(cpu, t.phys))
         note_ram(cpu, t.phys);
-    if (a->implicit)
+    if (a->fetch)
         return 0;
-    unsigned class = current_class(cpu);
+    unsigned class = a->implicit ? TLB_KERNEL : current_class(cpu);
     if (!a->write)
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
@@ -730,6 +738,11 @@ int sys_load(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t *out)
     struct access a = system_access(false);
     struct span s;
     *out = 0;
+    const void *p = tlb_hit(cpu->tlb[0][TLB_KERNEL], cut_linear(cpu, lin, &a), size);
+    if (likely(p)) {
+        memcpy(out, p, size);
+        return 0;
+    }
     if (find_span(cpu, lin, size, &a, &s))
         return OP_FAULT;
     span_read(cpu, &s, out, size);
@@ -755,7 +768,7 @@ int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size)
 
 /* ---- fetching ---- */
 
-int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset)
+int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset, bool *global)
 {
     struct access a = {.fetch = true, .user = cpu->cpl == 3};
     struct translation t = {0};
@@ -763,6 +776,7 @@ int mmu_fetch_page(struct cpu *cpu, uint64_t lin, uint64_t *arena_offset)
         return OP_FAULT;
     if (t.page_mask)
         note_large_page(cpu, lin, &t);
+    *global = t.global;
     *arena_offset = page_view(cpu, t.phys, true).read_at;
     return 0;
 }

@@ -1,36 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Packed integer operations on MMX and XMM registers (SDM vol. 1 9.4, 11.4.2): operands and checks
  * around the functions of vec_int.h. */
+#include "cpu/x86/vec_forms.h"
 #include "cpu/x86/vec_int.h"
-#include "cpu/x86/x87.h"
 
-/* call: with destination d and source s. */
-#define MMX(name, call) MMX_AS(name##_mmx, call)
-#define MMX_AS(name, call)                                                                         \
-    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
-    {                                                                                              \
-        union v128 s, d = {0};                                                                     \
-        if (unlikely(mmx_check(cpu) || mmx_source(cpu, i, &s)))                                    \
-            return OP_FAULT;                                                                       \
-        d.q[0] = cpu->fpr[i->reg & 7].mant;                                                        \
-        call;                                                                                      \
-        mmx_set(cpu, i->reg, d.q[0]);                                                              \
-        return OP_OK;                                                                              \
-    }
-#define XMM(name, call)                                                                            \
-    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
-    {                                                                                              \
-        union v128 s, d;                                                                           \
-        if (unlikely(sse_check(cpu) || vec_source(cpu, i, 16, &s)))                                \
-            return OP_FAULT;                                                                       \
-        d = vec_get(cpu, i->reg);                                                                  \
-        call;                                                                                      \
-        vec_set(cpu, i->reg, &d);                                                                  \
-        return OP_OK;                                                                              \
-    }
 #define BOTH(name)                                                                                 \
     MMX(name, vec_##name(&d, &s))                                                                  \
-    XMM(name, vec_##name(&d, &s))
+    XMM(name, 16, vec_##name(&d, &s))
 
 BOTH(paddb)
 BOTH(paddw)
@@ -74,14 +50,14 @@ BOTH(psadbw)
 /* With destination and source side by side the low half of the result has both. */
 #define PACK(name)                                                                                 \
     MMX(name, (d.q[1] = s.q[0], vec_##name(&d, &d)))                                               \
-    XMM(name, vec_##name(&d, &s))
+    XMM(name, 16, vec_##name(&d, &s))
 PACK(packsswb)
 PACK(packuswb)
 PACK(packssdw)
 
 /* The low MMX forms read 32 bits of memory (SDM vol. 2B, PUNPCKLBW). */
 #define UNPACK_LOW(name)                                                                           \
-    XMM(name, vec_##name(&d, &s))                                                                  \
+    XMM(name, 16, vec_##name(&d, &s))                                                              \
     int op_##name##_mmx_x(struct cpu *cpu, const struct insn *i)                                   \
     {                                                                                              \
         union v128 s = {0}, d = {0};                                                               \
@@ -98,7 +74,7 @@ PACK(packssdw)
     }
 /* What 128-bit PUNPCKL makes of the low halves: their high halves go to the high one. */
 #define UNPACK_HIGH(high, low)                                                                     \
-    XMM(high, vec_##high(&d, &s))                                                                  \
+    XMM(high, 16, vec_##high(&d, &s))                                                              \
     MMX(high, (vec_##low(&d, &s), d.q[0] = d.q[1]))
 UNPACK_LOW(punpcklbw)
 UNPACK_LOW(punpcklwd)
@@ -106,22 +82,22 @@ UNPACK_LOW(punpckldq)
 UNPACK_HIGH(punpckhbw, punpcklbw)
 UNPACK_HIGH(punpckhwd, punpcklwd)
 UNPACK_HIGH(punpckhdq, punpckldq)
-XMM(punpcklqdq, vec_punpcklqdq(&d, &s))
-XMM(punpckhqdq, vec_punpckhqdq(&d, &s))
-XMM(unpcklps, vec_punpckldq(&d, &s))
-XMM(unpckhps, vec_punpckhdq(&d, &s))
-XMM(unpcklpd, vec_punpcklqdq(&d, &s))
-XMM(unpckhpd, vec_punpckhqdq(&d, &s))
+XMM(punpcklqdq, 16, vec_punpcklqdq(&d, &s))
+XMM(punpckhqdq, 16, vec_punpckhqdq(&d, &s))
+XMM(unpcklps, 16, vec_punpckldq(&d, &s))
+XMM(unpckhps, 16, vec_punpckhdq(&d, &s))
+XMM(unpcklpd, 16, vec_punpcklqdq(&d, &s))
+XMM(unpckhpd, 16, vec_punpckhqdq(&d, &s))
 
 /* The bitwise operations on packed floats are those on integers. */
-XMM(andps, vec_pand(&d, &s))
-XMM(andpd, vec_pand(&d, &s))
-XMM(andnps, vec_pandn(&d, &s))
-XMM(andnpd, vec_pandn(&d, &s))
-XMM(orps, vec_por(&d, &s))
-XMM(orpd, vec_por(&d, &s))
-XMM(xorps, vec_pxor(&d, &s))
-XMM(xorpd, vec_pxor(&d, &s))
+XMM(andps, 16, vec_pand(&d, &s))
+XMM(andpd, 16, vec_pand(&d, &s))
+XMM(andnps, 16, vec_pandn(&d, &s))
+XMM(andnpd, 16, vec_pandn(&d, &s))
+XMM(orps, 16, vec_por(&d, &s))
+XMM(orpd, 16, vec_por(&d, &s))
+XMM(xorps, 16, vec_pxor(&d, &s))
+XMM(xorpd, 16, vec_pxor(&d, &s))
 
 #define SHIFT(name)                                                                                \
     BOTH(name)                                                                                     \
@@ -157,9 +133,9 @@ SHIFT(psrad)
 SHIFT_XMM(psrldq)
 SHIFT_XMM(pslldq)
 
-XMM(pshufd, vec_pshufd(&d, &s, (unsigned)i->imm & 0xff))
-XMM(pshuflw, vec_pshuflw(&d, &s, (unsigned)i->imm & 0xff))
-XMM(pshufhw, vec_pshufhw(&d, &s, (unsigned)i->imm & 0xff))
-XMM(shufps, vec_shufps(&d, &s, (unsigned)i->imm & 0xff))
-XMM(shufpd, vec_shufpd(&d, &s, (unsigned)i->imm & 0xff))
+XMM(pshufd, 16, vec_pshufd(&d, &s, (unsigned)i->imm & 0xff))
+XMM(pshuflw, 16, vec_pshuflw(&d, &s, (unsigned)i->imm & 0xff))
+XMM(pshufhw, 16, vec_pshufhw(&d, &s, (unsigned)i->imm & 0xff))
+XMM(shufps, 16, vec_shufps(&d, &s, (unsigned)i->imm & 0xff))
+XMM(shufpd, 16, vec_shufpd(&d, &s, (unsigned)i->imm & 0xff))
 MMX_AS(pshufw, vec_pshuflw(&d, &s, (unsigned)i->imm & 0xff))

@@ -1,39 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SSSE3, SSE4.1, SSE4.2, AES, PCLMULQDQ and SHA instructions: operands and checks around the
  * functions of vec_*.h. Floating point is in ops_sse_fp.c. */
-#include "cpu/x86/avx.h"
 #include "cpu/x86/vec_crypto.h"
+#include "cpu/x86/vec_forms.h"
 #include "cpu/x86/vec_sse4.h"
 #include "cpu/x86/vec_string.h"
 
-/* d = fn(d, source of `size` bytes); 16 bytes of memory are aligned. call: with d, s, i. */
-#define XMM(name, size, call)                                                                      \
-    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
-    {                                                                                              \
-        union v128 s, d;                                                                           \
-        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
-            return OP_FAULT;                                                                       \
-        d = vec_get(cpu, i->reg);                                                                  \
-        call;                                                                                      \
-        vec_set(cpu, i->reg, &d);                                                                  \
-        return OP_OK;                                                                              \
-    }
 #define BINARY(name)      XMM(name, 16, vec_##name(&d, &s))
 #define WITH_IMM(name)    XMM(name, 16, vec_##name(&d, &s, (unsigned)i->imm & 0xff))
 #define WIDEN(name, size) XMM(name, size, vec_##name(&d, &s))
 
-/* The MMX form: the same on the low half. */
-#define MMX(name, call)                                                                            \
-    int op_##name##_mmx_x(struct cpu *cpu, const struct insn *i)                                   \
-    {                                                                                              \
-        union v128 s, d = {0};                                                                     \
-        if (unlikely(mmx_check(cpu) || mmx_source(cpu, i, &s)))                                    \
-            return OP_FAULT;                                                                       \
-        d.q[0] = cpu->fpr[i->reg & 7].mant;                                                        \
-        call;                                                                                      \
-        mmx_set(cpu, i->reg, d.q[0]);                                                              \
-        return OP_OK;                                                                              \
-    }
 #define BOTH(name)                                                                                 \
     BINARY(name)                                                                                   \
     MMX(name, vec_##name(&d, &s))

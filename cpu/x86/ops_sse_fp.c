@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SSE and SSE2 arithmetic, compares and conversions (SDM vol. 1 11.5: exceptions). */
-#include "cpu/x86/avx.h"
 #include "cpu/x86/sse_fp.h"
+#include "cpu/x86/vec_forms.h"
 #include "cpu/x86/vec_fp.h"
 #include "cpu/x86/vec_round.h"
 
@@ -262,29 +262,19 @@ int sse_dppd(struct cpu *cpu, union v128 *d, const union v128 *s, unsigned imm)
 /* ---- the legacy instructions ---- */
 
 /* flags: the call on d and s. */
-#define XMM(name, size, flags)                                                                     \
-    int op_##name##_x(struct cpu *cpu, const struct insn *i)                                       \
-    {                                                                                              \
-        union v128 s, d;                                                                           \
-        if (unlikely(sse_check(cpu) || vec_source(cpu, i, size, &s)))                              \
-            return OP_FAULT;                                                                       \
-        d = vec_get(cpu, i->reg);                                                                  \
-        if (unlikely(sse_raise(cpu, flags)))                                                       \
-            return OP_FAULT;                                                                       \
-        vec_set(cpu, i->reg, &d);                                                                  \
-        return OP_OK;                                                                              \
-    }
-#define BINARY(name, size, lanes) XMM(name, size, vec_##name(cpu, &d, &s))
+#define RAISING(name, size, flags)                                                                 \
+    XMM(name, size, if (unlikely(sse_raise(cpu, flags))) return OP_FAULT)
+#define BINARY(name, size, lanes) RAISING(name, size, vec_##name(cpu, &d, &s))
 VEC_FP_OPERATIONS(BINARY)
 VEC_FP_APPROX(BINARY)
 
 /* Legacy forms have the predicates 0-7. */
-XMM(cmpps, 16, vec_cmpps(cpu, &d, &s, i->imm & 7))
-XMM(cmppd, 16, vec_cmppd(cpu, &d, &s, i->imm & 7))
-XMM(cmpss, 4, vec_cmpss(cpu, &d, &s, i->imm & 7))
-XMM(cmpsd, 8, vec_cmpsd(cpu, &d, &s, i->imm & 7))
+RAISING(cmpps, 16, vec_cmpps(cpu, &d, &s, i->imm & 7))
+RAISING(cmppd, 16, vec_cmppd(cpu, &d, &s, i->imm & 7))
+RAISING(cmpss, 4, vec_cmpss(cpu, &d, &s, i->imm & 7))
+RAISING(cmpsd, 8, vec_cmpsd(cpu, &d, &s, i->imm & 7))
 
-#define ROUND(name, size) XMM(name, size, vec_##name(&d, &s, (unsigned)i->imm, cpu->mxcsr))
+#define ROUND(name, size) RAISING(name, size, vec_##name(&d, &s, (unsigned)i->imm, cpu->mxcsr))
 ROUND(roundps, 16)
 ROUND(roundpd, 16)
 ROUND(roundss, 4)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* String instructions. A REP iteration counts as one instruction: registers are up to date after
  * each, a fault leaves those of the last complete one, and the loop stops when the budget is used
- * up (SDM vol. 2B, REP). Runs of MOVS and STOS within pages are done at once. */
+ * up (SDM vol. 2B, REP). Runs within pages are done at once. */
 #include "cpu/x86/operand.h"
 
 #include "cpu/x86/io.h"
@@ -31,7 +31,8 @@ static void advance(struct cpu *cpu, const struct insn *i, unsigned reg, int64_t
 
 /* Runs `one` under REP. one(): an element, 0 / OP_FAULT; *stop ends CMPS and SCAS. */
 typedef int string_fn(struct cpu *cpu, const struct insn *i, const struct string_op *s);
-/* A run of up to `max` elements at once; returns how many were done (0: use string_fn). */
+/* A run of up to `max` elements at once; returns how many were done (0: use string_fn). Comparing,
+ * it stops after the element that ends the loop, and leaves the flags of the last. */
 typedef uint64_t string_run_fn(struct cpu *cpu, const struct insn *i, const struct string_op *s,
                                uint64_t max);
 
@@ -53,9 +54,9 @@ static inline int repeat(struct cpu *cpu, const struct insn *i, const struct str
             if (result)
                 break;
             n = 1;
-            if (compares)
-                go_on = flag_zf(cpu) == !!(i->flags & INSN_REP);
         }
+        if (compares)
+            go_on = flag_zf(cpu) == !!(i->flags & INSN_REP);
         advance(cpu, i, R_RCX, -(int64_t)n);
         done += n;
         if (atomic_load_explicit(&cpu->v.exit_req, memory_order_relaxed))
@@ -75,22 +76,29 @@ static inline int repeat(struct cpu *cpu, const struct insn *i, const struct str
 #define SI(cpu, s) ((cpu)->r[R_RSI] & (s)->mask)
 #define DI(cpu, s) ((cpu)->r[R_RDI] & (s)->mask)
 
-/* Elements from `off` to the end of its page, going up. */
-static uint64_t elements_in_page(uint64_t lin, unsigned size)
+/* How many elements from seg:off on, up or down, lie within the page of the first. */
+static uint64_t elements_in_page(uint64_t lin, uint64_t off, const struct string_op *s)
 {
-    return (4096 - (lin & 4095)) / size;
+    uint64_t at = lin & (VM_PAGE_SIZE - 1), fit, wrap;
+    if (s->step > 0) {
+        fit = (VM_PAGE_SIZE - at) / s->size;
+        wrap = (s->mask - off) / s->size;
+    } else {
+        fit = at + s->size > VM_PAGE_SIZE ? 0 : at / s->size + 1;
+        wrap = off / s->size;
+    }
+    return fit < wrap ? fit : wrap;
 }
 
-/* Host pointer for a run of n elements at seg:off, n cut to the page; NULL if it has to go one by
- * one. */
+/* Host pointer to the first of a run of n elements at seg:off, n cut to the page; NULL if the run
+ * has to go one by one. */
 static uint8_t *run_pointer(struct cpu *cpu, unsigned seg, uint64_t off, const struct string_op *s,
                             enum mem_access acc, uint64_t *n)
 {
-    if (!(cpu->flat >> seg & 1) || s->step < 0)
+    if (!(cpu->flat >> seg & 1))
         return NULL;
     uint64_t lin = cut_address(cpu, cpu->ea_base[seg] + off);
-    uint64_t fit = elements_in_page(lin, s->size), wrap = (s->mask - off) / s->size;
-    fit = fit < wrap ? fit : wrap;
+    uint64_t fit = elements_in_page(lin, off, s);
     *n = *n < fit ? *n : fit;
     if (*n < 2)
         return NULL;
@@ -109,30 +117,55 @@ static void run_stored(struct cpu *cpu, const uint8_t *to, size_t len)
         arena_store_notify(a, (uint64_t)(to - a->host), len);
 }
 
+/* The pointers of a run of two operands. False: one by one. */
+static bool run_pointers(struct cpu *cpu, const struct insn *i, const struct string_op *s,
+                         enum mem_access acc, uint8_t **si, uint8_t **di, uint64_t *n)
+{
+    *si = run_pointer(cpu, i->seg, SI(cpu, s), s, ACCESS_LOAD, n);
+    *di = *si ? run_pointer(cpu, SEG_ES, DI(cpu, s), s, acc, n) : NULL;
+    if (*di && s->step < 0) {
+        *si -= (*n - 1) * s->size;
+        *di -= (*n - 1) * s->size;
+    }
+    return *di;
+}
+
+static void advance_both(struct cpu *cpu, const struct insn *i, const struct string_op *s,
+                         uint64_t n)
+{
+    advance(cpu, i, R_RSI, (int64_t)n * s->step);
+    advance(cpu, i, R_RDI, (int64_t)n * s->step);
+}
+
 /* ---- MOVS ---- */
+
+/* The source, going up, overlaps what was just written, `period` bytes behind: it repeats. */
+static void repeat_pattern(uint8_t *to, size_t len, size_t period)
+{
+    const uint8_t *from = to - period;
+    for (size_t done = 0, part; done < len; done += part) {
+        part = len - done < done + period ? len - done : done + period;
+        memcpy(to + done, from, part);
+    }
+}
 
 static uint64_t run_movs(struct cpu *cpu, const struct insn *i, const struct string_op *s,
                          uint64_t max)
 {
     uint64_t n = max;
-    const uint8_t *from = run_pointer(cpu, i->seg, SI(cpu, s), s, ACCESS_LOAD, &n);
-    uint8_t *to = from ? run_pointer(cpu, SEG_ES, DI(cpu, s), s, ACCESS_STORE, &n) : NULL;
-    if (!to)
+    uint8_t *from, *to;
+    if (!run_pointers(cpu, i, s, ACCESS_STORE, &from, &to, &n))
         return 0;
     size_t len = n * s->size;
-    if (to >= from + len || to <= from) {
+    bool apart = to >= from + len || from >= to + len;
+    if (apart || to == from || (to < from) == (s->step > 0))
         memmove(to, from, len);
-    } else {
-        /* the source overlaps what was just written: the pattern repeats */
-        size_t period = (size_t)(to - from);
-        if (period < s->size)
-            return 0;
-        for (size_t k = 0; k < len; k += s->size)
-            memmove(to + k, from + k, s->size);
-    }
+    else if (s->step > 0 && (size_t)(to - from) >= s->size)
+        repeat_pattern(to, len, (size_t)(to - from));
+    else
+        return 0;
     run_stored(cpu, to, len);
-    advance(cpu, i, R_RSI, (int64_t)len);
-    advance(cpu, i, R_RDI, (int64_t)len);
+    advance_both(cpu, i, s, n);
     return n;
 }
 
@@ -156,6 +189,21 @@ EACH_SIZE(MOVS, )
 
 /* ---- STOS ---- */
 
+/* len bytes of the pattern that the low `size` bytes of v are. */
+static void fill(uint8_t *to, size_t len, uint64_t v, unsigned size)
+{
+    uint64_t low = v & (~0ull >> (64 - 8 * size)), all = low * (~0ull / (~0ull >> (64 - 8 * size)));
+    if (all == (all & 0xff) * 0x0101010101010101ull) {
+        memset(to, (int)(all & 0xff), len);
+        return;
+    }
+    uint8_t pattern[8];
+    st_le64(pattern, all);
+    for (; len >= 8; len -= 8, to += 8)
+        memcpy(to, pattern, 8);
+    memcpy(to, pattern, len);
+}
+
 static uint64_t run_stos(struct cpu *cpu, const struct insn *i, const struct string_op *s,
                          uint64_t max)
 {
@@ -163,14 +211,11 @@ static uint64_t run_stos(struct cpu *cpu, const struct insn *i, const struct str
     uint8_t *to = run_pointer(cpu, SEG_ES, DI(cpu, s), s, ACCESS_STORE, &n);
     if (!to)
         return 0;
-    uint64_t v = cpu->r[R_RAX];
-    if (s->size == 1 || v == 0)
-        memset(to, (int)(v & 0xff), n * s->size);
-    else
-        for (uint64_t k = 0; k < n; k++)
-            memcpy(to + k * s->size, &v, s->size);
+    if (s->step < 0)
+        to -= (n - 1) * s->size;
+    fill(to, n * s->size, cpu->r[R_RAX], s->size);
     run_stored(cpu, to, n * s->size);
-    advance(cpu, i, R_RDI, (int64_t)(n * s->size));
+    advance(cpu, i, R_RDI, (int64_t)n * s->step);
     return n;
 }
 
@@ -201,10 +246,22 @@ EACH_SIZE(STOS, )
         advance(cpu, i, R_RSI, s->step);                                                           \
         return OP_OK;                                                                              \
     }                                                                                              \
+    /* only the last is seen */                                                                    \
+    static uint64_t run_lods##bits(struct cpu *cpu, const struct insn *i,                          \
+                                   const struct string_op *s, uint64_t max)                        \
+    {                                                                                              \
+        uint64_t room = max;                                                                       \
+        const uint8_t *from = run_pointer(cpu, i->seg, SI(cpu, s), s, ACCESS_LOAD, &room);         \
+        if (!from)                                                                                 \
+            return 0;                                                                              \
+        WR##bits(R_RAX, ld_le##bits(from + (int64_t)(room - 1) * s->step));                        \
+        advance(cpu, i, R_RSI, (int64_t)room * s->step);                                           \
+        return room;                                                                               \
+    }                                                                                              \
     int op_lods_##bits(struct cpu *cpu, const struct insn *i)                                      \
     {                                                                                              \
         struct string_op s = string_op(cpu, i, bits / 8);                                          \
-        return repeat(cpu, i, &s, lods_one##bits, NULL, false);                                    \
+        return repeat(cpu, i, &s, lods_one##bits, run_lods##bits, false);                          \
     }
 EACH_SIZE(LODS, )
 
@@ -226,10 +283,31 @@ EACH_SIZE(LODS, )
         advance(cpu, i, R_RDI, s->step);                                                           \
         return OP_OK;                                                                              \
     }                                                                                              \
+    /* from the end where it starts */                                                             \
+    static uint64_t run_cmps##bits(struct cpu *cpu, const struct insn *i,                          \
+                                   const struct string_op *s, uint64_t max)                        \
+    {                                                                                              \
+        uint64_t room = max, done = 0;                                                             \
+        bool while_equal = i->flags & INSN_REP, equal;                                             \
+        uint8_t *p, *q;                                                                            \
+        UINT(bits) a, b;                                                                           \
+        if (!run_pointers(cpu, i, s, ACCESS_LOAD, &p, &q, &room))                                  \
+            return 0;                                                                              \
+        int64_t at = s->step > 0 ? 0 : (int64_t)((room - 1) * s->size);                            \
+        do {                                                                                       \
+            a = ld_le##bits(p + at);                                                               \
+            b = ld_le##bits(q + at);                                                               \
+            at += s->step;                                                                         \
+            equal = a == b;                                                                        \
+        } while (++done < room && equal == while_equal);                                           \
+        set_compare##bits(cpu, a, b);                                                              \
+        advance_both(cpu, i, s, done);                                                             \
+        return done;                                                                               \
+    }                                                                                              \
     int op_cmps_##bits(struct cpu *cpu, const struct insn *i)                                      \
     {                                                                                              \
         struct string_op s = string_op(cpu, i, bits / 8);                                          \
-        return repeat(cpu, i, &s, cmps_one##bits, NULL, true);                                     \
+        return repeat(cpu, i, &s, cmps_one##bits, run_cmps##bits, true);                           \
     }                                                                                              \
     static int scas_one##bits(struct cpu *cpu, const struct insn *i, const struct string_op *s)    \
     {                                                                                              \
@@ -240,10 +318,27 @@ EACH_SIZE(LODS, )
         advance(cpu, i, R_RDI, s->step);                                                           \
         return OP_OK;                                                                              \
     }                                                                                              \
+    static uint64_t run_scas##bits(struct cpu *cpu, const struct insn *i,                          \
+                                   const struct string_op *s, uint64_t max)                        \
+    {                                                                                              \
+        uint64_t room = max, done = 0;                                                             \
+        bool while_equal = i->flags & INSN_REP, equal;                                             \
+        const uint8_t *p = run_pointer(cpu, SEG_ES, DI(cpu, s), s, ACCESS_LOAD, &room);            \
+        UINT(bits) a = RD##bits(R_RAX), b;                                                         \
+        if (!p)                                                                                    \
+            return 0;                                                                              \
+        do {                                                                                       \
+            b = ld_le##bits(p + (int64_t)done * s->step);                                          \
+            equal = a == b;                                                                        \
+        } while (++done < room && equal == while_equal);                                           \
+        set_compare##bits(cpu, a, b);                                                              \
+        advance(cpu, i, R_RDI, (int64_t)done * s->step);                                           \
+        return done;                                                                               \
+    }                                                                                              \
     int op_scas_##bits(struct cpu *cpu, const struct insn *i)                                      \
     {                                                                                              \
         struct string_op s = string_op(cpu, i, bits / 8);                                          \
-        return repeat(cpu, i, &s, scas_one##bits, NULL, true);                                     \
+        return repeat(cpu, i, &s, scas_one##bits, run_scas##bits, true);                           \
     }
 EACH_SIZE(COMPARE, )
 

@@ -52,6 +52,18 @@ static inline unsigned current_class(const struct cpu *cpu)
                                                             : TLB_KERNEL;
 }
 
+/* Where the page at phys is in the arena, if it is known to be plain RAM. */
+static inline uint64_t ram_page(const struct cpu *cpu, uint64_t phys)
+{
+    for (unsigned n = 0; n < RAM_WINDOWS; n++) {
+        const struct ram_window *r = &cpu->ram[n];
+
+        if (phys >= r->start && phys <= r->last)
+            return r->arena + (phys & ~0xfffull) - r->start;
+    }
+    return ARENA_NONE;
+}
+
 static inline bool is_apic_page(const struct cpu *cpu, uint64_t phys)
 {
     return (phys & ~0xfffull) == (cpu->apic.base_msr & phys_mask(cpu) & ~0xfffull) &&

@@ -3,11 +3,11 @@
 #include "cpu/x86/report.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printer.h"
 #include "cpu/x86/block.h"
 #include "cpu/x86/disas.h"
 #include "cpu/x86/mem.h"
@@ -20,6 +20,7 @@ struct run {
     uint64_t rip, lin, arena; /* arena: ARENA_NONE if it was fetched from elsewhere */
     uint16_t cs, nbytes;
     uint8_t mode;
+    bool gap; /* what ran before it was not noted */
 };
 
 struct history {
@@ -74,6 +75,13 @@ void report_end_block(struct cpu *cpu)
 {
     if (cpu->insn)
         latest(cpu->history)->nbytes = (uint16_t)(cpu->insn->off + cpu->insn->len);
+}
+
+void report_translated(struct cpu *cpu, const struct block *b)
+{
+    report_begin_block(cpu, b);
+    report_end_block(cpu);
+    latest(cpu->history)->gap = true;
 }
 
 /* ---- the chain of faults ---- */
@@ -134,23 +142,6 @@ void report_fault_text(char *text, size_t size, const struct pending_exception *
 }
 
 /* ---- printing ---- */
-
-struct printer {
-    void (*line)(void *opaque, const char *text);
-    void *opaque;
-};
-
-__attribute__((format(printf, 2, 3))) static void print(const struct printer *p, const char *fmt,
-                                                        ...)
-{
-    char text[256];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    p->line(p->opaque, text);
-}
 
 static void print_chain(const struct cpu *cpu, const struct printer *p)
 {
@@ -217,8 +208,12 @@ static void print_history(struct cpu *cpu, const struct printer *p)
         shown += count;
     }
     unsigned skip = shown > HISTORY_SHOWN ? shown - HISTORY_SHOWN : 0;
-    for (; first < h->n; first++, skip = 0)
-        print_run(cpu, p, &h->run[first % HISTORY_SIZE], skip);
+    for (; first < h->n; first++, skip = 0) {
+        const struct run *r = &h->run[first % HISTORY_SIZE];
+        if (r->gap && !skip)
+            print(p, "  ... translated code ...");
+        print_run(cpu, p, r, skip);
+    }
 }
 
 void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque)

@@ -14,6 +14,9 @@ void report_free(struct cpu *cpu);
 /* A block is about to be run; it was, up to cpu->insn. Only with cpu->history. */
 void report_begin_block(struct cpu *cpu, const struct block *b);
 void report_end_block(struct cpu *cpu);
+/* An instruction of a block, cpu->insn, has faulted in translated code, which notes nothing else.
+ */
+void report_translated(struct cpu *cpu, const struct block *b);
 
 /* One more fault of the chain: the first, one raised while the one before was being delivered, or
  * the #DF that two make. */

@@ -7,18 +7,6 @@
 #include "cpu/x86/paging.h"
 #include "vm/machine.h"
 
-/* Where the page at phys is in the arena, if it is plain RAM. */
-static inline uint64_t ram_page(const struct cpu *cpu, uint64_t phys)
-{
-    for (unsigned n = 0; n < RAM_WINDOWS; n++) {
-        const struct ram_window *r = &cpu->ram[n];
-
-        if (phys >= r->start && phys <= r->last)
-            return r->arena + (phys & ~0xfffull) - r->start;
-    }
-    return ARENA_NONE;
-}
-
 static inline bool read_entry_in_ram(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t *entry)
 {
     uint64_t page = ram_page(cpu, phys);

@@ -6,36 +6,18 @@
 
 /* ---- operands in memory ---- */
 
-static struct sf mem_f32(const struct x87_frame *f)
-{
-    uint32_t v;
-    memcpy(&v, f->mem, 4);
-    return sf_unpack32(v);
-}
-static struct sf mem_f64(const struct x87_frame *f)
-{
-    uint64_t v;
-    memcpy(&v, f->mem, 8);
-    return sf_unpack64(v);
-}
-static struct sf mem_i16(const struct x87_frame *f)
-{
-    int16_t v;
-    memcpy(&v, f->mem, 2);
-    return sf_from_int(v);
-}
-static struct sf mem_i32(const struct x87_frame *f)
-{
-    int32_t v;
-    memcpy(&v, f->mem, 4);
-    return sf_from_int(v);
-}
-static struct sf mem_i64(const struct x87_frame *f)
-{
-    int64_t v;
-    memcpy(&v, f->mem, 8);
-    return sf_from_int(v);
-}
+#define MEMORY_OPERAND(name, type, convert)                                                        \
+    static struct sf mem_##name(const struct x87_frame *f)                                         \
+    {                                                                                              \
+        type v;                                                                                    \
+        memcpy(&v, f->mem, sizeof(v));                                                             \
+        return convert(v);                                                                         \
+    }
+MEMORY_OPERAND(f32, uint32_t, sf_unpack32)
+MEMORY_OPERAND(f64, uint64_t, sf_unpack64)
+MEMORY_OPERAND(i16, int16_t, sf_from_int)
+MEMORY_OPERAND(i32, int32_t, sf_from_int)
+MEMORY_OPERAND(i64, int64_t, sf_from_int)
 
 /* ---- arithmetic ---- */
 

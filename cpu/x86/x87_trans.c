@@ -142,6 +142,14 @@ void x87_soft_fcos(struct x87_frame *f)
 {
     sine_or_cosine(f, 1);
 }
+/* ST1 and, pushed, ST0. */
+static void two_results(struct x87_frame *f, const struct sf_env *env, struct sf st1, struct sf st0)
+{
+    f->pushed = 1;
+    x87_out(f, 0, st0);
+    x87_out(f, 1, st1);
+    x87_status(f, env, 0);
+}
 void x87_soft_fsincos(struct x87_frame *f)
 {
     struct sf_env env = x87_env(f);
@@ -155,10 +163,7 @@ void x87_soft_fsincos(struct x87_frame *f)
     } else {
         c = s;
     }
-    f->pushed = 1;
-    x87_out(f, 0, c);
-    x87_out(f, 1, s);
-    x87_status(f, &env, 0);
+    two_results(f, &env, s, c);
 }
 /* The 1 it pushes is for programs written for the 8087; a NaN comes twice. */
 void x87_soft_fptan(struct x87_frame *f)
@@ -174,10 +179,7 @@ void x87_soft_fptan(struct x87_frame *f)
     } else {
         top = r;
     }
-    f->pushed = 1;
-    x87_out(f, 0, top);
-    x87_out(f, 1, r);
-    x87_status(f, &env, 0);
+    two_results(f, &env, r, top);
 }
 
 /* ---- arctangent, powers and logarithms ---- */

@@ -5,8 +5,10 @@
 
 #include "vm/machine.h" /* struct machine */
 
-static uint64_t load(const uint8_t *p, unsigned size)
+/* Bytes to write and read again, opaque. An access lies within its region (vm/memory.h). */
+static uint64_t bytes_read(void *opaque, uint64_t offset, unsigned size)
 {
+    const uint8_t *p = (const uint8_t *)opaque + offset;
     uint64_t v = 0;
 
     for (unsigned i = 0; i < size; i++)
@@ -14,25 +16,12 @@ static uint64_t load(const uint8_t *p, unsigned size)
     return v;
 }
 
-static void store(uint8_t *p, uint64_t value, unsigned size)
+static void bytes_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
+    uint8_t *p = (uint8_t *)opaque + offset;
+
     for (unsigned i = 0; i < size; i++)
         p[i] = (uint8_t)(value >> 8 * i);
-}
-
-/* An access lies within its region (vm/memory.h). */
-static uint64_t ioport_read(void *opaque, uint64_t offset, unsigned size)
-{
-    struct pc_testdev *t = opaque;
-
-    return load(t->ioport + offset, size);
-}
-
-static void ioport_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
-{
-    struct pc_testdev *t = opaque;
-
-    store(t->ioport + offset, value, size);
 }
 
 /* The memory did not change, but everybody has to look again: decoded code above all. */
@@ -54,20 +43,6 @@ static void irq_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     (void)size;
     t->level[offset] = value != 0;
     irq_set(t->irq[offset], t->level[offset]);
-}
-
-static uint64_t iomem_read(void *opaque, uint64_t offset, unsigned size)
-{
-    struct pc_testdev *t = opaque;
-
-    return load(t->iomem + offset, size);
-}
-
-static void iomem_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
-{
-    struct pc_testdev *t = opaque;
-
-    store(t->iomem + offset, value, size);
 }
 
 static void reset(struct device *dev)
@@ -95,14 +70,14 @@ static const struct device_class class = {
 static void add_ports(struct pc_testdev *t, struct address_space *io)
 {
     static const struct region_ops ioport_ops = {
-        .read = ioport_read, .write = ioport_write, .min_size = 1, .max_size = 4};
+        .read = bytes_read, .write = bytes_write, .min_size = 1, .max_size = 4};
     static const struct region_ops byte_ops = {
-        .read = ioport_read, .write = ioport_write, .min_size = 1, .max_size = 1};
+        .read = bytes_read, .write = bytes_write, .min_size = 1, .max_size = 1};
     static const struct region_ops flush_ops = {.write = flush_write, .min_size = 4, .max_size = 4};
     static const struct region_ops irq_ops = {.write = irq_write, .min_size = 1, .max_size = 1};
 
-    region_init_device(&t->ioport_region, "testdev-ioport", 4, &ioport_ops, t);
-    region_init_device(&t->byte_region, "testdev-ioport-byte", 4, &byte_ops, t);
+    region_init_device(&t->ioport_region, "testdev-ioport", 4, &ioport_ops, t->ioport);
+    region_init_device(&t->byte_region, "testdev-ioport-byte", 4, &byte_ops, t->ioport);
     region_init_device(&t->flush_region, "testdev-flush", 4, &flush_ops, t);
     region_init_device(&t->irq_region, "testdev-irq", PC_TESTDEV_IRQS, &irq_ops, t);
     region_add(io, &t->ioport_region, 0xe0, 0);
@@ -115,13 +90,14 @@ void pc_testdev_init(struct pc_testdev *t, struct machine *m, const char *id,
                      const struct irq_line irq[PC_TESTDEV_IRQS])
 {
     static const struct region_ops iomem_ops = {
-        .read = iomem_read, .write = iomem_write, .min_size = 1, .max_size = 8};
+        .read = bytes_read, .write = bytes_write, .min_size = 1, .max_size = 8};
 
     memset(t, 0, sizeof(*t));
     memcpy(t->irq, irq, sizeof(t->irq));
     device_init(&t->dev, m, &class, id);
     add_ports(t, &m->io);
-    region_init_device(&t->iomem_region, "testdev-iomem", PC_TESTDEV_IOMEM_SIZE, &iomem_ops, t);
+    region_init_device(&t->iomem_region, "testdev-iomem", PC_TESTDEV_IOMEM_SIZE, &iomem_ops,
+                       t->iomem);
     region_add(&m->mem, &t->iomem_region, 0xff000000, 0);
     reset(&t->dev);
 }

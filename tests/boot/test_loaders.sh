@@ -2,42 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Debian's cloud kernel by other ways than tests/boot/test_linux.sh: with 6 GiB (64 in a long run),
 # at its 32-bit entry, under Xen (Multiboot with modules), from UEFI firmware. Two guests at a time.
-n=0 failed=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-
-# report STATUS NAME OUTPUT
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        failed=1
-        tail -n 40 "$3"
-        echo "not ok $n - $2"
-    fi
-}
-
-skip() {
-    n=$((n + 1))
-    echo "ok $n - $1 # SKIP $2"
-}
-
-# all_of OUTPUT PATTERN...: every pattern is there.
-all_of() {
-    local output=$1 pattern
-    shift
-    for pattern in "$@"; do
-        grep -q -E "$pattern" "$output" || { echo "missing: $pattern"; return 1; }
-    done
-}
-
-# memory_is OUTPUT KIB: MemTotal is within 1/16 of it.
-memory_is() {
-    local kib
-    kib=$(tr -d '\r' <"$1" | sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p')
-    [ -n "$kib" ] && [ "$kib" -gt $(($2 * 15 / 16)) ] && [ "$kib" -lt "$2" ]
-}
+. tests/boot/boot.sh
+names=("big memory, Xen and UEFI")
+need_guest
 
 # guest OUTPUT COMMANDS OPTION...: the kernel runs the commands; the status is Calque's.
 guest() {
@@ -46,13 +13,6 @@ guest() {
     timeout -k 5 170 "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -nographic -no-reboot "$@" \
         -append "console=ttyS0 calque.run=\"$commands\"" >"$output" 2>&1 </dev/null
 }
-
-if ! kernel=$(tests/fetch kernel 2>"$scratch/why") || ! tests/mkinitrd -o "$scratch/initrd" >"$scratch/why" 2>&1; then
-    cat "$scratch/why"
-    skip "big memory, Xen and UEFI" "the guest cannot be fetched"
-    echo "1..$n"
-    exit 0
-fi
 
 show='cat /proc/meminfo /sys/class/dmi/id/product_name /sys/class/dmi/id/product_serial; mkdir /m; mount -t tmpfs -o size=5g m /m; dd if=/dev/zero of=/m/x bs=1M count=16; poweroff -f'
 guest "$scratch/6G" "$show" -m 6G -smbios type=1,serial=calque-5 &
@@ -64,7 +24,7 @@ if xen=$(tests/fetch xen 2>/dev/null); then
 fi
 wait $first
 status=$?
-memory_is "$scratch/6G" $((6 << 20)) && [ $status = 0 ]
+memory_is "$scratch/6G" $((6 << 20)) 16 && [ $status = 0 ]
 report $? "all memory is seen with -m 6G" "$scratch/6G"
 all_of "$scratch/6G" 'DMI: Calque ' '^Standard PC' '^calque-5' '16\+0 records out'
 report $? "SMBIOS tables are read" "$scratch/6G"
@@ -84,7 +44,7 @@ fi
 if [ -n "$LONG" ]; then
     guest "$scratch/64G" 'cat /proc/meminfo' -m 64G
     status=$?
-    memory_is "$scratch/64G" $((64 << 20)) && [ $status = 0 ]
+    memory_is "$scratch/64G" $((64 << 20)) 16 && [ $status = 0 ]
     report $? "all memory is seen with -m 64G" "$scratch/64G"
 fi
 if [ -n "$first" ]; then
@@ -95,5 +55,4 @@ if [ -n "$first" ]; then
 else
     skip "OVMF" "it cannot be fetched"
 fi
-echo "1..$n"
-exit $failed
+finish

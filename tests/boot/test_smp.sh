@@ -1,24 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Debian's cloud kernel with several CPUs: all are seen, two processes at once, one goes and returns.
-n=0 failed=0
+. tests/boot/boot.sh
 names=("two CPUs are brought up" "four CPUs in two sockets are seen" "a CPU goes offline and comes back"
        "two busy processes end, and the log is clean")
 
-# report STATUS NAME OUTPUT
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        failed=1
-        tail -n 40 "$3"
-        echo "not ok $n - $2"
-    fi
-}
-
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
 cat >"$scratch/smp.sh" <<'GUEST'
 #!/bin/sh
 cpu=/sys/devices/system/cpu
@@ -35,16 +21,7 @@ echo 1 >$cpu/cpu1/online
 echo "again $(nproc) $(cat $cpu/online)"
 GUEST
 chmod 755 "$scratch/smp.sh"
-if ! kernel=$(tests/fetch kernel 2>"$scratch/why") ||
-   ! tests/mkinitrd -o "$scratch/initrd" "$scratch/smp.sh" >"$scratch/why" 2>&1; then
-    cat "$scratch/why"
-    for name in "${names[@]}"; do
-        n=$((n + 1))
-        echo "ok $n - $name # SKIP the guest cannot be fetched"
-    done
-    echo "1..$n"
-    exit 0
-fi
+need_guest "$scratch/smp.sh"
 
 # run OUTPUT SMP: the status is Calque's.
 run() {
@@ -52,15 +29,6 @@ run() {
         -nographic -no-reboot -append "console=ttyS0 no_timer_check calque.run=/smp.sh" </dev/null 2>&1 |
         tr -d '\r' >"$1"
     return "${PIPESTATUS[0]}"
-}
-
-clean() { ! grep -E 'clocksource.*unstable|BUG|WARNING|Call Trace|Oops|lockup|stall|inconsistent' "$1"; }
-all_of() {
-    local output=$1 pattern
-    shift
-    for pattern in "$@"; do
-        grep -q -E "$pattern" "$output" || { echo "missing: $pattern"; return 1; }
-    done
 }
 
 run "$scratch/2" 2 &
@@ -78,5 +46,4 @@ all_of "$scratch/2" '^without 1 0$' '^again 2 0-1' && all_of "$scratch/4" '^with
 report $? "${names[2]}" "$scratch/4"
 all_of "$scratch/4" 'busy one is done' 'busy two is done' && clean "$scratch/4" && clean "$scratch/2"
 report $? "${names[3]}" "$scratch/4"
-echo "1..$n"
-exit $failed
+finish

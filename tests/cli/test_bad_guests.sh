@@ -2,20 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Missing, truncated, random and hostile kernels and initrds: one line, exit status 1, or a guest that
 # runs (a header may be wrong in a way that is nobody's business but the kernel's).
-n=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
+. tests/tap.sh
 mutate=$BUILD/tests/tools/mutate
 echo_guest=$BUILD/tests/tools/echo.elf
 mutations=200
 [ -z "$FAST" ] || mutations=60
 [ -z "$LONG" ] || mutations=5000
-
-# report STATUS NAME
-report() {
-    n=$((n + 1))
-    [ "$1" = 0 ] && echo "ok $n - $2" || echo "not ok $n - $2"
-}
 
 # one_line FILE: standard error is one line that begins with our name.
 one_line() { [ "$(wc -l <"$1")" = 1 ] && grep -q '^calque: ' "$1"; }
@@ -118,8 +110,7 @@ if cached && kernel=$(tests/fetch kernel 2>/dev/null); then
     report $([ $status = 0 ] && grep -q 'Kernel panic' "$scratch/out"; echo $?) "a random initrd is the kernel's to refuse"
 else
     for name in "truncated kernels" "mutated kernel headers" "initrds"; do
-        n=$((n + 1))
-        echo "ok $n - $name # SKIP the kernel cannot be fetched"
+        skip "$name" "the kernel cannot be fetched"
     done
 fi
-echo "1..$n"
+finish

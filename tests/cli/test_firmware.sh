@@ -2,21 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # -bios: SeaBIOS from the reset vector to its boot menu's end, again after a reset, and what it finds
 # of memory and tables; hostile ROM images.
-n=0
-scratch=$(mktemp -d) || exit 1
+. tests/tap.sh
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$scratch"' EXIT
-
-# report STATUS NAME [FILE]
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        [ -z "$3" ] || cat "$3"
-        echo "not ok $n - $2"
-    fi
-}
 
 # seen COUNT PATTERN FILE: waits until the pattern is there that often; false after a minute.
 seen() {
@@ -103,8 +91,7 @@ fi
 if [ -e "$images/bios.bin" ]; then
     seabios "$images"
 else
-    n=$((n + 1))
-    echo "ok $n - SeaBIOS # SKIP the package seabios cannot be fetched"
+    skip SeaBIOS "the package seabios cannot be fetched"
 fi
 for seed in 1 2 3; do
     head -c 65536 /dev/urandom >"$scratch/random"
@@ -112,4 +99,4 @@ for seed in 1 2 3; do
 done
 head -c 65536 /dev/zero >"$scratch/zeros"
 hostile "a ROM of zeros runs" "$scratch/zeros"
-echo "1..$n"
+finish

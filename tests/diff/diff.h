@@ -7,17 +7,18 @@
 
 /* Random instructions, run by the host's own processor and by the interpreter, compared.
  *
- *   gen.c      makes case number N of a seed: bytes, registers, memory
+ *   plan.c     which cases, in how many processes; what the command lines share
+ *   gen.c      makes case number N of a seed: bytes, registers, memory; its parts: gen_*.c
  *   segs.c     the segments of 16- and 32-bit code
  *   native.c   runs cases in a child process, one signal per case
  *   guest.c    runs them in a machine without devices
  *   compare.c  says what differs, and prints it
- *   host.c     the command line, the batches, the summary
+ *   host.c     the batches, the summary
  *
  * The same cases compare the interpreter and the translator:
  *
  *   layout.c   what the case's pages are: memory, a device, code
- *   engines.c  two machines with two engines, the command line
+ *   engines.c  two machines with two engines
  *
  * native.c needs <ucontext.h>, whose register names clash with the processor's: so this header
  * includes nothing of cpu/. */

@@ -5,25 +5,19 @@
  * supervisor's HLT: what ends it is delivered through the IDT, so that vector, error code and the
  * registers at the fault are state as any other. All of it is compared, undefined flags and the
  * count of instructions included. Nothing runs on the host's own account. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "cpu/x86/ops.h"
 #include "tests/diff/compare.h"
-#include "tests/diff/gen.h"
 #include "tests/diff/layout.h"
+#include "tests/diff/plan.h"
 #include "translator/translator.h"
 
 #define BUDGET   600 /* instructions for a case: loops have no end */
 #define MAX_CUTS 16u
-#define MAX_JOBS 64u
 
 struct side {
     struct guest guest;
@@ -41,17 +35,13 @@ struct result {
 };
 
 struct run {
-    struct gen gen;
+    struct plan plan;
     struct side interp, jit;
     struct diff_shared *shared;
     struct diff_case c;
     enum layout layout;
     struct result *result;
     struct translator_config config;
-    uint64_t seed, from, cases, max_failures;
-    unsigned jobs, job;
-    const char *only, *mode_name;
-    bool bytes, verbose;
 };
 
 /* ---- the machines ---- */
@@ -295,16 +285,14 @@ static void print_areas(const struct run *r)
 /* Compares; says what differs. how: which run of the case it was. */
 static bool check(struct run *r, const char *how, unsigned number)
 {
-    static const char *const mode_name[DIFF_MODES] = {"16", "32", "64"};
     const char *what = difference(r);
     r->result->runs++;
     if (!what)
         return true;
     r->result->failures++;
-    printf("DIFFERENCE in %s, %s %u: --seed %llu --from %llu --cases 1 --mode %s%s%s%s\n", what,
-           how, number, (unsigned long long)r->seed, (unsigned long long)r->c.number, r->mode_name,
-           r->bytes ? " --bytes" : "", r->only ? " --only " : "", r->only ? r->only : "");
-    printf("  %s-bit code; %s\n", mode_name[r->c.mode], layout_name(r->layout));
+    printf("DIFFERENCE in %s, %s %u: ", what, how, number);
+    plan_print_case(&r->plan, &r->c);
+    printf("\n  %s-bit code; %s\n", diff_mode_name[r->c.mode], layout_name(r->layout));
     print_code(&r->c);
     printf("  %-8s %16s  %16s  %16s\n", "", "before", "interpreter", "translator");
     print_fields(r);
@@ -345,7 +333,7 @@ static bool check_cuts(struct run *r, unsigned used)
 /* What else is done with a case depends on its number alone. */
 static void check_case(struct run *r)
 {
-    struct rng rng = {r->c.number ^ r->seed << 40};
+    struct rng rng = {r->c.number ^ r->plan.seed << 40};
     unsigned how = below(&rng, 64);
     r->layout = how < NUM_LAYOUTS * 4 ? (enum layout)(how / 4) : LAYOUT_PLAIN;
     r->result->layouts[r->layout]++;
@@ -367,25 +355,28 @@ static void check_case(struct run *r)
 
 static void run_cases(struct run *r)
 {
-    for (uint64_t n = r->from; n < r->from + r->cases; n++) {
-        if (n / DIFF_BATCH % r->jobs != r->job)
+    const struct plan *p = &r->plan;
+    for (uint64_t n = p->from; n < p->from + p->cases; n++) {
+        if (!plan_is_mine(p, n))
             continue;
-        if (r->result->failures >= r->max_failures)
+        if (r->result->failures >= p->max_failures)
             return;
-        if (gen_case(&r->gen, n, &r->c))
+        if (gen_case(&p->gen, n, &r->c))
             check_case(r);
     }
 }
 
 /* ---- jobs ---- */
 
-static void work(struct run *r)
+static void work(void *run, void *result)
 {
+    struct run *r = run;
+    r->result = result;
     r->shared = calloc(1, sizeof(*r->shared));
     r->result->broken = true;
     if (!r->shared)
         return;
-    gen_pools(&r->gen, r->shared);
+    gen_pools(&r->plan.gen, r->shared);
     r->shared->host_avx = true;
     if (side_init(r, &r->interp, false) && side_init(r, &r->jit, true)) {
         run_cases(r);
@@ -397,10 +388,11 @@ static void work(struct run *r)
     free(r->shared);
 }
 
+/* Adds up what the jobs have done, in the first one's result. */
 static void add_results(struct run *r)
 {
     struct result *sum = r->result;
-    for (unsigned j = 1; j < r->jobs; j++) {
+    for (unsigned j = 1; j < r->plan.jobs; j++) {
         const struct result *one = &r->result[j];
         sum->done += one->done;
         sum->failures += one->failures;
@@ -411,34 +403,8 @@ static void add_results(struct run *r)
         sum->stats.enters += one->stats.enters;
         sum->stats.insns += one->stats.insns;
         sum->stats.handlers += one->stats.handlers;
+        sum->stats.handed_back += one->stats.handed_back;
     }
-}
-
-static bool run_jobs(struct run *r)
-{
-    r->result = mmap(NULL, r->jobs * sizeof(*r->result), PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (r->result == MAP_FAILED)
-        return false;
-    for (r->job = 0; r->job + 1 < r->jobs; r->job++) {
-        int pid = fork();
-        if (pid < 0)
-            return false;
-        if (pid == 0) {
-            r->result += r->job + 1;
-            r->job++;
-            work(r);
-            fflush(NULL);
-            _exit(0);
-        }
-    }
-    r->job = 0;
-    work(r);
-    bool well = true;
-    for (int status; wait(&status) > 0;)
-        well &= status == 0;
-    add_results(r);
-    return well;
 }
 
 /* ---- command line ---- */
@@ -455,44 +421,11 @@ static int usage(void)
     return 2;
 }
 
-static bool parse_mode(struct run *r, const char *name)
+static bool own_option(void *run, int letter, const char *value)
 {
-    static const char *const names[] = {"16", "32", "64"};
-    r->mode_name = name;
-    r->gen.modes = strcmp(name, "all") ? 0 : 6;
-    for (unsigned m = 0; m < DIFF_MODES; m++)
-        if (!strcmp(name, names[m]))
-            r->gen.modes = 1u << m;
-    return r->gen.modes;
-}
-
-static bool parse_option(struct run *r, int o)
-{
-    const char *value = optarg ? optarg : "";
+    struct run *r = run;
     bool off = !strcmp(value, "off");
-    switch (o) {
-    case 's':
-        r->seed = strtoull(value, NULL, 0);
-        return true;
-    case 'c':
-        r->cases = strtoull(value, NULL, 0);
-        return true;
-    case 'f':
-        r->from = strtoull(value, NULL, 0);
-        return true;
-    case 'k':
-        r->max_failures = strtoull(value, NULL, 0);
-        return true;
-    case 'j':
-        r->jobs = (unsigned)strtoul(value, NULL, 0);
-        return r->jobs >= 1 && r->jobs <= MAX_JOBS;
-    case 'm':
-        return parse_mode(r, value);
-    case 'o':
-        r->only = value;
-        return true;
-    case 'b':
-        return r->bytes = true;
+    switch (letter) {
     case 'L':
         return r->config.no_links = off;
     case 'J':
@@ -504,33 +437,11 @@ static bool parse_option(struct run *r, int o)
     }
 }
 
-static bool parse_options(struct run *r, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"seed", 1, NULL, 's'},      {"cases", 1, NULL, 'c'}, {"from", 1, NULL, 'f'},
-        {"only", 1, NULL, 'o'},      {"bytes", 0, NULL, 'b'}, {"keep-going", 1, NULL, 'k'},
-        {"jobs", 1, NULL, 'j'},      {"mode", 1, NULL, 'm'},  {"links", 1, NULL, 'L'},
-        {"jumpcache", 1, NULL, 'J'}, {"calls", 1, NULL, 'C'}, {0},
-    };
-    int o;
-    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
-        if (!parse_option(r, o))
-            return false;
-    return optind == argc;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* A translator that was never used has not been tested. */
+/* A translator that was never used, or gave up, has not been tested. */
 static int summary(const struct run *r, double took)
 {
     const struct result *sum = r->result;
-    bool idle = r->gen.modes & 6 && sum->stats.enters < sum->done;
+    bool idle = (r->plan.gen.modes & 6 && sum->stats.enters < sum->done) || sum->stats.handed_back;
     for (unsigned n = 0; n < NUM_LAYOUTS; n++)
         printf("%s: %llu cases\n", layout_name((enum layout)n),
                (unsigned long long)sum->layouts[n]);
@@ -546,29 +457,33 @@ static int summary(const struct run *r, double took)
 
 int main(int argc, char **argv)
 {
+    static const struct option options[] = {
+        PLAN_OPTIONS, {"links", 1, NULL, 'L'}, {"jumpcache", 1, NULL, 'J'}, {"calls", 1, NULL, 'C'},
+        {0},
+    };
     struct run *r = calloc(1, sizeof(*r));
     if (!r)
         return 3;
-    r->seed = 1;
-    r->cases = 100000;
-    r->max_failures = 10;
-    r->jobs = 1;
+    struct gen *gen = &r->plan.gen;
+    plan_init(&r->plan, 6);
     r->config = (struct translator_config){.cache_size = 4 << 20, .threshold = 1};
-    parse_mode(r, "all");
-    if (!parse_options(r, argc, argv)) {
+    if (!plan_parse(&r->plan, argc, argv, options, own_option, r)) {
         free(r);
         return usage();
     }
-    r->gen.ldt = r->gen.engines = true;
-    r->gen.bytes = r->bytes;
+    gen->ldt = gen->engines = true;
     int status = 3;
-    if (gen_init(&r->gen, r->seed, r->only) && r->gen.modes) {
-        double start = seconds();
-        status = run_jobs(r) ? summary(r, seconds() - start) : 3;
+    if (gen_init(gen, r->plan.seed, r->plan.only) && gen->modes) {
+        double start = plan_seconds();
+        r->result = plan_jobs(&r->plan, sizeof(*r->result), work, r);
+        if (r->result) {
+            add_results(r);
+            status = summary(r, plan_seconds() - start);
+        }
     } else {
         fprintf(stderr, "engines: nothing to try\n");
     }
-    gen_free(&r->gen);
+    gen_free(gen);
     free(r);
     return status;
 }

@@ -58,7 +58,4 @@ uint64_t segment_base_of(const struct diff_case *c, unsigned seg);
 uint64_t selector_base(uint16_t sel);
 uint64_t selector_limit(uint16_t sel);
 
-/* True if the host has what the row needs. */
-bool host_has_feature(unsigned feature);
-
 #endif

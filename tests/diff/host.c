@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tests/diff/host: the interpreter against the host's own processor. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "cpu/x86/ops.h"
 #include "tests/diff/compare.h"
 #include "tests/diff/explain.h"
-#include "tests/diff/gen.h"
 #include "tests/diff/guest.h"
+#include "tests/diff/plan.h"
 
 #define MAX_FORMS    24
 #define NUM_PREFIXES 7
-#define MAX_JOBS     64u
 
 /* Cases per row, form and size, prefix. */
 struct tally {
@@ -35,23 +29,17 @@ struct result {
 };
 
 struct run {
-    struct gen gen;
+    struct plan plan;
     struct native native;
     struct guest guest;
     struct result *result;
     struct diff_outcome outcome;
-    uint64_t seed, from, cases, max_failures;
-    unsigned jobs, job;
-    unsigned modes;
-    const char *only, *mode_name;
-    bool verbose, table, stats, bytes;
+    bool verbose, table, stats;
 };
 
-static const char *const mode_name[DIFF_MODES] = {"16", "32", "64"};
-
-static int usage(FILE *out)
+static int usage(void)
 {
-    fprintf(out,
+    fprintf(stderr,
             "usage: tests/diff/host [--mode 16|32|64|all] [--seed N] [--cases N] [--from N]\n"
             "                       [--jobs N] [--only OPERATION] [--bytes] [--keep-going N]\n"
             "                       [--table] [--stats] [--verbose]\n"
@@ -68,66 +56,20 @@ static int usage(FILE *out)
     return 2;
 }
 
-static bool parse_mode(struct run *r, const char *name)
+static bool own_option(void *run, int letter, const char *value)
 {
-    r->mode_name = name;
-    r->modes = strcmp(name, "all") ? 0 : 7;
-    for (unsigned m = 0; m < DIFF_MODES; m++)
-        if (!strcmp(name, mode_name[m]))
-            r->modes = 1u << m;
-    return r->modes;
-}
-
-/* One option; false if it is none. */
-static bool parse_option(struct run *r, int o)
-{
-    switch (o) {
-    case 's':
-        r->seed = strtoull(optarg, NULL, 0);
-        return true;
-    case 'c':
-        r->cases = strtoull(optarg, NULL, 0);
-        return true;
-    case 'f':
-        r->from = strtoull(optarg, NULL, 0);
-        return true;
-    case 'k':
-        r->max_failures = strtoull(optarg, NULL, 0);
-        return true;
-    case 'j':
-        r->jobs = (unsigned)strtoul(optarg, NULL, 0);
-        return r->jobs >= 1 && r->jobs <= MAX_JOBS;
-    case 'm':
-        return parse_mode(r, optarg);
-    case 'o':
-        r->only = optarg;
-        return true;
+    struct run *r = run;
+    (void)value;
+    switch (letter) {
     case 'v':
         return r->verbose = true;
     case 't':
         return r->table = true;
     case 'S':
         return r->stats = true;
-    case 'b':
-        return r->bytes = true;
     default:
         return false;
     }
-}
-
-static bool parse_options(struct run *r, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"seed", 1, NULL, 's'},  {"cases", 1, NULL, 'c'},   {"from", 1, NULL, 'f'},
-        {"only", 1, NULL, 'o'},  {"verbose", 0, NULL, 'v'}, {"table", 0, NULL, 't'},
-        {"stats", 0, NULL, 'S'}, {"bytes", 0, NULL, 'b'},   {"keep-going", 1, NULL, 'k'},
-        {"jobs", 1, NULL, 'j'},  {"mode", 1, NULL, 'm'},    {0},
-    };
-    int o;
-    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
-        if (!parse_option(r, o))
-            return false;
-    return optind == argc;
 }
 
 /* ---- the summary ---- */
@@ -172,7 +114,7 @@ static void print_forms(struct run *r, unsigned mode, unsigned row, bool prefixe
     for (unsigned f = 0; f < MAX_FORMS; f++) {
         if (!t->forms[f])
             continue;
-        printf("%s: ", mode_name[mode]);
+        printf("%s: ", diff_mode_name[mode]);
         print_row(row);
         printf("  %s: %llu", op_name(operations[encodings[row].operation].first_op + f),
                (unsigned long long)t->forms[f]);
@@ -186,7 +128,7 @@ static void print_forms(struct run *r, unsigned mode, unsigned row, bool prefixe
 /* One line an operation: rows, cases, ended in a fault, differences. */
 static void print_operation(struct run *r, unsigned mode, unsigned o)
 {
-    const struct gen_rows *g = &r->gen.mode[mode];
+    const struct gen_rows *g = &r->plan.gen.mode[mode];
     struct tally sum = {0};
     unsigned rows = 0, forms = 0;
     for (unsigned k = 0; k < g->nrows; k++) {
@@ -204,24 +146,24 @@ static void print_operation(struct run *r, unsigned mode, unsigned o)
         forms += sum.forms[f] != 0;
     if (rows)
         printf("%s: %-16s rows %3u  forms %2u  cases %8llu  faults %8llu  differences %llu\n",
-               mode_name[mode], operations[o].name, rows, forms, (unsigned long long)sum.tried,
+               diff_mode_name[mode], operations[o].name, rows, forms, (unsigned long long)sum.tried,
                (unsigned long long)sum.faults, (unsigned long long)sum.differences);
 }
 
 static void print_excluded(const struct run *r, unsigned mode)
 {
     for (unsigned k = 0; k < num_encodings; k++) {
-        if (!r->gen.mode[mode].reason[k])
+        if (!r->plan.gen.mode[mode].reason[k])
             continue;
-        printf("%s: not tried: ", mode_name[mode]);
+        printf("%s: not tried: ", diff_mode_name[mode]);
         print_row(k);
-        printf(": %s\n", r->gen.mode[mode].reason[k]);
+        printf(": %s\n", r->plan.gen.mode[mode].reason[k]);
     }
 }
 
 static void print_mode(struct run *r, unsigned mode)
 {
-    const struct gen_rows *g = &r->gen.mode[mode];
+    const struct gen_rows *g = &r->plan.gen.mode[mode];
     if (r->table)
         print_excluded(r, mode);
     for (unsigned k = 0; k < g->nrows; k++)
@@ -234,11 +176,11 @@ static void print_mode(struct run *r, unsigned mode)
 static unsigned never_tried(struct run *r, unsigned mode)
 {
     unsigned n = 0;
-    const struct gen_rows *g = &r->gen.mode[mode];
+    const struct gen_rows *g = &r->plan.gen.mode[mode];
     for (unsigned k = 0; k < g->nrows; k++) {
         if (tally_of(r, mode, g->rows[k])->tried)
             continue;
-        printf("%s: NEVER TRIED: ", mode_name[mode]);
+        printf("%s: NEVER TRIED: ", diff_mode_name[mode]);
         print_row(g->rows[k]);
         printf("\n");
         n++;
@@ -257,14 +199,13 @@ static void report(struct run *r, const struct diff_case *c, const struct diff_o
         seen = &tally_of(r, c->mode, c->insns[c->ninsns - 1].row)->differences;
     if ((*seen)++ && !r->verbose && c->ninsns)
         return;
-    printf("DIFFERENCE in %s: --seed %llu --from %llu --cases 1 --mode %s%s%s%s", what,
-           (unsigned long long)r->seed, (unsigned long long)c->number, r->mode_name,
-           r->bytes ? " --bytes" : "", r->only ? " --only " : "", r->only ? r->only : "");
+    printf("DIFFERENCE in %s: ", what);
+    plan_print_case(&r->plan, c);
     if (c->ninsns) {
         printf(", row ");
         print_row(c->insns[c->ninsns - 1].row);
     }
-    printf(" (%s-bit code)\n", mode_name[c->mode]);
+    printf(" (%s-bit code)\n", diff_mode_name[c->mode]);
     print_difference(c, r->native.shared, host, &r->outcome, undefined);
     fflush(stdout);
 }
@@ -273,7 +214,7 @@ static void check_batch(struct run *r, unsigned batch)
 {
     const struct diff_shared *s = r->native.shared;
     const struct diff_batch *b = &s->batches[batch];
-    for (unsigned k = 0; k < b->count && r->result->failures < r->max_failures; k++) {
+    for (unsigned k = 0; k < b->count && r->result->failures < r->plan.max_failures; k++) {
         const struct diff_case *c = &b->cases[k];
         uint32_t undefined;
         unsigned explanation = 0;
@@ -295,24 +236,24 @@ static void fill_batch(struct run *r, unsigned batch, uint64_t at, uint64_t end)
     struct diff_batch *b = &r->native.shared->batches[batch];
     b->count = 0;
     for (uint64_t n = at; n < end && n / DIFF_BATCH == at / DIFF_BATCH; n++)
-        if (gen_case(&r->gen, n, &b->cases[b->count]))
+        if (gen_case(&r->plan.gen, n, &b->cases[b->count]))
             b->count++;
 }
 
 /* The first number from at on that is this job's. */
 static uint64_t own_turn(const struct run *r, uint64_t at)
 {
-    while (at / DIFF_BATCH % r->jobs != r->job)
+    while (!plan_is_mine(&r->plan, at))
         at = (at / DIFF_BATCH + 1) * DIFF_BATCH;
     return at;
 }
 
 static void run_cases(struct run *r)
 {
-    uint64_t at = own_turn(r, r->from), end = r->from + r->cases;
+    uint64_t at = own_turn(r, r->plan.from), end = r->plan.from + r->plan.cases;
     unsigned batch = 0;
     bool waiting = false;
-    while ((at < end || waiting) && r->result->failures < r->max_failures) {
+    while ((at < end || waiting) && r->result->failures < r->plan.max_failures) {
         bool more = at < end;
         if (more) {
             fill_batch(r, batch, at, end);
@@ -329,51 +270,47 @@ static void run_cases(struct run *r)
     }
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* ---- jobs ---- */
 
 /* Makes the generator; says by name what this host leaves out. */
 static bool prepare(struct run *r)
 {
-    r->gen.ldt = native_has_ldt();
-    r->gen.bytes = r->bytes;
-    r->gen.modes = r->modes;
-    if (!native_has_compatibility() && r->modes & 3) {
+    struct gen *g = &r->plan.gen;
+    unsigned asked = g->modes;
+    g->ldt = native_has_ldt();
+    if (!native_has_compatibility() && asked & 3) {
         printf("16- and 32-bit code: not run, this kernel has no 32-bit code segment\n");
-        r->gen.modes &= 4;
-    } else if (!r->gen.ldt && r->modes & 3) {
+        g->modes &= 4;
+    } else if (!g->ldt && asked & 3) {
         printf("16-bit code, and 32-bit code in segments that are not flat: not run, no modify_ldt "
                "here\n");
-        r->gen.modes &= 6;
+        g->modes &= 6;
     }
-    if (!r->gen.modes)
+    if (!g->modes)
         return true;
-    if (!gen_init(&r->gen, r->seed, r->only)) {
+    if (!gen_init(g, r->plan.seed, r->plan.only)) {
         fprintf(stderr, "host: no memory\n");
         return false;
     }
-    if (!r->gen.modes)
-        fprintf(stderr, "host: --only %s: no such operation, or none that can be tried\n", r->only);
-    return r->gen.modes;
+    if (!g->modes)
+        fprintf(stderr, "host: --only %s: no such operation, or none that can be tried\n",
+                r->plan.only);
+    return g->modes;
 }
 
 /* One job: both sides, and its share of the cases. */
-static void work(struct run *r)
+static void work(void *run, void *result)
 {
+    struct run *r = run;
     struct error err = {""};
+    r->result = result;
     if (!native_init(&r->native)) {
         fprintf(stderr, "host: no memory for the host's side\n");
         r->result->broken = true;
         return;
     }
-    gen_pools(&r->gen, r->native.shared);
-    r->native.shared->has_ldt = r->gen.ldt;
+    gen_pools(&r->plan.gen, r->native.shared);
+    r->native.shared->has_ldt = r->plan.gen.ldt;
     if (guest_init(&r->guest, r->native.shared, &err)) {
         run_cases(r);
         guest_destroy(&r->guest);
@@ -397,7 +334,7 @@ static struct result *result_of(const struct run *r, unsigned job)
 /* Adds up what the jobs have done, in the first one's result. */
 static void add_results(struct run *r)
 {
-    for (unsigned j = 1; j < r->jobs; j++) {
+    for (unsigned j = 1; j < r->plan.jobs; j++) {
         uint64_t *to = (uint64_t *)r->result->tallies;
         const struct result *from = result_of(r, j);
         const uint64_t *each = (const uint64_t *)from->tallies;
@@ -414,47 +351,17 @@ static void add_results(struct run *r)
     }
 }
 
-static bool run_jobs(struct run *r)
-{
-    r->result = mmap(NULL, r->jobs * result_size(), PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (r->result == MAP_FAILED)
-        return false;
-    if (r->jobs == 1) {
-        work(r);
-        return true;
-    }
-    fflush(NULL);
-    for (r->job = 0; r->job < r->jobs; r->job++) {
-        struct run mine = *r;
-        int pid = fork();
-        if (pid < 0)
-            return false;
-        if (pid == 0) {
-            mine.result = result_of(r, r->job);
-            work(&mine);
-            fflush(NULL);
-            _exit(0);
-        }
-    }
-    bool well = true;
-    for (int status; wait(&status) > 0;)
-        well &= status == 0;
-    add_results(r);
-    return well;
-}
-
 static int summary(struct run *r, double took)
 {
     const struct result *sum = r->result;
     unsigned missing = 0;
-    bool complete = sum->failures < r->max_failures && !r->bytes;
+    bool complete = sum->failures < r->plan.max_failures && !r->plan.gen.bytes;
     for (unsigned m = 0; m < DIFF_MODES; m++) {
-        if (!(r->gen.modes >> m & 1))
+        if (!(r->plan.gen.modes >> m & 1))
             continue;
-        if ((r->table || r->stats) && !r->bytes)
+        if ((r->table || r->stats) && !r->plan.gen.bytes)
             print_mode(r, m);
-        if (complete && sum->per_mode[m] >= 4 * r->gen.mode[m].nrows)
+        if (complete && sum->per_mode[m] >= 4 * r->plan.gen.mode[m].nrows)
             missing += never_tried(r, m);
     }
     for (unsigned n = 1; (r->table || r->stats) && explanation_name(n); n++)
@@ -463,32 +370,41 @@ static int summary(struct run *r, double took)
     printf("%llu cases in %.1f s (%.0f a second;", (unsigned long long)sum->done, took,
            (double)sum->done / took);
     for (unsigned m = 0; m < DIFF_MODES; m++)
-        printf(" %s-bit: %llu", mode_name[m], (unsigned long long)sum->per_mode[m]);
+        printf(" %s-bit: %llu", diff_mode_name[m], (unsigned long long)sum->per_mode[m]);
     printf("), %llu differences, %llu with an undefined result, %u rows never tried\n",
            (unsigned long long)sum->failures, (unsigned long long)sum->undefined_results, missing);
     return sum->broken ? 3 : sum->failures || missing;
 }
 
+/* The cases by all jobs; the exit status. */
+static int run_jobs(struct run *r)
+{
+    double start = plan_seconds();
+    r->result = plan_jobs(&r->plan, result_size(), work, r);
+    if (!r->result)
+        return 3;
+    add_results(r);
+    return summary(r, plan_seconds() - start);
+}
+
 int main(int argc, char **argv)
 {
+    static const struct option options[] = {
+        PLAN_OPTIONS, {"verbose", 0, NULL, 'v'}, {"table", 0, NULL, 't'}, {"stats", 0, NULL, 'S'},
+        {0},
+    };
     struct run *r = calloc(1, sizeof(*r));
     if (!r)
         return 3;
-    r->seed = 1;
-    r->cases = 100000;
-    r->max_failures = 10;
-    r->jobs = 1;
-    parse_mode(r, "all");
-    if (!parse_options(r, argc, argv)) {
+    plan_init(&r->plan, 7);
+    if (!plan_parse(&r->plan, argc, argv, options, own_option, r)) {
         free(r);
-        return usage(stderr);
+        return usage();
     }
     int status = 3;
-    if (prepare(r)) {
-        double start = seconds();
-        status = !r->gen.modes ? 0 : run_jobs(r) ? summary(r, seconds() - start) : 3;
-    }
-    gen_free(&r->gen);
+    if (prepare(r))
+        status = r->plan.gen.modes ? run_jobs(r) : 0;
+    gen_free(&r->plan.gen);
     free(r);
     return status;
 }

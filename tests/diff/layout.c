@@ -82,6 +82,6 @@ void layout_loaded(struct layout_device *d, struct guest *g, enum layout layout)
     if (layout == LAYOUT_DEVICE_LOW || layout == LAYOUT_DEVICE_HIGH)
         memcpy(d->bytes, g->m.arena.host + PHYS_DATA, DIFF_RW);
     if (layout == LAYOUT_CODE)
-        for (unsigned at = 0; at < DIFF_RW; at += VM_PAGE_SIZE)
-            arena_mark_code(&g->m.arena, PHYS_DATA + at, VM_PAGE_SIZE);
+        for (unsigned at = 0; at < DIFF_RW; at += 128) /* every other granule */
+            arena_mark_code(&g->m.arena, PHYS_DATA + at, 64);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tests/common/loading.h"
 #include "tests/fuzz/image.h"
 
 #define FILE_SIZE 0x1400u
@@ -22,40 +23,15 @@ static void put_notes(uint8_t *p)
     }
 }
 
-static void put_segment(uint8_t *ph, bool wide, uint32_t type, uint32_t at, uint32_t to)
+static void make_kernel(uint8_t e[FILE_SIZE], bool wide)
 {
-    put_le32(ph, type);
-    if (wide) {
-        put_le64(ph + 8, at);
-        put_le64(ph + 16, to);
-        put_le64(ph + 24, to);
-        put_le64(ph + 32, 0x100);
-        put_le64(ph + 40, 0x1000);
-    } else {
-        put_le32(ph + 4, at);
-        put_le32(ph + 8, to);
-        put_le32(ph + 12, to);
-        put_le32(ph + 16, 0x100);
-        put_le32(ph + 20, 0x1000);
-    }
-}
+    static const struct test_segment segments[] = {{1, 0x1000, 0x100000, 0x100000, 0x100, 0x1000},
+                                                   {1, 0x1100, 0x102000, 0x102000, 0x100, 0x1000},
+                                                   {4, NOTES, 0, 0, 0x100, 0x1000}};
 
-static void make_elf(uint8_t e[FILE_SIZE], bool wide)
-{
-    const uint8_t ident[] = {0x7f, 'E', 'L', 'F', wide ? 2 : 1, 1, 1};
-    uint8_t *ph = e + (wide ? 64 : 52);
-    unsigned step = wide ? 56 : 32;
-
-    memcpy(e, ident, sizeof(ident));
-    put_le16(e + 16, 2);
-    put_le16(e + 18, wide ? 62 : 3);
-    put_le32(e + 24, 0x100010);
-    put_le32(e + (wide ? 32 : 28), wide ? 64 : 52);
-    put_le16(e + (wide ? 54 : 42), (uint16_t)step);
-    put_le16(e + (wide ? 56 : 44), 3);
-    put_segment(ph, wide, 1, 0x1000, 0x100000);
-    put_segment(ph + step, wide, 1, 0x1100, 0x102000);
-    put_segment(ph + 2 * step, wide, 4, NOTES, 0);
+    make_elf(e, wide, 0x100010, 3);
+    for (unsigned n = 0; n < 3; n++)
+        put_elf_segment(e, n, &segments[n]);
     put_notes(e + NOTES);
 }
 
@@ -70,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!files[0][0])
         for (unsigned n = 0; n < 2; n++)
-            make_elf(files[n], n);
+            make_kernel(files[n], n);
     image_bench_init(&b, &in, files[how & 1], FILE_SIZE);
     struct elf_request rq = {
         .kernel = &b.kernel, .cmdline = b.cmdline, .modules = b.module, .nmodules = b.nmodules};

@@ -5,30 +5,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tests/common/loading.h"
 #include "tests/fuzz/image.h"
 
 #define FILE_SIZE 0x3000u
-#define PAYLOAD   0xa00u /* four setup sectors and the boot sector */
-
-/* Protocol 2.15 with a 64-bit entry (Documentation/arch/x86/boot.rst). */
-static void make_bzimage(uint8_t h[FILE_SIZE])
-{
-    h[0x1f1] = 4;
-    put_le32(h + 0x1f4, (FILE_SIZE - PAYLOAD) / 16);
-    put_le16(h + 0x1fe, 0xaa55);
-    h[0x200] = 0xeb;
-    h[0x201] = 0x66;
-    memcpy(h + 0x202, "HdrS", 4);
-    put_le16(h + 0x206, 0x20f);
-    h[0x211] = 1;
-    put_le32(h + 0x22c, 0x7fffffff);
-    put_le32(h + 0x230, 0x200000);
-    h[0x234] = 1;
-    put_le16(h + 0x236, 1);
-    put_le32(h + 0x238, 2047);
-    put_le64(h + 0x258, 0x400000);
-    put_le32(h + 0x260, 0x100000);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -41,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t how = fuzz_u8(&in);
 
     if (!file[0x1f1])
-        make_bzimage(file);
+        make_bzimage(file, FILE_SIZE, 0x400000);
     image_bench_init(&b, &in, file, sizeof(file));
     struct linux_request rq = {.kernel = &b.kernel,
                                .initrd = b.nmodules ? &b.modules[0] : NULL,

@@ -5,44 +5,27 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tests/common/loading.h"
 #include "tests/fuzz/image.h"
 
 #define FILE_SIZE 0x2000u
 
-static void put_header(uint8_t *p, uint32_t flags)
+/* ELF32, two segments: file 0x1000-0x1100 to 1 MiB and behind. */
+static void make_kernel(uint8_t e[FILE_SIZE])
 {
-    put_le32(p, 0x1badb002);
-    put_le32(p + 4, flags);
-    put_le32(p + 8, 0u - 0x1badb002u - flags);
-}
+    make_elf(e, false, 0xc0100010, 2);
+    for (unsigned n = 0; n < 2; n++) {
+        uint32_t to = 0x100000 + 0x3000 * n;
+        const struct test_segment s = {1, 0x1000, 0xc0000000 + to, to, 0x100, 0x2000};
 
-/* ELF32, one segment: file 0x1000-0x1100 to 1 MiB. */
-static void make_elf(uint8_t e[FILE_SIZE])
-{
-    static const uint8_t ident[] = {0x7f, 'E', 'L', 'F', 1, 1, 1};
-    uint8_t *ph = e + 52;
-
-    memcpy(e, ident, sizeof(ident));
-    put_le16(e + 16, 2);
-    put_le16(e + 18, 3);
-    put_le32(e + 24, 0xc0100010);
-    put_le32(e + 28, 52);
-    put_le16(e + 42, 32);
-    put_le16(e + 44, 2);
-    for (unsigned n = 0; n < 2; n++, ph += 32) {
-        put_le32(ph, 1);
-        put_le32(ph + 4, 0x1000);
-        put_le32(ph + 8, 0xc0100000 + 0x3000 * n);
-        put_le32(ph + 12, 0x100000 + 0x3000 * n);
-        put_le32(ph + 16, 0x100);
-        put_le32(ph + 20, 0x2000);
+        put_elf_segment(e, n, &s);
     }
-    put_header(e + 0x1000, 3);
+    put_multiboot_header(e + 0x1000, 3);
 }
 
 static void make_kludge(uint8_t h[FILE_SIZE])
 {
-    put_header(h, 0x10003);
+    put_multiboot_header(h, 0x10003);
     put_le32(h + 12, 0x100000);
     put_le32(h + 16, 0x100000);
     put_le32(h + 20, 0);
@@ -60,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t how = fuzz_u8(&in);
 
     if (!files[0][0]) {
-        make_elf(files[0]);
+        make_kernel(files[0]);
         make_kludge(files[1]);
     }
     image_bench_init(&b, &in, files[how & 1], FILE_SIZE);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
+#include "tests/common/loading.h"
 
 #define FILE_MAX 0x6000u
 
@@ -12,14 +12,9 @@ static void init_memory(struct image_bench *b, struct fuzz_input *in)
 {
     static const uint32_t sizes[4] = {16 << 20, 2 << 20, 0x110000, 1 << 20};
     uint32_t size = sizes[fuzz_u8(in) & 3];
-    struct error err;
 
-    fuzz_check(machine_init(&b->m, size, 0, &err));
+    fuzz_check(loading_memory(&b->m, &b->ram, &b->bm, size));
     machine_lock(&b->m);
-    region_init_memory(&b->ram, "ram", size, 0, 0);
-    region_add(&b->m.mem, &b->ram, 0, 0);
-    b->bm = (struct boot_memory){.mem = &b->m.mem, .low_ram = size, .rsdp = 0xe0000};
-    b->bm.e820 = (struct e820_map){.entry = {{0, size, E820_RAM}}, .count = 1};
 }
 
 static void init_modules(struct image_bench *b, struct fuzz_input *in)

@@ -66,7 +66,7 @@ static void on_tick(struct frame *f)
     lapic[0xb0 / 4] = 0;
 }
 
-/* A timer interrupt between the iterations of REP LODS. */
+/* A timer interrupt between the iterations of REP OUTS, which are never done at once. */
 static void interrupted_rep(void)
 {
     extern char long_rep[];
@@ -79,7 +79,7 @@ static void interrupted_rep(void)
         word count = 0x8000, from = 0x100000;
 
         lapic[0x380 / 4] = 20000;
-        __asm__ volatile("sti\nlong_rep:\trep lodsb\n\tcli" : "+c"(count), "+S"(from)::"eax");
+        __asm__ volatile("sti\nlong_rep:\trep outsb\n\tcli" : "+c"(count), "+S"(from) : "d"(0x80));
         lapic[0x380 / 4] = 0;
         __asm__ volatile("sti\n\tnop\n\tnop\n\tcli");
         if (tick_ip == (word)long_rep)

@@ -69,11 +69,11 @@ static __attribute__((noinline)) void vector_loop(uint8_t *p, word bytes, struct
         "mulps %%xmm2, %%xmm1\n\tpxor %%xmm5, %%xmm3\n\tsqrtps %%xmm0, %%xmm6\n\t"
         "pshufd $0x39, %%xmm1, %%xmm1\n\tpaddd 16(%[p]), %%xmm3\n\tmovups %%xmm3, 16(%[p])\n\t"
         "subps %%xmm6, %%xmm7\n\tadd $64, %[p]\n\tcmp %[end], %[p]\n\tjb 1b\n\t"
-        "movaps %%xmm0, %[o]\n\tmovaps %%xmm1, 16+%[o]\n\tmovaps %%xmm2, 32+%[o]\n\t"
-        "movaps %%xmm3, 48+%[o]\n\tmovaps %%xmm4, 64+%[o]\n\tmovaps %%xmm5, 80+%[o]\n\t"
-        "movaps %%xmm6, 96+%[o]\n\tmovaps %%xmm7, 112+%[o]\n\tstmxcsr %[m]"
-        : [p] "+r"(p), [o] "+m"(out->xmm), [m] "=m"(out->mxcsr)
-        : [start] "m"(start), [csr] "m"(csr), [end] "r"(end)
+        "movaps %%xmm0, (%[o])\n\tmovaps %%xmm1, 16(%[o])\n\tmovaps %%xmm2, 32(%[o])\n\t"
+        "movaps %%xmm3, 48(%[o])\n\tmovaps %%xmm4, 64(%[o])\n\tmovaps %%xmm5, 80(%[o])\n\t"
+        "movaps %%xmm6, 96(%[o])\n\tmovaps %%xmm7, 112(%[o])\n\tstmxcsr %[m]"
+        : [p] "+r"(p), [m] "=m"(out->mxcsr)
+        : [start] "m"(start), [csr] "m"(csr), [end] "r"(end), [o] "r"(out->xmm)
         : "memory");
 }
 
@@ -96,13 +96,14 @@ static __attribute__((noinline)) void x87_loop(uint8_t *p, word bytes, struct ou
 static __attribute__((noinline)) void mmx_loop(uint8_t *p, word bytes, struct outcome *out)
 {
     uint8_t *end = p + bytes;
-    __asm__ volatile("pxor %%mm0, %%mm0\n\tpcmpeqb %%mm1, %%mm1\n"
-                     "1:\tmovq (%[p]), %%mm2\n\tpaddw %%mm1, %%mm0\n\tpxor %%mm2, %%mm0\n\t"
-                     "paddb 8(%[p]), %%mm1\n\tmovq %%mm0, 8(%[p])\n\tadd $64, %[p]\n\t"
-                     "cmp %[end], %[p]\n\tjb 1b\n\tmovq %%mm0, %[o]\n\tmovq %%mm1, 8+%[o]\n\temms"
-                     : [p] "+r"(p), [o] "+m"(out->xmm)
-                     : [end] "r"(end)
-                     : "memory");
+    __asm__ volatile(
+        "pxor %%mm0, %%mm0\n\tpcmpeqb %%mm1, %%mm1\n"
+        "1:\tmovq (%[p]), %%mm2\n\tpaddw %%mm1, %%mm0\n\tpxor %%mm2, %%mm0\n\t"
+        "paddb 8(%[p]), %%mm1\n\tmovq %%mm0, 8(%[p])\n\tadd $64, %[p]\n\t"
+        "cmp %[end], %[p]\n\tjb 1b\n\tmovq %%mm0, (%[o])\n\tmovq %%mm1, 8(%[o])\n\temms"
+        : [p] "+r"(p)
+        : [end] "r"(end), [o] "r"(out->xmm)
+        : "memory");
 }
 
 typedef void loop_fn(uint8_t *p, word bytes, struct outcome *out);

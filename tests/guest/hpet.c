@@ -24,8 +24,7 @@ static void irq8(struct frame *f)
 {
     (void)f;
     hits[1]++;
-    outb(0x70, 0x0c);
-    inb(0x71);
+    rtc(0x0c);
     pic_eoi(8);
 }
 

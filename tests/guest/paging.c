@@ -308,6 +308,68 @@ static void translation_cache(void)
     check(name_of("clearing PGE drops global pages"), read32(BASE), 0xaaaa);
 }
 
+/* Code that returns a number, called so often that an engine may keep what it knows of the page. */
+static uint32_t call_often(word va)
+{
+    uint32_t v = 0;
+    for (unsigned n = 0; n < 40; n++)
+        v = ((uint32_t(*)(void))va)();
+    return v;
+}
+
+static void code_returning(uint8_t *page, uint32_t v)
+{
+    page[0] = 0xb8; /* mov $v, %eax; ret */
+    memcpy(page + 1, &v, 4);
+    page[5] = 0xc3;
+}
+
+/* The translations that fetches use go when those of data do. */
+static void code_translations(void)
+{
+    void *pt = table_of(BASE, 1);
+    unsigned i = index_of(BASE, 1), shift = mode.wide ? 21 : 22;
+    word size = 1ul << shift, va = BASE + size, at = (word)pages[2] & (size - 1);
+    code_returning(pages[0], 0xc0de0);
+    code_returning(pages[1], 0xc0de1);
+    code_returning(pages[2], 0xc0de2);
+    map_page(BASE, pages[0], 7);
+    check(name_of("code"), call_often(BASE), 0xc0de0);
+    set(pt, i, (word)pages[1] | 7);
+    write_cr3(read_cr3());
+    check(name_of("code after CR3 write"), call_often(BASE), 0xc0de1);
+    set(pt, i, (word)pages[0] | 7);
+    invlpg((void *)(BASE + 5));
+    check(name_of("code after INVLPG"), call_often(BASE), 0xc0de0);
+    write_cr4(read_cr4() | 0x80);
+    set(pt, i, (word)pages[1] | 7 | PTE_G);
+    invlpg((void *)BASE);
+    check(name_of("global code"), call_often(BASE), 0xc0de1);
+    write_cr3(read_cr3());
+    check(name_of("global code, unchanged, after CR3 write"), call_often(BASE), 0xc0de1);
+    set(pt, i, (word)pages[0] | 7);
+    invlpg((void *)BASE);
+    check(name_of("global code after INVLPG"), call_often(BASE), 0xc0de0);
+    set(pt, i, (word)pages[1] | 7);
+    write_cr3(read_cr3());
+    check(name_of("code that was global after CR3 write"), call_often(BASE), 0xc0de1);
+    set(pt, i, (word)pages[1] | 7 | PTE_G);
+    invlpg((void *)BASE);
+    call_often(BASE);
+    set(pt, i, (word)pages[0] | 7);
+    write_cr4(read_cr4() & ~0x80ul);
+    check(name_of("clearing PGE drops global code"), call_often(BASE), 0xc0de0);
+    map(va, 2, ((word)pages[2] & ~(size - 1)) | 7 | PTE_PS);
+    check(name_of("code in a large page"), call_often(va + at), 0xc0de2);
+    static uint64_t split[512] __attribute__((aligned(4096)));
+    memset(split, 0, sizeof split);
+    set(split, index_of(va + at, 1), (word)pages[0] | 7);
+    set(table_of(va, 2), index_of(va, 2), (word)split | 7);
+    invlpg((void *)(va + (at ^ 0x1000))); /* another piece of it */
+    check(name_of("code in a large page split"), call_often(va + at), 0xc0de0);
+    map(va, 2, 0);
+}
+
 static void large_pages(void)
 {
     unsigned shift = mode.wide ? 21 : 22;
@@ -405,6 +467,7 @@ static void run(struct mode m)
     accessed_dirty();
     crossing();
     translation_cache();
+    code_translations();
     large_pages();
     address_spaces();
 #ifndef __x86_64__

@@ -466,18 +466,6 @@ static void expect_route(const char *name, uint32_t low, uint32_t dest, unsigned
 static volatile uint32_t seen_in_service;
 static volatile unsigned rtc_hits, rtc_cpu;
 
-static uint8_t rtc(uint8_t reg)
-{
-    outb(0x70, reg);
-    return inb(0x71);
-}
-
-static void rtc_set(uint8_t reg, uint8_t v)
-{
-    outb(0x70, reg);
-    outb(0x71, v);
-}
-
 /* The line stays high until register C is read: first time, EOI comes before that. */
 static void on_rtc(struct frame *f)
 {

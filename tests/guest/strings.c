@@ -118,6 +118,106 @@ static void plain(void)
 #endif
 }
 
+/* MOVS element by element, as the manual has it, on a copy of what is around a page boundary. */
+enum { AROUND = 4096 - 400, SIZE_AROUND = 800 };
+static uint8_t expected[SIZE_AROUND];
+static void move_by_elements(unsigned to, unsigned from, unsigned n, unsigned size, bool down)
+{
+    uint8_t *e = expected - AROUND;
+    for (unsigned k = 0; k < n; k++) {
+        uint8_t v[8];
+        for (unsigned b = 0; b < size; b++)
+            v[b] = e[from + b];
+        for (unsigned b = 0; b < size; b++)
+            e[to + b] = v[b];
+        from += down ? 0 - size : size, to += down ? 0 - size : size;
+    }
+}
+
+static void move(unsigned size, bool down)
+{
+    if (down)
+        __asm__ volatile("std");
+    if (size == 1) {
+        STRING("rep movsb");
+    } else if (size == 2) {
+        STRING("rep movsw");
+    } else if (size == 4) {
+        STRING("rep movsl");
+#ifdef __x86_64__
+    } else {
+        STRING("rep movsq");
+#endif
+    }
+}
+
+/* All distances of overlap, across a page boundary, both ways. */
+static void overlaps(void)
+{
+    for (unsigned size = 1; size <= sizeof(word); size *= 2) {
+        unsigned bad = 0, n = 120 / size;
+        for (int distance = -18; distance <= 18; distance++) {
+            for (unsigned down = 0; down < 2; down++) {
+                unsigned from = 4096 + (down ? 80 : -60), to = from + (unsigned)distance;
+                for (unsigned k = 0; k < SIZE_AROUND; k++)
+                    expected[k] = w[AROUND + k] = (uint8_t)(k * 7 + (k >> 8));
+                move_by_elements(to, from, n, size, down);
+                si = WINDOW + from, di = WINDOW + to, cx = n;
+                move(size, down);
+                word by = down ? 0 - (word)n * size : (word)n * size;
+                bad += cx || si != WINDOW + from + by || di != WINDOW + to + by ||
+                       memcmp(expected, w + AROUND, SIZE_AROUND);
+            }
+        }
+        check(size == 1   ? "REP MOVSB, every overlap"
+              : size == 2 ? "REP MOVSW, every overlap"
+              : size == 4 ? "REP MOVSD, every overlap"
+                          : "REP MOVSQ, every overlap",
+              bad, 0);
+    }
+}
+
+/* Scans and comparisons that end in the second page, up and down; the flags are the last one's. */
+static void searches(void)
+{
+    word flags;
+    memset(pages, 0x11, sizeof pages);
+    w[5000] = 0x12, w[3000] = 0x10;
+    di = WINDOW + 4000, cx = 2000, ax = 0x11;
+    STRING("repe scasb; pushf; pop %%" R "cx");
+    flags = cx;
+    check("REPE SCASB up to the next page", di, WINDOW + 5001);
+    check("REPE SCASB: flags of the last", flags & 0x8d5, 0x95); /* 0x11 - 0x12 */
+    __asm__ volatile("std");
+    di = WINDOW + 4998, cx = 2000 + 1;
+    STRING("repe scasb");
+    check("REPE SCASB down to the page before", di, WINDOW + 2999);
+    check("REPE SCASB down: count", cx, 2001 - (4998 - 3000 + 1));
+    si = WINDOW + 4000, di = WINDOW + 8192 + 4000, cx = 600;
+    STRING("repe cmpsw; pushf; pop %%" R "cx");
+    check("REPE CMPSW up to the next page: source", si, WINDOW + 5002);
+    check("REPE CMPSW: destination", di, WINDOW + 8192 + 5002);
+    check("REPE CMPSW: flags of the last", cx & 0x8d5, 0); /* 0x1112 - 0x1111 */
+    __asm__ volatile("std");
+    si = WINDOW + 4998, di = WINDOW + 8192 + 4998, cx = 2200;
+    STRING("repe cmpsb");
+    check("REPE CMPSB down: source", si, WINDOW + 2999);
+    __asm__ volatile("std");
+    di = WINDOW + 4998, cx = 3, ax = 0x33221111;
+    STRING("repne scasw");
+    check("REPNE SCASW down, at once", di, WINDOW + 4996);
+    __asm__ volatile("std");
+    di = WINDOW + 4100, cx = 5, ax = 0xa1a2a3a4;
+    STRING("rep stosl");
+    check("REP STOSD down across pages",
+          *(uint32_t *)(w + 4084) == 0xa1a2a3a4 && w[4083] == 0x11 && w[4104] == 0x11, 1);
+    check("REP STOSD down: destination", di, WINDOW + 4080);
+    si = WINDOW + 4090, cx = 4;
+    *(uint16_t *)(w + 4096) = 0x7788;
+    STRING("rep lodsw");
+    check("REP LODSW: the last", ax & 0xffff, 0x7788);
+}
+
 static void faults(void)
 {
     fill();
@@ -199,6 +299,8 @@ void guest_main(void)
 {
     paging_on();
     plain();
+    overlaps();
+    searches();
     faults();
     restart();
 }

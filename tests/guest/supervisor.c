@@ -70,6 +70,27 @@ static void implicit(void)
     __asm__ volatile("lldt %w0" ::"r"(0));
 }
 
+/* STAC and CLAC so often that an engine knows the way. */
+static void smap_often(void)
+{
+    unsigned faults = 0, wrong = 0;
+
+    for (uint8_t n = 0; n < 60; n++) {
+        uint8_t got;
+        __asm__ volatile("stac\n\tmovb %1, (%2)\n\tmovb (%2), %0\n\tclac"
+                         : "=&q"(got)
+                         : "q"(n), "r"(WINDOW)
+                         : "memory");
+        wrong += got != n;
+        TRY("movb (%0), %%al", ::"r"(WINDOW) : "eax", "memory");
+        faults += exc.vector == PF;
+        TRY("stac\n\tclac\n\tmovb %%al, (%0)", ::"r"(WINDOW) : "eax", "memory");
+        faults += exc.vector == PF;
+    }
+    check("STAC, again and again", wrong, 0);
+    check("CLAC, again and again", faults, 120);
+}
+
 static void smap(void)
 {
     map_window(0, page[0], PTE_P | PTE_W | PTE_U);
@@ -86,6 +107,7 @@ static void smap(void)
     TRY("movb %%al, (%0)", ::"r"(WINDOW) : "memory");
     check_fault("SMAP: supervisor pages", NONE, 0);
     map_window(0, page[0], PTE_P | PTE_W | PTE_U);
+    smap_often();
     implicit();
     write_cr4(read_cr4() & ~SMAP);
     TRY("movb %%al, (%0)", ::"r"(WINDOW) : "memory");
@@ -244,6 +266,42 @@ static void pcid(void)
     write_cr4(read_cr4() & ~PCIDE);
 }
 
+/* RDFSBASE and the others, again and again; what the base is for. */
+static void bases(void)
+{
+    static word cells[70];
+    unsigned wrong = 0, faults = 0;
+    word gs = rdmsr(0xc0000101), cr4 = read_cr4();
+
+    write_cr4(cr4 & ~(1ul << 16));
+    TRY("rdfsbase %%rax", ::: "rax", "memory");
+    check_fault("#UD: RDFSBASE without CR4.FSGSBASE", UD, 0);
+    write_cr4(read_cr4() | 1 << 16);
+    for (word n = 0; n < 60; n++) {
+        word fs, low, through;
+        cells[n] = n * 3;
+        __asm__ volatile("wrfsbase %3\n\twrgsbase %4\n\trdfsbase %0\n\trdgsbase %k1\n\t"
+                         "mov %%fs:0, %2"
+                         : "=&r"(fs), "=&r"(low), "=&r"(through)
+                         : "r"(&cells[n]), "r"(n << 32 | (n + 1)));
+        wrong += fs != (word)&cells[n] || low != n + 1 || through != n * 3 ||
+                 rdmsr(0xc0000100) != fs || rdmsr(0xc0000101) != (n << 32 | (n + 1));
+        __asm__ volatile("wrfsbase %k0" ::"r"(n << 40 | n));
+        wrong += rdmsr(0xc0000100) != n;
+        TRY("wrfsbase %0", ::"r"(n << 50 | 1ul << 49) : "memory");
+        faults += exc.vector == GP;
+        wrong += rdmsr(0xc0000100) != n;
+    }
+    check("FS and GS bases", wrong, 0);
+    check("#GP: WRFSBASE of what is not canonical", faults, 60);
+    wrmsr(0xc0000100, 0);
+    wrmsr(0xc0000101, gs);
+    write_cr4(cr4 & ~(1ul << 16));
+    TRY("wrgsbase %%rax", ::: "rax", "memory");
+    check_fault("#UD: WRGSBASE without CR4.FSGSBASE", UD, 0);
+    write_cr4(cr4);
+}
+
 static void sixty_four(void)
 {
     uint32_t id[4], seven[4];
@@ -251,6 +309,8 @@ static void sixty_four(void)
     canonical();
     cpuid(1, id);
     cpuid(7, seven);
+    if (seven[1] & 1)
+        bases();
     if (id[2] >> 17 & 1 && seven[1] >> 10 & 1)
         pcid();
     else

@@ -92,6 +92,42 @@ static void steps(void)
     wrmsr(0xc0000084, 0x700);
 }
 
+volatile word often_cs, often_ss, often_flags;
+__asm__(".text\noften_entry:\n\tmov %cs, often_cs\n\tmov %ss, often_ss\n\tpushfq\n\tpopq "
+        "often_flags\n\tsysretq\n");
+extern char often_entry[];
+static volatile unsigned often_bad;
+
+/* So often that an engine knows the way; with all arithmetic flags and DF, one after the other. */
+static void user_often(void)
+{
+    for (word n = 0; n < 300; n++) {
+        word flags = 2 | (n & 0x1f) << 2 | (n >> 5 & 1) | (n >> 6 & 3) << 10, after, rcx, r11, next;
+        word mask = 0xcd5, cs, ss;
+
+        flags &= mask | 2;
+        __asm__ volatile("lea 1f(%%rip), %[next]\n\tpush %[flags]\n\tpopfq\n\tsyscall\n1:\t"
+                         "pushfq\n\tpop %[after]\n\tcld\n\tmov %%r11, %[r11]\n\t"
+                         "mov %%cs, %[cs]\n\tmov %%ss, %[ss]"
+                         : [next] "=&r"(next), [after] "=&r"(after), [r11] "=&r"(r11),
+                           "=&c"(rcx), [cs] "=&r"(cs), [ss] "=&r"(ss)
+                         : [flags] "r"(flags)
+                         : "r11", "memory", "cc");
+        often_bad += rcx != next || ((after ^ flags) & mask) || ((r11 ^ flags) & mask) ||
+                     (uint16_t)cs != SEL_UCODE64 || (uint16_t)ss != SEL_UDATA ||
+                     often_cs != SEL_CODE || often_ss != SEL_DATA || often_flags & 0x700 ||
+                     ((often_flags ^ flags) & 0x8d5);
+    }
+}
+
+static void often(void)
+{
+    wrmsr(0xc0000082, (word)often_entry);
+    run_user(user_often);
+    check("SYSCALL and SYSRET, again and again", often_bad, 0);
+    wrmsr(0xc0000082, (word)syscall_entry);
+}
+
 static void compatibility(void)
 {
     struct {
@@ -112,6 +148,7 @@ static void rules(void)
 {
     refusals();
     steps();
+    often();
     compatibility();
 }
 

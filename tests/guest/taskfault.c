@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Exceptions raised in a task that a switch has just loaded (SDM vol. 3A 7.3; vol. 3B 18.3.1.5). */
-#include "lib/rt.h"
+#include "lib/task.h"
 
-enum { OTHER = GDT_FREE * 8 };
-static uint8_t other[0x68] __attribute__((aligned(128)));
 static uint8_t stack[4096] __attribute__((aligned(16)));
 volatile uint32_t seen_count, seen_error, seen_cs;
 
@@ -16,22 +14,10 @@ __asm__(".text\ntask_body:\n\tincl seen_count\n\tiret\n\tjmp task_body\n"
         "mov %eax, seen_cs\n\tincl seen_count\n\tpushfl\n\torl $0x4000, (%esp)\n\tpopfl\n\tiret\n");
 extern char task_body[], task_handler[], task_fault[];
 
-static uint32_t *field(unsigned offset)
-{
-    return (uint32_t *)(other + offset);
-}
-
 static void prepare(void *entry)
 {
-    memset(other, 0, sizeof other);
-    *field(0x20) = (uint32_t)entry;
-    *field(0x24) = 2;
+    new_task(entry, stack + sizeof stack);
     *field(0x28) = 0x1234; /* EAX */
-    *field(0x38) = (uint32_t)stack + sizeof stack;
-    *field(0x48) = SEL_DATA, *field(0x4c) = SEL_CODE, *field(0x50) = SEL_DATA;
-    *field(0x54) = SEL_DATA;
-    *field(0x64) = 0x680000;
-    gdt[OTHER / 8] = descriptor((uint32_t)other, 0x67, 0x89, 0);
 }
 
 static volatile uint32_t seen_ip;

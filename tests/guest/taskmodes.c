@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Task switches to tasks of other kinds: 16-bit, virtual-8086, with an LDT, with another CR3 under
  * PAE paging; and the rules of busy bits and privilege (SDM vol. 3A chapter 7). */
-#include "lib/rt.h"
+#include "lib/task.h"
 
-enum { OTHER = GDT_FREE * 8, BODY = OTHER + 8, LDT = OTHER + 16, GATE = OTHER + 24 };
+enum { BODY = OTHER + 8, LDT = OTHER + 16, GATE = OTHER + 24 };
 #define V86_CODE 0x8000u
-uint8_t other[0x68] __attribute__((aligned(128)));
 static uint8_t stack[2][4096] __attribute__((aligned(16)));
 volatile uint32_t seen_count, seen_ax, seen_fs, seen_window, seen_error, seen_cs, seen_dr7;
 
@@ -23,29 +22,12 @@ __asm__(
     "mov %eax, seen_cs\n\tincl seen_count\n\tpushfl\n\torl $0x4000, (%esp)\n\tpopfl\n\tiret\n");
 extern char bodies[], body16[], body_window[], body_ldt[], task_fault[];
 
-static uint32_t *field(unsigned offset)
-{
-    return (uint32_t *)(other + offset);
-}
-
 static void prepare(void *entry)
 {
-    memset(other, 0, sizeof other);
+    new_task(entry, stack[1] + 4096);
     *field(4) = (uint32_t)stack[0] + 4096; /* ESP0, SS0 */
     *field(8) = SEL_DATA;
     *field(0x1c) = read_cr3();
-    *field(0x20) = (uint32_t)entry;
-    *field(0x24) = 2;
-    *field(0x38) = (uint32_t)stack[1] + 4096;
-    *field(0x48) = SEL_DATA, *field(0x4c) = SEL_CODE, *field(0x50) = SEL_DATA;
-    *field(0x54) = SEL_DATA;
-    *field(0x64) = 0x680000;
-    gdt[OTHER / 8] = descriptor((uint32_t)other, 0x67, 0x89, 0);
-}
-
-static unsigned type_of(unsigned sel)
-{
-    return (unsigned)(gdt[sel / 8] >> 40) & 0xff;
 }
 
 static void sixteen(void)

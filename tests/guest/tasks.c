@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Hardware task switches (SDM vol. 3A chapter 7): JMP, CALL with IRET back, task gate. */
-#include "lib/rt.h"
+#include "lib/task.h"
 
-enum { OTHER = GDT_FREE * 8, TASK_GATE = OTHER + 8 };
-static uint8_t other[0x68] __attribute__((aligned(128)));
+enum { TASK_GATE = OTHER + 8 };
 static uint8_t stack[4096] __attribute__((aligned(16)));
 volatile uint32_t seen_flags, seen_eax, seen_count, seen_tr;
 
@@ -14,27 +13,10 @@ __asm__(".text\ntask_body:\n\t"
         "task_jump:\n\tincl seen_count\n\tljmp $0x50, $0\n\tjmp task_jump\n");
 extern char task_body[], task_jump[];
 
-static uint32_t *field(unsigned offset)
-{
-    return (uint32_t *)(other + offset);
-}
-
 static void prepare(void *entry)
 {
-    memset(other, 0, sizeof other);
-    *field(0x20) = (uint32_t)entry;
-    *field(0x24) = 2;
+    new_task(entry, stack + sizeof stack);
     *field(0x28) = 0x1234; /* EAX */
-    *field(0x38) = (uint32_t)stack + sizeof stack;
-    *field(0x48) = SEL_DATA, *field(0x4c) = SEL_CODE, *field(0x50) = SEL_DATA;
-    *field(0x54) = SEL_DATA;
-    *field(0x64) = 0x680000;
-    gdt[OTHER / 8] = descriptor((uint32_t)other, 0x67, 0x89, 0);
-}
-
-static unsigned type_of(unsigned sel)
-{
-    return (unsigned)(gdt[sel / 8] >> 40) & 0xff;
 }
 
 void guest_main(void)

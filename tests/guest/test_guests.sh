@@ -52,7 +52,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in vga-*) continue ;; esac
     try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
     case $name in
-    control-* | smc-* | irq-* | paging-* | ring3-* | returns-* | smp-*)
+    control-* | smc-* | codepages-* | irq-* | paging-* | ring3-* | returns-* | smp-*)
         for option in links=off jumpcache=off calls=off cache-size=1; do
             try "$name, $option" "$name" "$@" -accel "jit,threshold=1,$option"
         done ;;

@@ -10,18 +10,6 @@ static unsigned pit_count(void)
     return lo | (unsigned)inb(0x40) << 8;
 }
 
-static uint8_t rtc(uint8_t reg)
-{
-    outb(0x70, reg);
-    return inb(0x71);
-}
-
-static void rtc_set(uint8_t reg, uint8_t v)
-{
-    outb(0x70, reg);
-    outb(0x71, v);
-}
-
 static volatile unsigned rtc_hits;
 static void rtc_irq(struct frame *f)
 {

@@ -4,8 +4,8 @@
 # that stops for 5 s. One guest has four CPUs and reads the TSC, one counts interrupts of the PIT
 # (vm/ticks.h). Tolerance: 0.1%, and what an answer takes to arrive.
 phase=${PHASE:-600}
-n=0 failed=0
-scratch=$(mktemp -d) || exit 1
+. tests/boot/boot.sh
+names=(timekeeping)
 trap 'kill -KILL $(jobs -p) 2>/dev/null; rm -rf "$scratch"' EXIT
 
 cat >"$scratch/clock.sh" <<'GUEST'
@@ -24,18 +24,7 @@ while read -r command; do
 done
 GUEST
 chmod 755 "$scratch/clock.sh"
-if ! kernel=$(tests/fetch kernel 2>"$scratch/why") ||
-   ! tests/mkinitrd -o "$scratch/initrd" "$scratch/clock.sh" >"$scratch/why" 2>&1; then
-    cat "$scratch/why"
-    echo "ok 1 - timekeeping # SKIP the guest cannot be fetched"
-    echo "1..1"
-    exit 0
-fi
-
-ok() { # STATUS NAME
-    n=$((n + 1))
-    [ "$1" = 0 ] && echo "ok $n - $2" || { echo "not ok $n - $2"; failed=1; }
-}
+need_guest "$scratch/clock.sh"
 
 # Each guest has a name, an output file, a fifo to its console and a process.
 declare -A pid input
@@ -85,14 +74,14 @@ compare() {
         d = guest - host; d = d < 0 ? -d : d
         r = a[4] ? rtc - host : 0; r = r < 0 ? -r : r
         exit !(d <= slack && r <= slack + 1) }'
-    ok $? "$1: $2"
+    report $? "$1: $2"
 }
 
 guests=(tsc pit)
 start tsc "" -smp 4
 start pit "clocksource=jiffies nohz=off highres=off hpet=disable nolapic_timer" -cpu max,-tsc-deadline
 for g in "${guests[@]}"; do
-    await "$g" READY 1 300 || { tail -n 20 "$scratch/$g"; ok 1 "$g: boots"; }
+    await "$g" READY 1 300 || { report 1 "$g: boots" "$scratch/$g"; }
 done
 [ $failed = 0 ] || { echo "1..$n"; exit 1; }
 
@@ -118,7 +107,6 @@ for g in "${guests[@]}"; do say "$g" rest; say "$g" end; done
 for g in "${guests[@]}"; do
     await "$g" 'Power down' 1 60
     ! grep -E 'clocksource.*unstable|lockup|BUG|WARNING|Call Trace' "$scratch/$g"
-    ok $? "$g: a clean log"
+    report $? "$g: a clean log"
 done
-echo "1..$n"
-exit $failed
+finish

@@ -72,6 +72,7 @@ static void leaves(void **state)
     assert_memory_equal(&out[3], "ineI", 4);
     assert_memory_equal(&out[2], "ntel", 4);
     cpuid_query(cpu, 1, 0, out);
+    assert_int_equal(out[0], 0x106ca);    /* a processor that does not speculate */
     assert_int_equal(out[3] >> 9 & 1, 0); /* the APIC is off */
     cpu->apic.base_msr = 1 << 11;
     cpuid_query(cpu, 1, 0, out);

@@ -10,12 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "config.h"
 #include "machines/gunzip.h"
 #include "machines/load_elf.h"
 #include "machines/load_multiboot.h"
-#include "vm/machine.h"
+#include "tests/unit/loader.h"
 #if CONFIG_ZLIB
 #include <zlib.h>
 #endif
@@ -25,40 +24,12 @@
 #define NOTES     0x800u /* in the file */
 #define CODE      0x1000u
 
-struct bench {
-    struct machine m;
-    struct region ram;
-    struct boot_memory bm;
-    uint8_t file[FILE_SIZE];
-    struct boot_image image;
-    struct boot_state state;
-    struct error err;
-};
-
 static int setup(void **state)
 {
-    struct bench *b = calloc(1, sizeof(*b));
-
-    assert_true(machine_init(&b->m, RAM, 0, NULL));
-    region_init_memory(&b->ram, "ram", RAM, 0, 0);
-    region_add(&b->m.mem, &b->ram, 0, 0);
-    b->bm = (struct boot_memory){.mem = &b->m.mem, .low_ram = RAM, .rsdp = 0xe0000};
-    b->bm.e820 = (struct e820_map){.entry = {{0, RAM, E820_RAM}}, .count = 1};
-    b->image = (struct boot_image){.name = "kernel", .data = b->file, .size = FILE_SIZE};
-    *state = b;
-    return 0;
+    return loader_setup(state, RAM, FILE_SIZE);
 }
 
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-
-    machine_destroy(&b->m);
-    free(b);
-    return 0;
-}
-
-static bool load(struct bench *b, const char *cmdline, unsigned n,
+static bool load(struct loader_bench *b, const char *cmdline, unsigned n,
                  const struct boot_module *modules)
 {
     struct elf_request rq = {
@@ -69,7 +40,7 @@ static bool load(struct bench *b, const char *cmdline, unsigned n,
 }
 
 /* Refused with one line that names the file. */
-static void assert_refused(struct bench *b, const char *why)
+static void assert_refused(struct loader_bench *b, const char *why)
 {
     assert_false(load(b, NULL, 0, NULL));
     assert_non_null(strstr(b->err.text, "kernel: "));
@@ -77,69 +48,39 @@ static void assert_refused(struct bench *b, const char *why)
     assert_null(strchr(b->err.text, '\n'));
 }
 
+/* Program header n, linked where kernels are. */
+static void put_segment(struct loader_bench *b, unsigned n, uint32_t type, uint64_t at,
+                        uint64_t paddr, uint64_t size, uint64_t memory)
+{
+    uint64_t kernel = b->file[4] == 2 ? 0xffffffff80000000 : 0xc0000000;
+    const struct test_segment s = {type, at, kernel + paddr, paddr, size, memory};
+
+    put_elf_segment(b->file, n, &s);
+}
+
 /* Two segments: the second program header is empty until a test fills it in. */
-static void put_ph32(uint8_t *ph, uint32_t type, uint32_t at, uint32_t paddr, uint32_t size,
-                     uint32_t memory)
+static void make_elf32(struct loader_bench *b)
 {
-    put_le32(ph, type);
-    put_le32(ph + 4, at);
-    put_le32(ph + 8, 0xc0000000 + paddr);
-    put_le32(ph + 12, paddr);
-    put_le32(ph + 16, size);
-    put_le32(ph + 20, memory);
+    memset(b->file, 0, FILE_SIZE);
+    make_elf(b->file, false, 0xc0100010, 2);
+    put_segment(b, 0, 1, CODE, 0x100000, 0x100, 0x2000);
+    memset(b->file + CODE, 0x90, 0x100);
 }
 
-static void make_elf32(struct bench *b)
+static void make_elf64(struct loader_bench *b)
 {
-    static const uint8_t ident[] = {0x7f, 'E', 'L', 'F', 1, 1, 1};
-    uint8_t *e = b->file;
-
-    memset(e, 0, FILE_SIZE);
-    memcpy(e, ident, sizeof(ident));
-    put_le16(e + 16, 2);
-    put_le16(e + 18, 3);
-    put_le32(e + 24, 0xc0100010);
-    put_le32(e + 28, 52);
-    put_le16(e + 42, 32);
-    put_le16(e + 44, 2);
-    put_ph32(e + 52, 1, CODE, 0x100000, 0x100, 0x2000);
-    memset(e + CODE, 0x90, 0x100);
-}
-
-static void put_ph64(uint8_t *ph, uint32_t type, uint64_t at, uint64_t paddr, uint64_t size,
-                     uint64_t memory)
-{
-    put_le32(ph, type);
-    put_le64(ph + 8, at);
-    put_le64(ph + 16, 0xffffffff80000000 + paddr);
-    put_le64(ph + 24, paddr);
-    put_le64(ph + 32, size);
-    put_le64(ph + 40, memory);
-}
-
-static void make_elf64(struct bench *b)
-{
-    static const uint8_t ident[] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
-    uint8_t *e = b->file;
-
-    memset(e, 0, FILE_SIZE);
-    memcpy(e, ident, sizeof(ident));
-    put_le16(e + 16, 2);
-    put_le16(e + 18, 62);
-    put_le64(e + 24, 0xffffffff80200020);
-    put_le64(e + 32, 64);
-    put_le16(e + 54, 56);
-    put_le16(e + 56, 2);
-    put_ph64(e + 64, 1, CODE, 0x200000, 0x100, 0x3000);
-    memset(e + CODE, 0x90, 0x100);
+    memset(b->file, 0, FILE_SIZE);
+    make_elf(b->file, true, 0xffffffff80200020, 2);
+    put_segment(b, 0, 1, CODE, 0x200000, 0x100, 0x3000);
+    memset(b->file + CODE, 0x90, 0x100);
 }
 
 /* Another note, whose name is longer, then Xen's. */
-static void put_pvh_note(struct bench *b, uint32_t entry)
+static void put_pvh_note(struct loader_bench *b, uint32_t entry)
 {
     uint8_t *n = b->file + NOTES;
 
-    put_ph64(b->file + 64 + 56, 4, NOTES, 0, 20 + 20, 0);
+    put_segment(b, 1, 4, NOTES, 0, 20 + 20, 0);
     put_le32(n, 5);
     put_le32(n + 4, 0);
     put_le32(n + 8, 18);
@@ -153,7 +94,7 @@ static void put_pvh_note(struct bench *b, uint32_t entry)
 
 static void test_plain(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     const uint8_t *ram = b->m.arena.host;
 
     make_elf32(b);
@@ -174,7 +115,7 @@ static void test_plain(void **state)
 
 static void test_plain_takes_nothing(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     uint8_t byte = 0;
     struct boot_image image = {"m", &byte, 1};
     struct boot_module module = {&image, "m"};
@@ -188,7 +129,7 @@ static void test_plain_takes_nothing(void **state)
 
 static void test_pvh(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     const uint8_t *ram = b->m.arena.host, *info, *mod;
     uint8_t bytes[] = "initrd";
     struct boot_image image = {"m", bytes, sizeof(bytes)};
@@ -216,7 +157,7 @@ static void test_pvh(void **state)
 
 static void test_pvh_hostile(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
 
     make_elf64(b);
     put_pvh_note(b, 0x203000); /* just behind what is loaded */
@@ -227,17 +168,17 @@ static void test_pvh_hostile(void **state)
     assert_true(load(b, NULL, 0, NULL));
     assert_int_equal(b->state.rip, 0x200020);
     put_pvh_note(b, 0x200040);
-    put_le64(b->file + 64 + 56 + 32, 39); /* the last byte is outside of the notes */
+    put_le64(elf_segment_header(b->file, 1) + 32, 39); /* the last byte is outside of the notes */
     assert_true(load(b, NULL, 0, NULL));
     assert_int_equal(b->state.rip, 0x200020);
-    put_le64(b->file + 64 + 56 + 8, UINT64_MAX - 8); /* notes outside of the file */
+    put_le64(elf_segment_header(b->file, 1) + 8, UINT64_MAX - 8); /* notes outside of the file */
     assert_true(load(b, NULL, 0, NULL));
     assert_int_equal(b->state.rip, 0x200020);
 }
 
 static void test_hostile_header(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
 
     make_elf32(b);
     b->file[5] = 2; /* big endian */
@@ -261,7 +202,7 @@ static void test_hostile_header(void **state)
     put_le16(b->file + 44, 0xffff); /* e_phnum */
     assert_refused(b, "truncated");
     make_elf32(b);
-    put_le32(b->file + 52, 2); /* nothing to load */
+    put_le32(elf_segment_header(b->file, 0), 2); /* nothing to load */
     assert_refused(b, "anything to load");
     make_elf32(b);
     put_le32(b->file + 24, 0xc0103000); /* e_entry */
@@ -270,44 +211,41 @@ static void test_hostile_header(void **state)
 
 static void test_hostile_segments(void **state)
 {
-    struct bench *b = *state;
-    uint8_t *second32 = b->file + 52 + 32, *second64 = b->file + 64 + 56;
+    struct loader_bench *b = *state;
 
     make_elf32(b);
-    put_ph32(second32, 1, CODE, 0x101fff, 1, 1); /* the last byte of the first */
+    put_segment(b, 1, 1, CODE, 0x101fff, 1, 1); /* the last byte of the first */
     assert_refused(b, "overlap");
-    put_ph32(second32, 1, CODE, 0x102000, 1, 1);
+    put_segment(b, 1, 1, CODE, 0x102000, 1, 1);
     assert_true(load(b, NULL, 0, NULL));
-    put_ph32(second32, 1, FILE_SIZE - 1, 0x102000, 2, 2);
+    put_segment(b, 1, 1, FILE_SIZE - 1, 0x102000, 2, 2);
     assert_refused(b, "truncated");
-    put_ph32(second32, 1, CODE, 0x102000, 2, 1); /* more in the file than in memory */
+    put_segment(b, 1, 1, CODE, 0x102000, 2, 1); /* more in the file than in memory */
     assert_refused(b, "no use");
-    put_ph32(second32, 1, CODE, 0xa0000, 1, 1); /* the hole */
+    put_segment(b, 1, 1, CODE, 0xa0000, 1, 1); /* the hole */
     assert_refused(b, "no RAM");
-    put_ph32(second32, 1, CODE, 0x9e000, 1, 0x2000); /* reaches the EBDA */
+    put_segment(b, 1, 1, CODE, 0x9e000, 1, 0x2000); /* reaches the EBDA */
     assert_refused(b, "no RAM");
     make_elf64(b);
-    put_ph64(second64, 1, CODE, RAM, 1, 1);
+    put_segment(b, 1, 1, CODE, RAM, 1, 1);
     assert_refused(b, "no RAM");
-    put_ph64(second64, 1, CODE, UINT64_MAX, 1, 2);
+    put_segment(b, 1, 1, CODE, UINT64_MAX, 1, 2);
     assert_refused(b, "no use");
-    put_ph64(second64, 1, CODE, 0x400000, 1, UINT64_MAX);
+    put_segment(b, 1, 1, CODE, 0x400000, 1, UINT64_MAX);
     assert_refused(b, "no use");
-    put_ph64(second64, 1, CODE, 0x400000, 1, RAM - 0x400000); /* no room for the GDT */
+    put_segment(b, 1, 1, CODE, 0x400000, 1, RAM - 0x400000); /* no room for the GDT */
     assert_refused(b, "boot information");
 }
 
-/* Every length of file, each in a buffer of just that size so that a sanitizer sees overreads. */
+/* Every length of file. */
 static void test_truncated(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
 
     make_elf64(b);
     put_pvh_note(b, 0x200040);
     for (size_t size = 0; size < CODE + 0x100; size += size < 0x140 ? 1 : 13) {
-        b->image.size = size;
-        b->image.data = malloc(size ? size : 1);
-        memcpy(b->image.data, b->file, size);
+        loader_cut(b, size);
         assert_false(load(b, NULL, 0, NULL));
         assert_null(strchr(b->err.text, '\n'));
         free(b->image.data);
@@ -316,7 +254,7 @@ static void test_truncated(void **state)
 
 static void test_multiboot2(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     uint8_t *h = b->file + 0x808;
 
     make_elf32(b);
@@ -332,14 +270,11 @@ static void test_multiboot2(void **state)
 /* GNU Mach for x86-64: Multiboot 1 around an ELF64, entered by its physical address. */
 static void test_multiboot_elf64(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     struct multiboot_request rq = {.kernel = &b->image, .cmdline = "x"};
-    uint8_t *h = b->file + CODE;
 
     make_elf64(b);
-    put_le32(h, 0x1badb002);
-    put_le32(h + 4, 3);
-    put_le32(h + 8, 0u - 0x1badb002u - 3);
+    put_multiboot_header(b->file + CODE, 3);
     assert_true(multiboot_probe(&b->image));
     assert_true(multiboot_load(&rq, &b->bm, &b->state, &b->err));
     assert_int_equal(b->state.mode, BOOT_PROT32);
@@ -352,7 +287,7 @@ static void test_multiboot_elf64(void **state)
 
 #if CONFIG_ZLIB
 /* Packs the file; returns an image of its own. */
-static struct boot_image pack(struct bench *b)
+static struct boot_image pack(struct loader_bench *b)
 {
     struct boot_image packed = {.name = "packed", .data = malloc(2 * FILE_SIZE)};
     z_stream z = {.next_in = b->file,
@@ -369,7 +304,7 @@ static struct boot_image pack(struct bench *b)
 
 static void test_gunzip(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     struct boot_image packed;
 
     make_elf32(b);
@@ -395,7 +330,7 @@ static void test_gunzip(void **state)
 #else
 static void test_gunzip(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     struct boot_image packed = {.name = "packed", .data = (uint8_t *)"\x1f\x8b\x08", .size = 3};
 
     assert_true(gzip_probe(&packed));
@@ -407,16 +342,16 @@ static void test_gunzip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_plain, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_plain_takes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pvh, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pvh_hostile, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hostile_header, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hostile_segments, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_multiboot2, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_multiboot_elf64, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_gunzip, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_plain, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_plain_takes_nothing, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_pvh, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_pvh_hostile, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_hostile_header, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_hostile_segments, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_truncated, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_multiboot2, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_multiboot_elf64, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_gunzip, setup, loader_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

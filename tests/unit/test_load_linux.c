@@ -12,73 +12,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "machines/load_linux.h"
 #include "machines/load_multiboot.h"
-#include "vm/machine.h"
+#include "tests/unit/loader.h"
 
 #define RAM       (64u << 20)
 #define FILE_SIZE 0x3000u
-#define PAYLOAD   0xa00u /* four setup sectors and the boot sector */
-
-struct bench {
-    struct machine m;
-    struct region ram;
-    struct boot_memory bm;
-    uint8_t file[FILE_SIZE];
-    struct boot_image image;
-    struct boot_state state;
-    struct error err;
-};
 
 static int setup(void **state)
 {
-    struct bench *b = calloc(1, sizeof(*b));
-
-    assert_true(machine_init(&b->m, RAM, 0, NULL));
-    region_init_memory(&b->ram, "ram", RAM, 0, 0);
-    region_add(&b->m.mem, &b->ram, 0, 0);
-    b->bm = (struct boot_memory){.mem = &b->m.mem, .low_ram = RAM, .rsdp = 0xe0000};
-    b->bm.e820 = (struct e820_map){.entry = {{0, RAM, E820_RAM}}, .count = 1};
-    b->image = (struct boot_image){.name = "kernel", .data = b->file, .size = FILE_SIZE};
-    *state = b;
-    return 0;
+    return loader_setup(state, RAM, FILE_SIZE);
 }
 
-static int teardown(void **state)
+static void make_kernel(struct loader_bench *b)
 {
-    struct bench *b = *state;
-
-    machine_destroy(&b->m);
-    free(b);
-    return 0;
+    memset(b->file, 0, FILE_SIZE);
+    make_bzimage(b->file, FILE_SIZE, 0x1000000);
+    memcpy(b->file + BZIMAGE_PAYLOAD, "payload", 7);
 }
 
-/* A bzImage of protocol 2.15 with a 64-bit entry. */
-static void make_bzimage(struct bench *b)
-{
-    uint8_t *h = b->file;
-
-    memset(h, 0, FILE_SIZE);
-    h[0x1f1] = 4;
-    put_le32(h + 0x1f4, (FILE_SIZE - PAYLOAD) / 16);
-    put_le16(h + 0x1fe, 0xaa55);
-    h[0x200] = 0xeb;
-    h[0x201] = 0x66;
-    memcpy(h + 0x202, "HdrS", 4);
-    put_le16(h + 0x206, 0x20f);
-    h[0x211] = 1;
-    put_le32(h + 0x22c, 0x7fffffff);
-    put_le32(h + 0x230, 0x200000);
-    h[0x234] = 1;
-    put_le16(h + 0x236, 1);
-    put_le32(h + 0x238, 2047);
-    put_le64(h + 0x258, 0x1000000);
-    put_le32(h + 0x260, 0x100000);
-    memcpy(h + PAYLOAD, "payload", 7);
-}
-
-static bool load(struct bench *b, const struct boot_image *initrd, const char *cmdline)
+static bool load(struct loader_bench *b, const struct boot_image *initrd, const char *cmdline)
 {
     struct linux_request rq = {.kernel = &b->image, .initrd = initrd, .cmdline = cmdline};
 
@@ -87,7 +40,7 @@ static bool load(struct bench *b, const struct boot_image *initrd, const char *c
 }
 
 /* Refused, with one line of text. */
-static void assert_refused(struct bench *b)
+static void assert_refused(struct loader_bench *b)
 {
     assert_false(load(b, NULL, NULL));
     assert_true(strlen(b->err.text) > 10);
@@ -96,12 +49,12 @@ static void assert_refused(struct bench *b)
 
 static void test_64_bit(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     uint8_t initrd_bytes[] = "initrd";
     struct boot_image initrd = {"initrd", initrd_bytes, sizeof(initrd_bytes)};
     const uint8_t *ram = b->m.arena.host, *bp = ram + LINUX_BOOT_PARAMS;
 
-    make_bzimage(b);
+    make_kernel(b);
     assert_true(load(b, &initrd, "console=ttyS0"));
     assert_int_equal(b->state.mode, BOOT_LONG64);
     assert_int_equal(b->state.rip, 0x1000200);
@@ -122,13 +75,13 @@ static void test_64_bit(void **state)
 /* The file's own pointers do not reach the kernel; random bytes do, since protocol 2.09. */
 static void test_setup_data(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     uint8_t seed[LINUX_SEED_SIZE];
     struct linux_request rq = {.kernel = &b->image, .rng_seed = seed};
     const uint8_t *ram = b->m.arena.host, *bp = ram + LINUX_BOOT_PARAMS;
 
     memset(seed, 0x5a, sizeof(seed));
-    make_bzimage(b);
+    make_kernel(b);
     memset(b->file + 0x250, 0xff, 8);
     memset(b->file + 0x218, 0xff, 8);
     assert_true(load(b, NULL, NULL));
@@ -148,14 +101,14 @@ static void test_setup_data(void **state)
 
 static void test_32_bit(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
 
-    make_bzimage(b);
+    make_kernel(b);
     put_le16(b->file + 0x236, 0);
     assert_true(load(b, NULL, NULL));
     assert_int_equal(b->state.mode, BOOT_PROT32);
     assert_int_equal(b->state.rip, 0x1000000);
-    make_bzimage(b);
+    make_kernel(b);
     put_le16(b->file + 0x206, 0x200); /* oldest: loads at 1 MiB, old command line */
     assert_true(load(b, NULL, "x"));
     assert_int_equal(b->state.rip, 0x100000);
@@ -164,9 +117,9 @@ static void test_32_bit(void **state)
 
 static void test_relocation(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
 
-    make_bzimage(b);
+    make_kernel(b);
     b->bm.low_ram = 8 << 20; /* less than the preferred address */
     assert_true(load(b, NULL, NULL));
     assert_int_equal(b->state.rip, 0x200200);
@@ -178,21 +131,21 @@ static void test_relocation(void **state)
 
 static void test_hostile_header(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
 
-    make_bzimage(b);
+    make_kernel(b);
     put_le32(b->file + 0x260, 0xffffffff); /* init_size */
     assert_refused(b);
-    make_bzimage(b);
+    make_kernel(b);
     put_le32(b->file + 0x1f4, 0x0fffffff); /* syssize */
     assert_refused(b);
-    make_bzimage(b);
+    make_kernel(b);
     b->file[0x1f1] = 255; /* setup_sects past the end */
     assert_refused(b);
-    make_bzimage(b);
+    make_kernel(b);
     b->file[0x211] = 0; /* zImage */
     assert_refused(b);
-    make_bzimage(b);
+    make_kernel(b);
     put_le64(b->file + 0x258, UINT64_MAX); /* pref_address */
     put_le32(b->file + 0x230, 0xffffffff); /* alignment */
     assert_true(load(b, NULL, NULL));
@@ -206,12 +159,12 @@ static void test_hostile_header(void **state)
 
 static void test_cmdline_and_initrd_limits(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     static uint8_t bytes[RAM];
     struct boot_image initrd = {"initrd", bytes, RAM};
     char cmdline[4096];
 
-    make_bzimage(b);
+    make_kernel(b);
     memset(cmdline, 'x', sizeof(cmdline));
     cmdline[2048] = 0;
     assert_false(load(b, NULL, cmdline));
@@ -227,16 +180,14 @@ static void test_cmdline_and_initrd_limits(void **state)
     assert_false(load(b, &initrd, NULL));
 }
 
-/* Every length of file, each in a buffer of just that size so that a sanitizer sees overreads. */
+/* Every length of file. */
 static void test_truncated(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
 
-    make_bzimage(b);
+    make_kernel(b);
     for (size_t size = 0; size < FILE_SIZE; size += size < 0x300 ? 1 : 97) {
-        b->image.size = size;
-        b->image.data = malloc(size ? size : 1);
-        memcpy(b->image.data, b->file, size);
+        loader_cut(b, size);
         if (size + 16 < FILE_SIZE)
             assert_refused(b);
         multiboot_probe(&b->image);
@@ -246,7 +197,7 @@ static void test_truncated(void **state)
 
 static void test_real_kernel(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     const char *path = getenv("CALQUE_TEST_KERNEL");
 
     if (!path) {
@@ -261,7 +212,7 @@ static void test_real_kernel(void **state)
 
 /* ---- Multiboot ---- */
 
-static bool mb_load(struct bench *b, unsigned nmodules, const struct boot_module *modules)
+static bool mb_load(struct loader_bench *b, unsigned nmodules, const struct boot_module *modules)
 {
     struct multiboot_request rq = {
         .kernel = &b->image, .cmdline = "kernel x", .modules = modules, .nmodules = nmodules};
@@ -270,45 +221,26 @@ static bool mb_load(struct bench *b, unsigned nmodules, const struct boot_module
     return multiboot_load(&rq, &b->bm, &b->state, &b->err);
 }
 
-static void put_mb_header(uint8_t *p, uint32_t flags)
-{
-    put_le32(p, 0x1badb002);
-    put_le32(p + 4, flags);
-    put_le32(p + 8, 0u - 0x1badb002u - flags);
-}
-
 /* ELF32, one segment: file 0x1000..0x1100 to 1 MiB, linked at 0xc0100000. */
-static void make_elf(struct bench *b)
+static void make_multiboot(struct loader_bench *b)
 {
-    static const uint8_t ident[] = {0x7f, 'E', 'L', 'F', 1, 1, 1};
-    uint8_t *e = b->file, *ph = e + 52;
+    static const struct test_segment s = {1, 0x1000, 0xc0100000, 0x100000, 0x100, 0x2000};
 
-    memset(e, 0, FILE_SIZE);
-    memcpy(e, ident, sizeof(ident));
-    put_le16(e + 16, 2);
-    put_le16(e + 18, 3);
-    put_le32(e + 24, 0xc0100010);
-    put_le32(e + 28, 52);
-    put_le16(e + 42, 32);
-    put_le16(e + 44, 1);
-    put_le32(ph, 1);
-    put_le32(ph + 4, 0x1000);
-    put_le32(ph + 8, 0xc0100000);
-    put_le32(ph + 12, 0x100000);
-    put_le32(ph + 16, 0x100);
-    put_le32(ph + 20, 0x2000);
-    put_mb_header(e + 0x1000, 3);
+    memset(b->file, 0, FILE_SIZE);
+    make_elf(b->file, false, 0xc0100010, 1);
+    put_elf_segment(b->file, 0, &s);
+    put_multiboot_header(b->file + 0x1000, 3);
 }
 
 static void test_multiboot_elf(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     uint8_t bytes[] = "module";
     struct boot_image image = {"module", bytes, sizeof(bytes)};
     struct boot_module module = {&image, "module arg"};
     const uint8_t *ram = b->m.arena.host, *mbi, *mod;
 
-    make_elf(b);
+    make_multiboot(b);
     assert_true(multiboot_probe(&b->image));
     assert_true(mb_load(b, 1, &module));
     assert_int_equal(b->state.mode, BOOT_PROT32);
@@ -328,39 +260,40 @@ static void test_multiboot_elf(void **state)
 
 static void test_multiboot_hostile(void **state)
 {
-    struct bench *b = *state;
-    uint8_t *ph = b->file + 52;
+    struct loader_bench *b = *state;
+    uint8_t *ph;
 
-    make_elf(b);
+    make_multiboot(b);
+    ph = elf_segment_header(b->file, 0);
     put_le32(ph + 12, 0xa0000); /* the hole */
     assert_false(mb_load(b, 0, NULL));
-    make_elf(b);
+    make_multiboot(b);
     put_le32(ph + 20, 0xffffffff); /* p_memsz */
     assert_false(mb_load(b, 0, NULL));
-    make_elf(b);
+    make_multiboot(b);
     put_le32(ph + 4, 0xffffff00); /* p_offset */
     assert_false(mb_load(b, 0, NULL));
-    make_elf(b);
+    make_multiboot(b);
     put_le32(ph + 16, 0x3000); /* p_filesz > p_memsz */
     assert_false(mb_load(b, 0, NULL));
-    make_elf(b);
+    make_multiboot(b);
     put_le32(b->file + 28, 0xfffffff0); /* e_phoff */
     assert_false(mb_load(b, 0, NULL));
-    make_elf(b);
-    put_mb_header(b->file + 0x1000, 0x13); /* an unknown requirement */
+    make_multiboot(b);
+    put_multiboot_header(b->file + 0x1000, 0x13); /* an unknown requirement */
     assert_false(mb_load(b, 0, NULL));
-    make_elf(b);
+    make_multiboot(b);
     b->bm.low_ram = 0x103000; /* room for the kernel, none for the information */
     assert_false(mb_load(b, 0, NULL));
 }
 
 static void test_multiboot_kludge(void **state)
 {
-    struct bench *b = *state;
+    struct loader_bench *b = *state;
     uint8_t *h = b->file + 0x10;
 
     memset(b->file, 0x90, FILE_SIZE);
-    put_mb_header(h, 0x10000);
+    put_multiboot_header(h, 0x10000);
     put_le32(h + 12, 0x100010);
     put_le32(h + 16, 0x100000);
     put_le32(h + 20, 0);
@@ -384,17 +317,17 @@ static void test_multiboot_kludge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_64_bit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_setup_data, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_32_bit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_relocation, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hostile_header, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cmdline_and_initrd_limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_real_kernel, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_multiboot_elf, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_multiboot_hostile, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_multiboot_kludge, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_64_bit, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_setup_data, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_32_bit, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_relocation, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_hostile_header, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_cmdline_and_initrd_limits, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_truncated, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_real_kernel, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_multiboot_elf, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_multiboot_hostile, setup, loader_teardown),
+        cmocka_unit_test_setup_teardown(test_multiboot_kludge, setup, loader_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

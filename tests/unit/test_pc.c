@@ -68,6 +68,46 @@ static void write_kernel(char *path)
     close(fd);
 }
 
+/* A PC that boots such a kernel. */
+struct box {
+    char path[32];
+    struct cpus cpus;
+    struct pc_config config; /* the PC refers to it */
+    struct pc pc;
+};
+
+static struct box *box_init(struct pc_config config)
+{
+    struct box *b = calloc(1, sizeof(*b));
+    struct error err = {""};
+
+    assert_non_null(b);
+    strcpy(b->path, "/tmp/calque-test-XXXXXX");
+    write_kernel(b->path);
+    b->config = config;
+    b->config.kernel = b->path;
+    b->config.create_cpus = create_cpus;
+    b->config.create_cpus_opaque = &b->cpus;
+    assert_true(pc_init(&b->pc, &b->config, &err));
+    return b;
+}
+
+static struct box *box_on(struct pc_config config)
+{
+    struct box *b = box_init(config);
+    struct error err = {""};
+
+    assert_true(pc_power_on(&b->pc, &err));
+    return b;
+}
+
+static void box_free(struct box *b)
+{
+    pc_destroy(&b->pc);
+    unlink(b->path);
+    free(b);
+}
+
 static uint32_t in(struct pc *pc, uint16_t port, unsigned size)
 {
     return (uint32_t)address_space_read(&pc->m.io, port, size);
@@ -97,29 +137,21 @@ static void check_booted(struct pc *pc)
 
 static void test_boot_and_reset(void **state)
 {
-    char path[] = "/tmp/calque-test-XXXXXX";
-    struct cpus cpus = {0};
     struct pc_config config = {.ram_size = 16 << 20,
                                .ncpus = 2,
-                               .kernel = path,
                                .serial_present = {true, true, true, true},
                                .debugcon = {{0xe9, NULL}, {0x402, NULL}},
                                .debug_exit_port = 0xf4,
                                .parallel = {{0x378, 7, NULL}},
                                .pc_testdev = true,
                                .pci_testdev = true,
-                               .debug_exit_size = 4,
-                               .create_cpus = create_cpus,
-                               .create_cpus_opaque = &cpus};
-    struct pc *pc = malloc(sizeof(*pc));
-    struct error err = {""};
+                               .debug_exit_size = 4};
+    struct box *b = box_on(config);
+    struct pc *pc = &b->pc;
 
     (void)state;
-    write_kernel(path);
-    assert_true(pc_init(pc, &config, &err));
-    assert_true(pc_power_on(pc, &err));
-    assert_int_equal(cpus.boots, 1);
-    assert_int_equal(cpus.state.rip, 0x100020);
+    assert_int_equal(b->cpus.boots, 1);
+    assert_int_equal(b->cpus.state.rip, 0x100020);
     check_booted(pc);
 
     out(pc, 0x2005, 1, 1); /* pc-testdev: IRQ 5 */
@@ -131,66 +163,42 @@ static void test_boot_and_reset(void **state)
     devices_reset(&pc->m);
     assert_int_equal(address_space_read(&pc->m.mem, 0xe0000, 8), UINT64_MAX); /* PAM closed */
     pc->m.run.after_reset(pc->m.run.reset_opaque);
-    assert_int_equal(cpus.boots, 2);
+    assert_int_equal(b->cpus.boots, 2);
     check_booted(pc);
-    pc_destroy(pc);
-    free(pc);
-    unlink(path);
+    box_free(b);
 }
 
 /* An HPET timer at one of the IOAPIC's pins that only it has, and at IRQ 8 instead of the RTC. */
 static void test_hpet(void **state)
 {
-    char path[] = "/tmp/calque-test-XXXXXX";
-    struct cpus cpus = {0};
-    struct pc_config config = {.ram_size = 16 << 20,
-                               .ncpus = 1,
-                               .kernel = path,
-                               .create_cpus = create_cpus,
-                               .create_cpus_opaque = &cpus};
-    struct pc *pc = malloc(sizeof(*pc));
-    struct error err = {""};
+    struct box *b = box_on((struct pc_config){.ram_size = 16 << 20, .ncpus = 1});
+    struct pc *pc = &b->pc;
     struct address_space *mem = &pc->m.mem;
 
     (void)state;
-    write_kernel(path);
-    assert_true(pc_init(pc, &config, &err));
-    assert_true(pc_power_on(pc, &err));
     address_space_write(mem, IOAPIC_BASE, 0x10 + 2 * 20, 4);
     address_space_write(mem, IOAPIC_BASE + 0x10, 0x55, 4); /* unmasked, vector 55h */
     assert_int_equal(address_space_read(mem, HPET_BASE + 0x144, 4), 0x00ff0000);
     address_space_write(mem, HPET_BASE + 0x10, 3, 4);
     address_space_write(mem, HPET_BASE + 0x140, 20 << 9 | 4, 4);
-    assert_int_equal(cpus.messages, 0);
+    assert_int_equal(b->cpus.messages, 0);
     address_space_write(mem, HPET_BASE + 0x148, 0, 8); /* matches: time stands still */
-    assert_int_equal(cpus.messages, 1);
+    assert_int_equal(b->cpus.messages, 1);
     out(pc, 0xa0, 0x0a, 1);
     assert_int_equal(in(pc, 0xa0, 1) & 1, 0);
     address_space_write(mem, HPET_BASE + 0x120, 4, 4);
     address_space_write(mem, HPET_BASE + 0x128, 0, 8);
     assert_int_equal(in(pc, 0xa0, 1) & 1, 1);
-    pc_destroy(pc);
-    free(pc);
-    unlink(path);
+    box_free(b);
 }
 
 /* The timer's interrupt at the PIC and at the IOAPIC's pin 2. */
 static void test_timer_interrupt(void **state)
 {
-    char path[] = "/tmp/calque-test-XXXXXX";
-    struct cpus cpus = {0};
-    struct pc_config config = {.ram_size = 16 << 20,
-                               .ncpus = 1,
-                               .kernel = path,
-                               .create_cpus = create_cpus,
-                               .create_cpus_opaque = &cpus};
-    struct pc *pc = malloc(sizeof(*pc));
-    struct error err = {""};
+    struct box *b = box_on((struct pc_config){.ram_size = 16 << 20, .ncpus = 1});
+    struct pc *pc = &b->pc;
 
     (void)state;
-    write_kernel(path);
-    assert_true(pc_init(pc, &config, &err));
-    assert_true(pc_power_on(pc, &err));
     out(pc, 0x21, 0xfe, 1);
     address_space_write(&pc->m.mem, IOAPIC_BASE, 0x10 + 2 * 2, 4);
     address_space_write(&pc->m.mem, IOAPIC_BASE + 0x10, 0x30, 4); /* unmasked, vector 30h */
@@ -198,40 +206,31 @@ static void test_timer_interrupt(void **state)
         pc->m.clock.stopped_at = ms * 1000000ull;
         vm_clock_run_timers(&pc->m.clock);
     }
-    assert_true(cpus.intr);
-    assert_true(cpus.messages >= 1);
-    pc_destroy(pc);
-    free(pc);
-    unlink(path);
+    assert_true(b->cpus.intr);
+    assert_true(b->cpus.messages >= 1);
+    box_free(b);
 }
 
 /* The map that kernels get: the hole below 4 GiB is nobody's. */
 static void test_e820(void **state)
 {
-    char path[] = "/tmp/calque-test-XXXXXX";
-    struct pc_config config = {.ram_size = 6ull << 30, .ncpus = 1, .kernel = path};
     static const struct e820_entry wanted[] = {{0, 0x9fc00, E820_RAM},
                                                {0x9fc00, 0x400, E820_RESERVED},
                                                {0xe0000, 0x20000, E820_RESERVED},
                                                {0x100000, 0xbff00000, E820_RAM},
                                                {0x100000000, 0xc0000000, E820_RAM}};
-    struct pc *pc = malloc(sizeof(*pc));
-    struct error err = {""};
+    struct box *b = box_init((struct pc_config){.ram_size = 6ull << 30, .ncpus = 1});
     struct e820_map map;
 
     (void)state;
-    write_kernel(path);
-    assert_true(pc_init(pc, &config, &err));
-    pc_e820(pc, &map);
+    pc_e820(&b->pc, &map);
     assert_int_equal(map.count, 5);
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(map.entry[i].base, wanted[i].base);
         assert_int_equal(map.entry[i].size, wanted[i].size);
         assert_int_equal(map.entry[i].type, wanted[i].type);
     }
-    pc_destroy(pc);
-    free(pc);
-    unlink(path);
+    box_free(b);
 }
 
 static void test_refused(void **state)

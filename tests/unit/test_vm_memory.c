@@ -359,9 +359,17 @@ static void test_code_pages(void **state)
     assert_int_equal(h.written, 2);
     arena_mark_code(a, 0x2000, 64);
     assert_int_equal(h.dropped, 1);
+    assert_ptr_equal(arena_code_page(a, 0x2000), &a->code_map[2]);
+    assert_int_equal(a->code_map[2], 3ull << 62 | 1);
+    assert_null(arena_code_page(a, 0x3000));
     arena_clear_code(a, 0x2000);
     assert_false(arena_store_notify(a, 0x2fff, 1));
+    assert_ptr_equal(arena_code_page(a, 0x2000), &a->code_map[2]); /* nobody has asked yet */
+    arena_mark_code(a, 0x2000, 1);
+    assert_int_equal(h.dropped, 1); /* no store entries since */
+    arena_clear_code(a, 0x2000);
     assert_true(arena_page_storable(a, 0x2000));
+    assert_null(arena_code_page(a, 0x2000));
     a->page_flags[2] |= PAGE_WATCH;
     assert_false(arena_page_storable(a, 0x2000));
     arena_clear_dirty(a, PAGE_DIRTY_DISPLAY);

@@ -211,8 +211,9 @@ static void mov_registers(struct xlat *x, const struct insn *i, unsigned form)
     } else if (form == 0) {
         a_mov_rr(&x->a, size, reg_of(x, i->reg), reg_of(x, i->rm));
     } else if (size == 2) {
+        uint16_t imm = (uint16_t)i->imm;
         a_xr(&x->a, 0xc7, 2, 0, reg_of(x, i->reg));
-        a_bytes(&x->a, &(uint16_t){(uint16_t)i->imm}, 2);
+        a_bytes(&x->a, &imm, 2);
     } else {
         a_mov_imm(&x->a, reg_of(x, i->reg), size == 8 ? i->imm : (uint32_t)i->imm);
     }

@@ -135,15 +135,17 @@ bool emit_cmpxchg_pair(struct xlat *x, const struct insn *i)
     struct assembler *a = &x->a;
 
     if (op_operation(i->op) != &operations[OPN_cmpxchg16b] || !operand_is_simple(x, i) ||
-        segment_has_base(x, i->seg) || !x->tr->host.cmpxchg16b)
+        !host_has(x, i))
         return false;
     flags_clobber(x);
     uint8_t *again = a->p;
     emit_address(x, TEMP, insn_asize(i));
+    if (segment_has_base(x, i->seg))
+        a_rm(a, 0x03, 8, TEMP, h_state(offsetof(struct cpu, ea_base) + 8 * (size_t)i->seg));
     a_xr(a, 0xf6, 1, 0, TEMP); /* test: #GP unless aligned, before any other fault */
     a_byte(a, 15);
     add_stub(x, STUB_HANDLER, a_jcc(a, CC_NZ))->thunk = THUNK_HANDLER;
-    struct host_mem m = emit_operand_at(x, i->seg, 16, true, again);
+    struct host_mem m = emit_operand_at(x, SEG_DS, 16, true, again); /* without a base */
     flags_keep_rest(x);
     a_mov_rr(a, 8, H_RAX, reg_of(x, R_RAX));
     emit_lock(x);

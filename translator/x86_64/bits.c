@@ -1,27 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Bits: tests, scans, counts, BMI1 and BMI2, ADX, MOVBE. Extensions that the host lacks are left
  * to the semantic functions, and flags that the manual leaves open get the interpreter's values. */
-#include <cpuid.h>
-
 #include "translator/x86_64/emit.h"
-
-void find_host_features(struct host_features *h)
-{
-    unsigned eax, ebx, ecx, edx;
-
-    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) {
-        h->cmpxchg16b = ecx & bit_CMPXCHG16B;
-        h->movbe = ecx & bit_MOVBE;
-        h->popcnt = ecx & bit_POPCNT;
-    }
-    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
-        h->bmi1 = ebx >> 3 & 1;
-        h->bmi2 = ebx >> 8 & 1;
-        h->adx = ebx >> 19 & 1;
-    }
-    if (__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx))
-        h->lzcnt = ecx >> 5 & 1;
-}
 
 static unsigned number(const struct insn *i)
 {
@@ -163,15 +143,12 @@ bool emit_count(struct xlat *x, const struct insn *i)
 {
     struct assembler *a = &x->a;
     unsigned opn = number(i), size = insn_osize(i), dst = reg_of(x, i->reg);
-    bool has = opn == OPN_popcnt  ? x->tr->host.popcnt
-               : opn == OPN_tzcnt ? x->tr->host.bmi1
-                                  : x->tr->host.lzcnt;
     uint32_t opcode = OPC_PFX(0xf3) | OPC_0F |
                       (opn == OPN_popcnt  ? 0xb8
                        : opn == OPN_tzcnt ? 0xbc
                                           : 0xbd);
 
-    if (!has || (i->flags & INSN_MEM && !operand_is_simple(x, i)))
+    if (!host_has(x, i) || (i->flags & INSN_MEM && !operand_is_simple(x, i)))
         return false;
     if (i->flags & INSN_MEM)
         a_rm(a, opcode, size, dst, emit_operand(x, size, false));
@@ -221,14 +198,14 @@ static void emit_vex(struct xlat *x, const struct insn *i, uint32_t opc, unsigne
 static const struct vex_row {
     uint16_t opn, opcode;
     uint8_t pp, ext;
-    bool group, flags, bmi2;
+    bool group, flags;
 } vex_rows[] = {
-    {OPN_andn, 0x2f2, 0, 0, false, true, false},  {OPN_blsr, 0x2f3, 0, 1, true, true, false},
-    {OPN_blsmsk, 0x2f3, 0, 2, true, true, false}, {OPN_blsi, 0x2f3, 0, 3, true, true, false},
-    {OPN_bextr, 0x2f7, 0, 0, false, true, false}, {OPN_bzhi, 0x2f5, 0, 0, false, true, true},
-    {OPN_pdep, 0x2f5, 3, 0, false, false, true},  {OPN_pext, 0x2f5, 2, 0, false, false, true},
-    {OPN_shlx, 0x2f7, 1, 0, false, false, true},  {OPN_shrx, 0x2f7, 3, 0, false, false, true},
-    {OPN_sarx, 0x2f7, 2, 0, false, false, true},  {OPN_rorx, 0x3f0, 3, 0, false, false, true},
+    {OPN_andn, 0x2f2, 0, 0, false, true},  {OPN_blsr, 0x2f3, 0, 1, true, true},
+    {OPN_blsmsk, 0x2f3, 0, 2, true, true}, {OPN_blsi, 0x2f3, 0, 3, true, true},
+    {OPN_bextr, 0x2f7, 0, 0, false, true}, {OPN_bzhi, 0x2f5, 0, 0, false, true},
+    {OPN_pdep, 0x2f5, 3, 0, false, false}, {OPN_pext, 0x2f5, 2, 0, false, false},
+    {OPN_shlx, 0x2f7, 1, 0, false, false}, {OPN_shrx, 0x2f7, 3, 0, false, false},
+    {OPN_sarx, 0x2f7, 2, 0, false, false}, {OPN_rorx, 0x3f0, 3, 0, false, false},
 };
 
 bool emit_bmi(struct xlat *x, const struct insn *i)
@@ -238,8 +215,7 @@ bool emit_bmi(struct xlat *x, const struct insn *i)
 
     while (row->opn != number(i))
         row++;
-    if (!(row->bmi2 ? x->tr->host.bmi2 : x->tr->host.bmi1) ||
-        (i->flags & INSN_MEM && !operand_is_simple(x, i)))
+    if (!host_has(x, i) || (i->flags & INSN_MEM && !operand_is_simple(x, i)))
         return false;
     unsigned v = rotates ? 0 : reg_of(x, i->vreg), dst = row->group ? v : reg_of(x, i->reg);
     emit_vex(x, i, row->opcode, row->pp, row->group ? row->ext : dst, v);
@@ -256,7 +232,7 @@ bool emit_bmi(struct xlat *x, const struct insn *i)
 
 bool emit_mulx(struct xlat *x, const struct insn *i)
 {
-    if (!x->tr->host.bmi2 || (i->flags & INSN_MEM && !operand_is_simple(x, i)))
+    if (!host_has(x, i) || (i->flags & INSN_MEM && !operand_is_simple(x, i)))
         return false;
     emit_vex(x, i, 0x2f6, 3, reg_of(x, i->reg), reg_of(x, i->vreg));
     return true;
@@ -268,7 +244,7 @@ bool emit_adx(struct xlat *x, const struct insn *i)
     uint32_t opcode = OPC_PFX(number(i) == OPN_adcx ? 0x66 : 0xf3) | OPC_0F38 | 0xf6;
     unsigned size = insn_osize(i), dst = reg_of(x, i->reg);
 
-    if (!x->tr->host.adx || size == 2 || (i->flags & INSN_MEM && !operand_is_simple(x, i)))
+    if (!host_has(x, i) || size == 2 || (i->flags & INSN_MEM && !operand_is_simple(x, i)))
         return false;
     if (i->flags & INSN_MEM) {
         struct host_mem m = emit_operand(x, size, false);
@@ -290,7 +266,7 @@ bool emit_movbe(struct xlat *x, const struct insn *i)
     bool store = number(i) == OPN_movbe_store;
     unsigned size = insn_osize(i);
 
-    if (!x->tr->host.movbe || !operand_is_simple(x, i))
+    if (!host_has(x, i) || !operand_is_simple(x, i))
         return false;
     struct host_mem m = emit_operand(x, size, store);
     a_rm(&x->a, OPC_0F38 | 0xf0 | store, size, reg_of(x, i->reg), m);

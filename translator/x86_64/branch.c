@@ -205,8 +205,7 @@ bool emit_call(struct xlat *x, const struct insn *i)
     return true;
 }
 
-/* The target is checked before the push: a call to nowhere changes nothing. */
-static void check_canonical(struct xlat *x)
+void check_canonical(struct xlat *x)
 {
     struct assembler *a = &x->a;
 
@@ -228,7 +227,7 @@ bool emit_call_ind(struct xlat *x, const struct insn *i)
         return false;
     flags_to_image(x);
     if (is_64bit(x))
-        check_canonical(x);
+        check_canonical(x); /* before the push: a call to nowhere changes nothing */
     a_store(&x->a, 8, TEMP2, h_state(JIT_OFF(target)));
     store_immediate(x, size, emit_stack_operand(x, size, -(int32_t)size, true), next);
     move_stack_pointer(x, -(int32_t)size);

@@ -23,22 +23,29 @@ enum flags_place {
     FLAGS_RECIPE, /* nowhere: nobody reads them, and the producer can be run again */
 };
 
-enum stub_kind { STUB_MISS, STUB_HANDLER, STUB_EXIT, STUB_INDIRECT, STUB_RETURN, STUB_THUNK,
-                 STUB_FPU };
+enum stub_kind {
+    STUB_MISS,
+    STUB_HANDLER,
+    STUB_EXIT,
+    STUB_INDIRECT,
+    STUB_RETURN,
+    STUB_THUNK,
+    STUB_FPU
+};
 
 /* Code out of the way, written after the block. */
 struct stub {
     enum stub_kind kind;
-    uint8_t *jump;  /* displacement that leads here */
-    uint8_t *again; /* STUB_MISS, STUB_FPU: to retry the access, to go on */
+    uint8_t *jump;   /* displacement that leads here */
+    uint8_t *again;  /* STUB_MISS, STUB_FPU: to retry the access, to go on */
     uint8_t *loaded; /* STUB_MISS: to go on with the operand's host address in TEMP */
-    uint8_t *next;  /* where the next instruction starts */
+    uint8_t *next;   /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size, align;
-    bool returns; /* STUB_EXIT: from a call */
-    bool reload;  /* the next instruction wants the flags in the host's */
-    size_t table; /* STUB_MISS: offset of the TLB's page words */
-    uint32_t slot; /* STUB_MISS: of level 0: offset of the entry; or 0 */
+    bool returns;           /* STUB_EXIT: from a call */
+    bool reload;            /* the next instruction wants the flags in the host's */
+    size_t table;           /* STUB_MISS: offset of the TLB's page words */
+    uint32_t slot;          /* STUB_MISS: of level 0: offset of the entry; or 0 */
     const uint8_t *routine; /* with a slot: what looks at level 1 */
     uint64_t target;
 };
@@ -57,13 +64,13 @@ struct xlat {
     unsigned producer; /* FLAGS_HOST, FLAGS_RECIPE: instruction that made them; NO_PRODUCER */
     uint8_t read_after[BLOCK_MAX];    /* flags that are read after an instruction before written */
     uint8_t visible_after[BLOCK_MAX]; /* the same, where seeing them in a fault counts as reading */
-    struct stub stubs[MAX_STUBS];
     unsigned nstubs;
     bool ended; /* the last instruction has left the block */
     /* Vector and x87 instructions that are copied: FPU_* that they work on, else 0; and the row
      * that a vector instruction was decoded by. */
     uint8_t fpu[BLOCK_MAX];
     const struct encoding *row[BLOCK_MAX];
+    struct stub stubs[MAX_STUBS]; /* last: the rest starts as zeros */
 };
 
 /* ---- flags (flags.c) ---- */
@@ -99,6 +106,10 @@ struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump);
 void emit_stubs(struct xlat *x);
 /* Calls the semantic function of the current instruction. */
 void emit_handler(struct xlat *x);
+/* The same by another thunk; flags stay where they are. */
+void emit_thunk_call(struct xlat *x, unsigned thunk);
+/* Ends the block by calling a thunk that runs the current instruction. */
+void emit_last(struct xlat *x, unsigned thunk);
 /* Undoes the block's register swaps: before every way out. Flags stay. */
 void emit_unswap(struct xlat *x);
 /* Goes to a RIP, linked when it is known. */
@@ -136,6 +147,9 @@ struct host_mem emit_rmw_operand(struct xlat *x, unsigned size);
 void check_line(struct xlat *x, unsigned size);
 /* The prefix, if the instruction has it: right before the host's. */
 void emit_lock(struct xlat *x);
+/* Leaves the instruction to its semantic function unless the address in TEMP2 is canonical. TEMP
+ * and the flags are gone. */
+void check_canonical(struct xlat *x);
 bool operand_is_simple(const struct xlat *x, const struct insn *i);
 bool segment_is_flat(const struct xlat *x, unsigned seg);
 bool segment_has_base(const struct xlat *x, unsigned seg);
@@ -167,7 +181,8 @@ emit_fn emit_alu, emit_mov, emit_unary, emit_shift, emit_lea, emit_setcc, emit_c
     emit_imul, emit_bt, emit_cbw, emit_cwd, emit_bswap, emit_nop, emit_xchg, emit_mul, emit_div,
     emit_dshift, emit_scan, emit_count, emit_bmi, emit_mulx, emit_adx, emit_movbe, emit_xadd,
     emit_cmpxchg, emit_cmpxchg_pair, emit_lahf, emit_sahf, emit_carry, emit_direction, emit_pushf,
-    emit_cli, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
+    emit_cli, emit_sti, emit_ac, emit_syscall, emit_rdtsc, emit_pause, emit_from_cr, emit_base,
+    emit_string, emit_swapgs, emit_moffs, emit_from_seg, emit_fence;
 emit_fn emit_jcc, emit_jmp, emit_call, emit_ret, emit_jmp_ind, emit_call_ind, emit_push,
     emit_push_imm, emit_pop, emit_leave, emit_jcxz, emit_loop;
 emit_fn emit_vector, emit_x87;
@@ -188,6 +203,11 @@ static inline bool is_high_byte(unsigned byte_offset)
 static inline bool imm_fits(uint64_t v)
 {
     return (int64_t)v == (int32_t)v;
+}
+/* The host's processor has the feature that the instruction is of. */
+static inline bool host_has(const struct xlat *x, const struct insn *i)
+{
+    return x->tr->host_has[op_operation(i->op)->cpuid];
 }
 /* The place of an instruction's operand after `form`: see FORMS_* in insn.h. */
 static inline unsigned form_of(const struct insn *i)

@@ -23,6 +23,19 @@ static bool may_fault(const struct xlat *x, unsigned k)
     case OPN_mov_moffs_load:
     case OPN_mov_moffs_store:
     case OPN_cli:
+    case OPN_sti:
+    case OPN_mov_from_cr:
+    case OPN_rdfsbase:
+    case OPN_rdgsbase:
+    case OPN_wrfsbase:
+    case OPN_wrgsbase:
+    case OPN_movs:
+    case OPN_stos:
+    case OPN_pause:
+    case OPN_rdtsc:
+    case OPN_rdtscp:
+    case OPN_stac:
+    case OPN_clac:
     case OPN_swapgs:
     case OPN_mov_from_seg: /* of one that does not exist */
     case OPN_div:

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The guest's vector and x87 state in the host's registers: brought there by the first block that
  * has copied instructions, taken away around C, which has registers of its own. */
-#include <cpuid.h>
-
 #include "cpu/x86/ops.h"
 #include "cpu/x86/x87.h"
 #include "translator/x86_64/emit.h"
@@ -87,34 +85,6 @@ const uint8_t *fpu_load_x87(struct cpu *cpu)
 {
     cpu->jit.fpu_saved |= FPU_X87;
     return cpu->jit.site;
-}
-
-/* ---- what the host has ---- */
-
-static bool os_saves_ymm(void)
-{
-    uint32_t low, high;
-
-    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (low & 6) == 6;
-}
-
-/* An OSXSAVE bit is no feature of ours: 1.ECX[27]. */
-void fpu_host_features(bool has[NUM_FEATURES])
-{
-    uint32_t r[4] = {0};
-    bool ymm =
-        __get_cpuid_count(1, 0, &r[0], &r[1], &r[2], &r[3]) && r[2] >> 27 & 1 && os_saves_ymm();
-
-    has[F_NONE] = true;
-    for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
-        const struct feature_info *i = &cpu_features[f];
-
-        has[f] = __get_cpuid_count(i->leaf, i->subleaf, &r[0], &r[1], &r[2], &r[3]) &&
-                 r[i->reg] >> i->bit & 1;
-    }
-    if (!ymm)
-        has[F_avx] = has[F_avx2] = has[F_fma] = has[F_f16c] = false;
 }
 
 /* ---- thunks ---- */

@@ -15,6 +15,10 @@ unsigned implicit_registers(const struct insn *i)
         return 1u << R_RBX;
     case OPN_leave:
         return 1u << R_RBP;
+    case OPN_movs:
+        return 1u << R_RSI | 1u << R_RDI;
+    case OPN_stos:
+        return 1u << R_RDI;
     case OPN_andn:
     case OPN_blsr:
     case OPN_blsmsk:
@@ -100,6 +104,136 @@ bool emit_cli(struct xlat *x, const struct insn *i)
     return true;
 }
 
+/* STI in front of another instruction of the block: no interrupt can come between. One that waits
+ * already is for the semantic function. */
+bool emit_sti(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    size_t irr = offsetof(struct cpu, apic.irr), pending = offsetof(struct cpu, nmi_pending);
+
+    _Static_assert(offsetof(struct cpu, sipi_pending) == offsetof(struct cpu, nmi_pending) + 5 &&
+                       sizeof(((struct cpu *)0)->apic.irr) == 32,
+                   "what is looked at");
+    (void)i;
+    if (x->k == x->n - 1 || x->tr->config.lockstep || !supervisor_only(x))
+        return false;
+    a_load(a, 4, TEMP2, h_state(pending));
+    a_rm(a, 0x0b, 2, TEMP2, h_state(pending + 4));
+    for (unsigned n = 0; n < 4; n++)
+        a_rm(a, 0x0b, 8, TEMP2, h_state(irr + 8 * (size_t)n));
+    a_rr(a, 0x85, 8, TEMP2, TEMP2);
+    add_stub(x, STUB_HANDLER, a_jcc(a, CC_NZ))->thunk = THUNK_HANDLER;
+    a_alu_mi(a, 1, 4, h_state(offsetof(struct cpu, eflags)), EFLAGS_IF);
+    return true;
+}
+
+/* What the mode's TLB class decides. */
+static void set_class(struct xlat *x, unsigned class, uint32_t mode)
+{
+    struct assembler *a = &x->a;
+    size_t loads = offsetof(struct cpu, tlb) + sizeof(struct tlb_entry) * TLB_SIZE * class;
+    size_t stores = loads + sizeof(struct tlb_entry) * TLB_SIZE * NUM_TLB_CLASSES;
+
+    a_load(a, 8, TEMP2, h_state(JIT_OFF(self)));
+    a_lea(a, 8, TEMP, h_at(TEMP2, (int32_t)loads));
+    a_store(a, 8, TEMP, h_state(offsetof(struct cpu, tlb_load)));
+    a_lea(a, 8, TEMP, h_at(TEMP2, (int32_t)stores));
+    a_store(a, 8, TEMP, h_state(offsetof(struct cpu, tlb_store)));
+    a_xm(a, 0xc7, 4, 0, h_state(JIT_OFF(mode)));
+    a_u32(a, mode);
+    a_mov_imm(a, TEMP, (uint64_t)mode << 48);
+    a_store(a, 8, TEMP, h_state(JIT_OFF(mode_tag)));
+}
+
+/* STAC, CLAC: the mode that follows is known. */
+bool emit_ac(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    bool set = number(i) == OPN_stac;
+    unsigned class = x->mode >> MODE_CLASS_SHIFT & 3, next = set ? TLB_KERNEL_AC : TLB_KERNEL;
+    uint32_t mode = (x->mode & ~(3u << MODE_CLASS_SHIFT)) | next << MODE_CLASS_SHIFT;
+
+    if (x->tr->nmodes == MAX_MODES || !supervisor_only(x))
+        return false;
+    if (set) {
+        a_xm(a, 0xf7, 4, 0, h_state(offsetof(struct cpu, cr4))); /* test */
+        a_u32(a, CR4_SMAP);
+        add_stub(x, STUB_HANDLER, a_jcc(a, CC_Z))->thunk = THUNK_HANDLER;
+        a_alu_mi(a, 1, 4, h_state(offsetof(struct cpu, eflags)), EFLAGS_AC);
+    } else {
+        a_alu_mi(a, 4, 4, h_state(offsetof(struct cpu, eflags)), (int32_t)~EFLAGS_AC);
+    }
+    if (next != class)
+        set_class(x, next, jit_mode_number(x->tr, mode));
+    return true;
+}
+
+/* SYSCALL, and SYSRET to 64-bit code. */
+bool emit_syscall(struct xlat *x, const struct insn *i)
+{
+    bool ret = number(i) == OPN_sysret;
+
+    if ((x->mode & MODE_CODE) != CODE64 || (ret && insn_osize(i) != 8))
+        return false;
+    emit_last(x, ret ? THUNK_SYSRET : THUNK_SYSCALL);
+    return true;
+}
+
+/* With one processor it does nothing. */
+bool emit_pause(struct xlat *x, const struct insn *i)
+{
+    (void)i;
+    return x->cpu->v.m->ncpus == 1;
+}
+
+bool emit_from_cr(struct xlat *x, const struct insn *i)
+{
+    unsigned dst = i->rm & 15;
+
+    if ((i->reg != 0 && i->reg != 2 && i->reg != 3) || !supervisor_only(x))
+        return false;
+    if (i->reg == 0)
+        a_load(&x->a, 4, reg_of(x, dst), h_state(offsetof(struct cpu, cr0)));
+    else
+        a_load(&x->a, (x->mode & MODE_CODE) == CODE64 ? 8 : 4, reg_of(x, dst),
+               h_state(i->reg == 2 ? offsetof(struct cpu, cr2) : offsetof(struct cpu, cr3)));
+    return true;
+}
+
+/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE: of 64-bit code only. */
+bool emit_base(struct xlat *x, const struct insn *i)
+{
+    struct assembler *a = &x->a;
+    unsigned opn = number(i), size = insn_osize(i), r = reg_of(x, i->rm & 15);
+    unsigned seg = opn == OPN_rdfsbase || opn == OPN_wrfsbase ? SEG_FS : SEG_GS;
+    struct host_mem base = h_state(offsetof(struct cpu, seg) + sizeof(struct segment) * seg +
+                                   offsetof(struct segment, base));
+
+    if ((x->mode & MODE_CODE) != CODE64)
+        return false;
+    flags_clobber(x);
+    a_xm(a, 0xf7, 4, 0, h_state(offsetof(struct cpu, cr4))); /* test */
+    a_u32(a, CR4_FSGSBASE);
+    add_stub(x, STUB_HANDLER, a_jcc(a, CC_Z))->thunk = THUNK_HANDLER;
+    if (opn == OPN_rdfsbase || opn == OPN_rdgsbase) {
+        a_load(a, size, r, base);
+        return true;
+    }
+    a_mov_rr(a, size, TEMP2, r);
+    if (size == 8)
+        check_canonical(x);
+    a_store(a, 8, TEMP2, base);
+    a_store(a, 8, TEMP2, h_state(offsetof(struct cpu, ea_base) + 8 * (size_t)seg));
+    return true;
+}
+
+bool emit_rdtsc(struct xlat *x, const struct insn *i)
+{
+    (void)i;
+    emit_thunk_call(x, THUNK_TIME_STAMP);
+    return true;
+}
+
 bool emit_swapgs(struct xlat *x, const struct insn *i)
 {
     struct assembler *a = &x->a;
@@ -114,6 +248,16 @@ bool emit_swapgs(struct xlat *x, const struct insn *i)
     a_store(a, 8, TEMP, base);
     a_store(a, 8, TEMP, h_state(offsetof(struct cpu, ea_base[SEG_GS])));
     a_store(a, 8, TEMP2, other);
+    return true;
+}
+
+/* REP MOVS and REP STOS: a thunk that does short ones with little ado. */
+bool emit_string(struct xlat *x, const struct insn *i)
+{
+    if ((x->mode & MODE_CODE) != CODE64 || !(i->flags & (INSN_REP | INSN_REPNE)) ||
+        insn_asize(i) != 8 || segment_has_base(x, i->seg))
+        return false;
+    emit_thunk_call(x, THUNK_STRING);
     return true;
 }
 

@@ -153,6 +153,15 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
         emit_code_store(a);
         emit_c_call(a, tr, runtime_functions[n], quick_miss_store);
         break;
+    case THUNK_SYSCALL:
+        emit_c_call(a, tr, runtime_functions[n], quick_syscall);
+        break;
+    case THUNK_SYSRET:
+        emit_c_call(a, tr, runtime_functions[n], quick_sysret);
+        break;
+    case THUNK_STRING:
+        emit_c_call(a, tr, runtime_functions[n], quick_string);
+        break;
     default:
         emit_c_call(a, tr, runtime_functions[n], NULL);
     }
@@ -164,7 +173,6 @@ bool emit_thunks(struct translator *tr)
     struct assembler a = {.p = c->rw, .end = c->rw + c->size};
     void *enter = (void *)(uintptr_t)to_rx(c, a.p);
 
-    find_host_features(&tr->host);
     memcpy(&tr->enter, &enter, sizeof(enter));
     emit_enter(&a);
     emit_thunk(&a, tr, THUNK_SAVE_FPU); /* the others call them */

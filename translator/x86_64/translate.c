@@ -116,15 +116,29 @@ static void emit_stub_site(struct xlat *x, const struct stub *s)
     a_bytes(&x->a, &site, sizeof(site));
 }
 
+void emit_thunk_call(struct xlat *x, unsigned n)
+{
+    flags_clobber(x);
+    a_call_to(&x->a, thunk(x, n));
+    emit_site(x, x->k, x->flags == FLAGS_RECIPE ? x->producer : NO_PRODUCER);
+}
+
 void emit_handler(struct xlat *x)
 {
     const struct insn *i = &x->list[x->k];
 
-    flags_clobber(x);
-    a_call_to(&x->a, thunk(x, THUNK_HANDLER));
-    emit_site(x, x->k, x->flags == FLAGS_RECIPE ? x->producer : NO_PRODUCER);
+    emit_thunk_call(x, THUNK_HANDLER);
     if (i->fl_write & FL_ARITH)
         x->flags = FLAGS_IMAGE;
+}
+
+void emit_last(struct xlat *x, unsigned n)
+{
+    flags_to_image(x);
+    emit_unswap(x);
+    a_call_to(&x->a, thunk(x, n));
+    emit_site(x, x->k, NO_PRODUCER);
+    x->ended = true;
 }
 
 void emit_exit(struct xlat *x, uint64_t target)
@@ -253,14 +267,16 @@ static void emit_instructions(struct xlat *x)
 bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
 {
     struct code_cache *c = &tr->cache;
-    struct xlat x = {.tr = tr,
-                     .cpu = cpu,
-                     .t = t,
-                     .list = t->block->insns,
-                     .n = t->block->ninsn,
-                     .mode = tr->modes[t->mode],
-                     .producer = NO_PRODUCER};
+    struct xlat x;
 
+    memset(&x, 0, offsetof(struct xlat, stubs));
+    x.tr = tr;
+    x.cpu = cpu;
+    x.t = t;
+    x.list = t->block->insns;
+    x.n = t->block->ninsn;
+    x.mode = tr->modes[t->mode];
+    x.producer = NO_PRODUCER;
     x.a = (struct assembler){.p = c->rw + c->used, .end = c->rw + c->end};
     fpu_analyse(&x);
     while (!place_registers(&x, x.n))

@@ -47,13 +47,13 @@ static bool left_to_handler(unsigned opn)
     }
 }
 
-static bool host_executes(const struct translator *tr, const struct insn *i)
+static bool host_executes(const struct xlat *x, const struct insn *i)
 {
     const struct operation_info *op = op_operation(i->op);
     bool wide_integer = op->props & P_INT256 && i->flags & INSN_L256;
 
-    return tr->host_has[op->cpuid] && (!(i->flags & INSN_VEX) || tr->host_has[F_avx]) &&
-           (!wide_integer || tr->host_has[F_avx2]);
+    return host_has(x, i) && (!(i->flags & INSN_VEX) || x->tr->host_has[F_avx]) &&
+           (!wide_integer || x->tr->host_has[F_avx2]);
 }
 
 static bool is_copied(const struct xlat *x, const struct insn *i)
@@ -64,7 +64,7 @@ static bool is_copied(const struct xlat *x, const struct insn *i)
 
     if (x87_is_x87(i))
         return x87_is_copied(x, i);
-    if (!(x->mode & need) || left_to_handler(opn) || !host_executes(x->tr, i))
+    if (!(x->mode & need) || left_to_handler(opn) || !host_executes(x, i))
         return false;
     if (op->props & P_APPROX && x->cpu->model.soft_approx)
         return false;

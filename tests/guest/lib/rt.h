@@ -141,6 +141,17 @@ static inline uint8_t inb(uint16_t port)
     __asm__ volatile("inb %1,%0" : "=a"(v) : "Nd"(port));
     return v;
 }
+/* A register of the RTC, a byte of its CMOS. */
+static inline uint8_t rtc(uint8_t reg)
+{
+    outb(0x70, reg);
+    return inb(0x71);
+}
+static inline void rtc_set(uint8_t reg, uint8_t v)
+{
+    outb(0x70, reg);
+    outb(0x71, v);
+}
 static inline void outl(uint16_t port, uint32_t v)
 {
     __asm__ volatile("outl %0,%1" ::"a"(v), "Nd"(port));

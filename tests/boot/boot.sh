@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the tests of boots have in common; they source it. names: the tests' names, where they are known
+# beforehand.
+# shellcheck shell=bash
+. tests/tap.sh
+
+# need_guest FILE...: kernel, Debian's cloud kernel, and $scratch/initrd, with the files in it; where
+# they cannot be had, the end: all of names are skipped.
+need_guest() {
+    local name
+    if kernel=$(tests/fetch kernel 2>"$scratch/why") && tests/mkinitrd -o "$scratch/initrd" "$@" >"$scratch/why" 2>&1; then
+        return
+    fi
+    cat "$scratch/why"
+    for name in "${names[@]}"; do
+        skip "$name" "the guest cannot be fetched"
+    done
+    finish
+}
+
+# all_of OUTPUT PATTERN...: every pattern is there.
+all_of() {
+    local output=$1 pattern
+    shift
+    for pattern in "$@"; do
+        grep -q -a -E -e "$pattern" "$output" || { echo "missing: $pattern"; return 1; }
+    done
+}
+
+# memory_is OUTPUT KIB PART: MemTotal is less, for the kernel itself and its page array, by at most 1/PART.
+memory_is() {
+    local kib
+    kib=$(tr -d '\r' <"$1" | sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p')
+    [ -n "$kib" ] && [ "$kib" -gt $(($2 - $2 / $3)) ] && [ "$kib" -lt "$2" ]
+}
+
+# The kernel's own complaints would be in its log.
+clean() { ! grep -E 'clocksource.*unstable|BUG|WARNING|Call Trace|Oops|lockup|stall|inconsistent' "$1"; }
