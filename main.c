@@ -580,7 +580,7 @@ static bool build_pc(struct app *app, struct error *err)
 
     if (!drives_resolve(&app->settings, &c->storage, err))
         return false;
-    if (!s->kernel && !s->bios && !c->storage.flash[0] && s->ndisks)
+    if (!s->kernel && !s->bios && !c->storage.flash[0] && (s->drives || s->ndisks))
         app->settings.bios = find_own_bios(app);
     if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
