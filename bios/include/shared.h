@@ -23,7 +23,6 @@ enum drive_type {
     DRIVE_AHCI,
     DRIVE_AHCI_ATAPI,
     DRIVE_VIRTIO,
-    DRIVE_RAM, /* an image in memory */
 };
 
 /* A disk, CD drive or floppy drive. */
@@ -39,7 +38,6 @@ struct drive {
     u8 irq;
     u8 channel; /* ATA: 0 or 1 */
     u8 floppy;  /* CMOS type */
-    u8 atapi_ready;
     u64 sectors;
     u16 pcyls, pheads, pspt; /* as the drive says */
     u16 cyls, heads, spt;    /* as INT 13h/AH=08h says */
@@ -59,7 +57,7 @@ struct emulation {
 };
 
 /* Where to boot from, in this order. */
-enum boot_kind { BOOT_FLOPPY, BOOT_DISK, BOOT_CD, BOOT_ROM, BOOT_KERNEL };
+enum boot_kind { BOOT_FLOPPY, BOOT_DISK, BOOT_CD, BOOT_ROM };
 struct boot_entry {
     u8 kind, index;
     u16 segment, offset; /* BOOT_ROM: bootstrap entry vector */
@@ -75,14 +73,13 @@ enum call32_function {
     CALL32_COPY, /* struct copy_request */
 };
 
-enum disk_command { DISK_READ, DISK_WRITE, DISK_VERIFY, DISK_RESET, DISK_PACKET };
+enum disk_command { DISK_READ, DISK_WRITE, DISK_VERIFY };
 struct disk_request {
     u32 drive; /* physical address of struct drive */
     u32 command;
     u64 lba;
     u32 count;
     u32 buffer; /* physical */
-    u8 packet[12];
 };
 
 struct pmm_request {
@@ -114,9 +111,8 @@ struct shared {
     u8 serial_console; /* no display adapter: COM1 is screen and keyboard */
     u8 boot_next;      /* index of the entry being booted */
     u8 nboot;
-    u8 rtc_present, has_pm_timer;
-    u16 pm_base, smi_port;
-    u16 mouse_segment;
+    u8 has_pm_timer;
+    u16 pm_base;
     u8 last_bus; /* of PCI */
     u8 reserved;
     struct emulation emu;

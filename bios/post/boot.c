@@ -43,8 +43,7 @@ static void add(u8 kind, u8 index, const char *what, const char *name)
  */
 static u8 rank_of(const struct boot_entry *b, u32 order)
 {
-    static const u8 codes[] = {
-        [BOOT_FLOPPY] = 1, [BOOT_DISK] = 2, [BOOT_CD] = 3, [BOOT_ROM] = 4, [BOOT_KERNEL] = 4};
+    static const u8 codes[] = {[BOOT_FLOPPY] = 1, [BOOT_DISK] = 2, [BOOT_CD] = 3, [BOOT_ROM] = 4};
 
     for (u8 i = 0; i < 3; i++)
         if ((order >> i * 4 & 15) == codes[b->kind])
@@ -75,7 +74,7 @@ static bool match_path(const char *path, const struct boot_entry *b)
 
     if (b->kind == BOOT_FLOPPY) {
         format(want, sizeof(want), "floppy@%u", (u32)b->index);
-    } else if (b->kind == BOOT_ROM || b->kind == BOOT_KERNEL) {
+    } else if (b->kind == BOOT_ROM) {
         return starts_with(path, "/rom@");
     } else {
         u32 slot = d->pci >> 3 & 31, function = d->pci & 7;

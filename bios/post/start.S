@@ -44,9 +44,6 @@ call16_raw:
     popl stack32
     ret
 
-/* void boot_at(u32 farptr, u32 edx, u32 stack_reset): starts a boot loader and is not returned to but
- * by INT 18h and INT 19h. */
-
 /* ---- application processors: real mode at 9000h, to ap_main on a stack of their own ---- */
 
     .globl ap_start, ap_end, ap_lock, ap_count

@@ -135,18 +135,16 @@ static void font_info(struct regs *r)
     case 4:
         p = FARPTR(0xc000, (u32)&font8[128 * 8]);
         break;
-    case 5: /* the differences of 9-dot cells: a list with only its end */
-    case 7:
+    case 6:
         p = FARPTR(0xc000, (u32)font16);
         break;
-    case 6:
+    case 5:
+    case 7: /* what differs in cells of 9 dots: nothing; font16's first byte, 0, ends such a list */
         p = FARPTR(0xc000, (u32)font16);
         break;
     default:
         return;
     }
-    if (r->bh == 5 || r->bh == 7)
-        p = FARPTR(0xc000, (u32)font16); /* font16[0] is 0: the end of such a list */
     r->es = (u16)(p >> 16);
     r->bp = (u16)p;
     r->cx = bda->char_height;
