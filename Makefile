@@ -113,7 +113,7 @@ DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 DIFF_MAINS  := host engines
 DIFF_OBJS   := $(patsubst %.c,$(B)/%.o,$(filter-out $(DIFF_MAINS:%=tests/diff/%.c),$(DIFF_SRCS)))
 
-all: calque calque-img $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
+all: calque calque-img $(if $(TARGET_X86),bios) $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
 
 # The documented names ./calque and tests/diff/NAME are links to what was built last.
 calque: $(B)/calque FORCE
@@ -183,7 +183,8 @@ $(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 # ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
 BUILD := $(B)
 include tests/guest/guest.mk
-guests: guest-tests
+include bios/bios.mk
+guests: guest-tests bios $(BIOS_B)/suite.img $(BIOS_B)/suite.iso
 
 # ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))
@@ -252,7 +253,8 @@ run:
 # ---- style ----
 LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS) $(wildcard tests/fuzz/*.c)
 C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h translator/*.h translator/*/*.h devices/*.h \
-            devices/*/*.h host/*.h host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
+            devices/*/*.h host/*.h host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h \
+            bios/*.c bios/*/*.c bios/*/*.h tests/guest/bios/*.c tests/guest/bios/*.h))
 # One stamp a file, after its object, which knows the headers: what did not change is not looked at again.
 lint:
 	tests/deps build test lint
@@ -278,6 +280,8 @@ format-check:
 install: all
 	install -D -m755 $(B)/calque $(DESTDIR)$(PREFIX)/bin/calque
 	install -D -m755 $(B)/calque-img $(DESTDIR)$(PREFIX)/bin/calque-img
+	install -D -m644 roms/bios.bin $(DESTDIR)$(PREFIX)/share/calque/bios.bin
+	install -D -m644 roms/vgabios.bin $(DESTDIR)$(PREFIX)/share/calque/vgabios.bin
 	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
 	install -D -m644 calque-img.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque-img.1
 
@@ -291,6 +295,7 @@ help:
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
 	 'make test-long           the same with many more cases' \
+	 'make roms                build our BIOS and VGA BIOS anew and keep them in roms/' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
 	 'make bench               guest workloads against QEMU and the host: BENCH_KIT=$(BENCH_KIT) BENCH_N=5 BENCH_SCALE=1' \

@@ -63,7 +63,7 @@ struct app {
     bool pc_built;
     struct display display; /* of pc.vga, if there is one */
     struct ui *ui;
-    char vga_rom[4096];
+    char vga_rom[4096], own_bios[4096];
     struct translator *translator;
 };
 
@@ -382,6 +382,25 @@ static bool start_engine(struct app *app, struct error *err)
     return true;
 }
 
+/* Our own BIOS, where make install or make puts it; NULL: in neither place. */
+static const char *find_own_bios(struct app *app)
+{
+    static const char *const places[] = {"../share/calque/bios.bin", "../../roms/bios.bin"};
+    char program[2048];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+    if (n < 0)
+        return NULL;
+    program[n] = 0;
+    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        snprintf(app->own_bios, sizeof(app->own_bios), "%.*s%s",
+                 (int)(strrchr(program, '/') + 1 - program), program, places[i]);
+        if (access(app->own_bios, R_OK) == 0)
+            return app->own_bios;
+    }
+    return NULL;
+}
+
 /* The BIOS of the display adapter is that of romfile=, or the one next to -bios. */
 static const char *find_vga_rom(struct app *app)
 {
@@ -392,9 +411,14 @@ static const char *find_vga_rom(struct app *app)
         return *s->vga_rom ? s->vga_rom : NULL;
     if (!s->bios)
         return NULL;
-    snprintf(app->vga_rom, sizeof(app->vga_rom), "%.*svgabios-stdvga.bin",
-             slash ? (int)(slash - s->bios + 1) : 0, s->bios);
-    return access(app->vga_rom, R_OK) ? NULL : app->vga_rom;
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(app->vga_rom, sizeof(app->vga_rom), "%.*s%s",
+                 slash ? (int)(slash - s->bios + 1) : 0, s->bios,
+                 i ? "vgabios.bin" : "vgabios-stdvga.bin"); /* ours, SeaBIOS's */
+        if (access(app->vga_rom, R_OK) == 0)
+            return app->vga_rom;
+    }
+    return NULL;
 }
 
 static void configure_vga(struct app *app)
@@ -557,6 +581,8 @@ static bool build_pc(struct app *app, struct error *err)
 
     if (!drives_resolve(&app->settings, &c->storage, err))
         return false;
+    if (!s->kernel && !s->bios && !c->storage.flash[0] && (s->drives || s->ndisks))
+        app->settings.bios = find_own_bios(app);
     if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
                               "see calque --help");

@@ -265,10 +265,10 @@ static void wire_isa(struct pc *pc)
     wire_debug(pc);
 }
 
-/* The bus has more slots than there can be devices. */
+/* The bus has more slots than there can be devices. Slot 2 is the display adapter's. */
 uint8_t pc_free_devfn(const struct pc *pc)
 {
-    unsigned slot = 2;
+    unsigned slot = pc->config->vga ? 3 : 2;
 
     while (slot < 31 && pc->pci.devices[PCI_DEVFN(slot, 0)])
         slot++;
