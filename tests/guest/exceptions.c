@@ -46,6 +46,16 @@ static void debug_resume(void)
     check("#DB: RF is for one instruction", exc.count - before, 3);
 }
 
+/* A hit by a load of SS is a trap after the next instruction (SDM vol. 3A 6.8.3). */
+static void debug_stack(void)
+{
+    write_dr7(0x400);
+    *(volatile uint32_t *)&cells[1] = SEL_DATA;
+    write_dr7(0xf0702);
+    TRY("mov %0, %%ss\n\tnop", ::"m"(cells[1]) : "memory");
+    check_trap("#DB: data breakpoint hit by MOV SS waits", DB);
+}
+
 /* REP traps after the iteration that hits. */
 static void debug_string(void)
 {
@@ -95,6 +105,7 @@ static void debug(void)
     write_dr7(0xf0702); /* DR0, global, read or write, 4 bytes */
     TRY("movl %0, %%eax", ::"m"(cells[1]) : "eax", "memory");
     check_trap("#DB: access breakpoint is hit by a read", DB);
+    debug_stack();
     debug_string();
     write_dr7(0x400);
     write_cr4(read_cr4() | 8);

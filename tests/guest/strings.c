@@ -272,6 +272,14 @@ static void faults(void)
     TRY("rep insb", : "+D"(di), "+c"(cx) : "d"(port) : "memory");
     check_fault("REP INSB into an absent page", PF, 2);
     check("REP INSB fault: count", exc.f.cx, 2);
+    __asm__ volatile("outw %w0, %w1" ::"a"(0), "d"(0x510)); /* fw_cfg: "QEMU", a byte a read */
+    if (inb(0x511) != 'Q') {
+        skip("REP INSB fault: no fw_cfg");
+        return;
+    }
+    port = 0x511, di = WINDOW + 4096, cx = 2;
+    TRY("rep insb", : "+D"(di), "+c"(cx) : "d"(port) : "memory");
+    check("REP INSB fault: nothing is lost", inb(0x511), 'E');
 }
 
 /* Makes the page present and lets the instruction go on. */

@@ -361,12 +361,40 @@ static void test_engines_are_equal(void **state)
     }
 }
 
+/* A state with other code than what was translated before. */
+static void test_translated_machine_is_loaded(void **state)
+{
+    static const struct translator_config config = {.threshold = 1};
+    (void)state;
+    struct box *b = box_translated("smc-64", 1, &config);
+    if (!b) {
+        print_message("skip: test_translated_machine_is_loaded: no translator for this host\n");
+        skip();
+        return;
+    }
+    for (unsigned step = 0; step < 30; step++) {
+        struct box *a = box_of(step & 1 ? "control-64" : "paging-64", 1);
+        run(a, 5003 + 1009 * step);
+        run(b, 20011);
+        copy_machine(b, a, step);
+        assert_equal_boxes(a, b, step);
+        for (unsigned k = 0; k < 4; k++) {
+            run(a, 5003);
+            run(b, 5003);
+            assert_equal_boxes(a, b, step);
+        }
+        box_free(a);
+    }
+    box_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_runs_are_equal),
         cmocka_unit_test(test_slices_do_not_show),
         cmocka_unit_test(test_engines_are_equal),
+        cmocka_unit_test(test_translated_machine_is_loaded),
         cmocka_unit_test(test_saved_machine_goes_on),
         cmocka_unit_test(test_saved_machine_has_its_arithmetic),
         cmocka_unit_test(test_several_cpus_repeat),
