@@ -59,6 +59,12 @@ static void refusals(void)
     if (intel) {
         TRY("sysretq", ::"c"(BAD), "r"(0) : "r11", "memory");
         check_fault("#GP: SYSRET to a non-canonical address, in ring 0", GP, 0);
+        exc.vector = NONE; /* the flags that it would replace, of an instruction before */
+        __asm__ volatile("mov $990f, %%eax\n\tmov %%rax, try_begin\n\tmovq $991f, exc_resume\n\t"
+                         "or $-1, %%eax\n\ttest %%al, %%al\n\tmovsbl exc, %%edx\n"
+                         "990:\tsysretq\n991:\tmovq $0, exc_resume" ::"c"(1ul << 63)
+                         : "rax", "rdx", "memory");
+        check("#GP: SYSRET, flags", exc.f.flags & 0x8c5, 0x84);
         check("its CS", exc.f.cs, SEL_CODE);
         wrmsr(0x174, SEL_CODE);
         run_user(user_sysexit);

@@ -133,10 +133,13 @@ void emit_handler(struct xlat *x)
 
 void emit_last(struct xlat *x, unsigned n)
 {
+    /* What writes all flags may fault before. */
+    unsigned producer = x->flags == FLAGS_RECIPE ? x->producer : NO_PRODUCER;
+
     flags_to_image(x);
     emit_unswap(x);
     a_call_to(&x->a, thunk(x, n));
-    emit_site(x, x->k, NO_PRODUCER);
+    emit_site(x, x->k, producer);
     x->ended = true;
 }
 
