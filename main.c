@@ -382,6 +382,16 @@ static bool start_engine(struct app *app, struct error *err)
     return true;
 }
 
+/* There is something that a BIOS could boot. */
+static bool has_disk(const struct settings *s)
+{
+    for (struct blockdev *b = s->drives ? drive_next(s->drives, NULL) : NULL; b;
+         b = drive_next(s->drives, b))
+        if (blockdev_has_medium(b))
+            return true;
+    return s->ndisks != 0;
+}
+
 /* Our own BIOS, where make install or make puts it; NULL: in neither place. */
 static const char *find_own_bios(struct app *app)
 {
@@ -581,7 +591,7 @@ static bool build_pc(struct app *app, struct error *err)
 
     if (!drives_resolve(&app->settings, &c->storage, err))
         return false;
-    if (!s->kernel && !s->bios && !c->storage.flash[0] && (s->drives || s->ndisks))
+    if (!s->kernel && !s->bios && !c->storage.flash[0] && has_disk(s))
         app->settings.bios = find_own_bios(app);
     if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
