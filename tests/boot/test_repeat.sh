@@ -13,6 +13,7 @@ if [ "$(uname -m)" != x86_64 ] || [ "$RUNNER" ]; then
     for name in "${names[@]}"; do skip "$name" "no translator for this host"; done
     finish
 fi
+# shellcheck disable=SC2119 # its arguments are files for the guest
 need_guest
 
 # digests SETTING FILE: of a whole boot.
