@@ -241,7 +241,7 @@ extern runtime_fn *const runtime_functions[NUM_THUNKS];
  */
 runtime_fn quick_miss_load, quick_miss_store;
 /* The same for the thunks of that name: quick_system.c. */
-runtime_fn quick_syscall, quick_sysret, quick_string;
+runtime_fn quick_syscall, quick_sysret, quick_time_stamp, quick_string;
 
 /* EFLAGS' arithmetic bits of jit.flags, and the reverse. */
 #define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */

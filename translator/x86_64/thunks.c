@@ -159,6 +159,9 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
     case THUNK_SYSRET:
         emit_c_call(a, tr, runtime_functions[n], quick_sysret);
         break;
+    case THUNK_TIME_STAMP:
+        emit_c_call(a, tr, runtime_functions[n], quick_time_stamp);
+        break;
     case THUNK_STRING:
         emit_c_call(a, tr, runtime_functions[n], quick_string);
         break;
