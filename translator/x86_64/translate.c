@@ -194,7 +194,7 @@ static void emit_stub(struct xlat *x, const struct stub *s)
 
 void emit_stubs(struct xlat *x)
 {
-    for (unsigned n = 0; n < x->nstubs && !x->a.full; n++) {
+    for (unsigned n = 0; n < x->nstubs && a_room(&x->a); n++) {
         a_fix(x->stubs[n].jump, x->a.p);
         emit_stub(x, &x->stubs[n]);
     }
@@ -207,8 +207,7 @@ static void ask_pass(struct xlat *x, unsigned index, uint32_t pass)
     struct assembler *a = &x->a;
 
     a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)index), 0x7fffffff);
-    if (!a->full)
-        memcpy(a->p - 4, &pass, 4);
+    memcpy(a->p - 4, &pass, 4);
     add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
 }
 
@@ -243,16 +242,18 @@ static void finish_stubs(struct xlat *x, unsigned first)
 
 static void emit_instructions(struct xlat *x)
 {
-    for (x->k = 0; x->k < x->n && !x->a.full && !x->ended; x->k++) {
+    for (x->k = 0; x->k < x->n && !x->ended; x->k++) {
         const struct insn *i = &x->list[x->k];
         emit_fn *fn = emitter_of((unsigned)(op_operation(i->op) - operations));
         unsigned first = x->nstubs;
 
+        if (!a_room(&x->a))
+            return;
         if (!fn || !fn(x, i))
             emit_handler(x);
         finish_stubs(x, first);
     }
-    if (x->ended)
+    if (x->ended || !a_room(&x->a))
         return;
     const struct insn *last = &x->list[x->n - 1];
     x->k = x->n - 1;
@@ -283,10 +284,14 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
         x.n--;
     t->ninsn = (uint16_t)x.n;
     flags_analyse(&x);
+    if (!a_room(&x.a))
+        return false;
     emit_entries(&x);
     fpu_emit_check(&x);
     emit_swap(&x);
     emit_instructions(&x);
+    if (!a_room(&x.a))
+        return false;
     t->dead = to_rx(c, x.a.p);
     a_call_to(&x.a, thunk(&x, THUNK_DEAD));
     emit_site(&x, 0, NO_PRODUCER);
