@@ -23,6 +23,10 @@
 /* ---- memory for code (cache.c) ---- */
 struct code_cache {
     uint8_t *rw, *rx; /* the same bytes: where they are written, where they run */
+    /* For what belongs to the code and is not code, of the same size: at an offset either this is
+     * used or the others are, so that together they stay about `size`. The first touch of a private
+     * page costs half of a shared one's, which is that of translating 40 instructions. */
+    uint8_t *side;
     uint64_t size;
     uint64_t used, end; /* where the next code goes, and where its segment ends */
 };
