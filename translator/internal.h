@@ -194,6 +194,7 @@ struct translator {
     unsigned nmodes;
     struct page_pass *passes; /* by number */
     uint32_t npasses, max_passes, *pass_hash;
+    uint32_t last_pass; /* 0: none */
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */
