@@ -47,12 +47,18 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone mpfr zlib
+OPTIONAL  := capstone curses jansson mpfr png sdl2 vnc zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := sdl2 vnc slirp dw zstd liburing curses jansson libedit lua png libffi
+FUTURE    := slirp dw liburing libedit lua libffi
 PKG_capstone := capstone
+PKG_jansson  := jansson
 PKG_mpfr     := mpfr
 PKG_zlib     := zlib
+PKG_png      := libpng
+PKG_vnc      := libvncserver
+PKG_sdl2     := sdl2
+PKG_curses   := ncursesw
+PKG_zstd     := libzstd
 unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
 ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))
@@ -83,7 +89,8 @@ SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIBCALQUE := $(B)/libcalque.a
-LIB_OBJS  := $(filter-out $(B)/main.o,$(OBJS))
+# main() of calque and of calque-img.
+LIB_OBJS  := $(filter-out $(B)/main.o $(B)/img.o,$(OBJS))
 
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c))
 DEVICE_SRCS := $(sort $(wildcard tests/devices/test_*.c))
@@ -106,13 +113,19 @@ DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 DIFF_MAINS  := host engines
 DIFF_OBJS   := $(patsubst %.c,$(B)/%.o,$(filter-out $(DIFF_MAINS:%=tests/diff/%.c),$(DIFF_SRCS)))
 
-all: calque $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
+all: calque calque-img $(if $(TARGET_X86),bios) $(if $(DIFF_SRCS),$(DIFF_MAINS:%=tests/diff/%))
 
 # The documented names ./calque and tests/diff/NAME are links to what was built last.
 calque: $(B)/calque FORCE
 	[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
 
 $(B)/calque: $(B)/main.o $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+calque-img: $(B)/calque-img FORCE
+	[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
+
+$(B)/calque-img: $(B)/img.o $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(LIBCALQUE): $(LIB_OBJS)
@@ -128,7 +141,7 @@ CLASS_G := cpu/x86/tlb_fill translator/quick translator/quick_system
 $(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<
-	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|__(asan|ubsan|sanitizer|tsan)_.*)$$'); \
+	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|__((start|stop)___)?(asan|ubsan|sanitizer|tsan|sancov)_.*)$$'); \
 	  [ -z "$$calls" ] || { rm -f $@; echo "make: $< calls what uses vector registers:" $$calls >&2; exit 1; }
 
 # Objects depend on the flags they were compiled with.
@@ -150,6 +163,9 @@ TEST_COMMON_OBJS := $(TEST_COMMON:%.c=$(B)/%.o)
 $(TESTS): $(B)/%: $(B)/%.o $(TEST_COMMON_OBJS) $(LIBCALQUE)
 	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
 
+# It sees what is written to files, and in which order.
+$(B)/tests/unit/test_image_crash: private ALL_LDFLAGS += -Wl,--wrap=pwrite,--wrap=ftruncate,--wrap=fallocate,--wrap=fdatasync
+
 # From an archive, so that a chip's target has no more code in it than the chip needs.
 FUZZ_LIB := $(B)/tests/fuzz/libfuzz.a
 $(FUZZ_LIB): $(FUZZ_COMMON:%.c=$(B)/%.o)
@@ -167,7 +183,8 @@ $(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 # ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
 BUILD := $(B)
 include tests/guest/guest.mk
-guests: guest-tests
+include bios/bios.mk
+guests: guest-tests bios $(BIOS_B)/suite.img $(BIOS_B)/suite.iso
 
 # ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))
@@ -200,7 +217,7 @@ CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
 test-cross:
 	[ -n '$(CROSS)' ] || { echo "make: test-cross: CROSS=aarch64-linux-gnu- is expected" >&2; exit 1; }
 	tests/deps cross
-	+$(SUBMAKE) $(B)/calque guests $(TESTS)
+	+$(SUBMAKE) $(B)/calque $(B)/calque-img guests $(TESTS)
 	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
 
 # Coverage-guided, for T seconds in all; TARGET='name ...' runs some of the targets only.
@@ -236,7 +253,8 @@ run:
 # ---- style ----
 LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS) $(wildcard tests/fuzz/*.c)
 C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h translator/*.h translator/*/*.h devices/*.h \
-            devices/*/*.h host/*.h host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h))
+            devices/*/*.h host/*.h host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h \
+            bios/*.c bios/*/*.c bios/*/*.h tests/guest/bios/*.c tests/guest/bios/*.h))
 # One stamp a file, after its object, which knows the headers: what did not change is not looked at again.
 lint:
 	tests/deps build test lint
@@ -261,18 +279,23 @@ format-check:
 # ---- install ----
 install: all
 	install -D -m755 $(B)/calque $(DESTDIR)$(PREFIX)/bin/calque
+	install -D -m755 $(B)/calque-img $(DESTDIR)$(PREFIX)/bin/calque-img
+	install -D -m644 roms/bios.bin $(DESTDIR)$(PREFIX)/share/calque/bios.bin
+	install -D -m644 roms/vgabios.bin $(DESTDIR)$(PREFIX)/share/calque/vgabios.bin
 	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
+	install -D -m644 calque-img.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque-img.1
 
 clean:
-	rm -rf build calque $(DIFF_MAINS:%=tests/diff/%)
+	rm -rf build calque calque-img $(DIFF_MAINS:%=tests/diff/%)
 
 help:
 	printf '%s\n' \
-	 'make                     build ./calque' \
+	 'make                     build ./calque and ./calque-img' \
 	 'make run                 boot a stock Debian kernel to a shell in this terminal' \
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
 	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
 	 'make test-long           the same with many more cases' \
+	 'make roms                build our BIOS and VGA BIOS anew and keep them in roms/' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
 	 'make bench               guest workloads against QEMU and the host: BENCH_KIT=$(BENCH_KIT) BENCH_N=5 BENCH_SCALE=1' \

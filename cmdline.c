@@ -14,8 +14,13 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline_devices.h"
+#include "cmdline_drives.h"
+#include "cmdline_open.h"
+#include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
+#include "host/ui/keymap.h"
+#include "host/ui/vnc.h"
 #include "vm/clock.h"
 
 enum option_id {
@@ -39,7 +44,21 @@ enum option_id {
     OPT_NO_HPET,
     OPT_NOGRAPHIC,
     OPT_DISPLAY,
+    OPT_VGA,
+    OPT_VNC,
+    OPT_KEYMAP,
+    OPT_FULL_SCREEN,
     OPT_DEVICE,
+    OPT_DRIVE,
+    OPT_HDA,
+    OPT_HDB,
+    OPT_HDC,
+    OPT_HDD,
+    OPT_CDROM,
+    OPT_FDA,
+    OPT_FDB,
+    OPT_PFLASH,
+    OPT_SNAPSHOT,
     OPT_S,
     OPT_NO_REBOOT,
     OPT_ACTION,
@@ -48,6 +67,24 @@ enum option_id {
     OPT_UNTIL,
     OPT_D,
     OPT_LOGFILE,
+    OPT_QMP,
+    OPT_QMP_PRETTY,
+    OPT_MON,
+    OPT_BOOT,
+    OPT_RTC,
+    OPT_UUID,
+    OPT_OBJECT,
+    OPT_GLOBAL,
+    OPT_NO_SHUTDOWN,
+    OPT_PIDFILE,
+    OPT_DAEMONIZE,
+    OPT_READCONFIG,
+    OPT_NO_USER_CONFIG,
+    OPT_OVERCOMMIT,
+    OPT_SANDBOX,
+    OPT_MSG,
+    OPT_AUDIODEV,
+    OPT_NET_NONE,
     OPT_HELP,
     OPT_VERSION,
 };
@@ -58,67 +95,91 @@ static const struct option_row options[] = {
      "number of CPUs, and sockets=, cores=, threads=, maxcpus="},
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
     {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
-     "machine type (help lists them); hpet=on|off"},
-    {"M", "TYPE", OPT_MACHINE, "machine", "the same"},
+     "machine type (help lists them); hpet=, vmport=on|off"},
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
-    {"no-hpet", NULL, OPT_NO_HPET, "machine", "-machine hpet=off"},
     {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
-    {"name", "NAME", OPT_NAME, "machine", "name of the machine, for messages"},
+    {"rtc", "base=...", OPT_RTC, "machine",
+     "clock starts at utc, localtime or a date; clock=vm, driftfix=slew"},
+    {"uuid", "UUID", OPT_UUID, "machine", "the machine's identity in its SMBIOS tables"},
+    {"name", "NAME[,process=..]", OPT_NAME, "machine",
+     "name of the machine; process=, debug-threads=on|off"},
     {"nodefaults", NULL, OPT_NODEFAULTS, "machine", "no serial port nor monitor unless asked for"},
     {"kernel", "FILE", OPT_KERNEL, "boot",
      "Linux bzImage, Multiboot or PVH kernel, or ELF program"},
     {"initrd", "FILE", OPT_INITRD, "boot", "its initial RAM disk, or modules: FILE ARGS,FILE ARGS"},
     {"append", "TEXT", OPT_APPEND, "boot", "its command line"},
+    {"boot", "order=LETTERS,...", OPT_BOOT, "boot",
+     "a floppy, c disk, d CD, n network; once=, menu=on, strict=on, splash-time=, reboot-timeout="},
     {"bios", "FILE", OPT_BIOS, "boot", "firmware, started at the reset vector: SeaBIOS, OVMF"},
+    {"pflash", "FILE", OPT_PFLASH, "boot", "firmware in flash; a second one: its variables"},
+    {"hda", "FILE", OPT_HDA, "disks",
+     "disk image of the first IDE drive; -hdb, -hdc, -hdd likewise"},
+    {"cdrom", "FILE", OPT_CDROM, "disks", "ISO image in the CD drive (IDE, secondary master)"},
+    {"fda", "FILE", OPT_FDA, "disks", "floppy disk image in drive A; -fdb: in B"},
+    {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
+    {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
-    {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor"},
+    {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor, or none"},
+    {"qmp", "WHERE", OPT_QMP, "terminal", "a monitor for programs: QEMU's protocol, JSON"},
+    {"mon", "CHARDEV[,mode=..]", OPT_MON, "terminal",
+     "a monitor on a -chardev; mode=readline|control, pretty=on"},
     {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
     {"parallel", "WHERE", OPT_PARALLEL, "terminal", "connects the next parallel port, or none"},
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
-    {"display", "none", OPT_DISPLAY, "terminal", "none: no screen, and no default serial port"},
+    {"vga", "std|none", OPT_VGA, "display", "the display adapter; default std, none if -nographic"},
+    {"display", "TYPE", OPT_DISPLAY, "display",
+     "sdl (a window), curses, none; default sdl on a desktop; help lists them"},
+    {"vnc", "HOST:N", OPT_VNC, "display", "shows the screen to VNC viewers; help tells more"},
+    {"full-screen", NULL, OPT_FULL_SCREEN, "display", "the window begins as full screen"},
+    {"k", "LANGUAGE", OPT_KEYMAP, "display",
+     "the guest's keyboard, for VNC and pasting; help lists"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
+    {"no-shutdown", NULL, OPT_NO_SHUTDOWN, "run", "stays when the guest powers off"},
+    {"pidfile", "FILE", OPT_PIDFILE, "run", "writes the process id; removed at the end"},
+    {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
-     "reboot=reset|shutdown, triple-fault=reset|report"},
+     "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
     {"icount", "shift=N|auto", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each; runs repeat"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"hdb", "FILE", OPT_HDB, OPTION_TOPIC_OTHER, "disk image of the second IDE drive"},
+    {"hdc", "FILE", OPT_HDC, OPTION_TOPIC_OTHER, "of the third, in place of the CD drive"},
+    {"hdd", "FILE", OPT_HDD, OPTION_TOPIC_OTHER, "of the fourth"},
+    {"fdb", "FILE", OPT_FDB, OPTION_TOPIC_OTHER, "in B"},
+    {"M", "TYPE", OPT_MACHINE, OPTION_TOPIC_OTHER, "-machine"},
+    {"no-hpet", NULL, OPT_NO_HPET, OPTION_TOPIC_OTHER, "-machine hpet=off"},
+    {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
+     "a property's default, where it is so"},
+    {"object", "TYPE,id=ID,...", OPT_OBJECT, OPTION_TOPIC_OTHER,
+     "memory-backend-ram, memory-backend-memfd, secret"},
+    {"audiodev", "none,id=ID", OPT_AUDIODEV, OPTION_TOPIC_OTHER, "sound that nobody hears"},
+    {"net", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
+    {"nic", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
+    {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
+    {"readconfig", "FILE", OPT_READCONFIG, OPTION_TOPIC_OTHER, "options from a file of [sections]"},
+    {"no-user-config", NULL, OPT_NO_USER_CONFIG, OPTION_TOPIC_OTHER,
+     "reads no file of its own; it never does"},
+    {"overcommit", "K=off,...", OPT_OVERCOMMIT, OPTION_TOPIC_OTHER, "mem-lock=off, cpu-pm=off"},
+    {"sandbox", "off", OPT_SANDBOX, OPTION_TOPIC_OTHER, "off"},
+    {"msg", "timestamp=on|off", OPT_MSG, OPTION_TOPIC_OTHER,
+     "begins lines of the log with the time"},
     {"help", "[=TOPIC]", OPT_HELP, "help", "all options, or those of a topic"},
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"pflash", "FILE", 0, NULL, "-bios"},
-    {"drive", "X", 0, NULL, "-initrd"},
-    {"blockdev", "X", 0, NULL, "-initrd"},
-    {"hda", "FILE", 0, NULL, "-initrd"},
-    {"hdb", "FILE", 0, NULL, "-initrd"},
-    {"cdrom", "FILE", 0, NULL, "-initrd"},
-    {"fda", "FILE", 0, NULL, "-initrd"},
-    {"boot", "X", 0, NULL, "-kernel"},
+    {"blockdev", "X", 0, NULL, "-drive"},
     {"netdev", "X", 0, NULL, NULL},
-    {"nic", "X", 0, NULL, NULL},
-    {"net", "X", 0, NULL, NULL},
-    {"qmp", "X", 0, NULL, "-monitor"},
-    {"vnc", "X", 0, NULL, "-nographic"},
-    {"vga", "X", 0, NULL, "-nographic"},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
-    {"snapshot", NULL, 0, NULL, NULL},
     {"loadvm", "X", 0, NULL, NULL},
-    {"uuid", "X", 0, NULL, NULL},
-    {"rtc", "X", 0, NULL, NULL},
-    {"k", "X", 0, NULL, NULL},
-    {"global", "X", 0, NULL, "-device"},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
-    {"readconfig", "X", 0, NULL, NULL},
-    {"pidfile", "X", 0, NULL, NULL},
-    {"daemonize", NULL, 0, NULL, NULL},
     {"enable-kvm", NULL, 0, NULL, "-accel interp"},
     {"dtb", "X", 0, NULL, "-kernel"},
     {0},
@@ -132,16 +193,26 @@ struct named_value {
 };
 
 static const struct named_value machines[] = {
-    {"pc", "i440FX and PIIX: the standard PC", false},
+    {"pc", "i440FX and PIIX: the standard PC; pc-i440fx-VERSION is the same board", false},
+    {"none", "no board, no processor: answers questions of a -qmp client", false},
     {"q35", "ICH9 with PCI Express", true},
     {"microvm", "virtio on MMIO", true},
     {"isapc", "ISA only", true},
     {0},
 };
+static const struct named_value adapters[] = {
+    {"std", "VGA with the Bochs display interface; -device VGA,help tells more", false},
+    {"none", "no display adapter", false},
+    {"cirrus", "Cirrus Logic GD5446", true},
+    {"virtio", "virtio-gpu", true},
+    {"qxl", "SPICE", true},
+    {"vmware", "VMware SVGA II", true},
+    {0},
+};
 static const struct named_value engines[] = {
     {"interp", "interpreter of decoded instructions", false},
     {"jit", "translator to host code; jit,lockstep=on compares with interp; see calque(1)", false},
-    {"tcg", "another name of jit", true},
+    {"tcg", "another name of jit", false},
     {"kvm", "the host processor's virtualization extensions", true},
     {0},
 };
@@ -213,11 +284,10 @@ static void print_topics(const char *title)
 static bool print_help(const char *topic, struct error *err)
 {
     if (!topic) {
-        puts("Usage: calque [OPTION...] [KERNEL]\n"
-             "Runs x86 systems on an emulated PC.\n");
+        puts("Usage: calque [OPTION...] [FILE]: runs x86 systems on an emulated PC\n");
         option_print_summary(options, stdout);
         puts("\ncalque -kernel vmlinuz -initrd initrd.gz -append console=ttyS0 -nographic");
-        print_topics("\n--help=TOPIC tells more:");
+        print_topics("--help=TOPIC tells more; there are:\n");
         return true;
     }
     if (!strcmp(topic, "all"))
@@ -227,10 +297,11 @@ static bool print_help(const char *topic, struct error *err)
     else if (!strcmp(topic, "keys"))
         fputs(keys_help, stdout);
     else if (!option_print_help(options, topic, stdout))
-        return error_set(err,
-                         "--help=%s: the topics are machine boot terminal run debug help exit "
-                         "keys all",
-                         topic);
+        return error_set(
+            err,
+            "--help=%s: the topics are machine boot disks terminal display run debug other help "
+            "exit keys all",
+            topic);
     return true;
 }
 
@@ -329,11 +400,10 @@ static bool parse_smp(struct smp_setting *t, const char *value, struct error *er
 /* "jit,cache-size=64,threshold=16,links=off" */
 static bool parse_accel(struct settings *s, const char *value, struct error *err)
 {
-    static const char *const keys[] = {"engine", "cache-size", "threshold", "links",   "jumpcache",
-                                       "calls",  "slots",      "lockstep",  "perfmap", NULL};
+    static const char *const keys[] = {"engine", "cache-size", "threshold", "links",  "jumpcache",
+                                       "calls",  "lockstep",   "perfmap",   "thread", NULL};
     struct option_list l;
-    bool links = true, jump_cache = true, calls = true, slots = false, lockstep = false,
-         perf_map = false;
+    bool links = true, jump_cache = true, calls = true, lockstep = false, perf_map = false;
     uint64_t cache_size = 0, threshold = 0;
 
     if (!option_list_parse(&l, value, "engine", err)) {
@@ -343,7 +413,6 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     bool ok = option_list_check(&l, keys, err) && option_get_bool(&l, "links", &links, err) &&
               option_get_bool(&l, "jumpcache", &jump_cache, err) &&
               option_get_bool(&l, "calls", &calls, err) &&
-              option_get_bool(&l, "slots", &slots, err) &&
               option_get_bool(&l, "lockstep", &lockstep, err) &&
               option_get_bool(&l, "perfmap", &perf_map, err) &&
               option_get_number(&l, "cache-size", TRANSLATOR_CACHE_MIN >> 20,
@@ -351,42 +420,91 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
               option_get_number(&l, "threshold", 1, 1000000, &threshold, err);
     if (!ok)
         error_prefix(err, "-accel");
-    const char *engine = option_get(&l, "engine");
+    const char *engine = option_get(&l, "engine"), *thread = option_get(&l, "thread");
     engine = engine ? engine : "";
-    ok = ok && check_value(engines, "-accel", engine, err);
-    s->jit = ok && !strcmp(engine, "jit");
+    ok = ok && check_value(engines, "-accel", engine, err) &&
+         (!thread || !strcmp(thread, "single") ||
+          error_set(err, "-accel: thread=%s: not in this version; single is expected", thread));
+    s->jit = ok && (!strcmp(engine, "jit") || !strcmp(engine, "tcg"));
     s->translator = (struct translator_config){.cache_size = cache_size << 20,
                                                .threshold = (unsigned)threshold,
                                                .no_links = !links,
                                                .no_jump_cache = !jump_cache,
                                                .no_calls = !calls,
-                                               .no_slots = !slots,
                                                .lockstep = lockstep,
                                                .perf_map = perf_map};
     option_list_free(&l);
     return ok;
 }
 
+/* "kvm:tcg": the first that is there. */
+static bool parse_machine_accel(struct settings *s, const char *list, struct error *err)
+{
+    bool ok = false;
+
+    do {
+        size_t len = strcspn(list, ":");
+        char name[32];
+
+        snprintf(name, sizeof(name), "%.*s", (int)len, list);
+        ok = parse_accel(s, name, err);
+        list += len + (list[len] == ':');
+    } while (!ok && *list);
+    if (ok && err)
+        err->text[0] = '\0';
+    return ok;
+}
+
+/* The board's name; a version in it makes no difference. */
+static bool parse_machine_type(struct settings *s, const char *type, struct error *err)
+{
+    s->machine_none = !strcmp(type, "none");
+    return !strncmp(type, "pc-i440fx-", 10) || check_value(machines, "-machine", type, err);
+}
+
+/* What there is none of may be declined. */
+static bool must_be_off(const struct option_list *l, const char *key, struct error *err)
+{
+    bool on = false;
+
+    return option_get_bool(l, key, &on, err) &&
+           (!on || error_set(err, "%s=on: not in this version; off is expected", key));
+}
+
 static bool parse_machine(struct settings *s, const char *value, struct error *err)
 {
     struct option_list l;
     bool ok;
-    static const char *const keys[] = {"type", "accel", "hpet", NULL};
+    static const char *const keys[] = {"type",           "accel",           "hpet",   "usb",
+                                       "memory-backend", "dump-guest-core", "vmport", NULL};
 
     if (!option_list_parse(&l, value, "type", err)) {
         error_prefix(err, "-machine");
         return false;
     }
     const char *type = option_get(&l, "type"), *accel = option_get(&l, "accel");
-    bool hpet = !s->no_hpet;
-    ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err);
+    bool hpet = !s->no_hpet, vmport = !s->no_vmport;
+    const char *backend = option_get(&l, "memory-backend");
+    ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err) &&
+         option_get_bool(&l, "dump-guest-core", &s->dump_guest_core, err) &&
+         must_be_off(&l, "usb", err) && option_get_bool(&l, "vmport", &vmport, err);
     s->no_hpet = !hpet;
+    s->no_vmport = !vmport;
     if (!ok)
         error_prefix(err, "-machine");
-    ok = ok && (!type || check_value(machines, "-machine", type, err)) &&
-         (!accel || parse_accel(s, accel, err));
+    ok = ok && (!type || parse_machine_type(s, type, err)) &&
+         (!accel || parse_machine_accel(s, accel, err)) &&
+         (!backend || (s->memory_backend = settings_keep(s, strdup(backend), err)));
     option_list_free(&l);
     return ok;
+}
+
+static bool parse_vga(struct settings *s, const char *value, struct error *err)
+{
+    if (!check_value(adapters, "-vga", value, err))
+        return false;
+    s->vga = strcmp(value, "none") ? VGA_STD : VGA_NONE;
+    return true;
 }
 
 static bool parse_icount(struct settings *s, const char *value, struct error *err)
@@ -423,8 +541,9 @@ static bool choose(const char *key, const char *value, const char *const names[2
 
 static bool apply_actions(struct settings *s, const struct option_list *l, struct error *err)
 {
-    static const char *const keys[] = {"reboot", "triple-fault", NULL};
+    static const char *const keys[] = {"reboot", "shutdown", "triple-fault", NULL};
     static const char *const reboot[] = {"reset", "shutdown"}, *const fault[] = {"reset", "report"};
+    static const char *const shutdown[] = {"poweroff", "pause"};
     const char *value;
     unsigned n;
 
@@ -434,6 +553,11 @@ static bool apply_actions(struct settings *s, const struct option_list *l, struc
         if (!choose("reboot", value, reboot, &n, err))
             return false;
         s->no_reboot = n == 1;
+    }
+    if ((value = option_get(l, "shutdown"))) {
+        if (!choose("shutdown", value, shutdown, &n, err))
+            return false;
+        s->no_shutdown = n == 1;
     }
     if ((value = option_get(l, "triple-fault"))) {
         if (!choose("triple-fault", value, fault, &n, err))
@@ -485,6 +609,12 @@ static bool add_debugcon_option(struct settings *s, const char *value, struct er
     return true;
 }
 
+static void print_line(void *opaque, const char *text)
+{
+    (void)opaque;
+    puts(text);
+}
+
 /* ---- one option ---- */
 
 /* Options whose value `help` lists what there is; -cpu help and -d help are main's. */
@@ -504,11 +634,73 @@ static bool value_help(int id)
     case OPT_PARALLEL:
         chardev_print_help();
         return true;
+    case OPT_DRIVE:
+        drives_print_help();
+        return true;
+    case OPT_VGA:
+        print_values("Display adapters:", adapters);
+        return true;
     case OPT_DISPLAY:
-        puts("Displays:\n  none            no screen");
+        ui_print_help();
+        return true;
+    case OPT_VNC:
+        vnc_print_help();
+        return true;
+    case OPT_KEYMAP:
+        puts("Keyboards:");
+        keymap_list(print_line, NULL);
         return true;
     default:
         return false;
+    }
+}
+
+static bool apply_named(struct settings *s, const char *option, const char *value,
+                        struct error *err);
+
+/* Those about the machine as a whole and its process: cmdline_system.h. */
+static bool apply_system(struct settings *s, int id, const char *value, struct error *err)
+{
+    switch (id) {
+    case OPT_QMP:
+    case OPT_QMP_PRETTY:
+        return add_monitor_option(s, value, true, id == OPT_QMP_PRETTY, err);
+    case OPT_MON:
+        return parse_mon(s, value, err);
+    case OPT_BOOT:
+        return parse_boot(s, value, err);
+    case OPT_RTC:
+        return parse_rtc(s, value, err);
+    case OPT_UUID:
+        return parse_uuid(s, value, err);
+    case OPT_OBJECT:
+        return parse_object(s, value, err);
+    case OPT_GLOBAL:
+        return parse_global(value, err);
+    case OPT_NO_SHUTDOWN:
+        return s->no_shutdown = true;
+    case OPT_PIDFILE:
+        s->pidfile = value;
+        return true;
+    case OPT_DAEMONIZE:
+        return s->daemonize = true;
+    case OPT_READCONFIG:
+        return read_config(s, value, apply_named, err);
+    case OPT_NO_USER_CONFIG:
+        return true;
+    case OPT_OVERCOMMIT:
+        return parse_overcommit(value, err);
+    case OPT_SANDBOX:
+        return parse_sandbox(value, err);
+    case OPT_MSG:
+        return parse_msg(s, value, err);
+    case OPT_AUDIODEV:
+        return parse_audiodev(value, err);
+    case OPT_NET_NONE:
+        return !strcmp(value, "none") ||
+               error_set(err, "-net %s: not in this version yet; -net none is expected", value);
+    default:
+        return error_set(err, "internal: option without meaning");
     }
 }
 
@@ -527,8 +719,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_ACCEL:
         return parse_accel(s, value, err);
     case OPT_NAME:
-        s->name = strncmp(value, "guest=", 6) ? value : value + 6;
-        return true;
+        return parse_name(s, value, err);
     case OPT_NODEFAULTS:
         return s->nodefaults = true;
     case OPT_KERNEL:
@@ -548,8 +739,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_SERIAL:
         return add_string(s->serial, &s->nserial, MAX_SERIAL, "-serial", value, err);
     case OPT_MONITOR:
-        s->monitor = value;
-        return true;
+        return add_monitor_option(s, value, false, false, err);
     case OPT_CHARDEV:
         return add_string(s->chardev, &s->nchardev, MAX_CHARDEV, "-chardev", value, err);
     case OPT_DEBUGCON:
@@ -564,11 +754,36 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_NOGRAPHIC:
         return s->nographic = true;
     case OPT_DISPLAY:
-        s->no_display = true;
-        return !strcmp(value, "none") ||
-               error_set(err, "-display %s: not in this version yet; try -display none", value);
+        s->no_display = !strcmp(value, "none");
+        return ui_parse(value, &s->display, &s->display_options, &s->vnc, err);
+    case OPT_VNC:
+        s->vnc = value;
+        return true;
+    case OPT_FULL_SCREEN:
+        return s->full_screen = true;
+    case OPT_KEYMAP:
+        s->keymap = value;
+        return true;
+    case OPT_VGA:
+        return parse_vga(s, value, err);
     case OPT_DEVICE:
         return device_parse(s, value, err);
+    case OPT_DRIVE:
+        return drives_parse(s, value, err);
+    case OPT_HDA:
+    case OPT_HDB:
+    case OPT_HDC:
+    case OPT_HDD:
+        return drives_add_disk(s, (unsigned)(id - OPT_HDA), value, err);
+    case OPT_CDROM:
+        return drives_add_cdrom(s, value, err);
+    case OPT_FDA:
+    case OPT_FDB:
+        return drives_add_floppy(s, (unsigned)(id - OPT_FDA), value, err);
+    case OPT_PFLASH:
+        return drives_add_flash(s, value, err);
+    case OPT_SNAPSHOT:
+        return s->snapshot = true;
     case OPT_S:
         return s->start_paused = true;
     case OPT_NO_REBOOT:
@@ -589,25 +804,75 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         s->log_file = value;
         return true;
     default:
-        return error_set(err, "internal: option without meaning");
+        return apply_system(s, id, value, err);
     }
 }
 
-/* A word that is no option is a kernel: what else could it be today. */
-static bool positional(struct settings *s, const char *word, struct error *err)
+/* An option of a file: its name and value, as if typed. */
+static bool apply_named(struct settings *s, const char *option, const char *value,
+                        struct error *err)
 {
-    if (s->kernel)
-        return error_set(err, "%s: an option is expected; the kernel is %s already", word,
-                         s->kernel);
-    s->kernel = word;
-    return true;
+    for (const struct option_row *row = options; row->name; row++) {
+        if (strcmp(row->name, option) != 0)
+            continue;
+        if (!row->group)
+            return error_set(err, "-%s: not in this version yet", option);
+        return apply(s, row->id, value, err);
+    }
+    return error_set(err, "internal: option -%s", option);
 }
 
-/* The terminal is the only screen there is: it is used unless that was declined. */
+void cmdline_each_option(void *opaque, void (*fn)(void *fn_opaque, const char *name),
+                         void *fn_opaque)
+{
+    (void)opaque;
+    for (const struct option_row *row = options; row->name; row++)
+        if (row->group)
+            fn(fn_opaque, row->name);
+}
+
+/* Without another screen the terminal is the screen, unless that was declined. With one the serial
+ * port is there, unconnected. */
 static void set_defaults(struct settings *s)
 {
-    if (!s->nserial && !s->nodefaults && (s->nographic || !s->no_display))
-        s->serial[s->nserial++] = s->monitor && !strcmp(s->monitor, "stdio") ? "null" : "mon:stdio";
+    bool taken = s->daemonize, screen;
+
+    for (unsigned i = 0; i < s->nmonitors; i++)
+        taken |= !strcmp(s->monitors[i].spec, "stdio");
+    if (s->nographic || s->machine_none || s->daemonize)
+        s->display = s->display == UI_DEFAULT || s->nographic ? UI_NONE : s->display;
+    else if (s->display == UI_DEFAULT)
+        s->display = s->vnc || !settings_have_vga(s) ? UI_NONE : ui_default();
+    screen = !s->nographic && (s->vnc || s->display != UI_NONE);
+    if (s->nserial || s->nodefaults || s->machine_none ||
+        (s->no_display && !s->nographic && !screen))
+        return;
+    s->serial[s->nserial++] = screen || taken ? "null" : s->no_monitor ? "stdio" : "mon:stdio";
+}
+
+static bool uses_terminal(const char *spec)
+{
+    return !strncmp(spec, "stdio", 5) || !strcmp(spec, "mon:stdio");
+}
+
+/* In the background there is no terminal. */
+static bool check_background(const struct settings *s, struct error *err)
+{
+    bool terminal = false;
+
+    for (unsigned i = 0; i < s->nserial; i++)
+        terminal |= uses_terminal(s->serial[i]);
+    for (unsigned i = 0; i < s->nmonitors; i++)
+        terminal |= uses_terminal(s->monitors[i].spec);
+    for (unsigned i = 0; i < s->nchardev; i++)
+        terminal |= uses_terminal(s->chardev[i]);
+    return !s->daemonize || !terminal ||
+           error_set(err, "-daemonize: stdio goes away; a socket, pty or file is expected");
+}
+
+static bool takes_json(int id)
+{
+    return id == OPT_DEVICE || id == OPT_OBJECT || id == OPT_AUDIODEV;
 }
 
 enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err)
@@ -617,13 +882,18 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
     *s = (struct settings){
         .ram_size = 128ull << 20,
         .cpu = "max",
+        .dump_guest_core = true,
         .smp = {.cpus = 1, .maxcpus = 1, .sockets = 1, .cores = 1, .threads = 1},
     };
+    if (!argv[0] || !argv[1]) {
+        print_examples();
+        return CMDLINE_BAD;
+    }
     while (argv[i]) {
         const char *value;
         const struct option_row *row = option_next(options, argv, &i, &value, err);
 
-        if (!row && (err->text[0] || !positional(s, value, err)))
+        if (!row && (err->text[0] || !open_by_content(s, value, err)))
             return CMDLINE_BAD;
         if (!row)
             continue;
@@ -637,9 +907,14 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
             return CMDLINE_DONE;
         if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
             return CMDLINE_DONE;
+        if (value && *value == '{' && takes_json(row->id) &&
+            !(value = option_text(s, value, err))) {
+            error_prefix(err, "-%s", row->name);
+            return CMDLINE_BAD;
+        }
         if (!apply(s, row->id, value ? value : "", err))
             return CMDLINE_BAD;
     }
     set_defaults(s);
-    return CMDLINE_RUN;
+    return check_background(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
 }

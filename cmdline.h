@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/ui/ui.h"
 #include "translator/translator.h"
 
+struct drives;
 struct error;
 
 #define MAX_SERIAL   4
@@ -15,8 +17,18 @@ struct error;
 #define MAX_CHARDEV  16
 #define MAX_SMBIOS   16
 #define MAX_CPUS     255
+#define MAX_MONITORS 8
+#define MAX_OBJECTS  16
+#define MAX_KEPT     128
 
-#define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
+#define BOOT_ORDER_MAX 8 /* letters of -boot order=, and the zero */
+
+#define MAX_DISKS 32
+#define MAX_AHCI  2
+
+#define DEVICE_CHARDEV_MAX 64   /* bytes of a chardev=ID of -device */
+#define DEVICE_NAME_MAX    64   /* of other IDs */
+#define DEVICE_PATH_MAX    4096 /* of a path */
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
  * status, which is (value << 1) | 1. */
@@ -30,7 +42,7 @@ enum exit_status {
     EXIT_SIGNALLED = 130, /* ended by a second SIGINT or SIGTERM */
 };
 
-/* What the command line says. Strings are argv's. */
+/* What the command line says. Strings are argv's, or kept. */
 struct settings {
     uint64_t ram_size;
     const char *cpu;
@@ -42,7 +54,12 @@ struct settings {
     unsigned nsmbios;
     const char *serial[MAX_SERIAL];
     unsigned nserial;
-    const char *monitor;
+    struct monitor_setting {
+        const char *spec;
+        bool qmp, pretty;
+    } monitors[MAX_MONITORS];
+    unsigned nmonitors;
+    bool no_monitor; /* -monitor none */
     const char *chardev[MAX_CHARDEV];
     unsigned nchardev;
     struct debugcon_setting {
@@ -57,20 +74,60 @@ struct settings {
         char chardev[DEVICE_CHARDEV_MAX]; /* -device isa-parallel,chardev= */
     } parallel[MAX_PARALLEL];
     unsigned nparallel;
+    struct drives *drives; /* main's to free; NULL: none was named */
+    bool snapshot;
+    struct disk_setting {
+        enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO, DISK_FLOPPY } kind;
+        char drive[DEVICE_NAME_MAX]; /* drive=ID; empty: a drive without a medium */
+        char bus[DEVICE_NAME_MAX];   /* bus=ID[.N]; empty: not said */
+        bool has_unit;
+        uint64_t unit;
+        uint64_t num_queues; /* virtio */
+        bool disable_legacy;
+    } disks[MAX_DISKS]; /* -device */
+    unsigned ndisks;
+    char ahci[MAX_AHCI][DEVICE_NAME_MAX]; /* -device ahci: IDs */
+    unsigned nahci;
     bool jit; /* -accel jit, with: */
     struct translator_config translator;
-    bool pc_testdev, pci_testdev, no_hpet;
+    bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;
     uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;
     uint64_t debug_exit_iobase, debug_exit_iosize;
-    bool nographic, no_display, nodefaults, no_reboot, start_paused;
+    bool nographic, nodefaults, no_reboot, start_paused;
+    enum { VGA_DEFAULT, VGA_NONE, VGA_STD } vga;
+    uint64_t vga_memory, vga_xres, vga_yres; /* 0: the adapter's default */
+    char vga_rom[DEVICE_PATH_MAX];           /* romfile= */
+    bool vga_rom_given;
+    enum ui_kind display;
+    bool no_display, full_screen; /* no_display: -display none */
+    const char *display_options, *vnc, *keymap;
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;
     const char *log_categories, *log_file;
-    const char *name;
+    const char *name, *process_name, *uuid;
+    bool debug_threads, timestamps;
+    bool machine_none, no_shutdown, daemonize, dump_guest_core;
+    const char *pidfile, *memory_backend;
+    struct boot_setting {
+        char order[BOOT_ORDER_MAX], once[BOOT_ORDER_MAX]; /* empty: as usual */
+        bool menu, strict, has_splash_time, has_reboot_timeout;
+        uint64_t splash_time, reboot_timeout; /* ms */
+    } boot;
+    struct rtc_setting {
+        bool localtime, has_date;
+        int64_t date; /* seconds since 1970 */
+    } rtc;
+    struct object_setting {
+        const char *type, *id;
+        uint64_t size; /* memory */
+    } objects[MAX_OBJECTS];
+    unsigned nobjects;
     uint64_t timeout_ns; /* 0: none */
     const char *until;
+    char *kept[MAX_KEPT]; /* strings that are not argv's; settings_free() */
+    unsigned nkept;
 };
 
 /* A triple fault ends the machine, with a report, if that was asked for; -no-reboot asks too. */
@@ -80,9 +137,21 @@ static inline bool settings_report_triple_fault(const struct settings *s)
                                                    : s->triple_fault == TRIPLE_FAULT_REPORT;
 }
 
+/* Without being asked for there is a display adapter, unless the terminal is all there is. */
+static inline bool settings_have_vga(const struct settings *s)
+{
+    return s->vga == VGA_STD || (s->vga == VGA_DEFAULT && !s->nodefaults && !s->nographic);
+}
+
 /* What to do after parsing. */
 enum cmdline_result { CMDLINE_RUN, CMDLINE_DONE /* help was printed */, CMDLINE_BAD };
 
+void settings_free(struct settings *s);
+/* Calls with the name of every option that works. */
+void cmdline_each_option(void *opaque, void (*fn)(void *fn_opaque, const char *name),
+                         void *fn_opaque);
+
+/* settings_free() is due whatever the result. */
 enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err);
 
 #endif

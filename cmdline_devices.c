@@ -9,16 +9,16 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "cmdline_system.h"
+#include "devices/virtio/virtio_blk.h"
 
-#define MAX_PROPERTIES 4
+#define MAX_PROPERTIES 6
 
 /* One row per device, in the order of help. */
 struct device_row {
     const char *name, *help;
     bool (*add)(struct settings *s, const struct option_list *l, struct error *err);
-    struct device_property {
-        const char *name, *arg, *help;
-    } properties[MAX_PROPERTIES];
+    struct device_property properties[MAX_PROPERTIES];
 };
 
 /* chardev=ID, which must be there. The string is copied: the list is freed. */
@@ -101,6 +101,25 @@ static bool add_parallel(struct settings *s, const struct option_list *l, struct
     return true;
 }
 
+/* The n-th serial port; its address and interrupt are the usual ones of that number. */
+static bool add_serial(struct settings *s, const struct option_list *l, struct error *err)
+{
+    char id[DEVICE_CHARDEV_MAX], *spec;
+    uint64_t index = s->nserial;
+
+    if (!get_chardev(l, id, err) || !option_get_number(l, "index", 0, MAX_SERIAL - 1, &index, err))
+        return false;
+    if (index >= MAX_SERIAL)
+        return error_set(err, "more than %d", MAX_SERIAL);
+    if (index < s->nserial && strcmp(s->serial[index], "none") != 0)
+        return error_set(err, "index=%u: there is one already", (unsigned)index);
+    while (s->nserial <= index)
+        s->serial[s->nserial++] = "none";
+    if (asprintf(&spec, "chardev:%s", id) < 0)
+        spec = NULL;
+    return (s->serial[index] = settings_keep(s, spec, err));
+}
+
 static bool add_pc_testdev(struct settings *s, const struct option_list *l, struct error *err)
 {
     (void)l;
@@ -127,7 +146,157 @@ static bool add_pci_testdev(struct settings *s, const struct option_list *l, str
            error_set(err, "membar=%s: a power of two is expected, at least 16", membar);
 }
 
+/* ---- disks ---- */
+
+static bool get_name(const struct option_list *l, const char *key, char out[DEVICE_NAME_MAX],
+                     struct error *err)
+{
+    const char *value = option_get(l, key);
+
+    if (value && strlen(value) >= DEVICE_NAME_MAX)
+        return error_set(err, "%s=%s: too long", key, value);
+    snprintf(out, DEVICE_NAME_MAX, "%s", value ? value : "");
+    return true;
+}
+
+static struct disk_setting *add_disk(struct settings *s, const struct option_list *l,
+                                     enum disk_kind kind, struct error *err)
+{
+    struct disk_setting *d = &s->disks[s->ndisks];
+
+    if (s->ndisks == MAX_DISKS) {
+        error_set(err, "more than %d", MAX_DISKS);
+        return NULL;
+    }
+    *d = (struct disk_setting){.kind = kind, .has_unit = option_get(l, "unit")};
+    if (!get_name(l, "drive", d->drive, err) || !get_name(l, "bus", d->bus, err) ||
+        !option_get_number(l, "unit", 0, 31, &d->unit, err))
+        return NULL;
+    s->ndisks++;
+    return d;
+}
+
+static bool need_drive(const struct disk_setting *d, struct error *err)
+{
+    return d && (d->drive[0] ||
+                 error_set(err, "drive=ID is expected, of a -drive if=none,id=ID,file=FILE"));
+}
+
+static bool add_ide_hd(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return need_drive(add_disk(s, l, DISK_IDE_HD, err), err);
+}
+
+static bool add_ide_cd(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return add_disk(s, l, DISK_IDE_CD, err);
+}
+
+static bool add_floppy(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return need_drive(add_disk(s, l, DISK_FLOPPY, err), err);
+}
+
+/* The first one's buses are ahci0.0 to ahci0.5 if it has no other name. */
+static bool add_ahci(struct settings *s, const struct option_list *l, struct error *err)
+{
+    if (s->nahci == MAX_AHCI)
+        return error_set(err, "more than %d", MAX_AHCI);
+    if (!get_name(l, "id", s->ahci[s->nahci], err))
+        return false;
+    if (!s->ahci[s->nahci][0])
+        snprintf(s->ahci[s->nahci], DEVICE_NAME_MAX, "ahci%u", s->nahci);
+    s->nahci++;
+    return true;
+}
+
+static bool add_virtio_blk(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct disk_setting *d = add_disk(s, l, DISK_VIRTIO, err);
+
+    if (!need_drive(d, err))
+        return false;
+    d->num_queues = 1;
+    return option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
+           option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
+}
+
+static bool add_tablet(struct settings *s, const struct option_list *l, struct error *err)
+{
+    (void)l;
+    if (s->tablet)
+        return error_set(err, "there is one already");
+    return s->tablet = true;
+}
+
+/* ---- display ---- */
+
+static bool get_mib(const struct option_list *l, const char *key, uint64_t *bytes,
+                    struct error *err)
+{
+    uint64_t mib = 0;
+
+    if (!option_get_number(l, key, 1, 256, &mib, err))
+        return false;
+    if (mib & (mib - 1))
+        return error_set(err, "%s=%u: a power of two is expected", key, (unsigned)mib);
+    *bytes = mib << 20;
+    return true;
+}
+
+static bool add_vga(struct settings *s, const struct option_list *l, struct error *err)
+{
+    const char *rom = option_get(l, "romfile");
+
+    if (s->vga == VGA_STD)
+        return error_set(err, "there is one already");
+    s->vga = VGA_STD;
+    s->vga_rom_given = rom;
+    if (rom && strlen(rom) >= DEVICE_PATH_MAX)
+        return error_set(err, "romfile: too long");
+    snprintf(s->vga_rom, sizeof(s->vga_rom), "%s", rom ? rom : "");
+    return get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
+           option_get_number(l, "xres", 64, 4095, &s->vga_xres, err) &&
+           option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
+}
+
 static const struct device_row devices[] = {
+    {"ide-hd",
+     "ATA disk; see also -hda",
+     add_ide_hd,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
+      {"unit", "0-1", "master or slave of an IDE channel"}}},
+    {"ide-cd",
+     "ATAPI CD/DVD drive; see also -cdrom",
+     add_ide_cd,
+     {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
+      {"bus", "BUS", "as of ide-hd"},
+      {"unit", "0-1", "as of ide-hd"}}},
+    {"VGA",
+     "standard VGA with the Bochs display interface, on PCI; see also -vga",
+     add_vga,
+     {{"vgamem_mb", "1-256", "video memory, default 16"},
+      {"romfile", "FILE", "its BIOS; empty: none"},
+      {"xres", "64-4095", "what the monitor likes best, default 1280"},
+      {"yres", "64-4095", "default 800"}}},
+    {"floppy",
+     "floppy drive; see also -fda",
+     add_floppy,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"unit", "0-1", "A or B; default: the first that is free"}}},
+    {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
+    {"ich9-ahci", "the same", add_ahci, {{0}}},
+    {"virtio-blk-pci",
+     "virtio disk; see also -drive if=virtio",
+     add_virtio_blk,
+     {{"drive", "ID", "a -drive with if=none"},
+      {"num-queues", "1-16", "default 1"},
+      {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
+    {"virtio-tablet-pci",
+     "pointer by position, so that VNC and windows need not grab it",
+     add_tablet,
+     {{0}}},
     {"isa-debug-exit",
      "a write of v ends with status (v << 1) | 1",
      add_debug_exit,
@@ -142,6 +311,11 @@ static const struct device_row devices[] = {
      {{"iobase", "PORT", "default 0x378, then 0x278"},
       {"irq", "3-15", "default 7"},
       {"chardev", "ID", "where characters are printed"}}},
+    {"isa-serial",
+     "serial port; see also -serial",
+     add_serial,
+     {{"index", "0-3", "which: COM1 is 0; default the next"},
+      {"chardev", "ID", "what is at its other end"}}},
     {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
     {"pci-testdev",
      "PCI device that counts accesses, for test suites",
@@ -170,6 +344,18 @@ static void print_properties(const struct device_row *d)
         printf("  %-15s %s\n", text, p->help);
     }
     printf("  %-15s %s\n", "id=ID", "its name");
+}
+
+void device_each(void *opaque, void (*fn)(void *opaque, const char *name,
+                                          const struct device_property *properties, unsigned n))
+{
+    for (size_t i = 0; i < NUM_DEVICES; i++) {
+        unsigned n = 0;
+
+        while (n < MAX_PROPERTIES && devices[i].properties[n].name)
+            n++;
+        fn(opaque, devices[i].name, devices[i].properties, n);
+    }
 }
 
 bool device_help(const char *value)

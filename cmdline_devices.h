@@ -9,6 +9,13 @@ struct settings;
 
 /* -device: the devices that can be added, and what is said of them. */
 
+struct device_property {
+    const char *name, *arg, *help;
+};
+
+/* Calls with each device that can be added. */
+void device_each(void *opaque, void (*fn)(void *opaque, const char *name,
+                                          const struct device_property *properties, unsigned n));
 /* "TYPE,property=value,..." into the settings. */
 bool device_parse(struct settings *s, const char *value, struct error *err);
 /* -parallel: the next parallel port, connected to `where`. */

@@ -6,27 +6,47 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cmdline.h"
+#include "cmdline_devices.h"
+#include "cmdline_drives.h"
 #include "cpu/x86/report.h"
+#include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
+#include "host/daemon.h"
 #include "host/poll.h"
 #include "host/signals.h"
+#include "host/ui/display.h"
+#include "host/ui/ui.h"
 #include "machines/pc.h"
 #include "machines/pc_cpus.h"
+#include "machines/vga_font.h"
+#include "monitor/control.h"
 #include "monitor/monitor.h"
+#include "monitor/qmp.h"
 
 struct app {
     struct settings settings;
     struct log log; /* of -d and -D, until the machine has it */
     struct poller poller;
     struct chardevs *chardevs;
-    struct monitor *monitors[2]; /* -monitor, and on the shared terminal */
+    struct terminal_monitor { /* on a connection: what will listen there */
+        struct chardev *chr;
+        bool qmp, pretty;
+        struct monitor *monitor;
+        struct qmp *session;
+    } monitors[MAX_MONITORS + MAX_SERIAL];
     unsigned nmonitors;
+    struct control *control;
+    struct daemon daemon;
+    uint8_t uuid[16];
     struct until {
         struct app *app;
         struct matcher matcher;
@@ -35,11 +55,15 @@ struct app {
     struct signals signals;
     unsigned power_presses;
     bool signalled, quit;
+    atomic_bool ui_quit; /* a front end wants to end */
     struct pc_config config;
     struct smbios_settings smbios;
     struct pc_cpus cpus;
     struct pc pc;
     bool pc_built;
+    struct display display; /* of pc.vga, if there is one */
+    struct ui *ui;
+    char vga_rom[4096], own_bios[4096];
     struct translator *translator;
 };
 
@@ -82,6 +106,10 @@ static void on_signal(void *opaque, bool hangup)
         app->signalled = app->quit = true;
         return;
     }
+    if (app->settings.machine_none) {
+        app->signalled = app->quit = true;
+        return;
+    }
     fputs("calque: power button pressed; once more ends at once\n", stderr);
     press_power_button(app);
 }
@@ -105,17 +133,111 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
         line(line_opaque, "nothing is translated: -accel interp");
 }
 
-static bool add_monitor(struct app *app, struct chardev *c, struct error *err)
+static bool set_vnc_password(void *opaque, const char *password, struct error *err)
 {
-    struct monitor_hooks hooks = {print_registers, print_translator, press_power_button,
-                                  request_quit, app};
+    struct app *app = opaque;
 
+    if (!app->ui)
+        return error_set(err, "there is no VNC server");
+    return ui_set_vnc_password(app->ui, password, err);
+}
+
+/* The machine comes later: start_monitors() makes it listen. */
+static bool add_monitor(struct app *app, struct chardev *c, bool qmp, bool pretty,
+                        struct error *err)
+{
     if (!c)
         return true;
-    struct monitor *mon = monitor_new(&app->pc.m, c, hooks);
-    if (!mon)
+    if (qmp && !qmp_available())
+        return error_set(err, "QMP is not in this build (jansson)");
+    app->monitors[app->nmonitors++] = (struct terminal_monitor){c, qmp, pretty, NULL, NULL};
+    return true;
+}
+
+static void each_option(void *opaque, void (*fn)(void *, const char *), void *fn_opaque)
+{
+    cmdline_each_option(opaque, fn, fn_opaque);
+}
+
+struct type_call {
+    monitor_type_fn *fn;
+    void *opaque;
+};
+
+static void one_device_type(void *opaque, const char *name,
+                            const struct device_property *properties, unsigned n)
+{
+    struct type_call *call = opaque;
+    struct monitor_property list[16];
+
+    n = n < 16 ? n : 16;
+    for (unsigned i = 0; i < n; i++)
+        list[i] = (struct monitor_property){properties[i].name, "str", properties[i].help};
+    call->fn(call->opaque, name, "device", list, n);
+}
+
+static void each_device_type(void *opaque, monitor_type_fn *fn, void *fn_opaque)
+{
+    struct type_call call = {fn, fn_opaque};
+
+    (void)opaque;
+    device_each(&call, one_device_type);
+}
+
+static bool create_control(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    const struct monitor_about about = {
+        .name = s->name,
+        .uuid = s->uuid,
+        .machine = s->machine_none ? "none" : "pc",
+        .pc = s->machine_none ? NULL : &app->pc,
+        .cpu = &app->cpus.model,
+        .maxcpus = (unsigned)s->smp.maxcpus,
+        .sockets = (unsigned)s->smp.sockets,
+        .cores = (unsigned)s->smp.cores,
+        .threads = (unsigned)s->smp.threads,
+        .chardevs = app->chardevs,
+        .drives = s->drives,
+        .start_paused = s->start_paused,
+    };
+    const struct monitor_hooks hooks = {
+        .registers = print_registers,
+        .jit = print_translator,
+        .powerdown = s->machine_none ? NULL : press_power_button,
+        .quit = request_quit,
+        .device_types = each_device_type,
+        .options = each_option,
+        .opaque = app,
+        .display = app->config.vga ? &app->display : NULL,
+        .hid = s->machine_none ? NULL : &app->pc.hid,
+        .vnc_password = set_vnc_password,
+    };
+
+    app->control = control_new(&app->pc.m, &about, &hooks);
+    if (!app->control)
         return error_set(err, "out of memory");
-    app->monitors[app->nmonitors++] = mon;
+    for (unsigned i = 0; i < s->nobjects; i++)
+        if (!control_add_object(app->control, s->objects[i].type, s->objects[i].id,
+                                s->objects[i].size, err))
+            return error_prefix(err, "-object %s", s->objects[i].type);
+    return true;
+}
+
+static bool start_monitors(struct app *app, struct error *err)
+{
+    if (!create_control(app, err))
+        return false;
+    for (unsigned i = 0; i < app->nmonitors; i++) {
+        struct terminal_monitor *t = &app->monitors[i];
+
+        if (t->qmp)
+            t->session = qmp_new(app->control, t->chr, t->pretty);
+        else
+            t->monitor = monitor_new(app->control, t->chr);
+        if (!t->session && !t->monitor)
+            return error_set(err, "out of memory");
+    }
     return true;
 }
 
@@ -155,20 +277,22 @@ static bool open_serial(struct app *app, unsigned n, struct error *err)
         return false;
     }
     app->config.serial_present[n] = strcmp(app->settings.serial[n], "none") != 0;
-    return watch_until(app, n, *c, err) && (!monitor || add_monitor(app, *c, err));
+    return watch_until(app, n, *c, err) && (!monitor || add_monitor(app, *c, false, false, err));
 }
 
-static bool open_monitor(struct app *app, struct error *err)
+static bool open_monitors(struct app *app, struct error *err)
 {
-    struct chardev *c;
+    for (unsigned i = 0; i < app->settings.nmonitors; i++) {
+        const struct monitor_setting *s = &app->settings.monitors[i];
+        struct chardev *c;
+        char label[24];
 
-    if (!app->settings.monitor)
-        return true;
-    if (!chardev_open(app->chardevs, app->settings.monitor, "monitor", &c, NULL, err)) {
-        error_prefix(err, "-monitor");
-        return false;
+        snprintf(label, sizeof(label), "compat_monitor%u", i);
+        if (!chardev_open(app->chardevs, s->spec, label, &c, NULL, err) ||
+            !add_monitor(app, c, s->qmp, s->pretty, err))
+            return error_prefix(err, s->qmp ? "-qmp" : "-monitor");
     }
-    return add_monitor(app, c, err);
+    return true;
 }
 
 static bool open_debugcon(struct app *app, unsigned n, struct error *err)
@@ -224,7 +348,7 @@ static bool open_terminals(struct app *app, struct error *err)
     for (unsigned i = 0; i < s->nparallel; i++)
         if (!open_parallel(app, i, err))
             return false;
-    return open_monitor(app, err);
+    return open_monitors(app, err);
 }
 
 /* ---- the machine ---- */
@@ -258,12 +382,208 @@ static bool start_engine(struct app *app, struct error *err)
     return true;
 }
 
-static bool build_machine(struct app *app, struct error *err)
+/* Our own BIOS, where make install or make puts it; NULL: in neither place. */
+static const char *find_own_bios(struct app *app)
+{
+    static const char *const places[] = {"../share/calque/bios.bin", "../../roms/bios.bin"};
+    char program[2048];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+    if (n < 0)
+        return NULL;
+    program[n] = 0;
+    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        snprintf(app->own_bios, sizeof(app->own_bios), "%.*s%s",
+                 (int)(strrchr(program, '/') + 1 - program), program, places[i]);
+        if (access(app->own_bios, R_OK) == 0)
+            return app->own_bios;
+    }
+    return NULL;
+}
+
+/* The BIOS of the display adapter is that of romfile=, or the one next to -bios. */
+static const char *find_vga_rom(struct app *app)
+{
+    const struct settings *s = &app->settings;
+    const char *slash = s->bios ? strrchr(s->bios, '/') : NULL;
+
+    if (s->vga_rom_given)
+        return *s->vga_rom ? s->vga_rom : NULL;
+    if (!s->bios)
+        return NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(app->vga_rom, sizeof(app->vga_rom), "%.*s%s",
+                 slash ? (int)(slash - s->bios + 1) : 0, s->bios,
+                 i ? "vgabios.bin" : "vgabios-stdvga.bin"); /* ours, SeaBIOS's */
+        if (access(app->vga_rom, R_OK) == 0)
+            return app->vga_rom;
+    }
+    return NULL;
+}
+
+static void configure_vga(struct app *app)
 {
     const struct settings *s = &app->settings;
     struct pc_config *c = &app->config;
 
-    if (!s->kernel && !s->bios)
+    c->vga = settings_have_vga(s);
+    c->vga_memory = s->vga_memory;
+    c->vga_xres = (uint16_t)s->vga_xres;
+    c->vga_yres = (uint16_t)s->vga_yres;
+    c->vga_rom = c->vga ? find_vga_rom(app) : NULL;
+    c->vga_font = vga_font_8x16();
+}
+
+static void open_display(struct app *app)
+{
+    struct display_source source = stdvga_source(&app->pc.vga);
+
+    if (app->config.vga)
+        display_init(&app->display, &app->pc.m, &source);
+}
+
+/* ---- front ends: they call from threads of their own ---- */
+
+static void ui_quit(void *opaque)
+{
+    struct app *app = opaque;
+
+    atomic_store(&app->ui_quit, true);
+    poller_wake(&app->poller);
+}
+
+static void ui_powerdown(void *opaque)
+{
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    press_power_button(app);
+    machine_unlock(&app->pc.m);
+}
+
+static void ui_status(void *opaque, char *text, size_t size)
+{
+    static const char *const states[] = {"paused", "running", "ended"};
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], app->translator ? "jit" : "interp");
+    machine_unlock(&app->pc.m);
+}
+
+static bool open_ui(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    const struct ui_config config = {.kind = s->display,
+                                     .options = s->display_options,
+                                     .vnc = s->vnc,
+                                     .keymap = s->keymap,
+                                     .full_screen = s->full_screen,
+                                     .name = s->name,
+                                     .hooks = {ui_quit, ui_powerdown, ui_status, app}};
+
+    if (s->machine_none)
+        return true;
+    return ui_open(&config, app->config.vga ? &app->display : NULL, &app->pc.hid, &app->ui, err);
+}
+
+/* -machine memory-backend=ID: guest memory is one memfd, as a back end of that size would be. */
+static bool check_memory_backend(const struct settings *s, struct error *err)
+{
+    if (!s->memory_backend)
+        return true;
+    for (unsigned i = 0; i < s->nobjects; i++) {
+        const struct object_setting *o = &s->objects[i];
+
+        if (strcmp(o->id, s->memory_backend) != 0)
+            continue;
+        return (o->size && o->size == s->ram_size) ||
+               error_set(err, "-machine memory-backend=%s: its size is not that of -m", o->id);
+    }
+    return error_set(err, "-machine memory-backend=%s: no -object has this id", s->memory_backend);
+}
+
+static void parse_uuid_bytes(const char *text, uint8_t out[16])
+{
+    unsigned n = 0;
+
+    for (; *text && n < 32; text++)
+        if (*text != '-') {
+            unsigned digit =
+                *text <= '9' ? (unsigned)*text - '0' : ((unsigned)*text | 32) - 'a' + 10;
+
+            out[n / 2] = (uint8_t)(n % 2 ? out[n / 2] | digit : digit << 4);
+            n++;
+        }
+}
+
+/* -uuid comes first: -smbios type=1,uuid= has the last word. */
+static bool set_identity(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    char text[80];
+
+    if (s->uuid) {
+        snprintf(text, sizeof(text), "type=1,uuid=%s", s->uuid);
+        if (!smbios_parse(&app->smbios, text, err))
+            return false;
+        parse_uuid_bytes(s->uuid, app->uuid);
+        app->config.uuid = app->uuid;
+    }
+    for (unsigned i = 0; i < s->nsmbios; i++)
+        if (!smbios_parse(&app->smbios, s->smbios[i], err))
+            return false;
+    app->config.smbios = &app->smbios;
+    return true;
+}
+
+static void set_boot(struct app *app)
+{
+    const struct settings *s = &app->settings;
+    struct pc_config *c = &app->config;
+
+    c->boot.order = s->boot.order;
+    c->boot.once = s->boot.once;
+    c->boot.menu = s->boot.menu;
+    c->boot.strict = s->boot.strict;
+    c->boot.has_splash_time = s->boot.has_splash_time;
+    c->boot.splash_time = (uint16_t)s->boot.splash_time;
+    c->boot.has_reboot_timeout = s->boot.has_reboot_timeout;
+    c->boot.reboot_timeout = (uint16_t)s->boot.reboot_timeout;
+    c->rtc_base = (struct pc_clock){
+        .localtime = s->rtc.localtime, .has_date = s->rtc.has_date, .date = s->rtc.date};
+    c->kernel = s->kernel;
+    c->initrd = s->initrd;
+    c->append = s->append;
+    c->bios = s->bios;
+}
+
+static void set_devices(struct app *app)
+{
+    const struct settings *s = &app->settings;
+    struct pc_config *c = &app->config;
+
+    c->debug_exit_port = s->debug_exit ? (uint16_t)s->debug_exit_iobase : 0;
+    c->debug_exit_size = (unsigned)s->debug_exit_iosize;
+    c->pc_testdev = s->pc_testdev;
+    c->pci_testdev = s->pci_testdev;
+    c->pci_testdev_membar = s->pci_testdev_membar;
+    c->no_hpet = s->no_hpet;
+    c->tablet = s->tablet;
+    /* What a device does to registers, lockstep does not see. */
+    c->no_vmport = s->no_vmport || s->translator.lockstep;
+}
+
+static bool build_pc(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    struct pc_config *c = &app->config;
+
+    if (!drives_resolve(&app->settings, &c->storage, err))
+        return false;
+    if (!s->kernel && !s->bios && !c->storage.flash[0] && (s->drives || s->ndisks))
+        app->settings.bios = find_own_bios(app);
+    if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
                               "see calque --help");
     c->ram_size = s->ram_size;
@@ -271,37 +591,49 @@ static bool build_machine(struct app *app, struct error *err)
     app->cpus.model.topology = (struct cpu_topology){.sockets = (uint16_t)s->smp.sockets,
                                                      .cores = (uint16_t)s->smp.cores,
                                                      .threads = (uint16_t)s->smp.threads};
-    c->kernel = s->kernel;
-    c->initrd = s->initrd;
-    c->append = s->append;
-    c->bios = s->bios;
-    for (unsigned i = 0; i < s->nsmbios; i++)
-        if (!smbios_parse(&app->smbios, s->smbios[i], err))
-            return false;
-    c->smbios = &app->smbios;
+    set_boot(app);
+    set_devices(app);
+    configure_vga(app);
+    if (!set_identity(app, err) || !check_memory_backend(s, err))
+        return false;
     c->no_reboot = s->no_reboot;
     c->triple_fault_ends = settings_report_triple_fault(s);
     c->icount = s->icount;
     c->icount_shift = (unsigned)s->icount_shift;
     c->icount_auto = s->icount_auto;
-    c->debug_exit_port = s->debug_exit ? (uint16_t)s->debug_exit_iobase : 0;
-    c->debug_exit_size = (unsigned)s->debug_exit_iosize;
-    c->pc_testdev = s->pc_testdev;
-    c->pci_testdev = s->pci_testdev;
-    c->pci_testdev_membar = s->pci_testdev_membar;
-    c->no_hpet = s->no_hpet;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
-    if (!keep_histories(app))
-        return error_set(err, "out of memory");
-    app->pc.m.log = app->log; /* moved: the machine closes it */
+    open_display(app);
+    return keep_histories(app) || error_set(err, "out of memory");
+}
+
+/* -machine none: only what there is to be asked about. */
+static bool build_none(struct app *app, struct error *err)
+{
+    if (app->settings.kernel || app->settings.bios)
+        return error_set(err, "-machine none: there is nothing that could boot");
+    app->pc_built = machine_init(&app->pc.m, 0, 0, err);
+    return app->pc_built;
+}
+
+static bool build_machine(struct app *app, struct error *err)
+{
+    struct machine *m = &app->pc.m;
+
+    if (!(app->settings.machine_none ? build_none(app, err) : build_pc(app, err)))
+        return false;
+    m->log = app->log; /* moved: the machine closes it */
     log_init(&app->log);
-    app->pc.m.run.notify = notify;
-    app->pc.m.run.notify_opaque = &app->poller;
-    return start_engine(app, err) && pc_power_on(&app->pc, err);
+    m->run.notify = notify;
+    m->run.notify_opaque = &app->poller;
+    m->run.no_shutdown = app->settings.no_shutdown;
+    if (!app->settings.dump_guest_core)
+        madvise(m->arena.host, m->arena.capacity, MADV_DONTDUMP);
+    return start_monitors(app, err) &&
+           (app->settings.machine_none || (start_engine(app, err) && pc_power_on(&app->pc, err)));
 }
 
 static bool open_log(struct app *app, struct error *err)
@@ -309,6 +641,7 @@ static bool open_log(struct app *app, struct error *err)
     const struct settings *s = &app->settings;
 
     log_init(&app->log);
+    app->log.timestamps = s->timestamps;
     if (s->log_file && !log_open_file(&app->log, s->log_file, err))
         return false;
     return !s->log_categories || log_parse_mask(&app->log, s->log_categories, err);
@@ -321,18 +654,61 @@ static bool start_terminal(struct app *app)
     return true;
 }
 
+/* What ps and top show. */
+static bool name_process(const struct settings *s)
+{
+    if (s->process_name)
+        prctl(PR_SET_NAME, s->process_name);
+    return true;
+}
+
+static bool name_threads(struct app *app)
+{
+    if (app->settings.debug_threads)
+        pthread_setname_np(app->pc.m.run.thread, "CPU/interp");
+    return true;
+}
+
 static bool app_open(struct app *app, struct error *err)
 {
-    return open_log(app, err) && cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
+    const struct settings *s = &app->settings;
+
+    return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
+           daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
+           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
-           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
-           (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started"));
+           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
+           start_terminal(app) &&
+           (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
+           (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
+           daemon_ready(&app->daemon, err);
+}
+
+/* What is under way ends, and devices free what it took. */
+static void close_drives(struct app *app)
+{
+    struct drives *ds = app->settings.drives;
+
+    if (app->pc_built)
+        machine_lock(&app->pc.m);
+    for (struct blockdev *b = ds && app->pc_built ? drive_next(ds, NULL) : NULL; b;
+         b = drive_next(ds, b))
+        blockdev_drain(b);
+    drives_free(ds);
+    if (app->pc_built)
+        machine_unlock(&app->pc.m);
 }
 
 static void app_close(struct app *app)
 {
-    for (unsigned i = 0; i < app->nmonitors; i++)
-        monitor_free(app->monitors[i]);
+    for (unsigned i = 0; i < app->nmonitors; i++) {
+        monitor_free(app->monitors[i].monitor);
+        qmp_free(app->monitors[i].session);
+    }
+    ui_close(app->ui);
+    close_drives(app);
+    display_destroy(&app->display);
+    control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
     translator_destroy(app->translator);
@@ -342,6 +718,7 @@ static void app_close(struct app *app)
         matcher_destroy(&app->until[i].matcher);
     signals_destroy(&app->signals);
     poller_destroy(&app->poller);
+    daemon_end(&app->daemon);
     log_close(&app->log);
 }
 
@@ -354,7 +731,7 @@ static void check_outside(struct app *app, uint64_t deadline)
 
     if (atomic_load(&app->until_seen))
         why = STOP_UNTIL;
-    else if (app->quit)
+    else if (app->quit || atomic_load(&app->ui_quit))
         why = STOP_QUIT;
     else if (deadline && host_now() >= deadline)
         why = STOP_TIMEOUT;
@@ -393,6 +770,8 @@ static void main_loop(struct app *app)
         if (ended(m))
             break;
         int64_t wait = sooner(chardevs_prepare(app->chardevs), machine_poll(m));
+        for (unsigned i = 0; i < app->nmonitors; i++)
+            wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 
@@ -489,19 +868,24 @@ int main(int argc, char **argv)
     app->poller.wake_fd = -1;
     switch (cmdline_parse(&app->settings, argv, &err)) {
     case CMDLINE_BAD:
-        fprintf(stderr, "calque: %s\n", err.text);
+        if (err.text[0]) /* else it has been said */
+            fprintf(stderr, "calque: %s\n", err.text);
+        drives_free(app->settings.drives);
         break;
     case CMDLINE_DONE:
+        drives_free(app->settings.drives);
         status = EXIT_OK;
         break;
     case CMDLINE_RUN:
         if (!strcmp(app->settings.cpu, "help")) {
             cpu_model_list(print_line, NULL);
+            drives_free(app->settings.drives);
             status = EXIT_OK;
         } else {
             status = run(app);
         }
     }
+    settings_free(&app->settings);
     free(app);
     return status;
 }

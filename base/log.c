@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -97,6 +98,18 @@ void log_close(struct log *log)
     log->out = stderr;
 }
 
+static void put_time(FILE *out)
+{
+    struct timespec now;
+    struct tm tm;
+    char text[32];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    fprintf(out, "%s.%06ldZ ", text, now.tv_nsec / 1000);
+}
+
 void log_line(struct log *log, uint32_t category, const char *fmt, ...)
 {
     va_list ap;
@@ -104,6 +117,8 @@ void log_line(struct log *log, uint32_t category, const char *fmt, ...)
     if (!log_on(log, category))
         return;
     flockfile(log->out); /* one line stays one line, whichever threads write */
+    if (log->timestamps)
+        put_time(log->out);
     va_start(ap, fmt);
     vfprintf(log->out, fmt, ap);
     va_end(ap);

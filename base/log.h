@@ -21,7 +21,8 @@ enum log_category {
 /* A log belongs to one machine. Lines go to `out` (stderr unless -D). */
 struct log {
     FILE *out;
-    uint32_t mask; /* enabled categories */
+    uint32_t mask;   /* enabled categories */
+    bool timestamps; /* lines begin with the host's time (ISO 8601, UTC) */
 };
 
 struct error;

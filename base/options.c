@@ -234,7 +234,7 @@ void option_print_summary(const struct option_row *table, FILE *out)
     for (; table->name; table++) {
         size_t len = strlen(table->name) + 1 + (table->arg ? strlen(table->arg) + 1 : 0);
 
-        if (!table->group)
+        if (!table->group || !strcmp(table->group, OPTION_TOPIC_OTHER))
             continue;
         bool first = strcmp(table->group, topic) != 0;
         if (first || column + 2 + len > SUMMARY_WIDTH) {

@@ -55,7 +55,9 @@ const struct option_row *option_next(const struct option_row *table, char **argv
 
 /* All options of a topic, or of all topics if NULL. Returns how many were printed. */
 unsigned option_print_help(const struct option_row *table, const char *topic, FILE *out);
-/* Names and arguments alone, a paragraph per topic, within 79 columns. */
+/* Names and arguments alone, a paragraph per topic, within 79 columns. Options of the topic
+ * "other", which programs use rather than people, are left out. */
+#define OPTION_TOPIC_OTHER "other"
 void option_print_summary(const struct option_row *table, FILE *out);
 /* Calls with each topic once, in table order. */
 void option_each_topic(const struct option_row *table, void (*fn)(void *, const char *), void *p);

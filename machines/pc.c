@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "machines/pc_boot.h"
@@ -29,6 +30,9 @@
 #define BIOS_MIN         0x10000u
 #define BIOS_MAX         0x1000000u
 #define BIOS_LAST_WINDOW 0x20000u /* shown at 0xe0000 as well */
+
+#define VGA_DEFAULT_MEMORY (16u << 20)
+#define VGA_DEVFN          PCI_DEVFN(2, 0)
 
 /* ---- interrupts and A20 ---- */
 
@@ -203,6 +207,19 @@ static void wire_debug(struct pc *pc)
     port80_init(&pc->port80, &pc->m, "port80", 0x80);
 }
 
+/* -rtc base=: the chip has started at UTC. */
+static void set_clock(struct pc *pc)
+{
+    const struct pc_clock *c = &pc->config->rtc_base;
+    time_t now = (time_t)(input_wall_clock(&pc->m) / NS_PER_SEC);
+    struct tm tm;
+
+    if (c->has_date)
+        mc146818_set_time(&pc->rtc, c->date);
+    else if (c->localtime && localtime_r(&now, &tm))
+        mc146818_set_time(&pc->rtc, (int64_t)now + tm.tm_gmtoff);
+}
+
 /* The HPET's timers may have the IOAPIC's pins that no ISA interrupt has. PIT and RTC reach their
  * interrupts through it, for it can take them over. */
 static void wire_timers(struct pc *pc)
@@ -219,12 +236,15 @@ static void wire_timers(struct pc *pc)
     }
     i8254_init(&pc->pit, m, "pit", 0x40, 0x61, irq[0]);
     mc146818_init(&pc->rtc, m, "rtc", 0x70, irq[1]);
+    set_clock(pc);
 }
 
 static void wire_isa(struct pc *pc)
 {
     struct machine *m = &pc->m;
     struct irq_line a20_kbd = {.set = set_a20, .owner = &pc->lines, .n = 0};
+    struct vmport_registers registers = {pc->cpu.get_registers, pc->cpu.set_registers,
+                                         pc->cpu.cpus};
     struct irq_line a20_fast = {.set = set_a20, .owner = &pc->lines, .n = 1};
 
     wire_timers(pc);
@@ -233,6 +253,9 @@ static void wire_isa(struct pc *pc)
     ps2mouse_init(&pc->mouse, m, "mouse");
     i8042_init(&pc->i8042, m, "i8042", 0x60, 0x64, pc_isa_irq(pc, 1), pc_isa_irq(pc, 12), a20_kbd,
                &pc->kbd.port, &pc->mouse.port);
+    hid_port_init(&pc->hid_port, m, "hid", &pc->kbd, &pc->mouse, &pc->hid);
+    if (pc->cpu.get_registers && !pc->config->no_vmport)
+        vmmouse_init(&pc->vmmouse, m, "vmmouse", &pc->hid_port, &pc->mouse, registers);
     port92_init(&pc->port92, m, "port92", 0x92, a20_fast);
     coprocessor_init(&pc->coprocessor, m, "coprocessor", 0xf0, pc_isa_irq(pc, 13), pc->cpu.ignne);
     if (pc->cpu.set_ferr)
@@ -242,10 +265,10 @@ static void wire_isa(struct pc *pc)
     wire_debug(pc);
 }
 
-/* A function number on the first slot that is free. The bus has more than there can be devices. */
-static uint8_t free_devfn(const struct pc *pc)
+/* The bus has more slots than there can be devices. Slot 2 is the display adapter's. */
+uint8_t pc_free_devfn(const struct pc *pc)
 {
-    unsigned slot = 2;
+    unsigned slot = pc->config->vga ? 3 : 2;
 
     while (slot < 31 && pc->pci.devices[PCI_DEVFN(slot, 0)])
         slot++;
@@ -262,7 +285,7 @@ static void wire_test_devices(struct pc *pc)
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
     if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, free_devfn(pc),
+        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, pc_free_devfn(pc),
                          pc->config->pci_testdev_membar);
 }
 
@@ -279,13 +302,40 @@ static void wire_pci(struct pc *pc)
     piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
 }
 
+/* ---- the display adapter ---- */
+
+static uint64_t vga_memory(const struct pc_config *c)
+{
+    return c->vga_memory ? c->vga_memory : VGA_DEFAULT_MEMORY;
+}
+
+static bool add_vga(struct pc *pc, struct error *err)
+{
+    const struct pc_config *c = pc->config;
+    struct boot_image rom = {0};
+    struct stdvga_config config = {.vram_size = (uint32_t)vga_memory(c),
+                                   .xres = c->vga_xres ? c->vga_xres : 1280,
+                                   .yres = c->vga_yres ? c->vga_yres : 800};
+    bool ok;
+
+    if (!c->vga)
+        return true;
+    if (c->vga_rom && !boot_image_read(&rom, c->vga_rom, STDVGA_ROM_MAX, err))
+        return false;
+    config.rom = rom.data;
+    config.rom_size = rom.size;
+    ok = stdvga_init(&pc->vga, &pc->m, "vga", &pc->pci, VGA_DEVFN, &config, err);
+    boot_image_free(&rom);
+    return ok;
+}
+
 /* ---- boot ---- */
 
 static bool boot(struct pc *pc, struct error *err)
 {
     struct boot_state state = {.mode = BOOT_RESET};
 
-    if (!pc->config->bios && !pc_direct_boot(pc, &state, err))
+    if (!pc_has_firmware(pc->config) && !pc_direct_boot(pc, &state, err))
         return false;
     if (pc->cpu.set_boot_state)
         pc->cpu.set_boot_state(pc->cpu.cpus, &state);
@@ -296,7 +346,11 @@ static bool boot(struct pc *pc, struct error *err)
 static void after_reset(void *opaque)
 {
     struct pc *pc = opaque;
+    const struct pc_boot_order *order = &pc->config->boot;
     bool ok = boot(pc, NULL);
+
+    if (order->once && *order->once)
+        pc_set_boot_order(pc, order->order);
 
     assert(ok && "the kernel loaded at power-on loads at reset");
     (void)ok;
@@ -316,8 +370,10 @@ static bool check_config(const struct pc_config *c, struct error *err)
                          (unsigned long long)c->ram_size, PC_MIN_RAM >> 20);
     if (c->ncpus < 1 || c->ncpus > PC_MAX_CPUS)
         return error_set(err, "-smp: %u processors, expected 1 to %d", c->ncpus, PC_MAX_CPUS);
-    if (!c->kernel && !c->bios)
-        return error_set(err, "nothing to boot: expected -kernel or -bios");
+    if (c->bios && c->storage.flash[0])
+        return error_set(err, "-bios and -pflash: expected only one of them");
+    if (!c->kernel && !pc_has_firmware(c))
+        return error_set(err, "nothing to boot: expected -kernel, -bios or -pflash");
     if ((c->initrd || c->append) && !c->kernel)
         return error_set(err, "%s: expected -kernel too", c->initrd ? "-initrd" : "-append");
     return true;
@@ -332,11 +388,17 @@ static bool build(struct pc *pc, struct error *err)
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);
-    if (!add_bios(pc, err))
+    if (!add_bios(pc, err) || !pc_add_flash(pc, err))
         return false;
     wire_interrupts(pc);
     wire_isa(pc);
     wire_pci(pc);
+    pc_wire_storage(pc);
+    if (!add_vga(pc, err))
+        return false;
+    if (c->tablet)
+        virtio_tablet_init(&pc->tablet, &pc->m, "tablet", &pc->pci, pc_free_devfn(pc), pc->cpu.msi,
+                           &pc->hid_port);
     wire_test_devices(pc);
     pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;
@@ -346,12 +408,13 @@ static bool build(struct pc *pc, struct error *err)
 
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 {
-    uint64_t bios_room = config->bios ? BIOS_MAX : 0;
+    uint64_t bios_room = config->bios ? BIOS_MAX : config->storage.flash[0] ? PC_FLASH_MAX : 0;
+    uint64_t room =
+        config->extra_memory + bios_room + (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;
-    if (!check_config(config, err) ||
-        !machine_init(&pc->m, config->ram_size, bios_room + config->extra_memory, err))
+    if (!check_config(config, err) || !machine_init(&pc->m, config->ram_size, room, err))
         return false;
     if (config->icount) /* before the chips: the clock chip asks what date it is */
         machine_use_icount(&pc->m, config->icount_shift, config->icount_auto);
@@ -367,5 +430,6 @@ void pc_destroy(struct pc *pc)
 {
     pc_free_images(pc);
     machine_destroy(&pc->m);
+    stdvga_destroy(&pc->vga);
     fw_cfg_destroy(&pc->fw_cfg);
 }

@@ -6,9 +6,12 @@
 #include "devices/bus/piix3.h"
 #include "devices/char/parallel.h"
 #include "devices/char/uart16550.h"
+#include "devices/display/stdvga.h"
+#include "devices/input/hid_port.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
+#include "devices/input/vmmouse.h"
 #include "devices/irq/i8259.h"
 #include "devices/irq/ioapic.h"
 #include "devices/misc/coprocessor.h"
@@ -24,7 +27,9 @@
 #include "devices/timer/hpet.h"
 #include "devices/timer/i8254.h"
 #include "devices/timer/mc146818.h"
+#include "devices/virtio/virtio_tablet.h"
 #include "machines/boot_block.h"
+#include "machines/pc_storage.h"
 #include "machines/smbios.h"
 #include "vm/machine.h"
 
@@ -50,6 +55,9 @@ struct pc_cpu_hooks {
     void (*set_ferr)(void *cpus, struct irq_line ferr); /* FERR# of the boot processor */
     /* Called when the processors have been reset: power-on and every reset. */
     void (*set_boot_state)(void *cpus, const struct boot_state *state);
+    /* Registers of the processor that accesses a port now; unset: there are none. */
+    bool (*get_registers)(void *cpus, uint32_t r[VMPORT_REGISTERS]);
+    void (*set_registers)(void *cpus, const uint32_t r[VMPORT_REGISTERS]);
     unsigned sockets, cores, threads; /* all 0: one socket, a core for each processor */
     bool long_mode;
 };
@@ -88,18 +96,43 @@ struct pc_config {
     unsigned debug_exit_size;
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
-    bool no_hpet;
+    struct pc_storage_config storage;
+    bool no_hpet, no_vmport;
+    bool tablet; /* virtio-tablet-pci */
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
-    bool vga; /* a display adapter will be added: text mode is announced to the guest */
-    uint64_t extra_memory; /* arena bytes for ROM and video memory that the caller adds */
+    struct pc_boot_order {
+        const char *order, *once; /* letters a, c, d, n as of -boot; NULL or "": "cad" */
+        bool menu, strict;        /* menu: the firmware asks; strict: it boots nothing else */
+        bool has_splash_time, has_reboot_timeout;
+        uint16_t splash_time;    /* ms that the menu waits */
+        uint16_t reboot_timeout; /* ms after which it tries again */
+        const char *devices;     /* lines of OpenFirmware paths in order, or NULL */
+    } boot;
+    const uint8_t *uuid; /* 16 bytes, big endian; NULL: none */
+    struct pc_clock {
+        bool localtime, has_date; /* otherwise UTC now */
+        int64_t date;             /* seconds since 1970 */
+    } rtc_base;
+    bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
+    uint64_t vga_memory;         /* bytes; 0: 16 MiB */
+    uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
+    const char *vga_rom;         /* its BIOS, up to 256 KiB; NULL: none */
+    const uint8_t *vga_font;     /* 256 characters of 16 bytes for direct boots; NULL: none */
+    uint64_t extra_memory;       /* arena bytes for ROM and video memory that the caller adds */
     /* Creates config->ncpus processors, adds them to the machine and fills in the hooks. NULL: a
      * board without processors (tests). */
     bool (*create_cpus)(struct machine *m, unsigned ncpus, void *opaque, struct pc_cpu_hooks *hooks,
                         struct error *err);
     void *create_cpus_opaque;
 };
+
+/* The machine starts in firmware, not in a kernel. */
+static inline bool pc_has_firmware(const struct pc_config *c)
+{
+    return c->bios || c->storage.flash[0];
+}
 
 /* Wired-or of what drives one ISA interrupt or the A20 gate: one bit per driver. */
 struct pc_lines {
@@ -130,6 +163,10 @@ struct pc {
     struct ps2kbd kbd;
     struct ps2mouse mouse;
     struct i8042 i8042;
+    struct hid_port hid_port;
+    struct vmmouse vmmouse;
+    struct virtio_tablet tablet;
+    struct hid hid; /* for front ends and monitors */
     struct i8237 dma;
     struct port92 port92;
     struct coprocessor coprocessor;
@@ -142,6 +179,8 @@ struct pc {
     struct i440fx host_bridge;
     struct piix3 piix3;
     struct piix4_pm pm;
+    struct pc_storage storage;
+    struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;
     struct fw_cfg fw_cfg;
@@ -157,6 +196,9 @@ struct pc {
     char *multiboot_cmdline;
 };
 
+/* How -boot says what to try, as CMOS has it: letters a, c, d, n. */
+void pc_set_boot_order(struct pc *pc, const char *order);
+
 /* Builds the machine and loads what it boots. config must stay. Further PCI devices are added after
  * this and before pc_power_on(). On failure nothing is left behind. */
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err);
@@ -166,5 +208,7 @@ bool pc_power_on(struct pc *pc, struct error *err);
 void pc_destroy(struct pc *pc);
 /* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
 struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
+/* Function 0 of the first PCI slot that is free. */
+uint8_t pc_free_devfn(const struct pc *pc);
 
 #endif

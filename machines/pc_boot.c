@@ -115,7 +115,7 @@ bool pc_read_images(struct pc *pc, struct error *err)
 
     if (!boot_image_read(&pc->kernel, config->kernel, IMAGE_MAX, err))
         return false;
-    if (config->bios)
+    if (pc_has_firmware(config))
         pc->kernel_kind = PC_KERNEL_FIRMWARE;
     else if (!find_kind(pc, err))
         return false;
@@ -182,6 +182,8 @@ static bool program_pci(struct pc *pc, struct error *err)
         pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQRC + i, pc_pirq_irq[i], 1);
     if (!pci_assign_resources(&pc->pci, &windows, pc_pirq_irq, err))
         return false;
+    for (unsigned i = 0; i < 2; i++)
+        pci_config_write(&pc->pci, PIIX_IDE_DEVFN, PIIX_IDETIM + 2 * i + 1, PIIX_IDE_ON, 1);
     pci_config_write(&pc->pci, pm, PIIX4_PMBA, PC_PM_BASE | 1, 4);
     pci_config_write(&pc->pci, pm, PIIX4_PMREGMISC, 1, 1);
     pci_config_write(&pc->pci, pm, PCI_INTERRUPT_LINE, 9, 1);
@@ -232,6 +234,24 @@ static void write_bda(struct pc *pc)
     address_space_write(mem, PC_EBDA, 1, 1);           /* the EBDA's size in KiB */
 }
 
+/* The adapter in mode 3, with what the BIOS data area says of it. */
+static void start_display(struct pc *pc)
+{
+    static const uint8_t none[256 * 16];
+    static const struct {
+        uint16_t at, value;
+    } words[] = {{0x44a, 80}, {0x44c, 4096}, {0x460, 0x0d0e}, {0x463, 0x3d4}, {0x485, 16}};
+    struct address_space *mem = &pc->m.mem;
+
+    if (!pc->config->vga)
+        return;
+    vga_set_text_mode(&pc->vga.vga, pc->config->vga_font ? pc->config->vga_font : none);
+    address_space_write(mem, 0x449, 3, 1);
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        address_space_write(mem, words[i].at, words[i].value, 2);
+    address_space_write(mem, 0x484, 24, 1); /* rows - 1 */
+}
+
 /* ---- the kernel ---- */
 
 static bool load_linux(struct pc *pc, const struct boot_memory *bm, struct boot_state *state,
@@ -278,5 +298,6 @@ bool pc_direct_boot(struct pc *pc, struct boot_state *state, struct error *err)
         return false;
     write_vectors(pc);
     write_bda(pc);
+    start_display(pc);
     return pc_write_tables(pc, err) && load_kernel(pc, state, err);
 }

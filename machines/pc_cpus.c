@@ -41,6 +41,35 @@ static void set_ferr(void *opaque, struct irq_line ferr)
     cpus->boot->ferr_out = ferr;
 }
 
+/* In the order of enum VMPORT_EAX... */
+static const uint8_t vmport_order[VMPORT_REGISTERS] = {R_RAX, R_RBX, R_RCX, R_RDX, R_RSI, R_RDI};
+
+/* The CPU whose access this is: nobody's, if a monitor makes it. */
+static struct cpu *accessing(const struct pc_cpus *cpus)
+{
+    const struct run_control *run = &cpus->boot->v.m->run;
+
+    return run->current && pthread_equal(pthread_self(), run->thread) ? cpu_of(run->current) : NULL;
+}
+
+static bool get_registers(void *opaque, uint32_t r[VMPORT_REGISTERS])
+{
+    const struct cpu *cpu = accessing(opaque);
+
+    for (unsigned i = 0; cpu && i < VMPORT_REGISTERS; i++)
+        r[i] = (uint32_t)cpu->r[vmport_order[i]];
+    return cpu;
+}
+
+/* EAX is what the instruction reads. */
+static void set_registers_of_port(void *opaque, const uint32_t r[VMPORT_REGISTERS])
+{
+    struct cpu *cpu = accessing(opaque);
+
+    for (unsigned i = 1; cpu && i < VMPORT_REGISTERS; i++)
+        cpu->r[vmport_order[i]] = r[i];
+}
+
 /* ---- what a loader left (machines/boot.h) ---- */
 
 static void set_flat(struct segment *seg, uint16_t selector, uint16_t attr)
@@ -168,6 +197,8 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
     hooks->set_intack = set_intack;
     hooks->set_eoi = set_eoi;
     hooks->set_ferr = set_ferr;
+    hooks->get_registers = get_registers;
+    hooks->set_registers = set_registers_of_port;
     hooks->set_boot_state = set_boot_state;
     return true;
 }

@@ -6,6 +6,7 @@
  * the ACPI tables are made anew when it selects them. */
 #include "machines/pc_fw_cfg.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -18,26 +19,48 @@
 
 /* ---- CMOS ---- */
 
+/* 38h: the third, and bit 0: a floppy needs no signature; 3Dh: the second and the first. */
+void pc_set_boot_order(struct pc *pc, const char *order)
+{
+    static const char letters[] = "acdn"; /* 1 to 4 */
+    unsigned codes[3] = {0}, n = 0;
+
+    for (order = order && *order ? order : "cad"; *order && n < 3; order++) {
+        const char *p = strchr(letters, *order);
+
+        if (p)
+            codes[n++] = (unsigned)(p - letters) + 1;
+    }
+    mc146818_set(&pc->rtc, 0x38, (uint8_t)(codes[2] << 4 | 1));
+    mc146818_set(&pc->rtc, 0x3d, (uint8_t)(codes[1] << 4 | codes[0]));
+}
+
+static const char *first_boot_order(const struct pc_boot_order *b)
+{
+    return b->once && *b->once ? b->once : b->order;
+}
+
 /* Bytes as SeaBIOS and older firmware read them. */
 void pc_fill_cmos(struct pc *pc)
 {
     uint64_t kib = (pc->low_ram - 0x100000) >> 10;
     uint64_t above_16m = pc->low_ram > 0x1000000 ? (pc->low_ram - 0x1000000) >> 16 : 0;
     uint64_t above_4g = pc->high_ram >> 16;
+    uint8_t floppies = fdc82078_cmos_types(&pc->storage.fdc);
+    uint8_t equipment =
+        0x06 | (floppies ? 0x01 : 0) | (floppies & 0x0f ? 0x40 : 0); /* FPU, mouse */
     const struct {
         uint8_t index;
         uint64_t value;
         unsigned bytes;
     } fields[] = {
-        {0x10, 0, 1},    /* no floppy drives */
-        {0x12, 0, 1},    /* no disks of a type known by number */
-        {0x14, 0x06, 1}, /* equipment: FPU, mouse */
+        {0x10, floppies, 1},
+        {0x12, 0, 1}, /* no disks of a type known by number */
+        {0x14, equipment, 1},
         {0x15, 640, 2},
         {0x17, kib < 0xffff ? kib : 0xffff, 2},
         {0x30, kib < 0xffff ? kib : 0xffff, 2},
         {0x34, above_16m < 0xffff ? above_16m : 0xffff, 2},
-        {0x38, 0x31, 1}, /* third to boot: CD-ROM; a floppy needs no signature */
-        {0x3d, 0x12, 1}, /* first: disk, second: floppy */
         {0x5b, above_4g, 3},
         {0x5f, pc->config->ncpus - 1, 1},
     };
@@ -46,6 +69,7 @@ void pc_fill_cmos(struct pc *pc)
         for (unsigned j = 0; j < fields[i].bytes; j++)
             mc146818_set(&pc->rtc, (uint8_t)(fields[i].index + j),
                          (uint8_t)(fields[i].value >> 8 * j));
+    pc_set_boot_order(pc, first_boot_order(&pc->config->boot));
 }
 
 /* ---- ACPI ---- */
@@ -154,6 +178,36 @@ static bool add_kernel(struct pc *pc)
            fw_cfg_add(fw, FW_CFG_CMDLINE_DATA, cmdline, length);
 }
 
+/* "bootorder": a path to a line, the last line ends with a zero; HALT: nothing else is tried. */
+static bool add_boot_devices(struct pc *pc)
+{
+    const struct pc_boot_order *b = &pc->config->boot;
+    char list[1024];
+    int n;
+
+    if (!b->devices)
+        return true;
+    n = snprintf(list, sizeof(list), "%s%s", b->devices, b->strict ? "\nHALT" : "");
+    return n >= 0 && (size_t)n < sizeof(list) &&
+           fw_cfg_add_file(&pc->fw_cfg, "bootorder", list, (uint32_t)n + 1);
+}
+
+static bool add_boot(struct pc *pc)
+{
+    const struct pc_boot_order *b = &pc->config->boot;
+    uint8_t wait[4];
+
+    if (pc->config->uuid && !fw_cfg_add(&pc->fw_cfg, FW_CFG_UUID, pc->config->uuid, 16))
+        return false;
+    put_le16(wait, b->splash_time);
+    if (b->has_splash_time && !fw_cfg_add_file(&pc->fw_cfg, "etc/boot-menu-wait", wait, 2))
+        return false;
+    put_le32(wait, b->reboot_timeout);
+    if (b->has_reboot_timeout && !fw_cfg_add_file(&pc->fw_cfg, "etc/boot-fail-wait", wait, 4))
+        return false;
+    return add_boot_devices(pc);
+}
+
 /* ---- the chip ---- */
 
 /* IDs are dealt out in ascending order. */
@@ -175,7 +229,7 @@ static bool add_items(struct pc *pc)
            fw_cfg_add_u16(f, FW_CFG_NB_CPUS, ncpus) &&
            fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, apic_id_limit(pc)) &&
            fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, serial_console) &&
-           fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, 0) &&
+           fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, pc->config->boot.menu) && add_boot(pc) &&
            fw_cfg_add(f, FW_CFG_IRQ0_OVERRIDE, &irq0_override, 1) && add_e820(pc);
 }
 
@@ -184,7 +238,7 @@ bool pc_add_fw_cfg(struct pc *pc, struct error *err)
     fw_cfg_init(&pc->fw_cfg, &pc->m, "fw-cfg", PC_FW_CFG_BASE);
     if (!add_items(pc))
         return error_set(err, "fw_cfg: out of memory");
-    if (!pc->config->bios)
+    if (!pc_has_firmware(pc->config))
         return true;
     if (!add_acpi(pc, err) || !add_smbios(pc, err))
         return false;

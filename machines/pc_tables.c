@@ -113,7 +113,7 @@ bool pc_build_smbios(const struct pc *pc, struct smbios_tables *t, struct error 
         .cpuid_signature = pc->cpu.cpu_signature,
         .cpuid_features = pc->cpu.cpu_features,
         .long_mode = pc->cpu.long_mode,
-        .firmware = pc->config->bios != NULL,
+        .firmware = pc_has_firmware(pc->config),
     };
 
     return smbios_build(&config, t, err);

@@ -2,6 +2,7 @@
 /* The command table of the human monitor. Handlers run with the machine lock held. */
 #include <string.h>
 
+#include "base/error.h"
 #include "monitor/monitor_internal.h"
 #include "vm/machine.h"
 
@@ -15,7 +16,7 @@ static void cmd_help(struct monitor *mon, const struct monitor_args *args)
     }
     c = monitor_find(mon, monitor_commands, args->text[0]);
     if (c && c->sub)
-        monitor_print_table(mon, c->sub, "info ");
+        c->run(mon, &(struct monitor_args){.n = 0}); /* lists them */
     else if (c)
         monitor_printf(mon, "%s %s: %s\n", c->name, c->usage, c->help);
 }
@@ -26,40 +27,58 @@ static void cmd_info(struct monitor *mon, const struct monitor_args *args)
     monitor_print_table(mon, monitor_info_commands, "info ");
 }
 
+static void say_error(struct monitor *mon, bool ok, const struct error *err)
+{
+    if (!ok)
+        monitor_printf(mon, "%s\n", err->text);
+}
+
 static void cmd_stop(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    machine_stop(mon->m, STOP_USER);
+    say_error(mon, control_stop(mon->ctl, &err), &err);
 }
 
 static void cmd_cont(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    if (mon->m->run.state == RUN_ENDED)
-        monitor_printf(mon, "the machine has ended\n");
-    else
-        machine_cont(mon->m);
+    say_error(mon, control_cont(mon->ctl, &err), &err);
 }
 
 static void cmd_reset(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    machine_request_reset(mon->m);
+    say_error(mon, control_reset(mon->ctl, &err), &err);
 }
 
 static void cmd_powerdown(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    if (mon->hooks.powerdown)
-        mon->hooks.powerdown(mon->hooks.opaque);
-    else
-        monitor_printf(mon, "this machine has no power button\n");
+    say_error(mon, control_powerdown(mon->ctl, &err), &err);
 }
 
 static void cmd_quit(struct monitor *mon, const struct monitor_args *args)
 {
+    struct error err;
+
     (void)args;
-    mon->hooks.quit(mon->hooks.opaque);
+    say_error(mon, control_quit(mon->ctl, &err), &err);
+}
+
+static void cmd_nmi(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    (void)args;
+    say_error(mon, control_nmi(mon->ctl, &err), &err);
 }
 
 const struct monitor_command monitor_commands[] = {
@@ -70,6 +89,33 @@ const struct monitor_command monitor_commands[] = {
     {"cont", "", "", "lets the machine run on", cmd_cont, NULL},
     {"system_reset", "", "", "presses the reset button", cmd_reset, NULL},
     {"system_powerdown", "", "", "presses the power button", cmd_powerdown, NULL},
+    {"screendump", "s", "FILE.png|FILE.ppm", "writes what is on the screen", cmd_screendump, NULL},
+    {"screen", "?ss", "[WHAT]", "the text on the screen; see: help screen", cmd_screen,
+     monitor_screen_commands},
+    {"sendkey", "s?i", "KEY-KEY... [MS]", "presses keys together: ctrl-alt-delete", cmd_sendkey,
+     NULL},
+    {"mouse_move", "ss?s", "DX DY [DZ]", "moves the pointer and the wheel", cmd_mouse_move, NULL},
+    {"mouse_button", "i", "STATE", "1 left, 2 middle, 4 right: the sum of those pressed",
+     cmd_mouse_button, NULL},
+    {"set_password", "ss", "vnc PASSWORD", "the password of -vnc with password=on",
+     cmd_set_password, NULL},
+    {"nmi", "", "", "an NMI to every processor", cmd_nmi, NULL},
+    {"x", "/i", "[/FORMAT] ADDRESS", "memory: x/10i $pc, x/4xw, c, d, u, o; b, h, w, g", cmd_x,
+     NULL},
+    {"xp", "/i", "[/FORMAT] ADDRESS", "the same at a physical address", cmd_xp, NULL},
+    {"print", "/i", "[/FORMAT] VALUE", "calculates; registers are $rax, $cs, $cr3", cmd_print,
+     NULL},
+    {"sum", "ii", "ADDRESS SIZE", "a checksum of physical memory", cmd_sum, NULL},
+    {"i", "/i", "[/FORMAT] PORT", "reads a port: i/b 0x60", cmd_port_in, NULL},
+    {"o", "/ii", "[/FORMAT] PORT VALUE", "writes a port", cmd_port_out, NULL},
+    {"memsave", "iis", "ADDRESS SIZE FILE", "saves memory as the CPU sees it", cmd_memsave, NULL},
+    {"pmemsave", "iis", "ADDRESS SIZE FILE", "saves physical memory", cmd_pmemsave, NULL},
+    {"gpa2hva", "i", "ADDRESS", "is not told", cmd_gpa2hva, NULL},
+    {"cpu", "i", "CPU", "which processor the commands are about", cmd_cpu, NULL},
+    {"log", "s", "NAME,...|none", "what is logged; see -d help", cmd_log, NULL},
+    {"eject", "s?s", "[-f] DRIVE", "takes the medium out; -f: even if it is locked", cmd_eject,
+     NULL},
+    {"change", "ss?s", "DRIVE FILE [FORMAT]", "puts another medium in", cmd_change, NULL},
     {"quit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };

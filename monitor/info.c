@@ -30,35 +30,28 @@ static void info_status(struct monitor *mon, const struct monitor_args *args)
  * read. */
 static void info_registers(struct monitor *mon, const struct monitor_args *args)
 {
-    uint64_t cpu = args->n ? args->number[0] : 0;
-    bool was_running = mon->m->run.state == RUN_RUNNING;
+    uint64_t cpu = args->n ? args->number[0] : mon->cpu;
 
-    if (!mon->hooks.registers || cpu >= mon->m->ncpus) {
-        monitor_printf(mon, "there are %u CPUs\n", mon->hooks.registers ? mon->m->ncpus : 0);
+    if (!mon->ctl->hooks.registers || cpu >= mon->m->ncpus) {
+        monitor_printf(mon, "there are %u CPUs\n", mon->ctl->hooks.registers ? mon->m->ncpus : 0);
         return;
     }
-    if (was_running)
-        machine_stop(mon->m, STOP_USER);
-    mon->hooks.registers(mon->hooks.opaque, (unsigned)cpu, monitor_print_line, mon);
-    if (was_running && mon->m->run.state == RUN_PAUSED)
-        machine_cont(mon->m);
+    bool was_running = control_hold(mon->ctl);
+    mon->ctl->hooks.registers(mon->ctl->hooks.opaque, (unsigned)cpu, monitor_print_line, mon);
+    control_release(mon->ctl, was_running);
 }
 
 /* Its counters belong to the engine too. */
 static void info_jit(struct monitor *mon, const struct monitor_args *args)
 {
-    bool was_running = mon->m->run.state == RUN_RUNNING;
-
     (void)args;
-    if (!mon->hooks.jit) {
+    if (!mon->ctl->hooks.jit) {
         monitor_printf(mon, "nothing is translated here\n");
         return;
     }
-    if (was_running)
-        machine_stop(mon->m, STOP_USER);
-    mon->hooks.jit(mon->hooks.opaque, monitor_print_line, mon);
-    if (was_running && mon->m->run.state == RUN_PAUSED)
-        machine_cont(mon->m);
+    bool was_running = control_hold(mon->ctl);
+    mon->ctl->hooks.jit(mon->ctl->hooks.opaque, monitor_print_line, mon);
+    control_release(mon->ctl, was_running);
 }
 
 static void print_space(struct monitor *mon, const char *title, const struct address_space *as)
@@ -139,6 +132,19 @@ const struct monitor_command monitor_info_commands[] = {
     {"status", "", "", "running, paused or ended, and why", info_status, NULL},
     {"registers", "?i", "[CPU]", "the processor's registers", info_registers, NULL},
     {"jit", "", "", "the translator's counters", info_jit, NULL},
+    {"name", "", "", "of the machine, if it has one", info_name, NULL},
+    {"uuid", "", "", "of the machine", info_uuid, NULL},
+    {"cpus", "", "", "the processors; * is the one commands are about", info_cpus, NULL},
+    {"mem", "", "", "what the page tables map, by rights", info_mem, NULL},
+    {"tlb", "", "", "the same, page by page", info_tlb, NULL},
+    {"block", "", "", "drives and their media", info_block, NULL},
+    {"blockstats", "", "", "what was read and written", info_blockstats, NULL},
+    {"pci", "", "", "PCI devices", info_pci, NULL},
+    {"pic", "", "", "the interrupt controllers", info_pic, NULL},
+    {"irq", "", "", "the ISA interrupts", info_irq, NULL},
+    {"chardev", "", "", "connections", info_chardev, NULL},
+    {"qtree", "", "", "devices by bus", info_qtree, NULL},
+    {"history", "", "", "what was typed", info_history, NULL},
     {"mtree", "", "", "memory and port maps", info_mtree, NULL},
     {"devices", "", "", "the machine's devices", info_devices, NULL},
     {"device", "s", "ID", "all fields of one device", info_device, NULL},

@@ -5,28 +5,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "monitor/control.h"
 #include "monitor/monitor.h"
 
 #define MONITOR_LINE_MAX 512
 #define MONITOR_ARGS_MAX 8
+#define MONITOR_HISTORY  32
 
 struct monitor {
-    struct machine *m;
+    struct control *ctl;
+    struct machine *m; /* ctl's */
     struct chardev *chr;
-    struct monitor_hooks hooks;
+    struct monitor_capture *capture; /* instead of chr */
+    unsigned cpu;                    /* which one commands are about */
     char line[MONITOR_LINE_MAX];
     size_t len;
     uint8_t escape; /* inside a terminal's key sequence, which is ignored */
     bool last_was_cr;
+    char history[MONITOR_HISTORY][MONITOR_LINE_MAX]; /* a ring */
+    unsigned history_len;                            /* lines ever */
+    struct screen_wait *wait; /* `screen wait` is at work: what is typed is kept for later */
+    uint8_t *typed;
+    size_t typed_len;
+};
+
+#define MONITOR_TYPED_MAX 65536
+
+/* A growing text. */
+struct monitor_capture {
+    char *text;
+    size_t len, size;
+    bool failed;
 };
 
 /* One row per command. `args` is its schema: one letter per argument,
- *   s  a word    i  a number    ?  what follows may be missing
+ *   s  a word    i  a number or expression    ?  what follows may be missing
+ *   /  first: the command takes a format, as in x/4xw
  * and what a person reads in help is `usage`. */
 struct monitor_args {
     unsigned n;
     const char *text[MONITOR_ARGS_MAX];
     uint64_t number[MONITOR_ARGS_MAX];
+    const char *format; /* "10i" of "x/10i"; "" if there is none */
 };
 
 struct monitor_command {
@@ -40,6 +60,32 @@ struct monitor_command {
 
 extern const struct monitor_command monitor_commands[];
 extern const struct monitor_command monitor_info_commands[];
+extern const struct monitor_command monitor_screen_commands[];
+
+/* expression.c: "4096 + 8 * $rcx". Where it names registers, the machine should stand still. */
+bool expression_value(const char *text, const struct machine *m, unsigned cpu, uint64_t *value,
+                      struct error *err);
+
+typedef void monitor_fn(struct monitor *mon, const struct monitor_args *args);
+/* examine.c */
+monitor_fn cmd_x, cmd_xp, cmd_print, cmd_sum, cmd_port_in, cmd_port_out, cmd_memsave, cmd_pmemsave,
+    cmd_gpa2hva, cmd_cpu, cmd_log;
+/* paging.c */
+monitor_fn info_mem, info_tlb;
+/* info_board.c */
+monitor_fn info_name, info_uuid, info_cpus, info_chardev, info_history, info_pic, info_irq,
+    info_pci, info_qtree, info_block, info_blockstats, cmd_eject, cmd_change;
+
+/* screen.c */
+void cmd_screendump(struct monitor *mon, const struct monitor_args *args);
+void cmd_sendkey(struct monitor *mon, const struct monitor_args *args);
+void cmd_mouse_move(struct monitor *mon, const struct monitor_args *args);
+void cmd_mouse_button(struct monitor *mon, const struct monitor_args *args);
+void cmd_set_password(struct monitor *mon, const struct monitor_args *args);
+void cmd_screen(struct monitor *mon, const struct monitor_args *args);
+/* True while `screen wait` goes on; *again: ns until it should look again. */
+bool screen_waits(struct monitor *mon, int64_t *again);
+void screen_end_wait(struct monitor *mon);
 
 __attribute__((format(printf, 2, 3))) void monitor_printf(struct monitor *mon, const char *fmt,
                                                           ...);

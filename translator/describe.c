@@ -80,7 +80,6 @@ static void print_counters(const struct translator_stats *s, const struct printe
         {"  TSC cycles taken", s->translating_cycles},
         {"  for each instruction", s->insns ? s->translating_cycles / s->insns : 0},
         {"blocks retired", s->retired},
-        {"instructions without a slot", s->level1_sites},
         {"blocks evicted", s->evicted},
         {"blocks handed back", s->handed_back},
         {"cache flushes", s->flushes},

@@ -476,7 +476,6 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     cpu->jit.self = cpu;
     cpu->jit.translator = tr;
     fpu_init(cpu);
-    cpu->jit.slot_sample = SLOT_SAMPLE;
     cpu->jit.mode_stale = true;
     cpu->jit.next = tr->cpus;
     tr->cpus = cpu;

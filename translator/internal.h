@@ -85,7 +85,6 @@ struct tblock {
 /* What an emitter leaves in the code after a call to a thunk. C comes back right after it; after a
  * miss that means to try again, and further on is the way past the instruction. */
 struct site {
-    uint32_t slot;    /* of a miss: offset in struct cpu, or 0 */
     uint32_t tblock;  /* index */
     uint8_t insn;     /* number in the block */
     uint8_t producer; /* instruction whose flags are the guest's now, or NO_PRODUCER: the image */
@@ -107,21 +106,6 @@ struct exit_site {
 } __attribute__((packed));
 #define EXIT_RETURNS    (1u << 31)
 #define THUNK_CALL_SIZE 5 /* of the call in front of a site */
-
-/* struct insn.group: this instruction's accesses miss level 0 too often; they use level 1 alone. */
-#define TRANSLATOR_LEVEL1 1
-
-/* One of SLOT_SAMPLE misses of level 0 is looked at; an instruction that was often it, while misses
- * were SLOT_GAP instructions apart or closer, is translated again without. */
-#define SLOT_SAMPLE 64
-#define SLOT_VOTES  8
-#define SLOT_GAP    256
-#define SLOT_SIZES  6 /* 1, 2, ... 32 bytes */
-struct slot_votes {
-    const uint8_t *site;
-    uint64_t since; /* instructions retired when the first of `n` was counted */
-    unsigned n;
-};
 
 /* ---- modes ---- */
 enum {
@@ -168,7 +152,6 @@ enum {
     THUNK_REFETCH,  /* the page pass failed */
     THUNK_INDIRECT, /* the jump cache does not know t0 */
     THUNK_RETURN,   /* the frame on top is not the right one */
-    THUNK_SLOT,     /* a miss of level 0 that is looked at */
     THUNK_DEAD,     /* a retired block was entered */
     THUNK_SYSCALL,  /* at the end of a block, all of it unswapped and saved */
     THUNK_SYSRET,
@@ -180,6 +163,8 @@ enum {
     THUNK_RELOAD_FPU,
     NUM_THUNKS
 };
+
+#define STACK_SLOT_SIZES 6 /* accesses of 1, 2, ... 32 bytes */
 
 struct translator {
     struct machine *m;
@@ -201,11 +186,9 @@ struct translator {
     bool fsgsbase;                  /* the host has WRGSBASE */
     FILE *perf_map;                 /* NULL: none */
     bool host_has[NUM_FEATURES];    /* what the host's processor executes */
-    struct slot_votes votes[256];
-    uint64_t last_sample; /* instructions retired then */
     /* Entry points in the cache. */
-    const uint8_t *slot_miss[2 * NUM_TLB_CLASSES][SLOT_SIZES];
     const uint8_t *thunk[NUM_THUNKS];
+    const uint8_t *stack_slot_miss[2 * NUM_TLB_CLASSES][STACK_SLOT_SIZES];
     unsigned (*enter)(struct cpu *cpu, const void *code);
 };
 
@@ -271,8 +254,6 @@ bool tblock_keep(struct translator *tr, struct cpu *cpu, struct tblock *t);
 /* Links the exit of translation `from` at `site` to an entry of another. */
 void tblock_link(struct translator *tr, uint32_t from, const uint8_t *site, struct tblock *to,
                  const uint8_t *entry);
-/* The same for t alone, which is to be translated differently when its block is run next. */
-void translate_again(struct translator *tr, struct tblock *t);
 /* The block's code has changed or is forgotten: its translations (whose entries are closed) end. */
 void tblocks_retire(struct translator *tr, struct block *b);
 /* The next segment is emptied and filled. No translated code runs, and none is gone back to. */

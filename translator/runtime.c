@@ -269,38 +269,6 @@ static const uint8_t *miss_store(struct cpu *cpu)
     return miss(cpu, true);
 }
 
-/* ---- level 0 of the TLB ---- */
-
-/* An instruction whose slot misses all the time is better off without. */
-static void without_slot(struct cpu *cpu, struct tblock *t, unsigned k)
-{
-    t->block->insns[k].group = TRANSLATOR_LEVEL1;
-    translator_of(cpu)->stats.level1_sites++;
-    translate_again(translator_of(cpu), t);
-}
-
-static const uint8_t *slot_sample(struct cpu *cpu)
-{
-    struct translator *tr = translator_of(cpu);
-    const uint8_t *site = cpu->jit.site;
-    const struct site *s = site_of(cpu);
-    struct tblock *t = &tr->tblocks[s->tblock];
-    struct slot_votes *v = &tr->votes[(uintptr_t)site / sizeof(*s) % ARRAY_SIZE(tr->votes)];
-    uint64_t now = vcpu_retired(&cpu->v);
-    bool often = now - tr->last_sample < SLOT_SAMPLE * SLOT_GAP / 8;
-
-    cpu->jit.slot_sample = SLOT_SAMPLE;
-    tr->last_sample = now;
-    if (v->site != site)
-        *v = (struct slot_votes){.site = site, .since = now};
-    if (++v->n >= SLOT_VOTES) {
-        if (!t->retired && (often || now - v->since < SLOT_VOTES * SLOT_SAMPLE * SLOT_GAP))
-            without_slot(cpu, t, s->insn);
-        v->site = NULL;
-    }
-    return site + sizeof(*s);
-}
-
 /* ---- transfers of control ---- */
 
 static const uint8_t *unlinked_exit(struct cpu *cpu)
@@ -418,7 +386,6 @@ runtime_fn *const runtime_functions[NUM_THUNKS] = {
     [THUNK_EXIT] = unlinked_exit,
     [THUNK_OUT] = out_of_budget,
     [THUNK_REFETCH] = refetch,
-    [THUNK_SLOT] = slot_sample,
     [THUNK_INDIRECT] = indirect,
     [THUNK_RETURN] = unwind,
     [THUNK_DEAD] = dead,

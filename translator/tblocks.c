@@ -143,25 +143,6 @@ void tblocks_retire(struct translator *tr, struct block *b)
     b->code = NULL;
 }
 
-/* No longer found by its block. */
-static void disown(struct tblock *t)
-{
-    struct tblock **p = &t->block->code;
-
-    while (*p != t)
-        p = &(*p)->next;
-    *p = t->next;
-    t->block->lost_code = true;
-    t->retired = true;
-}
-
-void translate_again(struct translator *tr, struct tblock *t)
-{
-    unlink_all_to(tr, t);
-    emit_suspend(tr, t);
-    disown(t);
-}
-
 static void evict(struct translator *tr, struct tblock *t)
 {
     unlink_all_to(tr, t);
@@ -170,7 +151,12 @@ static void evict(struct translator *tr, struct tblock *t)
             unlink_one(tr, &t->links[n]);
     if (t->retired)
         return;
-    disown(t);
+    struct tblock **p = &t->block->code;
+    while (*p != t)
+        p = &(*p)->next;
+    *p = t->next;
+    t->block->lost_code = true;
+    t->retired = true;
     tr->stats.evicted++;
 }
 

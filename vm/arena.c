@@ -215,3 +215,22 @@ void arena_clear_dirty(struct arena *a, uint8_t flag)
                                __ATOMIC_SEQ_CST);
     drop_store_entries(a, ARENA_NONE);
 }
+
+bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t flag, uint64_t *pages)
+{
+    uint64_t first = offset >> VM_PAGE_SHIFT, count = len >> VM_PAGE_SHIFT;
+    bool any = false;
+
+    for (uint64_t i = 0; i < count && first + i < a->capacity >> VM_PAGE_SHIFT; i++) {
+        uint8_t *flags = &a->page_flags[first + i];
+
+        if (!(__atomic_load_n(flags, __ATOMIC_RELAXED) & flag))
+            continue;
+        __atomic_fetch_and(flags, (uint8_t) ~(flag & PAGE_DIRTY_ALL), __ATOMIC_SEQ_CST);
+        pages[i / 64] |= 1ull << i % 64;
+        any = true;
+    }
+    if (any)
+        drop_store_entries(a, ARENA_NONE);
+    return any;
+}

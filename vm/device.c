@@ -70,21 +70,26 @@ static bool get_string(struct state_stream *s, const char *text)
 static bool save_section(struct state_stream *s, struct device *d)
 {
     struct state_stream fields = {0};
-    bool ok;
-
-    if (d->class->pre_save)
-        d->class->pre_save(d);
-    ok = state_save_fields(&fields, d->class->fields, d) && put_string(s, d->id) &&
-         put_string(s, d->class->type) && state_put_u32(s, d->class->version) &&
-         state_put_u32(s, (uint32_t)fields.len) && state_put(s, fields.data, fields.len);
+    bool ok = state_save_fields(&fields, d->class->fields, d) && put_string(s, d->id) &&
+              put_string(s, d->class->type) && state_put_u32(s, d->class->version) &&
+              state_put_u32(s, (uint32_t)fields.len) && state_put(s, fields.data, fields.len);
     state_stream_free(&fields);
     return ok;
 }
 
+void devices_pre_save(struct machine *m)
+{
+    for (struct device *d = m->devices; d; d = d->next)
+        if (d->class->pre_save)
+            d->class->pre_save(d);
+}
+
 bool devices_save(struct machine *m, struct state_stream *s)
 {
-    bool ok = state_put_u32(s, count_devices(m));
+    bool ok;
 
+    devices_pre_save(m);
+    ok = state_put_u32(s, count_devices(m));
     for (struct device *d = m->devices; ok && d; d = d->next)
         ok = save_section(s, d);
     return ok;

@@ -15,6 +15,8 @@ struct device_class {
     unsigned version; /* of the field list */
     const struct state_field *fields;
     void (*reset)(struct device *); /* power-on values; also at system reset */
+    /* Brings everything into the fields. May change other devices and memory, as the end of a disk
+     * access does: all devices' are called before anything is saved. */
     void (*pre_save)(struct device *);
     /* Recomputes what is derived and re-arms what is not a STATE_TIMER. False refuses the state. */
     bool (*post_load)(struct device *, struct error *err);
@@ -32,6 +34,8 @@ struct device {
 void device_init(struct device *d, struct machine *m, const struct device_class *class,
                  const char *id);
 void devices_reset(struct machine *m);
+/* For who saves other things first; devices_save() does it, too. */
+void devices_pre_save(struct machine *m);
 bool devices_save(struct machine *m, struct state_stream *s);
 bool devices_load(struct machine *m, struct state_stream *s, struct error *err);
 struct device *device_find(struct machine *m, const char *id);

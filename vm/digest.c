@@ -171,8 +171,6 @@ static uint64_t devices_digest(struct machine *m)
     uint64_t h = 0;
 
     for (struct device *d = m->devices; d; d = d->next) {
-        if (d->class->pre_save)
-            d->class->pre_save(d);
         h = digest_bytes(d->id, strlen(d->id), h);
         h = state_digest_fields(d->class->fields, d, h);
     }
@@ -181,9 +179,12 @@ static uint64_t devices_digest(struct machine *m)
 
 struct machine_digest machine_digest(struct machine *m)
 {
-    struct machine_digest d = {.cpus = cpus_digest(m),
-                               .devices = devices_digest(m),
-                               .memory = memory_digest(&m->digest, &m->arena)};
+    struct machine_digest d;
+
+    devices_pre_save(m);
+    d = (struct machine_digest){.cpus = cpus_digest(m),
+                                .devices = devices_digest(m),
+                                .memory = memory_digest(&m->digest, &m->arena)};
     uint64_t all[3] = {d.cpus, d.devices, d.memory};
 
     d.all = digest_bytes(all, sizeof(all), 0);

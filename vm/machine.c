@@ -160,8 +160,10 @@ static bool save_cpu(struct state_stream *s, struct vcpu *v)
 
 bool machine_save(struct machine *m, struct state_stream *s)
 {
-    bool ok = state_save_fields(s, machine_fields, m) && state_put_u32(s, m->ncpus);
+    bool ok;
 
+    devices_pre_save(m);
+    ok = state_save_fields(s, machine_fields, m) && state_put_u32(s, m->ncpus);
     for (unsigned i = 0; ok && i < m->ncpus; i++)
         ok = save_cpu(s, m->cpus[i]);
     return ok && devices_save(m, s);

@@ -182,6 +182,14 @@ void region_init_device(struct region *r, const char *name, uint64_t size,
                          .write_at = ARENA_NONE};
 }
 
+void region_init_flash(struct region *r, const char *name, uint64_t size, uint64_t read_at,
+                       const struct region_ops *ops, void *opaque)
+{
+    region_init_memory(r, name, size, read_at, ARENA_NONE);
+    r->ops = ops;
+    r->opaque = opaque;
+}
+
 void region_init_memory(struct region *r, const char *name, uint64_t size, uint64_t read_at,
                         uint64_t write_at)
 {
@@ -455,13 +463,24 @@ static void count_unmapped(struct address_space *as, const char *what, uint64_t 
                  (unsigned long long)addr, size);
 }
 
+/* Its chip is asked, as there is no memory for this kind of access. */
+static bool chip_reads(const struct region *r)
+{
+    return r->kind == REGION_DEVICE || (r->ops && r->read_at == ARENA_NONE);
+}
+
+static bool chip_writes(const struct region *r)
+{
+    return r->kind == REGION_DEVICE || (r->ops && r->write_at == ARENA_NONE);
+}
+
 static uint64_t range_read(struct address_space *as, const struct mem_range *m, uint64_t addr,
                            unsigned size)
 {
     const struct region *r = m->region;
     uint64_t offset = m->offset + (addr - m->start);
 
-    if (r->kind == REGION_DEVICE)
+    if (chip_reads(r))
         return device_read(r, offset, size);
     if (r->read_at == ARENA_NONE)
         return size_mask(size);
@@ -474,7 +493,7 @@ static void range_write(struct address_space *as, const struct mem_range *m, uin
     const struct region *r = m->region;
     uint64_t offset = m->offset + (addr - m->start);
 
-    if (r->kind == REGION_DEVICE) {
+    if (chip_writes(r)) {
         device_write(r, offset, value, size);
     } else if (r->write_at != ARENA_NONE) {
         host_store(as->arena->host + r->write_at + offset, value, size);
@@ -551,7 +570,7 @@ static size_t block_step(const struct address_space *as, uint64_t addr, size_t l
     room = r->last - addr;
     if (room < len - 1)
         len = (size_t)room + 1;
-    if (r->region->kind == REGION_DEVICE)
+    if (chip_reads(r->region) || chip_writes(r->region))
         return len >= 4 ? 4 : 1;
     return len;
 }
@@ -562,7 +581,7 @@ static void read_step(struct address_space *as, const struct mem_range *m, uint6
     const struct region *r = m->region;
     uint64_t offset = m->offset + (addr - m->start), v;
 
-    if (r->kind == REGION_DEVICE) {
+    if (chip_reads(r)) {
         v = htole64(device_read(r, offset, (unsigned)n));
         memcpy(to, &v, n);
     } else if (r->read_at == ARENA_NONE) {
@@ -598,7 +617,7 @@ static void write_step(struct address_space *as, const struct mem_range *m, uint
     const struct region *r = m->region;
     uint64_t offset = m->offset + (addr - m->start), v = 0, at = r->write_at;
 
-    if (r->kind == REGION_DEVICE) {
+    if (chip_writes(r) && !(rom && r->kind == REGION_MEMORY && r->read_at != ARENA_NONE)) {
         memcpy(&v, from, n);
         device_write(r, offset, le64toh(v), (unsigned)n);
         return;

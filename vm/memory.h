@@ -45,7 +45,7 @@ struct region {
     uint64_t base, size;
     int priority;
     bool enabled;
-    /* REGION_DEVICE */
+    /* REGION_DEVICE; with REGION_MEMORY: who answers accesses that have no arena offset */
     const struct region_ops *ops;
     void *opaque;
     /* REGION_MEMORY: arena offsets of byte 0. ARENA_NONE in read_at: reads as all ones; in
@@ -162,6 +162,12 @@ static inline bool arena_page_is_stored_to(const struct arena *a, uint64_t page_
 const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset);
 /* Clears one dirty flag on all pages and makes CPUs drop their store entries. */
 void arena_clear_dirty(struct arena *a, uint8_t flag);
+/* The same for `len` bytes from `offset`, both whole pages; sets the bit of each page that was
+ * dirty in `pages` (bit 0: the first; the others stay) and returns true if there was one. A CPU
+ * that runs meanwhile may store to such a page a little longer without its being seen: who looks at
+ * the bytes takes those pages for dirty the next time, too. */
+bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t flag,
+                      uint64_t *pages);
 
 /* ---- address spaces ---- */
 
@@ -174,6 +180,11 @@ void region_init_device(struct region *r, const char *name, uint64_t size,
                         const struct region_ops *ops, void *opaque);
 void region_init_memory(struct region *r, const char *name, uint64_t size, uint64_t read_at,
                         uint64_t write_at);
+
+/* Flash: reads show the arena until region_set_memory(r, ARENA_NONE, ARENA_NONE) makes them the
+ * chip's; writes always are. */
+void region_init_flash(struct region *r, const char *name, uint64_t size, uint64_t read_at,
+                       const struct region_ops *ops, void *opaque);
 
 /* Adds at base with priority and enables. The region is the caller's and must stay. */
 void region_add(struct address_space *as, struct region *r, uint64_t base, int priority);

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "vm/machine.h"
 #include "vm/vm_internal.h"
@@ -108,9 +109,16 @@ void run_destroy(struct machine *m)
 
 /* ---- changes of state ---- */
 
+static void tell(struct machine *m, enum run_event event)
+{
+    if (m->run.event)
+        m->run.event(m->run.event_opaque, event);
+}
+
 static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
 {
     struct run_control *r = &m->run;
+    enum run_state before = r->state;
 
     if (state == RUN_RUNNING)
         vm_clock_start(&m->clock);
@@ -121,9 +129,28 @@ static void enter_state(struct machine *m, enum run_state state, enum stop_reaso
     r->stop_wanted = false;
     if (state == RUN_ENDED)
         r->end_wanted = r->reset_wanted = false;
+    if (state == RUN_ENDED)
+        tell(m, RUN_EVENT_SHUTDOWN);
+    else if (state != before)
+        tell(m, state == RUN_RUNNING ? RUN_EVENT_RESUME : RUN_EVENT_STOP);
     pthread_cond_broadcast(&r->changed);
     pthread_cond_broadcast(&r->wake);
     notify_main(m);
+}
+
+/* The end, unless that is the guest's wish and -no-shutdown keeps the machine. */
+static void enter_end(struct machine *m)
+{
+    struct run_control *r = &m->run;
+
+    if (!r->no_shutdown || r->end_why != STOP_POWEROFF) {
+        enter_state(m, RUN_ENDED, r->end_why);
+        return;
+    }
+    r->end_wanted = false;
+    r->reason = STOP_POWEROFF;
+    tell(m, RUN_EVENT_SHUTDOWN);
+    enter_state(m, RUN_PAUSED, STOP_POWEROFF);
 }
 
 static void reset_machine(struct machine *m)
@@ -145,6 +172,9 @@ static void reset_machine(struct machine *m)
     if (r->after_reset)
         r->after_reset(r->reset_opaque);
     r->resets++;
+    if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
+        r->reason = STOP_USER; /* it may run again */
+    tell(m, RUN_EVENT_RESET);
     notify_main(m);
 }
 
@@ -161,7 +191,7 @@ static bool honour_requests(struct machine *m)
     if (!requests_pending(m))
         return false;
     if (r->end_wanted)
-        enter_state(m, RUN_ENDED, r->end_why);
+        enter_end(m);
     if (r->reset_wanted)
         reset_machine(m);
     if (r->stop_wanted)
@@ -218,13 +248,13 @@ void machine_request_end(struct machine *m, enum stop_reason why, uint32_t exit_
         r->exit_value = exit_value;
     }
     if (!cpu_thread_exists(m)) {
-        enter_state(m, RUN_ENDED, r->end_why);
+        enter_end(m);
         return;
     }
     machine_kick(m);
     if (on_cpu_thread(m))
         return;
-    while (r->state != RUN_ENDED)
+    while (r->state != RUN_ENDED && r->end_wanted)
         pthread_cond_wait(&r->changed, &m->lock);
 }
 
@@ -402,6 +432,7 @@ static void *cpu_thread(void *opaque)
     struct machine *m = opaque;
 
     machine_lock(m);
+    m->run.thread_id = gettid();
     while (m->run.state != RUN_ENDED) {
         bool busy = m->run.state == RUN_RUNNING ? take_turn(m, UINT64_MAX) : honour_requests(m);
 

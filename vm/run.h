@@ -33,11 +33,20 @@ enum stop_reason {
     STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
 };
 
+/* What onlookers are told of. */
+enum run_event {
+    RUN_EVENT_STOP,     /* running no more: paused */
+    RUN_EVENT_RESUME,   /* running */
+    RUN_EVENT_RESET,    /* has been reset */
+    RUN_EVENT_SHUTDOWN, /* the end (or, with no_shutdown, what would be); run.reason says why */
+};
+
 struct run_control {
     enum run_state state;
     enum stop_reason reason; /* why paused or ended */
     uint32_t exit_value;
     bool no_reboot, triple_fault_ends;
+    bool no_shutdown; /* a guest that powers off pauses the machine instead of ending it */
     bool reset_wanted;
     bool stop_wanted; /* pause at the next boundary */
     bool end_wanted;
@@ -54,10 +63,14 @@ struct run_control {
      * input_push() calls it from any thread: it must be thread safe and must not take the lock. */
     void (*notify)(void *opaque);
     void *notify_opaque;
+    /* Told of every event, lock held, by the thread that makes it. Must not change run state. */
+    void (*event)(void *opaque, enum run_event event);
+    void *event_opaque;
     void (*before_reset)(void *opaque); /* the machine's own reset work (reload a kernel) */
     void (*after_reset)(void *opaque);
     void *reset_opaque;
     uint64_t resets;
+    int thread_id; /* of the CPU thread, as the host numbers it; 0 before it runs */
 };
 
 /* All of these: machine lock held, unless noted. */

@@ -164,12 +164,10 @@ struct tlb_log {
     uint16_t filled[TLB_LOG_SIZE];
 };
 
-/* Level 0 of the TLB, for translated code alone: entries chosen by the instruction, not the
- * address. An empty one has cpu->slot_empty as its page, a non-canonical address that the guest
- * cannot know. Groups of 64 that hold an entry are marked. */
-#define SLOT_BITS        10
-#define SLOTS            (1u << SLOT_BITS)
-#define SLOT_GROUP_SHIFT 6
+/* The entry of the page where the stack was last, for translated code: one for each table. An empty
+ * one has a page that no address reaches, by chance (see mmu.c). */
+#define STACK_SLOT_EMPTY(cpu) ((struct tlb_entry){.page = (cpu)->stack_slot_empty})
+
 /* A page with code: stores elsewhere in it need nobody's attention. table: the one of the access
  * class, NULL when empty. */
 struct code_store {
@@ -292,9 +290,8 @@ struct cpu {
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
     struct tlb_entry tlb_none[TLB_SIZE]; /* always empty: every access takes the slow path */
     struct tlb_log tlb_filled, tlb_filled_global;
-    struct tlb_entry slots[2][NUM_TLB_CLASSES][SLOTS];
-    uint8_t slots_used[2 * NUM_TLB_CLASSES][SLOTS >> SLOT_GROUP_SHIFT];
-    uint64_t slot_empty;
+    struct tlb_entry stack_slot[2][NUM_TLB_CLASSES];
+    uint64_t stack_slot_empty;
     struct code_store code_stores[CODE_STORES]; /* by linear page */
     bool code_stores_filled;
     struct ram_window ram[RAM_WINDOWS];

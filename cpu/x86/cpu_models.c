@@ -367,6 +367,11 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
     return true;
 }
 
+const char *cpu_model_name(unsigned n)
+{
+    return n < ARRAY_SIZE(models) ? models[n].name : NULL;
+}
+
 void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
 {
     char text[100];

@@ -56,6 +56,8 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
  * decide, and for some instructions without one the family. */
 struct operation_info;
 bool model_executes(const struct cpu_model *m, const struct operation_info *op);
+/* The n-th model's name, NULL beyond the last. */
+const char *cpu_model_name(unsigned n);
 /* Lines for -cpu help. */
 void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque);
 

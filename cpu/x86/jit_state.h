@@ -50,14 +50,12 @@ struct jit_state {
     /* Left by a thunk for C: return address of the call, the temporaries. */
     const uint8_t *site;
     uint64_t t0, t1;
-    uint8_t bounce[32];   /* what a load from two pages finds */
-    uint64_t target;      /* of the indirect call that is being made */
-    int result;           /* of a block run in lockstep: enum op_result */
-    int why;              /* the run of translated code ended: enum vcpu_exit */
-    uint64_t slot_rcx;    /* while a slot is filled */
-    uint32_t slot_sample; /* misses of level 0 until one is looked at */
-    uint64_t spill[4];    /* registers whose place a block took for others */
-    bool mode_stale;      /* the mode key must be made again before translated code runs */
+    uint8_t bounce[32]; /* what a load from two pages finds */
+    uint64_t target;    /* of the indirect call that is being made */
+    int result;         /* of a block run in lockstep: enum op_result */
+    int why;            /* the run of translated code ended: enum vcpu_exit */
+    uint64_t spill[4];  /* registers whose place a block took for others */
+    bool mode_stale;    /* the mode key must be made again before translated code runs */
     /* FPU_* of what is in the host's registers: while C runs, at most FPU_X87. And of what C has
      * interrupted, to be loaded again. */
     uint8_t fpu_live, fpu_saved;

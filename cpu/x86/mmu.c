@@ -174,42 +174,10 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
     log->n = 0;
 }
 
-/* ---- slots ---- */
-
-/* Which: of pages that agree with `page` in the bits of `mask`; of the page at host, unless NULL.
- */
-struct slot_choice {
-    uint64_t page, mask;
-    const uint8_t *host;
-};
-static const struct slot_choice all_slots = {0, 0, NULL};
-
-static void drop_slot_group(struct cpu *cpu, struct tlb_entry *e, struct slot_choice which)
+static void drop_stack_slots(struct cpu *cpu)
 {
-    for (unsigned k = 0; k < 1u << SLOT_GROUP_SHIFT; k++)
-        if (!((e[k].page ^ which.page) & which.mask) && (!which.host || e[k].host == which.host))
-            e[k] = (struct tlb_entry){.page = cpu->slot_empty};
-}
-
-/* Of the tables from `first` to before `end`. */
-static void drop_slots(struct cpu *cpu, unsigned first, unsigned end, struct slot_choice which)
-{
-    for (unsigned t = first; t < end; t++)
-        for (unsigned g = 0; g < SLOTS >> SLOT_GROUP_SHIFT; g++) {
-            if (!cpu->slots_used[t][g])
-                continue;
-            drop_slot_group(cpu, &cpu->slots[0][0][t * SLOTS + (g << SLOT_GROUP_SHIFT)], which);
-            cpu->slots_used[t][g] = which.mask || which.host;
-        }
-}
-
-/* A page that no address reaches: not canonical, and, lest a guest look for it, by chance. */
-static void init_slots(struct cpu *cpu)
-{
-    uint64_t r = (uint64_t)arc4random() << 32 | arc4random();
-    cpu->slot_empty = (r & 0x3ffffffffffff000) | 1ull << 62;
-    memset(cpu->slots_used, 1, sizeof(cpu->slots_used));
-    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
+    for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
+        cpu->stack_slot[n / NUM_TLB_CLASSES][n % NUM_TLB_CLASSES] = STACK_SLOT_EMPTY(cpu);
 }
 
 static void drop_code_stores(struct cpu *cpu)
@@ -227,9 +195,9 @@ static void forget_spans(struct cpu *cpu, bool global)
 void tlb_flush_all(struct cpu *cpu)
 {
     drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
-    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
     forget_spans(cpu, false);
     forget_spans(cpu, true);
     for (unsigned n = 0; n < RAM_WINDOWS; n++)
@@ -239,19 +207,21 @@ void tlb_flush_all(struct cpu *cpu)
 
 void tlb_init(struct cpu *cpu)
 {
+    /* not canonical, and, lest a guest look for it, by chance */
+    uint64_t r = (uint64_t)arc4random() << 32 | arc4random();
+    cpu->stack_slot_empty = (r & 0x3ffffffffffff000) | 1ull << 62;
     clear_all(cpu);
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
-    init_slots(cpu);
     tlb_flush_all(cpu);
 }
 
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
     drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
-    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, all_slots);
     forget_spans(cpu, false);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
         if (!cpu->itlb[n].global)
@@ -267,13 +237,13 @@ static void clear_span(struct cpu *cpu, uint64_t lin)
         for (unsigned k = first; k < first + 1024; k++)
             if (tlb_table(cpu, n)[k].page >> 22 == lin >> 22)
                 clear_entry(tlb_table(cpu, n), k);
-    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, (struct slot_choice){lin, ~0ull << 22, NULL});
     itlb_flush(cpu);
 }
 
 void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
     drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     /* other pieces of the same page may be cached */
     for (unsigned n = 0; n < 2; n++)
         if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
@@ -289,7 +259,6 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
     for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
         if (tlb_table(cpu, n)[slot].page == (lin & ~0xfffull))
             clear_entry(tlb_table(cpu, n), slot);
-    drop_slots(cpu, 0, 2 * NUM_TLB_CLASSES, (struct slot_choice){lin, ~0xfffull, NULL});
     cpu->itlb[lin >> VM_PAGE_SHIFT & (ITLB_SIZE - 1)].page = ~0ull;
     fetch_key_renew_page(cpu, lin);
 }
@@ -312,9 +281,9 @@ static void drop_logged_stores(struct cpu *cpu, struct tlb_log *log, const uint8
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 {
     const uint8_t *host = arena_page == ARENA_NONE ? NULL : cpu->v.m->arena.host + arena_page;
-    drop_slots(cpu, NUM_TLB_CLASSES, 2 * NUM_TLB_CLASSES, (struct slot_choice){0, 0, host});
     if (!host)
         drop_code_stores(cpu);
+    drop_stack_slots(cpu);
     if (cpu->tlb_filled.n <= TLB_LOG_SIZE && cpu->tlb_filled_global.n <= TLB_LOG_SIZE) {
         drop_logged_stores(cpu, &cpu->tlb_filled, host);
         drop_logged_stores(cpu, &cpu->tlb_filled_global, host);
@@ -328,9 +297,9 @@ void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 
 void tlb_drop_entry(struct cpu *cpu, struct tlb_entry *e)
 {
-    unsigned n = (unsigned)(e - cpu->tlb[0][0]), table = n / TLB_SIZE;
+    unsigned n = (unsigned)(e - cpu->tlb[0][0]);
 
-    drop_slots(cpu, table, table + 1, (struct slot_choice){e->page, ~0xfffull, NULL});
+    drop_stack_slots(cpu);
     clear_entry(tlb_table(cpu, n / TLB_SIZE), n % TLB_SIZE);
 }
 

@@ -8,7 +8,7 @@
  * Interrupt pins are level lines. The four PIRQ lines are wired-or: a line's level is computed from
  * the pins of all functions, so nothing has to be counted, and nothing but each pin is saved.
  *
- * Not here: bridges to further buses (type 1 accesses find no device), expansion ROM BARs. */
+ * Not here: bridges to further buses (type 1 accesses find no device). */
 #include "devices/bus/pci.h"
 
 #include <assert.h>
@@ -121,12 +121,9 @@ static bool bar_decodes(const struct pci_device *d, unsigned n, uint64_t address
     return address <= d->bus->mem->last && b->size - 1 <= d->bus->mem->last - address;
 }
 
-static void update_bar(struct pci_device *d, unsigned n)
+static void map_bar(struct pci_device *d, struct pci_bar *b, uint64_t address, bool wanted)
 {
-    struct pci_bar *b = &d->bars[n];
     struct address_space *space = b->type == PCI_BAR_IO ? d->bus->io : d->bus->mem;
-    uint64_t address = bar_address(d, n);
-    bool wanted = bar_decodes(d, n, address);
 
     if (b->mapped && (!wanted || b->region->base != address)) {
         region_remove(b->region);
@@ -139,6 +136,23 @@ static void update_bar(struct pci_device *d, unsigned n)
     }
 }
 
+static void update_bar(struct pci_device *d, unsigned n)
+{
+    uint64_t address = bar_address(d, n);
+
+    map_bar(d, &d->bars[n], address, bar_decodes(d, n, address));
+}
+
+static void update_rom(struct pci_device *d)
+{
+    uint32_t rom = get32(d, PCI_ROM_ADDRESS);
+    uint64_t address = rom & ~(d->rom.size - 1);
+
+    map_bar(d, &d->rom, address,
+            (rom & PCI_ROM_ENABLE) && (pci_get16(d, PCI_COMMAND) & PCI_COMMAND_MEMORY) && address &&
+                address + d->rom.size < UINT32_MAX);
+}
+
 static void update_bars(struct pci_device *d)
 {
     address_space_begin(d->bus->mem);
@@ -146,6 +160,8 @@ static void update_bars(struct pci_device *d)
     for (unsigned n = 0; n < PCI_NUM_BARS; n++)
         if (d->bars[n].region)
             update_bar(d, n);
+    if (d->rom.region)
+        update_rom(d);
     address_space_commit(d->bus->io);
     address_space_commit(d->bus->mem);
 }
@@ -167,6 +183,13 @@ void pci_device_add_bar(struct pci_device *d, unsigned n, enum pci_bar_type type
     }
 }
 
+void pci_device_add_rom(struct pci_device *d, struct region *region)
+{
+    assert(region->size >= 0x800 && (region->size & (region->size - 1)) == 0);
+    d->rom = (struct pci_bar){.region = region, .size = region->size, .type = PCI_BAR_MEM32};
+    set32(d->wmask, PCI_ROM_ADDRESS, ~(uint32_t)(region->size - 1) | PCI_ROM_ENABLE);
+}
+
 void pci_device_add_capability(struct pci_device *d, uint8_t id, uint8_t offset, uint8_t size)
 {
     assert(offset >= 0x40 && offset + size <= 256 && (offset & 3) == 0);
@@ -181,9 +204,11 @@ void pci_device_add_capability(struct pci_device *d, uint8_t id, uint8_t offset,
 
 uint32_t pci_config_read(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsigned size)
 {
-    const struct pci_device *d = bus->devices[devfn];
+    struct pci_device *d = bus->devices[devfn];
     uint32_t value = 0;
 
+    if (d && d->config_reading)
+        d->config_reading(d, offset, size);
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte = d && offset + i < 256 ? d->config[offset + i] : 0xff;
 
@@ -218,7 +243,8 @@ void pci_config_write(struct pci_bus *bus, uint8_t devfn, unsigned offset, uint3
     if (overlaps(offset, size, PCI_COMMAND, 2)) {
         update_bars(d);
         update_intx(d);
-    } else if (overlaps(offset, size, PCI_BASE_ADDRESS_0, 4 * PCI_NUM_BARS)) {
+    } else if (overlaps(offset, size, PCI_BASE_ADDRESS_0, 4 * PCI_NUM_BARS) ||
+               overlaps(offset, size, PCI_ROM_ADDRESS, 4)) {
         update_bars(d);
     }
     if (d->config_written)
@@ -311,6 +337,7 @@ void pci_device_reset(struct pci_device *d)
     d->config[PCI_INTERRUPT_LINE] = 0;
     for (unsigned i = PCI_BASE_ADDRESS_0; i < PCI_BASE_ADDRESS_0 + 4 * PCI_NUM_BARS; i++)
         d->config[i] &= (uint8_t)~d->wmask[i];
+    set32(d->config, PCI_ROM_ADDRESS, 0);
     d->intx = false;
     update_bars(d);
     update_intx(d);

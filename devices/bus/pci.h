@@ -42,6 +42,7 @@ enum pci_register {
 
 #define PCI_BAR_PRIORITY          (-1) /* of regions; RAM is below, the board's chips above */
 #define PCI_NUM_BARS              6
+#define PCI_ROM_ENABLE            0x1 /* of the expansion ROM's address register */
 #define PCI_DEVFN(slot, function) (((slot) << 3) | (function))
 #define PCI_SLOT(devfn)           ((devfn) >> 3)
 #define PCI_FUNCTION(devfn)       ((devfn)&7)
@@ -74,8 +75,11 @@ struct pci_device {
     uint8_t wmask[256];   /* bits the guest may write */
     uint8_t w1cmask[256]; /* bits cleared by writing one */
     struct pci_bar bars[PCI_NUM_BARS];
+    struct pci_bar rom; /* expansion ROM */
     struct pci_bus *bus;
     uint8_t devfn;
+    /* The guest is about to read `size` bytes at `offset` of config[]; may be NULL. */
+    void (*config_reading)(struct pci_device *, unsigned offset, unsigned size);
     /* The guest wrote `size` bytes at `offset`, which are in config[] already; may be NULL. */
     void (*config_written)(struct pci_device *, unsigned offset, unsigned size);
 };
@@ -119,6 +123,8 @@ void pci_device_init(struct pci_device *d, struct machine *m, const struct devic
  * two, at least 16 for memory and 4 for ports. */
 void pci_device_add_bar(struct pci_device *d, unsigned n, enum pci_bar_type type,
                         struct region *region);
+/* Declares the expansion ROM (PCI 3.0, 6.2.5.2): a region as above, at least 2 KiB. */
+void pci_device_add_rom(struct pci_device *d, struct region *region);
 /* Adds a capability of `size` bytes at `offset` (PCI 3.0, 6.7) at the head of the list. */
 void pci_device_add_capability(struct pci_device *d, uint8_t id, uint8_t offset, uint8_t size);
 /* COMMAND, BARs and the interrupt line to their power-on values; drops the interrupt. */

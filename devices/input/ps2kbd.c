@@ -64,23 +64,65 @@ static void send_pause(struct ps2kbd *k)
         ps2_event(&k->port, set2, sizeof(set2));
 }
 
-void ps2kbd_key(struct ps2kbd *k, unsigned code, bool down)
+static void send_key(struct ps2kbd *k, unsigned code, bool down)
 {
     uint8_t bytes[3];
 
-    if (!k->scanning || !(code & 0x7f))
+    /* Without room the key is lost; the overrun code of real keyboards only makes guests beep. */
+    ps2_event(&k->port, bytes, encode_key(k, code, down, bytes));
+}
+
+/* Typematic rate and delay, Set Typematic Rate/Delay: 250 ms to 1 s, then (8 + A) * 2^B / 240 s. */
+static uint64_t repeat_delay(const struct ps2kbd *k)
+{
+    return ((k->typematic >> 5 & 3) + 1) * (NS_PER_SEC / 4);
+}
+
+static uint64_t repeat_period(const struct ps2kbd *k)
+{
+    return ((8 + (k->typematic & 7u)) << (k->typematic >> 3 & 3)) * (NS_PER_SEC / 240);
+}
+
+static void hold(struct ps2kbd *k, uint16_t code)
+{
+    k->held = code;
+    if (code)
+        vm_timer_arm(&k->repeat, vm_clock_now(&k->dev.m->clock) + repeat_delay(k));
+    else
+        vm_timer_cancel(&k->repeat);
+}
+
+/* A guest that does not look finds one repetition, not many. */
+static void repeat(void *opaque)
+{
+    struct ps2kbd *k = opaque;
+
+    if (!k->held || !k->scanning)
+        return;
+    if (!k->port.count)
+        send_key(k, k->held, true);
+    vm_timer_arm(&k->repeat, vm_clock_now(&k->dev.m->clock) + repeat_period(k));
+}
+
+void ps2kbd_key(struct ps2kbd *k, unsigned code, bool down)
+{
+    if (!k->scanning || !(code & 0x7f) || (down && code == k->held))
         return;
     if (code == PS2KBD_PAUSE) {
         if (down)
             send_pause(k);
         return;
     }
-    /* Without room the key is lost; the overrun code of real keyboards only makes guests beep. */
-    ps2_event(&k->port, bytes, encode_key(k, code, down, bytes));
+    if (down)
+        hold(k, (uint16_t)code);
+    else if (code == k->held)
+        hold(k, 0);
+    send_key(k, code, down);
 }
 
 static void set_defaults(struct ps2kbd *k)
 {
+    hold(k, 0);
     k->scan_set = 2;
     k->typematic = TYPEMATIC_DEFAULT;
     k->command = 0;
@@ -127,6 +169,7 @@ static void start_command(struct ps2kbd *k, uint8_t v)
         return;
     case CMD_ENABLE:
         ps2_flush(&k->port);
+        hold(k, 0);
         k->scanning = true;
         break;
     case CMD_DISABLE:
@@ -185,6 +228,8 @@ static const struct state_field fields[] = {
     STATE_U8_MAX(struct ps2kbd, leds, 7),
     STATE_U8(struct ps2kbd, typematic),
     STATE_U8(struct ps2kbd, command),
+    STATE_U16(struct ps2kbd, held),
+    STATE_TIMER(struct ps2kbd, repeat),
     STATE_FIELDS_END,
 };
 
@@ -195,5 +240,6 @@ void ps2kbd_init(struct ps2kbd *k, struct machine *m, const char *id)
 {
     *k = (struct ps2kbd){.port = {.receive = receive, .owner = k}};
     device_init(&k->dev, m, &class, id);
+    vm_timer_init(&k->repeat, &m->clock, repeat, k);
     reset(&k->dev);
 }

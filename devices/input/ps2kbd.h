@@ -3,6 +3,7 @@
 #define CALQUE_DEVICES_INPUT_PS2KBD_H
 
 #include "devices/input/ps2.h"
+#include "vm/clock.h"
 #include "vm/device.h"
 
 #define PS2KBD_PAUSE 0xe11d /* the key that has only a make code */
@@ -13,13 +14,16 @@ struct ps2kbd {
     bool scanning;     /* enabled: sends keys */
     uint8_t scan_set;  /* 1 or 2 */
     uint8_t leds;      /* bit 0 Scroll Lock, 1 Num Lock, 2 Caps Lock */
-    uint8_t typematic; /* rate and delay, stored only: the host repeats keys */
+    uint8_t typematic; /* delay and rate of repetition */
     uint8_t command;   /* command that waits for its parameter, 0 for none */
+    uint16_t held;     /* the key that repeats, 0 for none */
+    struct vm_timer repeat;
 };
 
 void ps2kbd_init(struct ps2kbd *k, struct machine *m, const char *id);
-/* A key by its make code of set 1: 0x01-0x7f, 0xe0nn for the extended keys, PS2KBD_PAUSE. Held keys
- * repeat by further calls with down. Machine lock held. */
+/* A key by its make code of set 1: 0x01-0x7f, 0xe0nn for the extended keys, PS2KBD_PAUSE. It
+ * repeats while it is down; that the host says so again and again does not matter. Machine lock
+ * held. */
 void ps2kbd_key(struct ps2kbd *k, unsigned code, bool down);
 
 #endif

@@ -75,6 +75,14 @@ void ps2mouse_move(struct ps2mouse *p, int dx, int dy, int dz, unsigned buttons)
     }
 }
 
+void ps2mouse_nudge(struct ps2mouse *p)
+{
+    uint8_t bytes[4];
+
+    if (p->reporting && !p->remote && !p->wrap && ps2_event(&p->port, bytes, report(p, bytes)))
+        reported(p);
+}
+
 static void set_defaults(struct ps2mouse *p)
 {
     p->reporting = false;

@@ -22,5 +22,7 @@ struct ps2mouse {
 void ps2mouse_init(struct ps2mouse *p, struct machine *m, const char *id);
 /* Movement (y grows upwards, z towards the user) and the state of the buttons. Lock held. */
 void ps2mouse_move(struct ps2mouse *p, int dx, int dy, int dz, unsigned buttons);
+/* Sends a report although nothing moved: an interrupt for another pointer's driver. Lock held. */
+void ps2mouse_nudge(struct ps2mouse *p);
 
 #endif

@@ -39,7 +39,7 @@ struct block_request {
     void *opaque; /* the device's */
     /* The back end's. */
     struct blockdev *blockdev;
-    struct block_request *next;
+    struct block_request *next, *next_due;
     int error;
     uint64_t due; /* with -icount: virtual time at which done is called */
     bool finished;

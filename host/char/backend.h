@@ -52,6 +52,19 @@ void chardev_tap(struct chardev *c, void (*fn)(void *, const void *, size_t), vo
  * moves; `focus` (may be NULL) tells it so. */
 void chardev_attach_monitor(struct chardev *c, void (*input)(void *, const uint8_t *, size_t),
                             void (*focus)(void *, bool), void *opaque);
+/* Told when a client comes and goes, on the main loop's thread; once at once if it is there already
+ * (a terminal always is). */
+void chardev_on_open(struct chardev *c, void (*fn)(void *opaque, bool open), void *opaque);
+/* From here on output that cannot be written at once is kept, up to `limit` bytes; a client that
+ * lets more pile up is disconnected. Of sockets; other back ends are unchanged. */
+void chardev_keep_output(struct chardev *c, size_t limit);
+/* Calls with each back end: its id or label, where it leads ("unix:/tmp/m,server=on"), and whether
+ * something is connected to it on our side. */
+void chardevs_each(struct chardevs *s,
+                   void (*fn)(void *opaque, const char *label, const char *filename, bool taken),
+                   void *opaque);
+/* True if a device and a monitor share it, and Ctrl-A. */
+bool chardev_shared(const struct chardev *c);
 /* True if a person types there: echo and a prompt make sense. */
 bool chardev_interactive(const struct chardev *c);
 

@@ -29,6 +29,9 @@ struct chardev {
     int patience_ms;  /* how long output may wait for the other side */
     bool stalled;     /* waited that long in vain: do not wait until it moves again */
     uint64_t dropped; /* bytes of output */
+    uint8_t *queue;   /* what could not be written yet */
+    size_t queue_len, queue_size, queue_limit; /* limit 0: nothing is kept */
+    bool overrun;                              /* more than that: the client goes */
     void (*tap)(void *, const void *, size_t);
     void *tap_opaque;
 
@@ -47,11 +50,17 @@ struct chardev {
     void (*monitor_focus_fn)(void *, bool);
     void *monitor_opaque;
 
+    void (*on_open)(void *, bool);
+    void *on_open_opaque;
+    char *filename; /* where it leads, for people */
+
     /* Sockets */
     struct poll_watch listener;
     bool listening;
     char *unlink_path;
-    int keep_fd; /* pty: our own end of the other side, so that it never hangs up */
+    bool telnet;
+    uint8_t telnet_state; /* bytes of a command (RFC 854) still to come, and which */
+    int keep_fd;          /* pty: our own end of the other side, so that it never hangs up */
 };
 
 struct chardevs {

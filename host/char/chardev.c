@@ -63,15 +63,101 @@ static void write_out(struct chardev *c, const uint8_t *p, size_t len)
     c->dropped += len;
 }
 
+/* ---- output that is kept ---- */
+
+static ssize_t write_now(struct chardev *c, const uint8_t *p, size_t len)
+{
+    ssize_t n;
+
+    do {
+        n = c->is_socket ? send(c->out_fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                         : write(c->out_fd, p, len < 4096 ? len : 4096);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* As much of the queue as goes. Lock held. */
+static void flush_queue(struct chardev *c)
+{
+    size_t done = 0;
+
+    while (done < c->queue_len && c->out_fd >= 0) {
+        ssize_t n = write_now(c, c->queue + done, c->queue_len - done);
+
+        if (n < 0 && errno != EAGAIN)
+            done = c->queue_len; /* nobody reads; the main loop hears of it */
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (c->out_fd < 0)
+        done = c->queue_len;
+    memmove(c->queue, c->queue + done, c->queue_len - done);
+    c->queue_len -= done;
+}
+
+/* Lock held. */
+static void queue_out(struct chardev *c, const uint8_t *p, size_t len)
+{
+    if (c->out_fd < 0 || c->overrun)
+        return;
+    if (c->queue_len + len > c->queue_limit) {
+        c->overrun = true;
+        c->queue_len = 0;
+        return;
+    }
+    if (c->queue_len + len > c->queue_size) {
+        size_t size = 2 * (c->queue_len + len);
+        uint8_t *queue = realloc(c->queue, size);
+
+        if (!queue) {
+            c->overrun = true;
+            return;
+        }
+        c->queue = queue;
+        c->queue_size = size;
+    }
+    memcpy(c->queue + c->queue_len, p, len);
+    c->queue_len += len;
+    flush_queue(c);
+}
+
+void chardev_keep_output(struct chardev *c, size_t limit)
+{
+    if (!c->is_socket)
+        return; /* the writer waits for a terminal or pipe */
+    pthread_mutex_lock(&c->lock);
+    c->queue_limit = limit;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* At the end: what is left goes out, if somebody takes it within our patience. */
+static void drain_queue(struct chardev *c)
+{
+    pthread_mutex_lock(&c->lock);
+    flush_queue(c);
+    while (c->queue_len && wait_writable(c))
+        flush_queue(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void chardev_write(struct chardev *c, const void *data, size_t len)
 {
+    bool waiting;
+
     if (!c)
         return;
     pthread_mutex_lock(&c->lock);
     if (c->tap)
         c->tap(c->tap_opaque, data, len);
-    write_out(c, data, len);
+    if (c->queue_limit)
+        queue_out(c, data, len);
+    else
+        write_out(c, data, len);
+    waiting = c->queue_len || c->overrun;
     pthread_mutex_unlock(&c->lock);
+    if (waiting)
+        poller_wake(c->set->poller); /* which shall wait for room, too */
 }
 
 /* Our own words on a terminal; the tap looks for the guest's. */
@@ -124,6 +210,21 @@ static bool batch_delivered(struct chardev *c)
     return !pending;
 }
 
+/* What the queue wants of the poller. */
+static void prepare_queue(struct chardev *c)
+{
+    bool overrun, waiting;
+
+    pthread_mutex_lock(&c->lock);
+    overrun = c->overrun;
+    waiting = c->queue_len > 0;
+    pthread_mutex_unlock(&c->lock);
+    if (overrun)
+        chardev_disconnected(c);
+    else if (c->in_watched && c->in.fd == c->out_fd)
+        c->in.events = waiting ? POLLIN | POLLOUT : POLLIN;
+}
+
 static void send_batch(struct chardev *c)
 {
     uint8_t batch[INPUT_EVENT_MAX];
@@ -152,6 +253,8 @@ int64_t chardevs_prepare(struct chardevs *s)
 
     for (struct chardev *c = s->list; c; c = c->next) {
         send_batch(c);
+        if (c->queue_limit)
+            prepare_queue(c);
         if (c->in_flight && c->rx_len)
             wait = RETRY_NS;
         if (c->in_watched)
@@ -232,6 +335,43 @@ static void received(struct chardev *c, uint8_t byte)
     }
 }
 
+/* ---- telnet ---- */
+
+enum { TELNET_DATA, TELNET_COMMAND, TELNET_OPTION, TELNET_SUB, TELNET_SUB_END };
+#define TELNET_IAC  255
+#define TELNET_SB   250
+#define TELNET_SE   240
+#define TELNET_WILL 251
+
+/* RFC 854: commands are taken out of the stream; none is answered. True if the byte is data. */
+static bool telnet_data(struct chardev *c, uint8_t byte)
+{
+    switch (c->telnet_state) {
+    case TELNET_DATA:
+        if (byte == TELNET_IAC)
+            c->telnet_state = TELNET_COMMAND;
+        return byte && byte != TELNET_IAC; /* CR NUL is a carriage return */
+    case TELNET_COMMAND:
+        c->telnet_state = byte == TELNET_SB     ? TELNET_SUB
+                          : byte >= TELNET_WILL ? TELNET_OPTION
+                                                : TELNET_DATA;
+        if (byte != TELNET_IAC)
+            return false;
+        c->telnet_state = TELNET_DATA;
+        return true; /* a doubled one is data */
+    case TELNET_SUB:
+        if (byte == TELNET_IAC)
+            c->telnet_state = TELNET_SUB_END;
+        return false;
+    case TELNET_SUB_END:
+        c->telnet_state = byte == TELNET_SE ? TELNET_DATA : TELNET_SUB;
+        return false;
+    default:
+        c->telnet_state = TELNET_DATA;
+        return false;
+    }
+}
+
 /* ---- input ---- */
 
 static void input_ready(void *opaque, short revents)
@@ -241,7 +381,13 @@ static void input_ready(void *opaque, short revents)
     size_t room = CHARDEV_RX_SIZE - c->rx_len;
     ssize_t n;
 
-    (void)revents;
+    if (revents & POLLOUT) {
+        pthread_mutex_lock(&c->lock);
+        flush_queue(c);
+        pthread_mutex_unlock(&c->lock);
+        if (revents == POLLOUT)
+            return;
+    }
     if (c->lossy || room > sizeof(buf))
         room = sizeof(buf);
     n = read(c->in.fd, buf, room);
@@ -252,7 +398,8 @@ static void input_ready(void *opaque, short revents)
         return;
     }
     for (ssize_t i = 0; i < n; i++)
-        received(c, buf[i]);
+        if (!c->telnet || telnet_data(c, buf[i]))
+            received(c, buf[i]);
 }
 
 void chardev_start_input(struct chardev *c, int fd)
@@ -271,9 +418,21 @@ void chardev_disconnected(struct chardev *c)
     pthread_mutex_lock(&c->lock);
     close(c->out_fd);
     c->out_fd = -1;
+    c->queue_len = 0;
+    c->overrun = false;
     pthread_mutex_unlock(&c->lock);
     if (c->listening)
         c->listener.enabled = true;
+    if (c->on_open)
+        c->on_open(c->on_open_opaque, false);
+}
+
+void chardev_on_open(struct chardev *c, void (*fn)(void *opaque, bool open), void *opaque)
+{
+    c->on_open = fn;
+    c->on_open_opaque = opaque;
+    if (fn && c->out_fd >= 0)
+        fn(opaque, true);
 }
 
 void chardev_attach_monitor(struct chardev *c, void (*input)(void *, const uint8_t *, size_t),
@@ -282,6 +441,19 @@ void chardev_attach_monitor(struct chardev *c, void (*input)(void *, const uint8
     c->monitor_input = input;
     c->monitor_focus_fn = focus;
     c->monitor_opaque = opaque;
+}
+
+void chardevs_each(struct chardevs *s,
+                   void (*fn)(void *opaque, const char *label, const char *filename, bool taken),
+                   void *opaque)
+{
+    for (const struct chardev *c = s->list; c; c = c->next)
+        fn(opaque, c->id, c->filename ? c->filename : "null", c->taken);
+}
+
+bool chardev_shared(const struct chardev *c)
+{
+    return c->mux;
 }
 
 bool chardev_interactive(const struct chardev *c)
@@ -308,6 +480,8 @@ void chardevs_start(struct chardevs *s)
 
 static void chardev_close(struct chardev *c)
 {
+    if (c->queue_limit)
+        drain_queue(c);
     if (c->in_watched)
         poller_remove(c->set->poller, &c->in);
     if (c->listening) {
@@ -322,6 +496,8 @@ static void chardev_close(struct chardev *c)
         unlink(c->unlink_path);
     pthread_mutex_destroy(&c->lock);
     free(c->unlink_path);
+    free(c->queue);
+    free(c->filename);
     free(c->id);
     free(c);
 }

@@ -72,6 +72,7 @@ static bool open_stdio(struct chardev *c, const struct option_list *l, struct er
     if (c->set->stdio)
         return error_set(err, "stdio is in use already; mon:stdio shares it with the monitor");
     c->set->stdio = c;
+    c->filename = strdup("stdio");
     c->out_fd = private_stdout();
     c->patience_ms = PATIENT_MS;
     c->interactive = c->lossy = isatty(STDIN_FILENO);
@@ -93,6 +94,8 @@ static bool open_file(struct chardev *c, const struct option_list *l, struct err
         open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (append ? O_APPEND : O_TRUNC), 0666);
     if (c->out_fd < 0)
         return error_set(err, "file:%s: %s", path, strerror(errno));
+    if (asprintf(&c->filename, "file:%s", path) < 0)
+        c->filename = NULL;
     c->patience_ms = PATIENT_MS;
     return true;
 }
@@ -117,6 +120,8 @@ static bool open_pty(struct chardev *c, const struct option_list *l, struct erro
         tcsetattr(c->keep_fd, TCSANOW, &t);
     }
     c->interactive = c->lossy = true;
+    if (asprintf(&c->filename, "pty:%s", name) < 0)
+        c->filename = NULL;
     fprintf(stderr, "calque: %s is %s\n", c->id, name);
     chardev_start_input(c, fd);
     return true;
@@ -125,8 +130,8 @@ static bool open_pty(struct chardev *c, const struct option_list *l, struct erro
 static const char *const null_keys[] = {"id", "backend", NULL};
 static const char *const stdio_keys[] = {"id", "backend", "mux", "signal", NULL};
 static const char *const file_keys[] = {"id", "backend", "path", "append", NULL};
-static const char *const socket_keys[] = {"id",     "backend", "path",    "host", "port",
-                                          "server", "wait",    "nodelay", "ipv4", NULL};
+static const char *const socket_keys[] = {"id",   "backend", "path", "host", "port",   "server",
+                                          "wait", "nodelay", "ipv4", "fd",   "telnet", NULL};
 
 static const struct {
     const char *name;
@@ -139,7 +144,7 @@ static const struct {
     {"file", open_file, file_keys, "path=PATH: output only"},
     {"pty", open_pty, null_keys, "a new pseudo-terminal; its name is printed"},
     {"socket", chardev_open_socket, socket_keys,
-     "path=PATH or host=HOST,port=PORT; server=on, wait=off"},
+     "path=PATH, host=HOST,port=PORT or fd=N; server=on, wait=off, telnet=on"},
 };
 #define NBACKENDS (sizeof(backends) / sizeof(backends[0]))
 
@@ -150,7 +155,8 @@ void chardev_print_help(void)
         printf("  %-8s %s\n", backends[i].name, backends[i].help);
     puts("-serial, -monitor and -debugcon take:\n"
          "  stdio, mon:stdio, file:PATH, pty, unix:PATH[,server[,nowait]],\n"
-         "  tcp:HOST:PORT[,server[,nowait]], null, none, chardev:ID");
+         "  tcp:HOST:PORT[,server[,nowait]], telnet:HOST:PORT,server[,nowait],\n"
+         "  null, none, chardev:ID");
 }
 
 bool chardev_open_backend(struct chardev *c, const char *backend, const struct option_list *l,
@@ -229,7 +235,8 @@ struct chardev *chardev_find(struct chardevs *s, const char *id, struct error *e
 static bool socket_settings(struct option_list *l, const char *spec, struct error *err)
 {
     char text[1024];
-    const char *rest = strchr(spec, ':') + 1;
+    const char *rest = strchr(spec, ':') + 1,
+               *telnet = *spec == 't' && spec[1] == 'e' ? ",telnet=on" : "";
     size_t address = strcspn(rest, ",");
 
     if (!strncmp(spec, "unix:", 5)) {
@@ -237,9 +244,9 @@ static bool socket_settings(struct option_list *l, const char *spec, struct erro
     } else {
         const char *colon = memrchr(rest, ':', address);
         if (!colon)
-            return error_set(err, "HOST:PORT is expected after tcp:");
-        snprintf(text, sizeof(text), "socket,host=%.*s,port=%s", (int)(colon - rest), rest,
-                 colon + 1);
+            return error_set(err, "HOST:PORT is expected after %.*s", (int)(rest - spec), spec);
+        snprintf(text, sizeof(text), "socket,host=%.*s,port=%s%s", (int)(colon - rest), rest,
+                 colon + 1, telnet);
     }
     return option_list_parse(l, text, "backend", err);
 }
@@ -247,11 +254,11 @@ static bool socket_settings(struct option_list *l, const char *spec, struct erro
 /* The settings of a short spec. A file's path may hold commas, as it stands. */
 static bool short_settings(struct option_list *l, const char *spec, bool mux, struct error *err)
 {
-    static const char *const forms[] = {
-        "stdio", "mon:stdio", "file:", "pty", "unix:", "tcp:", "null", "chardev:", "none", NULL};
+    static const char *const forms[] = {"stdio",   "mon:stdio", "file:",    "pty",  "unix:", "tcp:",
+                                        "telnet:", "null",      "chardev:", "none", NULL};
 
     l->n = 0;
-    if (!strncmp(spec, "unix:", 5) || !strncmp(spec, "tcp:", 4))
+    if (!strncmp(spec, "unix:", 5) || !strncmp(spec, "tcp:", 4) || !strncmp(spec, "telnet:", 7))
         return socket_settings(l, spec, err);
     if (!strncmp(spec, "file:", 5)) {
         if (!option_list_parse(l, "file,path=x", "backend", err))

@@ -2,6 +2,8 @@
 /* Character back ends on stream sockets: unix: and tcp:, as client or as server of one client at a
  * time. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,6 +19,9 @@
 #include "base/options.h"
 #include "host/char/backend_internal.h"
 
+/* RFC 857, 858: we echo, and neither side says when it is the other's turn. */
+static const uint8_t telnet_greeting[] = {255, 251, 1, 255, 251, 3, 255, 253, 3};
+
 static void client_arrived(struct chardev *c, int fd)
 {
     int on = 1;
@@ -26,9 +31,14 @@ static void client_arrived(struct chardev *c, int fd)
     c->out_fd = fd;
     c->stalled = false;
     pthread_mutex_unlock(&c->lock);
+    c->telnet_state = 0;
     if (c->listening)
         c->listener.enabled = false; /* others wait in the backlog */
     chardev_start_input(c, fd);
+    if (c->telnet)
+        chardev_write(c, telnet_greeting, sizeof(telnet_greeting));
+    if (c->on_open)
+        c->on_open(c->on_open_opaque, true);
 }
 
 static void accept_ready(void *opaque, short revents)
@@ -100,6 +110,14 @@ static void remove_stale(const struct address *a)
     close(fd);
 }
 
+static bool watch_listener(struct chardev *c, int fd, struct error *err)
+{
+    c->listening = poller_add(c->set->poller, &c->listener, fd, POLLIN, accept_ready, c);
+    if (!c->listening)
+        close(fd);
+    return c->listening || error_set(err, "out of memory");
+}
+
 static bool listen_on(struct chardev *c, int fd, const struct address *a, const char *name,
                       struct error *err)
 {
@@ -115,10 +133,36 @@ static bool listen_on(struct chardev *c, int fd, const struct address *a, const 
     }
     if (a->addr.ss_family == AF_UNIX)
         c->unlink_path = strdup(((const struct sockaddr_un *)&a->addr)->sun_path);
-    c->listening = poller_add(c->set->poller, &c->listener, fd, POLLIN, accept_ready, c);
-    if (!c->listening)
-        close(fd);
-    return c->listening || error_set(err, "out of memory");
+    return watch_listener(c, fd, err);
+}
+
+/* fd=N: a socket that whoever started us has opened, listening or connected. */
+static bool use_inherited(struct chardev *c, int fd, bool server, struct error *err)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr), size = sizeof(int);
+    int listening = 0;
+    char name[160];
+
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
+        return error_set(err, "fd=%d: %s; an open socket is expected", fd, strerror(errno));
+    if (!listening != !server)
+        return error_set(err, "fd=%d: the socket %s; server=%s is expected", fd,
+                         listening ? "listens" : "does not listen", listening ? "on" : "off");
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    if (addr.ss_family == AF_UNIX)
+        snprintf(name, sizeof(name), "unix:%.108s%s",
+                 len > sizeof(sa_family_t) ? ((struct sockaddr_un *)&addr)->sun_path : "",
+                 server ? ",server=on" : "");
+    else
+        snprintf(name, sizeof(name), "fd:%d%s", fd, server ? ",server=on" : "");
+    c->filename = strdup(name);
+    if (server)
+        return watch_listener(c, fd, err);
+    client_arrived(c, fd);
+    return true;
 }
 
 /* wait=on, the default: the machine starts when someone is there. */
@@ -150,11 +194,24 @@ bool chardev_open_socket(struct chardev *c, const struct option_list *l, struct 
     const char *path = option_get(l, "path"), *host = option_get(l, "host");
     const char *port = option_get(l, "port");
     bool server = false, wait = true;
+    uint64_t inherited = UINT64_MAX;
     struct address a;
     char name[300];
 
-    if (!option_get_bool(l, "server", &server, err) || !option_get_bool(l, "wait", &wait, err))
+    if (!option_get_bool(l, "server", &server, err) || !option_get_bool(l, "wait", &wait, err) ||
+        !option_get_bool(l, "telnet", &c->telnet, err) ||
+        !option_get_number(l, "fd", 0, INT_MAX, &inherited, err))
         return false;
+    c->is_socket = true;
+    if (c->telnet)
+        c->interactive = true;
+    if (inherited != UINT64_MAX) {
+        if (!use_inherited(c, (int)inherited, server, err))
+            return false;
+        if (wait && server)
+            wait_for_client(c, c->filename);
+        return true;
+    }
     if (!path == !port)
         return error_set(err, "socket: path=PATH or host=HOST,port=PORT is expected");
     if (path ? !unix_address(&a, path, err) : !tcp_address(&a, host ? host : "", port, server, err))
@@ -167,7 +224,9 @@ bool chardev_open_socket(struct chardev *c, const struct option_list *l, struct 
     int fd = socket(a.addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_set(err, "%s: %s", name, strerror(errno));
-    c->is_socket = true;
+    if (asprintf(&c->filename, "%s%s%s", name, server ? ",server=on" : "",
+                 c->telnet ? ",telnet=on" : "") < 0)
+        c->filename = NULL;
     if (!server)
         return connect_to(c, fd, &a, name, err);
     if (!listen_on(c, fd, &a, name, err))

@@ -35,7 +35,22 @@ prints() {
 
 refused "did you mean -serial?" -sreial stdio
 refused "did you mean -kernel?" --kernle x
-refused "not in this version yet" -drive file=x
+refused "not in this version yet" -net user
+truncate -s 1M "$scratch/disk"
+refused "No such file" -hda "$scratch/none" -bios x
+refused "did you mean file?" -drive fiel=x
+refused "did you mean ide?" -drive file=x,if=idde
+refused "drive=ID is expected" -device ide-hd -bios x
+refused "there is a drive already" -hda "$scratch/disk" -hda "$scratch/disk"
+refused "say if=none" -hda "$scratch/disk" -device ide-hd,drive=ide0-hd0 -bios x
+refused "two devices have it" -drive if=none,id=d,format=raw,file="$scratch/disk" -device ide-hd,drive=d -device ide-hd,drive=d -bios x
+refused "try ide.0" -drive if=none,id=d,format=raw,file="$scratch/disk" -device ide-hd,drive=d,bus=ide.7 -bios x
+refused "are no floppy disk" -fda "$scratch/disk" -bios x
+refused "pflash1 without pflash0" -drive if=pflash,unit=1,format=raw,file="$scratch/disk" -kernel "$BUILD/guest/strings-32.elf"
+refused "expected only one of them" -pflash "$scratch/disk" -bios x
+refused "1 to 16 is expected" -drive if=none,id=d,format=raw,file="$scratch/disk" -device virtio-blk-pci,drive=d,num-queues=17
+prints "ahci0.0" -device ide-hd,help
+prints "if=virtio" -drive help
 refused "more than this host's" -m 99T
 refused "-m: 12X" -m 12X
 refused "-m 0" -m 0
@@ -97,7 +112,7 @@ refused "shift" -icount shift=99
 refused "reboot=" -action reboot=never
 refused "topics are" --help=nothing
 refused "takes no value" --version=3
-refused "nothing to boot"
+refused "nothing to boot" -m 64
 head -c 65536 /dev/urandom >"$scratch/rom"
 head -c 65537 /dev/urandom >"$scratch/long"
 : >"$scratch/empty"

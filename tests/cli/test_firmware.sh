@@ -33,7 +33,7 @@ start() {
     : >"$log"
     rm -f "$scratch/monitor"
     mkfifo "$scratch/monitor"
-    "$CALQUE" -display none -monitor stdio -chardev file,id=d,path="$log" \
+    "$CALQUE" -vga none -display none -monitor stdio -chardev file,id=d,path="$log" \
         -device isa-debugcon,iobase=0x402,chardev=d --timeout 120 "$@" \
         <"$scratch/monitor" >"$scratch/out" 2>&1 &
     pid=$!
@@ -52,7 +52,7 @@ stop() {
 
 seabios() {
     local log=$scratch/log
-    start "$log" -m 6G -smp 2 -bios "$1/bios.bin"
+    start "$log" -m 6G -smp 2 -vga none -bios "$1/bios.bin"
     seen 1 'No bootable device' "$log"
     report $? "bios.bin runs to the end of its boot attempts" "$log"
     all_of "$log" '^SeaBIOS \(version' 'Found QEMU fw_cfg' 'PCI: init bdf=00:01.3 id=8086:7113' \

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "devices/input/hid_port.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
+#include "devices/input/vmmouse.h"
 #include "tests/devices/rig.h"
 
 enum { KBD_IRQ, AUX_IRQ, A20 };
@@ -163,6 +167,223 @@ static void aux_port(void **state)
     rig_end(&t.r);
 }
 
+/* A key that is held repeats: after half a second, 10.9 times a second, or as the guest says. */
+static void typematic(void **state)
+{
+    unsigned n = 0;
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, false);
+    command2(&t, 0x60, 0x45);
+    ps2kbd_key(&t.kbd, 0x1e, true);
+    ps2kbd_key(&t.kbd, 0x1e, true); /* the host's repetition */
+    assert_int_equal(next(&t), 0x1e);
+    rig_pass(&t.r, 490000000);
+    assert_int_equal(next(&t), -1);
+    for (unsigned i = 0; i < 1000; i++) /* a second, by milliseconds, from 492 ms on */
+        n += next(&t) == 0x1e;
+    assert_int_equal(n, 11);
+    ps2kbd_key(&t.kbd, 0x2a, true); /* the last key pressed repeats */
+    ps2kbd_key(&t.kbd, 0x1e, false);
+    assert_int_equal(next(&t), 0x2a);
+    assert_int_equal(next(&t), 0x9e);
+    rig_out(&t.r, 0x60, 0xf3); /* 250 ms, 30 a second */
+    assert_int_equal(next(&t), 0xfa);
+    rig_out(&t.r, 0x60, 0x00);
+    assert_int_equal(next(&t), 0xfa);
+    ps2kbd_key(&t.kbd, 0x2a, false);
+    assert_int_equal(next(&t), 0xaa);
+    ps2kbd_key(&t.kbd, 0xe048, true);
+    assert_int_equal(next(&t), 0xe0);
+    assert_int_equal(next(&t), 0x48);
+    rig_pass(&t.r, 251000000);
+    assert_int_equal(next(&t), 0xe0);
+    assert_int_equal(next(&t), 0x48);
+    rig_round_trip(&t.r, &t.kbd.dev);
+    ps2kbd_key(&t.kbd, 0xe048, false);
+    while (next(&t) >= 0)
+        ;
+    rig_pass(&t.r, NS_PER_SEC);
+    assert_int_equal(next(&t), -1);
+    rig_end(&t.r);
+}
+
+static void press(struct hid_port *p, unsigned code, bool down, unsigned delay)
+{
+    struct hid_event e = {
+        .kind = HID_KEY, .code = (uint16_t)code, .down = down, .delay_ms = (uint16_t)delay};
+    uint8_t bytes[HID_EVENT_SIZE];
+
+    hid_encode(&e, bytes);
+    p->source.deliver(p, bytes, sizeof(bytes));
+}
+
+/* Many keys at once: none is lost, and delays are kept. */
+static void typing(void **state)
+{
+    static struct hid_port port;
+    struct kbc_rig t;
+    struct hid hid;
+
+    (void)state;
+    start(&t, true);
+    hid_port_init(&port, &t.r.m, "hid", &t.kbd, &t.mouse, &hid);
+    command2(&t, 0x60, 0x45);
+    for (unsigned i = 0; i < 100; i++) {
+        press(&port, 0x10 + i % 10, true, 0);
+        press(&port, 0x10 + i % 10, false, 0);
+    }
+    rig_round_trip(&t.r, &port.dev);
+    for (unsigned i = 0; i < 200; i++) {
+        int byte = -1;
+
+        for (unsigned k = 0; k < 20 && byte < 0; k++)
+            byte = next(&t);
+        assert_int_equal(byte, (0x10 + i / 2 % 10) | (i & 1 ? 0x80 : 0));
+    }
+    press(&port, 0x1e, true, 0);
+    press(&port, 0x1e, false, 300);
+    rig_pass(&t.r, 20000000);
+    assert_int_equal(next(&t), 0x1e);
+    rig_pass(&t.r, 200000000);
+    assert_int_equal(next(&t), -1);
+    rig_pass(&t.r, 100000000);
+    assert_int_equal(next(&t), 0x9e);
+    for (unsigned i = 0; i < 2 * HID_QUEUE; i++) /* nobody takes them: the rest is lost */
+        press(&port, 0x20, true, 0);
+    assert_int_equal(port.count, HID_QUEUE);
+    devices_reset(&t.r.m);
+    assert_int_equal(port.count, 0);
+    rig_end(&t.r);
+}
+
+static void place(struct hid_port *p, unsigned x, unsigned y)
+{
+    struct hid_event e = {.kind = HID_PLACE, .x = (int16_t)x, .y = (int16_t)y, .w = 640, .h = 480};
+    uint8_t bytes[HID_EVENT_SIZE];
+
+    hid_encode(&e, bytes);
+    p->source.deliver(p, bytes, sizeof(bytes));
+}
+
+struct tablet {
+    bool used;
+    unsigned x, y;
+};
+
+static bool on_place(void *opaque, unsigned x, unsigned y, int dz, unsigned buttons)
+{
+    struct tablet *t = opaque;
+
+    (void)dz, (void)buttons;
+    t->x = x;
+    t->y = y;
+    return t->used;
+}
+
+/* A position is a movement for a mouse, and itself for a tablet that the guest uses. */
+static void positions(void **state)
+{
+    static struct hid_port port;
+    struct tablet tablet = {.used = false};
+    struct kbc_rig t;
+    struct hid hid;
+
+    (void)state;
+    start(&t, true);
+    hid_port_init(&port, &t.r.m, "hid", &t.kbd, &t.mouse, &hid);
+    hid_port_add_tablet(&port, (struct hid_tablet){on_place, &tablet});
+    command2(&t, 0x60, 0x47);
+    command2(&t, 0xd4, 0xf4);
+    assert_int_equal(next(&t), 0xfa);
+    place(&port, 100, 100);
+    assert_int_equal(next(&t), -1);
+    place(&port, 105, 97);
+    assert_int_equal(next(&t), 0x08);
+    assert_int_equal(next(&t), 5);
+    assert_int_equal(next(&t), 3);
+    tablet.used = true;
+    place(&port, 639, 240);
+    assert_int_equal(next(&t), -1);
+    assert_int_equal(tablet.x, 0xffff);
+    assert_int_equal(tablet.y, 240 * 0xffff / 479);
+    rig_end(&t.r);
+}
+
+static bool get_registers(void *owner, uint32_t r[VMPORT_REGISTERS])
+{
+    memcpy(r, owner, VMPORT_REGISTERS * sizeof(r[0]));
+    return true;
+}
+
+static void set_registers(void *owner, const uint32_t r[VMPORT_REGISTERS])
+{
+    memcpy(owner, r, VMPORT_REGISTERS * sizeof(r[0]));
+}
+
+/* IN EAX, DX with a command: what EAX gets. */
+static uint32_t backdoor(struct kbc_rig *t, uint32_t r[VMPORT_REGISTERS], uint32_t command,
+                         uint32_t ebx)
+{
+    r[VMPORT_EAX] = 0x564d5868;
+    r[VMPORT_EBX] = ebx;
+    r[VMPORT_ECX] = command;
+    return (uint32_t)address_space_read(&t->r.m.io, VMMOUSE_PORT, 4);
+}
+
+/* As a driver uses it: version, on, absolute, reports, off. */
+static void vmware_pointer(void **state)
+{
+    static struct hid_port port;
+    uint32_t r[VMPORT_REGISTERS];
+    struct vmmouse v;
+    struct kbc_rig t;
+    struct hid hid = {NULL};
+
+    (void)state;
+    start(&t, true);
+    hid_port_init(&port, &t.r.m, "hid", &t.kbd, &t.mouse, &hid);
+    vmmouse_init(&v, &t.r.m, "vmmouse", &port, &t.mouse,
+                 (struct vmport_registers){get_registers, set_registers, r});
+    command2(&t, 0x60, 0x47);
+    command2(&t, 0xd4, 0xf4);
+    assert_int_equal(next(&t), 0xfa);
+    r[VMPORT_EAX] = 0;
+    assert_int_equal(address_space_read(&t.r.m.io, VMMOUSE_PORT, 4), 0xffffffff);
+    assert_int_equal(backdoor(&t, r, 10, ~0x564d5868u), 6);
+    assert_int_equal(r[VMPORT_EBX], 0x564d5868);
+    assert_int_equal(backdoor(&t, r, 40, 0), 0xffff0000); /* off */
+    assert_int_equal(backdoor(&t, r, 99, 0), 0xffffffff);
+    backdoor(&t, r, 41, 0x45414552);
+    assert_int_equal(backdoor(&t, r, 40, 0), 1);
+    assert_int_equal(backdoor(&t, r, 39, 1), 0x3442554a);
+    place(&port, 10, 10); /* relative still */
+    place(&port, 12, 10);
+    assert_int_equal(next(&t), 0x08);
+    assert_int_equal(next(&t), 2);
+    assert_int_equal(next(&t), 0);
+    backdoor(&t, r, 41, 0x53424152);
+    assert_true(hid.absolute);
+    place(&port, 639, 0);
+    assert_int_equal(next(&t), 0x08); /* the empty packet */
+    assert_int_equal(next(&t), 0);
+    assert_int_equal(next(&t), 0);
+    assert_int_equal(backdoor(&t, r, 40, 0), 4);
+    rig_round_trip(&t.r, &v.dev);
+    assert_int_equal(backdoor(&t, r, 39, 4), 0);
+    assert_int_equal(r[VMPORT_EBX], 0xffff);
+    assert_int_equal(r[VMPORT_ECX], 0);
+    assert_int_equal(r[VMPORT_EDX], 0);
+    for (unsigned i = 0; i < 1000; i++) /* nobody looks: the first ones stay */
+        place(&port, i % 640, 1);
+    assert_int_equal(backdoor(&t, r, 40, 0), VMMOUSE_QUEUE);
+    assert_int_equal(backdoor(&t, r, 39, 7), 0xffffffff); /* more than registers: off */
+    assert_int_equal(backdoor(&t, r, 40, 0), 0xffff0000);
+    assert_false(hid.absolute);
+    rig_end(&t.r);
+}
+
 static void fuzz(void **state)
 {
     struct kbc_rig t;
@@ -183,8 +404,11 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(controller), cmocka_unit_test(keyboard), cmocka_unit_test(translation),
-        cmocka_unit_test(aux_port),   cmocka_unit_test(fuzz),
+        cmocka_unit_test(controller),  cmocka_unit_test(keyboard),
+        cmocka_unit_test(translation), cmocka_unit_test(aux_port),
+        cmocka_unit_test(typematic),   cmocka_unit_test(typing),
+        cmocka_unit_test(positions),   cmocka_unit_test(vmware_pointer),
+        cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

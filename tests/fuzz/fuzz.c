@@ -242,12 +242,12 @@ static void reset(void *opaque)
     devices_reset(&r->m);
 }
 
-static void rig_init(struct rig *r)
+static void rig_init(struct rig *r, uint64_t extra)
 {
     struct error err;
 
     *r = (struct rig){.now = 0};
-    fuzz_check(machine_init(&r->m, RIG_RAM, 0, &err));
+    fuzz_check(machine_init(&r->m, RIG_RAM, extra, &err));
     vm_clock_use_icount(&r->m.clock, 0, false, rig_retired, r);
     r->m.wall_base = 0;
     machine_lock(&r->m);
@@ -274,7 +274,7 @@ void fuzz_chip(const struct fuzz_chip *chip, const uint8_t *data, size_t size)
                              .reset = reset,
                              .opaque = &r};
 
-    rig_init(&r);
+    rig_init(&r, chip->extra);
     r.chip = chip;
     while (chip->windows[t.nwindows].size)
         t.nwindows++;

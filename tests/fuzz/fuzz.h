@@ -63,6 +63,7 @@ struct fuzz_window {
 
 struct fuzz_chip {
     struct fuzz_window windows[12]; /* ends with size 0 */
+    uint64_t extra;                 /* bytes of the arena behind RAM that it takes */
     /* Puts the chip on the rig; its struct is static or freed by `remove`. */
     void (*add)(struct rig *r);
     void (*remove)(struct rig *r); /* may be NULL */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cmdline.h"
 #include "cpu/x86/cpuid.h"
+#include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/poll.h"
 #include "machines/smbios.h"
@@ -108,13 +109,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         nowhere = fopen("/dev/null", "w");
     stdout = nowhere; /* help */
     enum cmdline_result r = cmdline_parse(&s, words, &err);
-    if (r == CMDLINE_BAD)
+    if (r == CMDLINE_BAD && (!words[0] || !words[1]))
+        fuzz_check(!err.text[0]); /* examples were printed */
+    else if (r == CMDLINE_BAD)
         check_line(&err);
     else if (r == CMDLINE_RUN) {
         use_settings(&s);
         use_chardevs(&s);
     }
     stdout = out;
+    drives_free(s.drives);
+    settings_free(&s);
     while (n--)
         free(words[n]);
     return 0;

@@ -20,6 +20,8 @@ static const struct fuzz_window windows[] = {
     {false, HPET_BASE, HPET_SIZE},
     {false, 0xff000000, PC_TESTDEV_IOMEM_SIZE},
     {false, 0xc0000000, 0x2000},
+    {true, 0x3b0, 0x30},
+    {true, 0x1ce, 3},
     {false, 0, 0xffffffff},
 };
 

@@ -38,9 +38,11 @@ GUEST_BOTH := \
     ioperm \
     supervisor \
     msrs \
+    loops \
     returns \
     syscalls \
-    fplive
+    fplive \
+    vga
 GUEST_32 := $(GUEST_BOTH) segments tasks taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH)
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)

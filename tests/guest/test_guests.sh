@@ -31,6 +31,7 @@ for image in "$BUILD"/guest/*.elf; do
     # Clocks against each other, or races with them: not on a busy host's time.
     timers-* | smm-*) set -- -icount shift=5 ;;
     smp-*) set -- -smp 4 ;;
+    vga-*) set -- -vga std ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
             n=$((n + 1))
@@ -47,9 +48,11 @@ for image in "$BUILD"/guest/*.elf; do
     timers-* | smm-*) ;;
     *) set -- "$@" -icount shift=5 ;;
     esac
+    # An OUT that changes the memory map does so before the second run of its block begins.
+    case $name in vga-*) continue ;; esac
     try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
     case $name in
-    control-* | smc-* | codepages-* | irq-* | paging-* | ring3-* | returns-* | smp-*)
+    control-* | loops-* | smc-* | codepages-* | irq-* | paging-* | ring3-* | returns-* | smp-*)
         for option in links=off jumpcache=off calls=off cache-size=1; do
             try "$name, $option" "$name" "$@" -accel "jit,threshold=1,$option"
         done ;;

@@ -95,7 +95,7 @@ static int open_where(const char *where)
 static bool wait_for(int fd, const char *want)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    static char got[1 << 16];
+    static char got[4 << 20];
     size_t len = 0;
 
     while (len < sizeof(got) - 1 && poll(&p, 1, PATIENCE * 1000) > 0) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory operands: the effective address, and the check of the soft TLB in line: level 0, whose
- * entries belong to instructions, or level 1. What level 0 misses looks at level 1 out of line
- * (slots.c). A miss goes to C, which fills the entry and comes back to try again, or runs the whole
+/* Memory operands: the effective address, and the level-1 check of the soft TLB in line. A miss
+ * goes out of line to C, which fills the entry and comes back to try again, or runs the whole
  * instruction. */
 #include "translator/x86_64/emit.h"
 
@@ -69,7 +68,8 @@ static struct stub *miss_stub(struct xlat *x, unsigned size, bool store, uint8_t
     return s;
 }
 
-static struct host_mem emit_level1(struct xlat *x, unsigned size, bool store, uint8_t *again)
+/* TEMP: linear address; becomes the host's. again: where to start over after a fill. */
+static struct host_mem emit_check(struct xlat *x, unsigned size, bool store, uint8_t *again)
 {
     struct assembler *a = &x->a;
     size_t table = tlb_table_offset(table_number(x, store));
@@ -86,45 +86,22 @@ static struct host_mem emit_level1(struct xlat *x, unsigned size, bool store, ui
     return h_at(TEMP, 0);
 }
 
-/* Accesses through the same registers in a block are likely to be to the same page, and so are all
- * to the stack. */
-static unsigned slot_of(const struct xlat *x, unsigned base, unsigned index, uint64_t block)
-{
-    uint64_t h = block * 0x9e3779b97f4a7c15ull;
-
-    if (base == R_RSP)
-        return 0;
-    h ^= (base + 1) * 0xc2b2ae3d27d4eb4full;
-    if (index < 16)
-        h ^= (index + 1) * 0x165667b19e3779f9ull + x->k;
-    return (unsigned)(h >> (64 - SLOT_BITS)) | 1;
-}
-
-static struct host_mem emit_level0(struct xlat *x, unsigned size, bool store, unsigned n,
-                                   uint8_t *again)
+/* The same, where the page is likely to be the stack's. */
+static struct host_mem emit_stack_check(struct xlat *x, unsigned size, bool store, uint8_t *again)
 {
     struct assembler *a = &x->a;
     unsigned table = table_number(x, store);
-    size_t slot = offsetof(struct cpu, slots) + sizeof(struct tlb_entry) * (table * SLOTS + n);
+    size_t slot = stack_slot_offset(table);
 
+    if (size & (size - 1) || size >> STACK_SLOT_SIZES)
+        return emit_check(x, size, store, again);
     a_rm(a, 0x2b, 8, TEMP, h_state(slot + offsetof(struct tlb_entry, page)));
     a_alu_ri(a, 7, 8, TEMP, (int32_t)(VM_PAGE_SIZE - size));
     struct stub *s = miss_stub(x, size, store, again);
-    s->slot = (uint32_t)slot;
-    s->routine = x->tr->slot_miss[table][__builtin_ctz(size)];
+    s->stack_slot = x->tr->stack_slot_miss[table][__builtin_ctz(size)];
     a_rm(a, 0x03, 8, TEMP, h_state(slot + offsetof(struct tlb_entry, host)));
     s->loaded = a->p;
     return h_at(TEMP, 0);
-}
-
-/* TEMP: linear address; becomes the host's. again: where to start over after a fill. */
-static struct host_mem emit_check(struct xlat *x, unsigned size, bool store, unsigned slot,
-                                  uint8_t *again)
-{
-    bool level1 = x->tr->config.no_slots || x->list[x->k].group == TRANSLATOR_LEVEL1 ||
-                  size & (size - 1) || size > 1u << (SLOT_SIZES - 1);
-
-    return level1 ? emit_level1(x, size, store, again) : emit_level0(x, size, store, slot, again);
 }
 
 static void add_base(struct xlat *x, unsigned seg)
@@ -135,21 +112,11 @@ static void add_base(struct xlat *x, unsigned seg)
         a_rm(&x->a, 0x03, width, TEMP, h_state(offsetof(struct cpu, ea_base) + 8 * (size_t)seg));
 }
 
-/* Of an operand as it is written in the instruction. */
-static unsigned operand_slot(const struct xlat *x)
-{
-    const struct insn *i = &x->list[x->k];
-
-    if (i->base == R_RIP) /* the page itself */
-        return slot_of(x, R_RIP, R_ZERO, (x->t->rip + (uint64_t)(int64_t)i->disp) >> VM_PAGE_SHIFT);
-    return slot_of(x, i->base, i->index, x->t->rip);
-}
-
 struct host_mem emit_operand_at(struct xlat *x, unsigned seg, unsigned size, bool store,
                                 uint8_t *again)
 {
     add_base(x, seg);
-    return emit_check(x, size, store, operand_slot(x), again);
+    return emit_check(x, size, store, again);
 }
 
 struct host_mem emit_operand(struct xlat *x, unsigned size, bool store)
@@ -159,7 +126,10 @@ struct host_mem emit_operand(struct xlat *x, unsigned size, bool store)
     flags_clobber(x);
     uint8_t *again = x->a.p;
     emit_address(x, TEMP, insn_asize(i));
-    return emit_operand_at(x, i->seg, size, store, again);
+    add_base(x, i->seg);
+    if (i->base == R_RSP && i->index == R_ZERO)
+        return emit_stack_check(x, size, store, again);
+    return emit_check(x, size, store, again);
 }
 
 struct host_mem emit_frame_operand(struct xlat *x, unsigned base, unsigned size, int32_t disp,
@@ -169,7 +139,7 @@ struct host_mem emit_frame_operand(struct xlat *x, unsigned base, unsigned size,
     uint8_t *again = x->a.p;
     a_lea(&x->a, (x->mode & MODE_CODE) == CODE64 ? 8 : 4, TEMP, h_at(x->host[base], disp));
     add_base(x, SEG_SS);
-    return emit_check(x, size, store, slot_of(x, base, R_ZERO, x->t->rip), again);
+    return emit_stack_check(x, size, store, again);
 }
 
 struct host_mem emit_stack_operand(struct xlat *x, unsigned size, int32_t disp, bool store)

@@ -16,7 +16,7 @@ static uint64_t cut(uint64_t v, unsigned size)
     return v & (~0ull >> (64 - 8 * size));
 }
 
-static uint64_t next_rip(const struct xlat *x, const struct insn *i)
+uint64_t next_rip(const struct xlat *x, const struct insn *i)
 {
     return cut(x->t->rip + i->off + i->len, is_64bit(x) ? 8 : 4);
 }

@@ -42,11 +42,10 @@ struct stub {
     uint8_t *next;   /* where the next instruction starts */
     uint8_t thunk;
     uint8_t insn, producer, size, align;
-    bool returns;           /* STUB_EXIT: from a call */
-    bool reload;            /* the next instruction wants the flags in the host's */
-    size_t table;           /* STUB_MISS: offset of the TLB's page words */
-    uint32_t slot;          /* STUB_MISS: of level 0: offset of the entry; or 0 */
-    const uint8_t *routine; /* with a slot: what looks at level 1 */
+    bool returns;              /* STUB_EXIT: from a call */
+    bool reload;               /* the next instruction wants the flags in the host's */
+    const uint8_t *stack_slot; /* STUB_MISS: of the stack's slot: what looks further */
+    size_t table;              /* STUB_MISS: offset of the TLB's page words */
     uint64_t target;
 };
 #define MAX_STUBS 256
@@ -63,6 +62,7 @@ struct xlat {
     enum flags_place flags;
     unsigned producer; /* FLAGS_HOST, FLAGS_RECIPE: instruction that made them; NO_PRODUCER */
     uint8_t read_after[BLOCK_MAX];    /* flags that are read after an instruction before written */
+    uint8_t read_in, visible_in;      /* the same, before the first */
     uint8_t visible_after[BLOCK_MAX]; /* the same, where seeing them in a fault counts as reading */
     unsigned nstubs;
     bool ended; /* the last instruction has left the block */
@@ -101,7 +101,20 @@ void flags_to_rax(struct assembler *a);
  * operation's on the result in register r. TEMP2 is gone. */
 void flags_of_logic(struct xlat *x, unsigned size, unsigned r);
 
+/* Whether the flags of instruction p, which compares and nothing else, can be had again by running
+ * it again wherever they may be seen in another round, from the block's start on. */
+bool flags_last_around(const struct xlat *x, unsigned p);
+
+/* ---- loops (loop.c) ---- */
+bool loop_is_simple(const struct xlat *x);
+void emit_loop_block(struct xlat *x);
+
 /* ---- stubs (translate.c) ---- */
+/* Instructions `from` to before `to`. */
+void emit_range(struct xlat *x, unsigned from, unsigned to);
+/* A call of a thunk that leaves the block at its start. */
+void emit_block_thunk(struct xlat *x, unsigned n);
+uint64_t next_rip(const struct xlat *x, const struct insn *i);
 struct stub *add_stub(struct xlat *x, enum stub_kind kind, uint8_t *jump);
 void emit_stubs(struct xlat *x);
 /* Calls the semantic function of the current instruction. */
@@ -115,17 +128,19 @@ void emit_unswap(struct xlat *x);
 /* Goes to a RIP, linked when it is known. */
 void emit_exit(struct xlat *x, uint64_t target);
 
-/* ---- memory operands (access.c, slots.c) ---- */
+/* ---- memory operands (access.c, stack_slot.c) ---- */
 
-/* In struct cpu: a table of level 1. */
+/* In struct cpu: a table of level 1, and its slot for the stack. */
 static inline size_t tlb_table_offset(unsigned table)
 {
     return offsetof(struct cpu, tlb) + sizeof(struct tlb_entry) * TLB_SIZE * (size_t)table;
 }
-/* For level-0 misses of a table: with the offset in the slot's page in TEMP and the site's address
- * in TEMP2, fills the slot from level 1 and tries again, or goes to THUNK_MISS_*. */
-void emit_slot_miss(struct assembler *a, const struct translator *tr, unsigned table,
-                    unsigned size);
+static inline size_t stack_slot_offset(unsigned table)
+{
+    return offsetof(struct cpu, stack_slot) + sizeof(struct tlb_entry) * (size_t)table;
+}
+void emit_stack_slot_miss(struct assembler *a, const struct translator *tr, unsigned table,
+                          unsigned size);
 
 /* The host address of the operand in TEMP, checked for a load, or a store (then it may be loaded
  * too). TEMP2 and the flags are gone. */

@@ -92,6 +92,8 @@ void flags_analyse(struct xlat *x)
         if (may_fault(x, k))
             visible = FL_ARITH;
     }
+    x->read_in = read;
+    x->visible_in = visible;
 }
 
 /* Guest registers that an instruction may change: bit per register. */
@@ -123,19 +125,20 @@ static unsigned registers_of_producer(const struct insn *i)
     return 1u << (i->reg >> shift) | (form == 0 ? 1u << (i->rm >> shift) : 0);
 }
 
-/* Whether the flags of instruction p can be had by running it again: it only compares, between
- * registers or with an immediate, and its operands last until the flags are written again. */
-static bool recipe_lasts(const struct xlat *x, unsigned p)
+static bool only_compares(const struct insn *i)
 {
-    if (p == NO_PRODUCER)
-        return false;
-    const struct insn *i = &x->list[p];
     unsigned opn = (unsigned)(op_operation(i->op) - operations), form = form_of(i) / 4;
 
-    if ((opn != OPN_cmp && opn != OPN_test) || (form != 0 && form != 3))
-        return false;
-    unsigned wanted = registers_of_producer(i), changed = 0;
-    for (unsigned k = p + 1; k < x->n; k++) {
+    return (opn == OPN_cmp || opn == OPN_test) && (form == 0 || form == 3);
+}
+
+/* Whether the operands of instruction p last, from instruction k on, until the flags are written
+ * again: wherever they may be seen. */
+static bool operands_last(const struct xlat *x, unsigned p, unsigned k)
+{
+    unsigned wanted = registers_of_producer(&x->list[p]), changed = 0;
+
+    for (; k < x->n; k++) {
         if (may_fault(x, k) && changed & wanted)
             return false;
         uint8_t written = x->list[k].fl_write & FL_ARITH;
@@ -146,6 +149,18 @@ static bool recipe_lasts(const struct xlat *x, unsigned p)
         changed |= registers_written(&x->list[k]);
     }
     return false;
+}
+
+/* Whether the flags of instruction p can be had by running it again: it only compares, between
+ * registers or with an immediate, and its operands last until the flags are written again. */
+static bool recipe_lasts(const struct xlat *x, unsigned p)
+{
+    return p != NO_PRODUCER && only_compares(&x->list[p]) && operands_last(x, p, p + 1);
+}
+
+bool flags_last_around(const struct xlat *x, unsigned p)
+{
+    return only_compares(&x->list[p]) && operands_last(x, p, 0);
 }
 
 /* AF after a shift is 1 on some processors and 0 on others: here it is 0. */

@@ -182,10 +182,10 @@ bool emit_thunks(struct translator *tr)
     for (unsigned n = 0; n < THUNK_SAVE_FPU; n++)
         emit_thunk(&a, tr, n);
     for (unsigned table = 0; table < 2 * NUM_TLB_CLASSES; table++)
-        for (unsigned n = 0; n < SLOT_SIZES; n++) {
+        for (unsigned n = 0; n < STACK_SLOT_SIZES; n++) {
             align(&a);
-            tr->slot_miss[table][n] = to_rx(c, a.p);
-            emit_slot_miss(&a, tr, table, 1u << n);
+            tr->stack_slot_miss[table][n] = to_rx(c, a.p);
+            emit_stack_slot_miss(&a, tr, table, 1u << n);
         }
     align(&a);
     c->used = (uint64_t)(a.p - c->rw);

@@ -106,8 +106,7 @@ static void emit_site(struct xlat *x, unsigned insn, unsigned producer)
 /* A stub's. */
 static void emit_stub_site(struct xlat *x, const struct stub *s)
 {
-    struct site site = {.slot = s->slot,
-                        .tblock = (uint32_t)(x->t - x->tr->tblocks),
+    struct site site = {.tblock = (uint32_t)(x->t - x->tr->tblocks),
                         .insn = s->insn,
                         .producer = s->producer,
                         .size = s->size,
@@ -166,9 +165,9 @@ static void emit_stub(struct xlat *x, const struct stub *s)
         emit_exit_stub(x, s);
         return;
     }
-    if (s->slot) {
-        a_lea_next(a, TEMP2, 5); /* the site: behind the jump */
-        a_jmp_to(a, to_rw(&x->tr->cache, s->routine));
+    if (s->stack_slot) {
+        a_lea_next(a, TEMP2, 5); /* behind the jump */
+        a_jmp_to(a, to_rw(&x->tr->cache, s->stack_slot));
     } else {
         if (s->kind == STUB_MISS) /* the linear address again */
             a_rm(a, 0x03, 8, TEMP, h_state_at(TEMP2, s->table + offsetof(struct tlb_entry, page)));
@@ -240,9 +239,9 @@ static void finish_stubs(struct xlat *x, unsigned first)
     }
 }
 
-static void emit_instructions(struct xlat *x)
+void emit_range(struct xlat *x, unsigned from, unsigned to)
 {
-    for (x->k = 0; x->k < x->n && !x->ended; x->k++) {
+    for (x->k = from; x->k < to && !x->ended; x->k++) {
         const struct insn *i = &x->list[x->k];
         emit_fn *fn = emitter_of((unsigned)(op_operation(i->op) - operations));
         unsigned first = x->nstubs;
@@ -253,16 +252,23 @@ static void emit_instructions(struct xlat *x)
             emit_handler(x);
         finish_stubs(x, first);
     }
+}
+
+void emit_block_thunk(struct xlat *x, unsigned n)
+{
+    a_call_to(&x->a, thunk(x, n));
+    emit_site(x, 0, NO_PRODUCER);
+}
+
+static void emit_instructions(struct xlat *x)
+{
+    emit_range(x, 0, x->n);
     if (x->ended || !a_room(&x->a))
         return;
-    const struct insn *last = &x->list[x->n - 1];
     x->k = x->n - 1;
     flags_to_image(x);
     emit_unswap(x);
-    uint64_t mask = (x->mode & MODE_CODE) == CODE64   ? ~0ull
-                    : (x->mode & MODE_CODE) == CODE32 ? 0xffffffff
-                                                      : 0xffff;
-    emit_exit(x, (x->t->rip + last->off + last->len) & mask);
+    emit_exit(x, next_rip(x, &x->list[x->k]));
 }
 
 bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
@@ -289,12 +295,14 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
     emit_entries(&x);
     fpu_emit_check(&x);
     emit_swap(&x);
-    emit_instructions(&x);
+    if (loop_is_simple(&x))
+        emit_loop_block(&x);
+    else
+        emit_instructions(&x);
     if (!a_room(&x.a))
         return false;
     t->dead = to_rx(c, x.a.p);
-    a_call_to(&x.a, thunk(&x, THUNK_DEAD));
-    emit_site(&x, 0, NO_PRODUCER);
+    emit_block_thunk(&x, THUNK_DEAD);
     emit_stubs(&x);
     if (x.a.full)
         return false;

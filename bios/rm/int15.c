@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* INT 15h: memory, A20, waiting, configuration. */
+#include "rm.h"
+
+u32 mouse15(struct regs *r);
+u32 apm15(struct regs *r);
+
+static void unsupported(struct regs *r)
+{
+    r->ah = 0x86;
+    set_cf(r, true);
+}
+
+static void done(struct regs *r, u8 ah)
+{
+    r->ah = ah;
+    set_cf(r, ah != 0);
+}
+
+/* ---- A20: port 92h bit 1 ---- */
+
+static void a20(struct regs *r)
+{
+    u8 v = inb(0x92);
+
+    switch (r->al) {
+    case 0:
+        outb(0x92, v & ~3);
+        break;
+    case 1:
+        outb(0x92, (u8)((v & ~1) | 2));
+        break;
+    case 2:
+        r->al = v >> 1 & 1;
+        break;
+    case 3:
+        r->bx = 3;
+        break; /* by the keyboard controller, by port 92h */
+    default:
+        return unsupported(r);
+    }
+    done(r, 0);
+}
+
+/* ---- 87h: move to and from extended memory ---- */
+
+static u32 descriptor_base(u16 seg, u16 at)
+{
+    return (peek32(seg, at + 2u) & 0xffffff) | (u32)peek8(seg, at + 7u) << 24;
+}
+
+static void move_block(struct regs *r)
+{
+    static struct copy_request q;
+    u8 v = inb(0x92);
+
+    q.from = descriptor_base(r->es, (u16)(r->si + 0x10));
+    q.to = descriptor_base(r->es, (u16)(r->si + 0x18));
+    q.bytes = r->cx * 2u;
+    outb(0x92, (v & ~1) | 2);
+    if (call32(CALL32_COPY, PHYS(&q)) == 0xffffffff)
+        done(r, 3); /* in virtual-8086 mode: the address line would not be ours to switch */
+    else
+        done(r, 0);
+    outb(0x92, v & ~1);
+}
+
+/* ---- 88h, E801h, E820h ---- */
+
+static u32 above_1m_kib(void)
+{
+    return (shared.ram_below_4g - 0x100000) >> 10;
+}
+
+static void size_88(struct regs *r)
+{
+    r->ax = (u16)MIN(above_1m_kib(), 0xfc00);
+    set_cf(r, false);
+}
+
+static void size_e801(struct regs *r)
+{
+    u32 kib = above_1m_kib();
+
+    r->ax = r->cx = (u16)MIN(kib, 15 * 1024);
+    r->bx = r->dx = (u16)(kib > 15 * 1024 ? MIN((kib - 15 * 1024) / 64, 0xffff) : 0);
+    set_cf(r, false);
+}
+
+static void size_e881(struct regs *r)
+{
+    u32 kib = above_1m_kib();
+
+    r->eax = r->ecx = MIN(kib, 15 * 1024);
+    r->ebx = r->edx = kib > 15 * 1024 ? (kib - 15 * 1024) / 64 : 0;
+    set_cf(r, false);
+}
+
+static void map_e820(struct regs *r)
+{
+    u32 i = r->ebx;
+
+    if (r->edx != 0x534d4150 || r->ecx < 20 || i >= shared.ne820)
+        return unsupported(r);
+    copy_to_far(r->es, r->di, &shared.e820[i], sizeof(shared.e820[i]));
+    r->eax = 0x534d4150;
+    r->ecx = 20;
+    r->ebx = i + 1 < shared.ne820 ? i + 1 : 0;
+    set_cf(r, false);
+}
+
+static void size_services(struct regs *r)
+{
+    switch (r->al) {
+    case 0x01:
+        size_e801(r);
+        break;
+    case 0x20:
+        map_e820(r);
+        break;
+    case 0x81:
+        size_e881(r);
+        break;
+    default:
+        unsupported(r);
+    }
+}
+
+/* ---- waiting ---- */
+
+/* 83h: sets bit 7 of the byte at ES:BX in CX:DX microseconds, with the RTC's periodic interrupt. */
+static void event_wait(struct regs *r)
+{
+    if (r->al == 1) {
+        bda->wait_active &= ~1;
+        cmos_write(0x0b, cmos_read(0x0b) & ~0x40);
+        return done(r, 0);
+    }
+    if (r->al != 0)
+        return unsupported(r);
+    if (bda->wait_active & 1)
+        return set_cf(r, true);
+    bda->wait_active = 1;
+    bda->wait_flag_ptr = FARPTR(r->es, r->bx);
+    bda->wait_count = (u32)r->cx << 16 | r->dx;
+    outb(0xa1, inb(0xa1) & ~1);
+    outb(0x21, inb(0x21) & ~4);
+    cmos_write(0x0b, cmos_read(0x0b) | 0x40);
+    set_cf(r, false);
+}
+
+static void wait(struct regs *r)
+{
+    u32 us = (u32)r->cx << 16 | r->dx;
+
+    while (us > 10000) {
+        delay_us(10000);
+        yield();
+        us -= 10000;
+    }
+    delay_us(us);
+    done(r, 0);
+}
+
+/* ---- C0h, C1h, joystick ---- */
+
+/* Model FCh/00h; DMA 3 not used, second PIC, RTC, keyboard intercept; EBDA; 8042 has been checked.
+ */
+static const u8 config_table[] = {8, 0, 0xfc, 0, 1, 0x74, 0x40, 0, 0, 0};
+
+static void configuration(struct regs *r)
+{
+    r->es = SEG_BIOS;
+    r->bx = (u16)(u32)config_table;
+    done(r, 0);
+}
+
+static void ebda(struct regs *r)
+{
+    r->es = bda->ebda_seg;
+    set_cf(r, false);
+}
+
+static void joystick(struct regs *r)
+{
+    if (r->dx == 0) {
+        r->al = inb(0x201) & 0xf0;
+        return set_cf(r, false);
+    }
+    if (r->dx != 1)
+        return unsupported(r);
+    r->ax = r->bx = r->cx = r->dx = 0; /* none is there */
+    set_cf(r, false);
+}
+
+/* To protected mode: 89h needs the caller's GDT and vectors; programs since 1988 do it themselves.
+ */
+
+u32 int15(struct regs *r)
+{
+    switch (r->ah) {
+    case 0x24:
+        a20(r);
+        break;
+    case 0x4f:
+        set_cf(r, true);
+        break; /* the key is as it was */
+    case 0x53:
+        return apm15(r);
+    case 0x80:
+    case 0x81:
+    case 0x82:
+    case 0x85:
+        done(r, 0);
+        break;
+    case 0x83:
+        event_wait(r);
+        break;
+    case 0x84:
+        joystick(r);
+        break;
+    case 0x86:
+        wait(r);
+        break;
+    case 0x87:
+        move_block(r);
+        break;
+    case 0x88:
+        size_88(r);
+        break;
+    case 0x90:
+        set_cf(r, false);
+        r->ah = 0;
+        break;
+    case 0x91:
+        r->ah = 0;
+        set_cf(r, false);
+        break;
+    case 0xc0:
+        configuration(r);
+        break;
+    case 0xc1:
+        ebda(r);
+        break;
+    case 0xc2:
+        return mouse15(r);
+    case 0xe8:
+        size_services(r);
+        break;
+    default:
+        unsupported(r);
+    }
+    return ACTION_NONE;
+}

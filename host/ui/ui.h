@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_HOST_UI_UI_H
+#define CALQUE_HOST_UI_UI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct display;
+struct error;
+struct hid;
+struct keymap;
+struct ui;
+
+/* The front ends of a machine: those that the command line names, each in a thread of its own. They
+ * see the machine through its display and act on it through its hid; the rest they ask here. */
+
+enum ui_kind {
+    UI_DEFAULT, /* a window where there is a desktop, otherwise none */
+    UI_NONE,
+    UI_SDL,
+    UI_CURSES,
+};
+
+/* From any thread, no lock held. */
+struct ui_hooks {
+    void (*quit)(void *opaque);
+    void (*powerdown)(void *opaque);
+    /* What a title bar shows after the name: "paused, interp". */
+    void (*status)(void *opaque, char *text, size_t size);
+    void *opaque;
+};
+
+struct ui_config {
+    enum ui_kind kind;
+    const char *options; /* "key=value,..." of -display; NULL: none */
+    const char *vnc;     /* -vnc; NULL: none */
+    const char *keymap;  /* -k; NULL: en-us */
+    bool full_screen;
+    const char *name; /* the machine's */
+    struct ui_hooks hooks;
+};
+
+/* The kind that -display names, with the rest after its comma in *options ("vnc=:1" is UI_NONE with
+ * *vnc). */
+bool ui_parse(const char *value, enum ui_kind *kind, const char **options, const char **vnc,
+              struct error *err);
+void ui_print_help(void);
+/* What UI_DEFAULT stands for here. */
+enum ui_kind ui_default(void);
+
+/* Opens sockets, reads options. display NULL: there is no screen, which some cannot do without. */
+bool ui_open(const struct ui_config *config, struct display *display, struct hid *hid,
+             struct ui **out, struct error *err);
+bool ui_start(struct ui *ui, struct error *err);
+void ui_close(struct ui *ui); /* ui may be NULL */
+bool ui_set_vnc_password(struct ui *ui, const char *password, struct error *err);
+
+#endif

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* VNC: libvncserver speaks the protocol, WebSockets included; this listens, keeps its picture up to
+ * date while somebody looks, and turns keysyms into keys.
+ *
+ * One thread does all of it. Sockets are accepted here, and not by the library, so that errors name
+ * the address, unix sockets work, and nobody from outside of this host connects unless asked for.
+ */
+#include "host/ui/vnc.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "config.h"
+#include "host/ui/display.h"
+#include "host/ui/hid.h"
+#include "host/ui/keymap.h"
+#include "host/ui/keys.h"
+
+void vnc_print_help(void)
+{
+    puts("VNC servers:\n"
+         "  :N              display N, port 5900 + N, for this host alone\n"
+         "  HOST:N          at that address; 0.0.0.0:N for everybody\n"
+         "  unix:PATH       a socket file\n"
+         "  none            no server\n"
+         "with\n"
+         "  password=on     asks for the password that the monitor's set_password sets\n"
+         "  websocket=PORT  WebSockets at a port of their own, too (the first takes them as well)\n"
+         "  to=N            the first free display up to that one\n"
+         "  share=POLICY    force-shared (default), or ignore: viewers say if they share");
+}
+
+#if CONFIG_VNC
+
+#include <rfb/rfb.h>
+
+#define VNC_PORT      5900u
+#define MAX_LISTENERS 4
+#define MAX_PASSWORD  8      /* bytes that the protocol looks at */
+#define FRAME_US      16667  /* while somebody looks */
+#define IDLE_US       100000 /* while nobody does */
+#define MAX_CLIENTS   64
+#define LAST_DISPLAY  (65535u - VNC_PORT)
+
+struct vnc {
+    struct vnc_config config;
+    rfbScreenInfoPtr screen;
+    struct viewer viewer;
+    int listeners[MAX_LISTENERS];
+    unsigned nlisteners;
+    char *unlink_path;
+    bool shared;
+    pthread_t thread;
+    bool running;
+    atomic_bool quit;
+    unsigned clients;
+    bool needs_password;
+    pthread_mutex_t password_lock;
+    char new_password[MAX_PASSWORD + 1];
+    bool password_changed;
+    char password[MAX_PASSWORD + 1]; /* the thread's, which passwords[] points to */
+    char *passwords[2];
+    /* Keys */
+    unsigned buttons;
+    bool shift, caps;
+    bool held[256]; /* keys that are down: set 1's code, 80h added to the extended ones */
+};
+
+/* ---- keys and pointer ---- */
+
+/* The key types the character only with Shift, or without; the viewer's keyboard is another one. */
+static void press_shifted(struct vnc *v, const struct keymap_key *k)
+{
+    bool letter = k->code >= 0x10 && k->code <= 0x32;
+    bool wrong = k->modifiers && !k->altgr && k->shift != v->shift && !(letter && v->caps);
+
+    if (wrong)
+        hid_key(v->config.hid, SCAN_SHIFT, k->shift, 0);
+    hid_key(v->config.hid, k->code, true, 0);
+    if (wrong)
+        hid_key(v->config.hid, SCAN_SHIFT, !k->shift, 0);
+}
+
+static void note_held(struct vnc *v, unsigned code, bool down)
+{
+    if (code != SCAN_PAUSE)
+        v->held[(code & 0x7f) | (code > 0xff ? 0x80 : 0)] = down;
+}
+
+/* A viewer that goes takes its fingers along. */
+static void release_keys(struct vnc *v)
+{
+    for (unsigned i = 0; i < 256; i++)
+        if (v->held[i])
+            hid_key(v->config.hid, i & 0x80 ? 0xe000 | (i & 0x7f) : i, false, 0);
+    memset(v->held, 0, sizeof(v->held));
+    v->shift = false;
+}
+
+static void on_key(rfbBool down, rfbKeySym sym, rfbClientPtr client)
+{
+    struct vnc *v = client->screen->screenData;
+    struct keymap_key k = keymap_keysym(v->config.keymap, (uint32_t)sym);
+
+    if (!k.code)
+        return;
+    if (k.code == SCAN_SHIFT || k.code == SCAN_SHIFT_R)
+        v->shift = down;
+    if (k.code == SCAN_CAPS_LOCK && down)
+        v->caps = !v->caps;
+    note_held(v, k.code, down);
+    if (down)
+        press_shifted(v, &k);
+    else
+        hid_key(v->config.hid, k.code, false, 0);
+}
+
+enum { RFB_LEFT = 1, RFB_MIDDLE = 2, RFB_RIGHT = 4, RFB_WHEEL_UP = 8, RFB_WHEEL_DOWN = 16 };
+
+static void on_pointer(int buttons, int x, int y, rfbClientPtr client)
+{
+    struct vnc *v = client->screen->screenData;
+    unsigned pressed = (unsigned)buttons & ~v->buttons, b = (unsigned)buttons;
+
+    if (x >= 0 && y >= 0)
+        hid_place(v->config.hid, (unsigned)x, (unsigned)y, (unsigned)client->screen->width,
+                  (unsigned)client->screen->height);
+    if ((b ^ v->buttons) & (RFB_LEFT | RFB_MIDDLE | RFB_RIGHT))
+        hid_buttons(v->config.hid, (b & RFB_LEFT) | (b & RFB_RIGHT) >> 1 | (b & RFB_MIDDLE) << 1,
+                    7);
+    if (pressed & (RFB_WHEEL_UP | RFB_WHEEL_DOWN))
+        hid_move(v->config.hid, 0, 0, pressed & RFB_WHEEL_UP ? -1 : 1);
+    v->buttons = b;
+    rfbDefaultPtrAddEvent(buttons, x, y, client);
+}
+
+/* ---- viewers ---- */
+
+static void on_client_gone(rfbClientPtr client)
+{
+    struct vnc *v = client->screen->screenData;
+
+    v->clients--;
+    release_keys(v);
+}
+
+static enum rfbNewClientAction on_client(rfbClientPtr client)
+{
+    struct vnc *v = client->screen->screenData;
+
+    if (v->clients >= MAX_CLIENTS)
+        return RFB_CLIENT_REFUSE;
+    client->clientGoneHook = on_client_gone;
+    v->clients++;
+    return RFB_CLIENT_ACCEPT;
+}
+
+/* The library uses select(), which knows no larger descriptors. */
+static void accept_clients(struct vnc *v)
+{
+    for (unsigned i = 0; i < v->nlisteners; i++) {
+        int fd = accept4(v->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd >= 0 && fd < FD_SETSIZE)
+            rfbNewClient(v->screen, fd);
+        else if (fd >= 0)
+            close(fd);
+    }
+}
+
+/* ---- the picture ---- */
+
+static void set_format(rfbScreenInfoPtr screen)
+{
+    screen->serverFormat.redShift = 16;
+    screen->serverFormat.greenShift = 8;
+    screen->serverFormat.blueShift = 0;
+}
+
+static void on_resized(void *opaque, const struct surface *s)
+{
+    struct vnc *v = opaque;
+    rfbClientIteratorPtr all;
+    rfbClientPtr client;
+
+    rfbNewFramebuffer(v->screen, (char *)s->pixels, (int)s->width, (int)s->height, 8, 3, 4);
+    set_format(v->screen);
+    all = rfbGetClientIterator(v->screen);
+    while ((client = rfbClientIteratorNext(all)))
+        rfbSetTranslateFunction(client);
+    rfbReleaseClientIterator(all);
+}
+
+static void on_changed(void *opaque, const struct rect *r)
+{
+    struct vnc *v = opaque;
+
+    rfbMarkRectAsModified(v->screen, (int)r->x, (int)r->y, (int)(r->x + r->width),
+                          (int)(r->y + r->height));
+}
+
+static void take_password(struct vnc *v)
+{
+    pthread_mutex_lock(&v->password_lock);
+    if (v->password_changed) {
+        memcpy(v->password, v->new_password, sizeof(v->password));
+        v->passwords[0] = *v->password ? v->password : NULL;
+        v->password_changed = false;
+    }
+    pthread_mutex_unlock(&v->password_lock);
+}
+
+static void *serve(void *opaque)
+{
+    struct vnc *v = opaque;
+    const struct viewer_events events = {on_resized, on_changed, v};
+
+    while (!atomic_load(&v->quit)) {
+        take_password(v);
+        accept_clients(v);
+        if (v->clients) {
+            display_refresh(v->config.display);
+            display_sync(v->config.display, &v->viewer, &events);
+        }
+        rfbProcessEvents(v->screen, v->clients ? FRAME_US : IDLE_US);
+    }
+    return NULL;
+}
+
+/* ---- listening ---- */
+
+static bool listen_on(struct vnc *v, int family, const struct sockaddr *addr, socklen_t len)
+{
+    int on = 1, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, addr, len) || listen(fd, 16)) {
+        int why = errno;
+
+        close(fd);
+        errno = why;
+        return false;
+    }
+    v->listeners[v->nlisteners++] = fd;
+    return true;
+}
+
+/* At every address of the name (localhost has two); one that works is enough. */
+static bool listen_tcp(struct vnc *v, const char *host, unsigned port, struct error *err)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
+    char service[8];
+    bool any = false;
+    int why = EADDRNOTAVAIL, r;
+
+    snprintf(service, sizeof(service), "%u", port);
+    r = getaddrinfo(host, service, &hints, &found);
+    if (r)
+        return error_set(err, "%s: %s", host, gai_strerror(r));
+    for (struct addrinfo *a = found; a && v->nlisteners < MAX_LISTENERS; a = a->ai_next) {
+        if (listen_on(v, a->ai_family, a->ai_addr, a->ai_addrlen))
+            any = true;
+        else if (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT)
+            why = errno;
+    }
+    freeaddrinfo(found);
+    return any || error_set(err, "%s port %u: %s", host, port, strerror(why));
+}
+
+/* A socket file that nobody listens at is what a crash has left. */
+static bool listen_unix(struct vnc *v, const char *path, struct error *err)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct stat st;
+    int fd;
+
+    if (!*path || strlen(path) >= sizeof(un.sun_path))
+        return error_set(err, "unix:%s: a path of 1 to %zu bytes is expected", path,
+                         sizeof(un.sun_path) - 1);
+    memcpy(un.sun_path, path, strlen(path) + 1);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && !stat(path, &st) && S_ISSOCK(st.st_mode) &&
+        connect(fd, (struct sockaddr *)&un, sizeof(un)) && errno == ECONNREFUSED)
+        unlink(path);
+    if (fd >= 0)
+        close(fd);
+    if (!listen_on(v, AF_UNIX, (struct sockaddr *)&un, sizeof(un)))
+        return error_set(err, "unix:%s: %s", path, strerror(errno));
+    v->unlink_path = strdup(path);
+    return true;
+}
+
+static bool parse_display(const char *text, unsigned *n, struct error *err)
+{
+    char *end;
+    unsigned long v = strtoul(text, &end, 10);
+
+    if (end == text || *end || v > LAST_DISPLAY)
+        return error_set(err, "%s: a display from 0 to %u is expected", text, LAST_DISPLAY);
+    *n = (unsigned)v;
+    return true;
+}
+
+static bool listen_display(struct vnc *v, char *address, const struct option_list *l,
+                           struct error *err)
+{
+    char *colon = strrchr(address, ':');
+    uint64_t last = 0;
+    unsigned n;
+
+    if (!colon)
+        return error_set(err, "%s: HOST:DISPLAY is expected; -vnc help tells more", address);
+    *colon = '\0';
+    if (!parse_display(colon + 1, &n, err))
+        return false;
+    last = n;
+    if (!option_get_number(l, "to", n, LAST_DISPLAY, &last, err))
+        return false;
+    const char *host = *address ? address : "localhost";
+    while (!listen_tcp(v, host, VNC_PORT + n, err))
+        if (n++ >= last)
+            return false;
+    err->text[0] = '\0';
+    return true;
+}
+
+/* websocket=on is what every port does. */
+static bool listen_websocket(struct vnc *v, const char *host, const struct option_list *l,
+                             struct error *err)
+{
+    const char *value = option_get(l, "websocket");
+    uint64_t port;
+
+    if (!value || !strcmp(value, "on") || !strcmp(value, "off"))
+        return true;
+    return option_get_number(l, "websocket", 1, 65535, &port, err) &&
+           listen_tcp(v, *host ? host : "localhost", (unsigned)port, err);
+}
+
+static bool apply(struct vnc *v, const struct option_list *l, struct error *err)
+{
+    static const char *const keys[] = {"vnc", "password", "websocket", "to", "share", NULL};
+    const char *share = option_get(l, "share"), *where = option_get(l, "vnc");
+    char address[300];
+    bool ok;
+
+    if (!option_list_check(l, keys, err) ||
+        !option_get_bool(l, "password", &v->needs_password, err))
+        return false;
+    v->shared = !share || strcmp(share, "ignore") != 0;
+    if (share && strcmp(share, "ignore") != 0 && strcmp(share, "force-shared") != 0)
+        return error_set(err, "share=%s: force-shared or ignore is expected", share);
+    if (!where || strlen(where) >= sizeof(address))
+        return error_set(err, "an address is expected; -vnc help tells more");
+    if (!strncmp(where, "unix:", 5))
+        return listen_unix(v, where + 5, err) && listen_websocket(v, "", l, err);
+    snprintf(address, sizeof(address), "%s", where);
+    ok = listen_display(v, address, l, err);
+    return ok && listen_websocket(v, address, l, err);
+}
+
+/* ---- life ---- */
+
+static void no_log(const char *format, ...)
+{
+    (void)format;
+}
+
+static bool create_screen(struct vnc *v, struct error *err)
+{
+    rfbScreenInfoPtr s;
+
+    rfbLog = no_log; /* the library's own, for the whole process */
+    rfbErr = no_log;
+    v->screen = s = rfbGetScreen(NULL, NULL, 640, 480, 8, 3, 4);
+    if (!s || !surface_resize(&v->viewer.copy, 640, 480))
+        return error_set(err, "out of memory");
+    set_format(s);
+    s->frameBuffer = (char *)v->viewer.copy.pixels;
+    s->desktopName = v->config.name;
+    s->screenData = v;
+    s->port = s->ipv6port = 0; /* it does not listen itself */
+    s->autoPort = FALSE;
+    s->alwaysShared = v->shared;
+    s->permitFileTransfer = FALSE;
+    s->deferUpdateTime = 0;
+    s->kbdAddEvent = on_key;
+    s->ptrAddEvent = on_pointer;
+    s->newClientHook = on_client;
+    s->cursor = NULL;
+    if (v->needs_password) {
+        s->authPasswdData = v->passwords;
+        s->passwordCheck = rfbCheckPasswordByList;
+    }
+    rfbInitServer(s);
+    return true;
+}
+
+bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *err)
+{
+    struct option_list l;
+    struct vnc *v;
+    bool ok;
+
+    *out = NULL;
+    if (!strcmp(config->spec, "none"))
+        return true;
+    v = calloc(1, sizeof(*v));
+    if (!v)
+        return error_set(err, "-vnc: out of memory");
+    v->config = *config;
+    pthread_mutex_init(&v->password_lock, NULL);
+    display_attach(config->display, &v->viewer);
+    ok = option_list_parse(&l, config->spec, "vnc", err);
+    if (ok) {
+        ok = apply(v, &l, err) && create_screen(v, err);
+        option_list_free(&l);
+    }
+    if (!ok) {
+        error_prefix(err, "-vnc %s", config->spec);
+        vnc_close(v);
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+bool vnc_start(struct vnc *v, struct error *err)
+{
+    v->running = !pthread_create(&v->thread, NULL, serve, v);
+    return v->running || error_set(err, "-vnc: a thread cannot be started");
+}
+
+void vnc_close(struct vnc *v)
+{
+    if (!v)
+        return;
+    atomic_store(&v->quit, true);
+    if (v->running)
+        pthread_join(v->thread, NULL);
+    if (v->screen) {
+        rfbShutdownServer(v->screen, TRUE);
+        rfbScreenCleanup(v->screen);
+    }
+    for (unsigned i = 0; i < v->nlisteners; i++)
+        close(v->listeners[i]);
+    if (v->unlink_path)
+        unlink(v->unlink_path);
+    free(v->unlink_path);
+    display_detach(v->config.display, &v->viewer);
+    pthread_mutex_destroy(&v->password_lock);
+    free(v);
+}
+
+bool vnc_set_password(struct vnc *v, const char *password, struct error *err)
+{
+    if (!v->needs_password)
+        return error_set(err, "the VNC server was started without password=on");
+    pthread_mutex_lock(&v->password_lock);
+    snprintf(v->new_password, sizeof(v->new_password), "%s", password ? password : "");
+    v->password_changed = true;
+    pthread_mutex_unlock(&v->password_lock);
+    return true;
+}
+
+#else
+
+bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *err)
+{
+    *out = NULL;
+    return !strcmp(config->spec, "none") ||
+           error_set(err, "-vnc %s: built without libvncserver", config->spec);
+}
+
+bool vnc_start(struct vnc *v, struct error *err)
+{
+    (void)v;
+    return error_set(err, "-vnc: built without libvncserver");
+}
+
+void vnc_close(struct vnc *v)
+{
+    (void)v;
+}
+
+bool vnc_set_password(struct vnc *v, const char *password, struct error *err)
+{
+    (void)v, (void)password;
+    return error_set(err, "built without libvncserver");
+}
+
+#endif

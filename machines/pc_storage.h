@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_MACHINES_PC_STORAGE_H
+#define CALQUE_MACHINES_PC_STORAGE_H
+
+#include "devices/storage/ahci.h"
+#include "devices/storage/cfi01.h"
+#include "devices/storage/fdc82078.h"
+#include "devices/storage/piix_ide.h"
+#include "devices/virtio/virtio_blk.h"
+
+#define PC_NUM_IDE        4
+#define PC_MAX_VIRTIO_BLK 16
+#define PC_MAX_AHCI       2
+#define PC_NUM_FLASH      2
+#define PC_FLASH_MAX      0x800000u /* bytes of all flash */
+
+/* What the PC's storage controllers have at their connectors: drives, which must stay. */
+struct pc_storage_config {
+    struct ide_drive_config ide[PC_NUM_IDE]; /* primary master and slave, secondary likewise */
+    struct pc_virtio_blk {
+        struct blockdev *disk;
+        unsigned queues;
+        bool modern_only;
+    } virtio_blk[PC_MAX_VIRTIO_BLK];
+    unsigned nvirtio_blk;
+    struct ide_drive_config ahci[PC_MAX_AHCI][AHCI_NUM_PORTS];
+    unsigned nahci;
+    struct blockdev *floppy[FDC_NUM_DRIVES]; /* NULL: no drive */
+    /* The first one's end is that of the first 4 GiB, and it is started; the second is below. */
+    struct blockdev *flash[PC_NUM_FLASH];
+};
+
+struct pc_storage {
+    struct piix_ide ide; /* 00:01.1 */
+    struct virtio_blk virtio_blk[PC_MAX_VIRTIO_BLK];
+    struct fdc82078 fdc;
+    struct cfi01 flash[PC_NUM_FLASH];
+    struct ahci ahci[PC_MAX_AHCI];
+    char virtio_blk_id[PC_MAX_VIRTIO_BLK][16];
+};
+
+struct error;
+struct pc;
+
+/* Before the host bridge: the flash chips, which firmware is in. */
+bool pc_add_flash(struct pc *pc, struct error *err);
+/* After the PCI bus and what is always on it. */
+void pc_wire_storage(struct pc *pc);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "monitor/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "cpu/x86/cpu.h"
+#include "cpu/x86/mem.h"
+#include "machines/pc.h"
+#include "monitor/qmp.h"
+#include "vm/machine.h"
+
+/* ---- state ---- */
+
+const char *control_status(const struct control *ctl)
+{
+    const struct run_control *r = &ctl->m->run;
+
+    if (r->state == RUN_RUNNING)
+        return "running";
+    if (r->state == RUN_ENDED || r->reason == STOP_POWEROFF)
+        return "shutdown";
+    if (r->reason == STOP_BREAKPOINT)
+        return "debug";
+    return ctl->ran ? "paused" : "prelaunch";
+}
+
+const char *control_shutdown_cause(const struct control *ctl)
+{
+    switch (ctl->m->run.reason) {
+    case STOP_POWEROFF:
+    case STOP_DEBUG_EXIT:
+        return "guest-shutdown";
+    case STOP_RESET:
+        return "guest-reset";
+    case STOP_TRIPLE_FAULT:
+        return "guest-panic";
+    case STOP_QUIT:
+        return ctl->quit_asked ? "host-qmp-quit" : "host-signal";
+    case STOP_DIFFERENCE:
+        return "host-error";
+    default:
+        return "host-ui";
+    }
+}
+
+static bool by_guest(const char *cause)
+{
+    return !strncmp(cause, "guest-", 6);
+}
+
+static void on_event(void *opaque, enum run_event event)
+{
+    struct control *ctl = opaque;
+    const char *cause;
+
+    if (ctl->holding && (event == RUN_EVENT_STOP || event == RUN_EVENT_RESUME))
+        return;
+    switch (event) {
+    case RUN_EVENT_STOP:
+        qmp_event(ctl, "STOP", NULL);
+        break;
+    case RUN_EVENT_RESUME:
+        ctl->ran = true;
+        qmp_event(ctl, "RESUME", NULL);
+        break;
+    case RUN_EVENT_RESET:
+        cause = ctl->reset_asked ? "host-qmp-system-reset" : "guest-reset";
+        ctl->reset_asked = false;
+        qmp_event(ctl, "RESET", "{s:b, s:s}", "guest", by_guest(cause), "reason", cause);
+        break;
+    case RUN_EVENT_SHUTDOWN:
+        cause = control_shutdown_cause(ctl);
+        qmp_event(ctl, "SHUTDOWN", "{s:b, s:s}", "guest", by_guest(cause), "reason", cause);
+        break;
+    }
+}
+
+/* werror= and rerror= are "report": the guest is told, and the machine goes on. */
+static void on_io_error(void *opaque, const struct blockdev *b, enum block_op op, int error)
+{
+    const char *id = drive_config(b)->id;
+
+    qmp_event(opaque, "BLOCK_IO_ERROR", "{s:s, s:s, s:s, s:s, s:b, s:s}", "device", id, "node-name",
+              id, "operation", op == BLOCK_READ ? "read" : "write", "action", "report", "nospace",
+              error == ENOSPC, "reason", strerror(error));
+}
+
+static void on_tray_moved(void *opaque, const struct blockdev *b, bool open)
+{
+    const char *id = drive_config(b)->id;
+
+    qmp_event(opaque, "DEVICE_TRAY_MOVED", "{s:s, s:s, s:b}", "device", id, "id", id, "tray-open",
+              open);
+}
+
+/* ---- actions ---- */
+
+bool control_stop(struct control *ctl, struct error *err)
+{
+    (void)err;
+    machine_stop(ctl->m, STOP_USER);
+    return true;
+}
+
+bool control_cont(struct control *ctl, struct error *err)
+{
+    const struct run_control *r = &ctl->m->run;
+
+    if (r->state == RUN_ENDED)
+        return error_set(err, "the machine has ended");
+    if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
+        return error_set(err, "Resetting the Virtual Machine is required");
+    machine_cont(ctl->m);
+    return true;
+}
+
+bool control_reset(struct control *ctl, struct error *err)
+{
+    if (ctl->m->run.state == RUN_ENDED)
+        return error_set(err, "the machine has ended");
+    ctl->reset_asked = true;
+    machine_request_reset(ctl->m);
+    return true;
+}
+
+bool control_powerdown(struct control *ctl, struct error *err)
+{
+    if (!ctl->hooks.powerdown)
+        return error_set(err, "this machine has no power button");
+    qmp_event(ctl, "POWERDOWN", NULL);
+    ctl->hooks.powerdown(ctl->hooks.opaque);
+    return true;
+}
+
+bool control_quit(struct control *ctl, struct error *err)
+{
+    if (!ctl->hooks.quit)
+        return error_set(err, "this machine is not the monitor's to end");
+    ctl->quit_asked = true;
+    ctl->hooks.quit(ctl->hooks.opaque);
+    return true;
+}
+
+/* What an NMI button does: the NMI# of every processor (SDM vol. 3A 6.7). */
+bool control_nmi(struct control *ctl, struct error *err)
+{
+    if (!ctl->m->ncpus)
+        return error_set(err, "machine does not provide NMIs");
+    bool was_running = control_hold(ctl);
+    for (unsigned i = 0; i < ctl->m->ncpus; i++)
+        cpu_of(ctl->m->cpus[i])->nmi_pending = true;
+    machine_kick(ctl->m);
+    control_release(ctl, was_running);
+    return true;
+}
+
+struct blockdev *control_drive(struct control *ctl, const char *id, struct error *err)
+{
+    if (ctl->about.drives)
+        return drive_find(ctl->about.drives, id, err);
+    error_set(err, "Device '%.100s' not found: the machine has no drives", id);
+    return NULL;
+}
+
+struct display *control_display(struct control *ctl, struct error *err)
+{
+    if (!ctl->hooks.display)
+        error_set(err, "this machine has no screen");
+    return ctl->hooks.display;
+}
+
+struct hid *control_hid(struct control *ctl, struct error *err)
+{
+    if (!ctl->hooks.hid)
+        error_set(err, "this machine has no keyboard and no mouse");
+    return ctl->hooks.hid;
+}
+
+bool control_hold(struct control *ctl)
+{
+    bool was_running = ctl->m->run.state == RUN_RUNNING;
+
+    if (was_running) {
+        ctl->holding = true; /* nobody asked for this pause: no event */
+        machine_stop(ctl->m, STOP_USER);
+    }
+    return was_running;
+}
+
+/* It may have stopped or ended on its own account while it was asked to hold. */
+void control_release(struct control *ctl, bool was_running)
+{
+    const struct run_control *r = &ctl->m->run;
+
+    if (was_running && r->state == RUN_PAUSED && r->reason == STOP_USER)
+        machine_cont(ctl->m);
+    else if (was_running && r->state == RUN_PAUSED)
+        qmp_event(ctl, "STOP", NULL);
+    ctl->holding = false;
+}
+
+/* ---- memory ---- */
+
+/* The part of [addr, addr + len) that is memory and begins at addr. */
+static size_t read_physical(struct machine *m, uint64_t addr, uint8_t *buf, size_t len)
+{
+    const struct mem_range *r = addr <= m->mem.last ? address_space_find(&m->mem, addr) : NULL;
+
+    if (!r || r->region->kind != REGION_MEMORY || r->region->read_at == ARENA_NONE)
+        return 0;
+    if (len - 1 > r->last - addr)
+        len = (size_t)(r->last - addr) + 1;
+    memcpy(buf, m->arena.host + r->region->read_at + r->offset + (addr - r->start), len);
+    return len;
+}
+
+static size_t read_piece(struct control *ctl, int cpu, uint64_t addr, uint8_t *buf, size_t len)
+{
+    size_t page = VM_PAGE_SIZE - (addr & (VM_PAGE_SIZE - 1));
+
+    len = len < page ? len : page;
+    if (cpu >= 0)
+        addr = mmu_debug_translate(cpu_of(ctl->m->cpus[cpu]), addr);
+    return addr == UINT64_MAX ? 0 : read_physical(ctl->m, addr, buf, len);
+}
+
+size_t control_read_memory(struct control *ctl, int cpu, uint64_t addr, uint8_t *buf, size_t len)
+{
+    size_t done = 0, n;
+
+    if (cpu >= (int)ctl->m->ncpus)
+        return 0;
+    for (; done < len; done += n) {
+        n = read_piece(ctl, cpu, addr + done, buf + done, len - done);
+        if (!n)
+            break;
+    }
+    return done;
+}
+
+/* ---- objects ---- */
+
+const char *const control_object_types[] = {"memory-backend-ram", "memory-backend-memfd", "secret",
+                                            NULL};
+
+static struct control_object *find_object(struct control *ctl, const char *id)
+{
+    for (unsigned i = 0; i < ctl->nobjects; i++)
+        if (!strcmp(ctl->objects[i].id, id))
+            return &ctl->objects[i];
+    return NULL;
+}
+
+static bool known_type(const char *type, struct error *err)
+{
+    for (unsigned i = 0; control_object_types[i]; i++)
+        if (!strcmp(type, control_object_types[i]))
+            return true;
+    return error_set(err, "object type '%s': not in this version; did you mean %s?", type,
+                     suggest(type, control_object_types));
+}
+
+bool control_add_object(struct control *ctl, const char *type, const char *id, uint64_t size,
+                        struct error *err)
+{
+    struct control_object *o = &ctl->objects[ctl->nobjects];
+
+    if (!known_type(type, err))
+        return false;
+    if (find_object(ctl, id))
+        return error_set(err, "attempt to add duplicate property '%s' to object (type 'container')",
+                         id);
+    if (ctl->nobjects == CONTROL_MAX_OBJECTS)
+        return error_set(err, "more than %d objects", CONTROL_MAX_OBJECTS);
+    *o = (struct control_object){.id = strdup(id), .type = strdup(type), .size = size};
+    if (!o->id || !o->type) {
+        free(o->id);
+        free(o->type);
+        return error_set(err, "out of memory");
+    }
+    ctl->nobjects++;
+    return true;
+}
+
+bool control_del_object(struct control *ctl, const char *id, struct error *err)
+{
+    struct control_object *o = find_object(ctl, id);
+
+    if (!o)
+        return error_set(err, "object '%s' not found", id);
+    if (strcmp(o->type, "secret") != 0)
+        return error_set(err, "object '%s' is in use, can not be deleted", id);
+    free(o->id);
+    free(o->type);
+    *o = ctl->objects[--ctl->nobjects];
+    return true;
+}
+
+/* ---- life ---- */
+
+struct control *control_new(struct machine *m, const struct monitor_about *about,
+                            const struct monitor_hooks *hooks)
+{
+    struct control *ctl = calloc(1, sizeof(*ctl));
+
+    if (!ctl)
+        return NULL;
+    ctl->m = m;
+    ctl->about = *about;
+    ctl->hooks = *hooks;
+    m->run.event = on_event;
+    m->run.event_opaque = ctl;
+    ctl->watch = (struct drive_watch){on_io_error, on_tray_moved, ctl, NULL};
+    if (about->drives) {
+        machine_lock(m);
+        drives_watch(about->drives, &ctl->watch);
+        machine_unlock(m);
+    }
+    return ctl;
+}
+
+void control_free(struct control *ctl)
+{
+    if (!ctl)
+        return;
+    for (unsigned i = 0; i < ctl->nobjects; i++) {
+        free(ctl->objects[i].id);
+        free(ctl->objects[i].type);
+    }
+    ctl->m->run.event = NULL;
+    free(ctl);
+}

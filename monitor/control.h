@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_MONITOR_CONTROL_H
+#define CALQUE_MONITOR_CONTROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/block/drive.h"
+#include "monitor/monitor.h"
+#include "vm/run.h"
+
+/* What monitors do with a machine: the actions behind the commands of both faces. Unless noted, the
+ * machine lock is held, and false means that *err says why not. */
+
+#define CONTROL_MAX_OBJECTS 16
+
+/* An object of -object or object-add. */
+struct control_object {
+    char *id, *type;
+    uint64_t size; /* memory back ends */
+};
+
+struct qmp;
+
+struct control {
+    struct machine *m;
+    struct monitor_about about;
+    struct monitor_hooks hooks;
+    struct qmp *sessions; /* events go to all of them */
+    bool ran;             /* has been running: no more "prelaunch" */
+    bool reset_asked, quit_asked;
+    bool holding;             /* see control_hold() */
+    struct drive_watch watch; /* of about.drives */
+    struct control_object objects[CONTROL_MAX_OBJECTS];
+    unsigned nobjects;
+};
+
+/* The RunState of QMP's schema. */
+const char *control_status(const struct control *ctl);
+/* ShutdownCause: why the machine ended or was reset. */
+const char *control_shutdown_cause(const struct control *ctl);
+bool control_stop(struct control *ctl, struct error *err);
+bool control_cont(struct control *ctl, struct error *err);
+bool control_reset(struct control *ctl, struct error *err);
+bool control_powerdown(struct control *ctl, struct error *err);
+bool control_quit(struct control *ctl, struct error *err);
+bool control_nmi(struct control *ctl, struct error *err);
+/* The drive of that id; NULL with the nearest named. */
+struct blockdev *control_drive(struct control *ctl, const char *id, struct error *err);
+/* NULL with *err if the machine has none. */
+struct display *control_display(struct control *ctl, struct error *err);
+struct hid *control_hid(struct control *ctl, struct error *err);
+
+/* Registers of a running CPU are in the engine's hands: the machine stands still between these.
+ * hold returns whether it was running, which release is told. */
+bool control_hold(struct control *ctl);
+void control_release(struct control *ctl, bool was_running);
+
+/* Reads guest memory: cpu < 0, physical addresses; else linear ones as that CPU translates them.
+ * How many bytes could be read; device registers are not touched. The machine stands still. */
+size_t control_read_memory(struct control *ctl, int cpu, uint64_t addr, uint8_t *buf, size_t len);
+/* The same into a file. Takes the lock itself, by pieces: the machine may run. */
+bool control_save_memory(struct control *ctl, int cpu, uint64_t addr, uint64_t size,
+                         const char *path, struct error *err);
+
+/* -object: "secret", "memory-backend-ram", "memory-backend-memfd"; others are refused by name. No
+ * lock: before the machine runs, or on the main loop's thread. */
+bool control_add_object(struct control *ctl, const char *type, const char *id, uint64_t size,
+                        struct error *err);
+bool control_del_object(struct control *ctl, const char *id, struct error *err);
+extern const char *const control_object_types[]; /* ends with NULL */
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Looking at memory and ports: x, xp, print, sum, i, o, memsave, pmemsave. Handlers run with the
+ * machine lock held; where registers or memory are read, the machine stands still meanwhile. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cpu/x86/cpu.h"
+#include "cpu/x86/disas.h"
+#include "monitor/monitor_internal.h"
+#include "vm/machine.h"
+
+#define COUNT_MAX 4096
+#define SUM_MAX   (256u << 20)
+#define INSN_MAX  15
+
+/* "/10xw": how many, how, of what size. */
+struct format {
+    unsigned count, size;
+    char letter;
+};
+
+static bool parse_format(struct monitor *mon, const char *text, struct format *f)
+{
+    unsigned long count = 0;
+
+    *f = (struct format){.count = 1, .letter = 'x'};
+    for (; isdigit((unsigned char)*text); text++)
+        count = count > COUNT_MAX ? count : 10 * count + (unsigned long)(*text - '0');
+    if (count > COUNT_MAX) {
+        monitor_printf(mon, "at most %d items are expected\n", COUNT_MAX);
+        return false;
+    }
+    f->count = count ? (unsigned)count : 1;
+    for (; *text; text++) {
+        static const char sizes[] = "bhwg";
+        const char *at;
+
+        if (strchr("oduxci", *text)) {
+            f->letter = *text;
+        } else if ((at = strchr(sizes, *text))) {
+            f->size = 1u << (at - sizes);
+        } else {
+            monitor_printf(mon, "/%c: o, d, u, x, c or i, and b, h, w or g are expected\n", *text);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- printing ---- */
+
+static void print_char(struct monitor *mon, uint8_t c)
+{
+    if (c == '\'' || c == '\\')
+        monitor_printf(mon, "'\\%c'", c);
+    else if (c >= ' ' && c < 0x7f)
+        monitor_printf(mon, "'%c'", c);
+    else
+        monitor_printf(mon, "'\\x%02x'", c);
+}
+
+static void print_value(struct monitor *mon, const struct format *f, uint64_t v)
+{
+    static const int decimal_width[] = {[1] = 4, [2] = 6, [4] = 11, [8] = 20};
+    int64_t s =
+        f->size == 8 ? (int64_t)v : (int64_t)(v << (64 - 8 * f->size)) >> (64 - 8 * f->size);
+
+    switch (f->letter) {
+    case 'o':
+        monitor_printf(mon, "0%0*" PRIo64, (int)(f->size * 8 + 2) / 3, v);
+        break;
+    case 'd':
+        monitor_printf(mon, "%*" PRId64, decimal_width[f->size], s);
+        break;
+    case 'u':
+        monitor_printf(mon, "%*" PRIu64, decimal_width[f->size], v);
+        break;
+    case 'c':
+        print_char(mon, (uint8_t)v);
+        break;
+    default:
+        monitor_printf(mon, "0x%0*" PRIx64, (int)f->size * 2, v);
+    }
+}
+
+static uint64_t load_le(const uint8_t *p, unsigned size)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = size; i-- > 0;)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static void cannot_read(struct monitor *mon, uint64_t addr)
+{
+    monitor_printf(mon, "Cannot access memory at 0x%" PRIx64 "\n", addr);
+}
+
+static void print_items(struct monitor *mon, const struct format *f, int cpu, uint64_t addr)
+{
+    unsigned per_line = f->letter == 'c' ? 8 : 16 / f->size;
+    uint8_t bytes[8];
+
+    for (unsigned i = 0; i < f->count; i++, addr += f->size) {
+        if (control_read_memory(mon->ctl, cpu, addr, bytes, f->size) != f->size) {
+            if (i % per_line)
+                monitor_printf(mon, "\n");
+            cannot_read(mon, addr);
+            return;
+        }
+        if (i % per_line == 0)
+            monitor_printf(mon, "%0*" PRIx64 ":", addr >> 32 ? 16 : 8, addr);
+        monitor_printf(mon, " ");
+        print_value(mon, f, load_le(bytes, f->size));
+        if (i % per_line == per_line - 1 || i == f->count - 1)
+            monitor_printf(mon, "\n");
+    }
+}
+
+static void print_instructions(struct monitor *mon, const struct format *f, int cpu, uint64_t addr)
+{
+    unsigned mode = mon->cpu < mon->m->ncpus ? cpu_of(mon->m->cpus[mon->cpu])->code_mode : CODE16;
+
+    /* A size says the mode: x/5ih is 16-bit code, w 32, g 64. */
+    if (f->size)
+        mode = f->size == 8 ? CODE64 : f->size == 4 ? CODE32 : CODE16;
+    for (unsigned i = 0; i < f->count; i++) {
+        uint8_t bytes[INSN_MAX];
+        char text[128];
+        size_t got = control_read_memory(mon->ctl, cpu, addr, bytes, sizeof(bytes));
+
+        if (!got) {
+            cannot_read(mon, addr);
+            return;
+        }
+        size_t len = disas_one(text, sizeof(text), addr, bytes, got, mode);
+        monitor_printf(mon, "0x%0*" PRIx64 ":  %s\n", addr >> 32 ? 16 : 8, addr, text);
+        addr += len;
+    }
+}
+
+/* ---- commands ---- */
+
+static void examine(struct monitor *mon, const struct monitor_args *args, bool physical)
+{
+    int cpu = physical ? -1 : (int)mon->cpu;
+    struct format f;
+
+    if (!parse_format(mon, args->format, &f))
+        return;
+    if (!physical && mon->cpu >= mon->m->ncpus) {
+        monitor_printf(mon, "the machine has no processor\n");
+        return;
+    }
+    bool was_running = control_hold(mon->ctl);
+    if (f.letter == 'i') {
+        print_instructions(mon, &f, cpu, args->number[0]);
+    } else {
+        f.size = f.letter == 'c' ? 1 : f.size ? f.size : 4;
+        print_items(mon, &f, cpu, args->number[0]);
+    }
+    control_release(mon->ctl, was_running);
+}
+
+void cmd_x(struct monitor *mon, const struct monitor_args *args)
+{
+    examine(mon, args, false);
+}
+
+void cmd_xp(struct monitor *mon, const struct monitor_args *args)
+{
+    examine(mon, args, true);
+}
+
+void cmd_print(struct monitor *mon, const struct monitor_args *args)
+{
+    struct format f;
+
+    if (!parse_format(mon, args->format, &f))
+        return;
+    f.size = 8;
+    if (f.letter == 'x')
+        monitor_printf(mon, "0x%" PRIx64, args->number[0]);
+    else if (f.letter == 'd' || f.letter == 'u')
+        monitor_printf(mon, f.letter == 'd' ? "%" PRId64 : "%" PRIu64, args->number[0]);
+    else if (f.letter == 'o')
+        monitor_printf(mon, "0%" PRIo64, args->number[0]);
+    else
+        print_char(mon, (uint8_t)args->number[0]);
+    monitor_printf(mon, "\n");
+}
+
+/* The checksum of BSD's sum, over physical memory. */
+void cmd_sum(struct monitor *mon, const struct monitor_args *args)
+{
+    uint64_t addr = args->number[0], left = args->number[1];
+    uint16_t sum = 0;
+
+    if (left > SUM_MAX) {
+        monitor_printf(mon, "at most %u bytes are expected\n", SUM_MAX);
+        return;
+    }
+    bool was_running = control_hold(mon->ctl);
+    while (left) {
+        uint8_t buf[4096];
+        size_t want = left < sizeof(buf) ? (size_t)left : sizeof(buf);
+        size_t got = control_read_memory(mon->ctl, -1, addr, buf, want);
+
+        for (size_t i = 0; i < got; i++)
+            sum = (uint16_t)((sum >> 1 | sum << 15) + buf[i]);
+        if (got < want) {
+            cannot_read(mon, addr + got);
+            break;
+        }
+        addr += got;
+        left -= got;
+    }
+    control_release(mon->ctl, was_running);
+    if (!left)
+        monitor_printf(mon, "%05d\n", sum);
+}
+
+/* ---- ports ---- */
+
+static bool port_access(struct monitor *mon, const struct monitor_args *args, unsigned *size)
+{
+    struct format f;
+
+    if (!parse_format(mon, args->format, &f))
+        return false;
+    *size = f.size ? f.size : 1;
+    if (args->number[0] <= 0xffff && *size <= 4 && f.count == 1)
+        return true;
+    monitor_printf(mon, "a port up to 0xffff and one of b, h and w are expected\n");
+    return false;
+}
+
+void cmd_port_in(struct monitor *mon, const struct monitor_args *args)
+{
+    unsigned size;
+
+    if (port_access(mon, args, &size))
+        monitor_printf(mon, "port%c[0x%04x] = 0x%0*" PRIx64 "\n", "?bw?l"[size],
+                       (unsigned)args -> number[0], (int)size * 2,
+                       address_space_read(&mon->m->io, args->number[0], size));
+}
+
+void cmd_port_out(struct monitor *mon, const struct monitor_args *args)
+{
+    unsigned size;
+
+    if (port_access(mon, args, &size))
+        address_space_write(&mon->m->io, args->number[0], args->number[1], size);
+}
+
+/* ---- files, and what there is not ---- */
+
+static void save(struct monitor *mon, const struct monitor_args *args, int cpu)
+{
+    struct error err;
+
+    /* It takes the lock by pieces. */
+    machine_unlock(mon->m);
+    bool ok =
+        control_save_memory(mon->ctl, cpu, args->number[0], args->number[1], args->text[2], &err);
+    machine_lock(mon->m);
+    if (!ok)
+        monitor_printf(mon, "%s\n", err.text);
+}
+
+void cmd_memsave(struct monitor *mon, const struct monitor_args *args)
+{
+    save(mon, args, (int)mon->cpu);
+}
+
+void cmd_pmemsave(struct monitor *mon, const struct monitor_args *args)
+{
+    save(mon, args, -1);
+}
+
+void cmd_gpa2hva(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    monitor_printf(mon, "addresses of this process are not told; xp and pmemsave read memory\n");
+}
+
+void cmd_cpu(struct monitor *mon, const struct monitor_args *args)
+{
+    if (args->number[0] < mon->m->ncpus)
+        mon->cpu = (unsigned)args->number[0];
+    else
+        monitor_printf(mon, "there are %u CPUs\n", mon->m->ncpus);
+}
+
+void cmd_log(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    if (!strcmp(args->text[0], "none")) {
+        mon->m->log.mask = 0;
+        return;
+    }
+    struct log wanted = {.mask = 0};
+    if (!strcmp(args->text[0], "help"))
+        monitor_printf(mon, "calque -d help lists the categories; none: nothing is logged\n");
+    else if (log_parse_mask(&wanted, args->text[0], &err))
+        mon->m->log.mask = wanted.mask;
+    else
+        monitor_printf(mon, "%s\n", err.text);
+}

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Firmware that others wrote starts what is on disks: SeaBIOS, ISOLINUX and Linux from an image that
+# is a CD and a disk, at each controller; OVMF from flash, which keeps its variables.
+n=0 failed=0
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+
+# report STATUS NAME [FILE]
+report() {
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $n - $2"
+    elif [ "$1" = 77 ]; then
+        echo "ok $n - $2 # SKIP the guest cannot be fetched or xorriso is missing"
+    else
+        failed=1
+        [ -z "$3" ] || tail -n 20 "$3" | tr -d '\033'
+        echo "not ok $n - $2"
+    fi
+}
+
+make_image() {
+    local kernel initrd isolinux modules dir=$scratch/tree
+    kernel=$(tests/fetch kernel) && initrd=$(tests/mkinitrd -o "$scratch/initrd") &&
+        isolinux=$(tests/fetch isolinux) && modules=$(tests/fetch syslinux-modules) || return 77
+    mkdir "$dir"
+    cp "$kernel" "$dir/vmlinuz"
+    cp "$initrd" "$dir/initrd"
+    cp "$isolinux/isolinux.bin" "$modules/ldlinux.c32" "$dir"
+    cat >"$dir/isolinux.cfg" <<'CONFIG'
+serial 0 115200
+say ISOLINUX reads its configuration
+default linux
+label linux
+kernel /vmlinuz
+append initrd=/initrd console=ttyS0 calque.run="echo started from a disk"
+CONFIG
+    xorriso -as mkisofs -quiet -o "$scratch/image" -isohybrid-mbr "$isolinux/isohdpfx.bin" -b isolinux.bin \
+        -c boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table "$dir" 2>/dev/null || return 77
+}
+
+# start OPTION...
+start() {
+    timeout -k 5 200 "$CALQUE" -accel jit -m 256 -nographic -no-reboot "$@" </dev/null >"$scratch/out" 2>&1
+}
+
+# boots NAME OPTION...: from SeaBIOS to Linux's end.
+boots() {
+    local name=$1 status=$made
+    shift
+    if [ $made = 0 ]; then
+        start -bios "$seabios/bios-256k.bin" "$@" && grep -q 'ISOLINUX reads' "$scratch/out" &&
+            grep -q '^started from a disk' "$scratch/out" && grep -q 'Power down' "$scratch/out"
+        status=$?
+    fi
+    report $status "SeaBIOS, ISOLINUX and Linux from $name" "$scratch/out"
+}
+
+make_image
+made=$?
+seabios=$(tests/fetch seabios) || made=77
+image=$scratch/image
+boots "a CD" -cdrom "$image"
+boots "an IDE disk" -drive file="$image",format=raw
+boots "a virtio disk" -drive file="$image",format=raw,if=virtio
+boots "a SATA disk" -device ahci,id=ahci0 -drive file="$image",format=raw,if=none,id=d \
+    -device ide-hd,drive=d,bus=ahci0.0
+boots "a SATA CD" -device ahci,id=ahci0 -drive file="$image",media=cdrom,if=none,id=d \
+    -device ide-cd,drive=d,bus=ahci0.1
+
+# The first start writes its boot options into an empty store; the second finds them there.
+flash() {
+    local ovmf
+    ovmf=$(tests/fetch ovmf) && ovmf=$(dirname "$ovmf")/OVMF || return 77
+    cp "$ovmf/OVMF_VARS_4M.fd" "$scratch/vars"
+    local options=(-drive if=pflash,unit=0,format=raw,readonly=on,file="$ovmf/OVMF_CODE_4M.fd"
+        -drive if=pflash,unit=1,format=raw,file="$scratch/vars" --until 'Shell>' --timeout 180)
+    start "${options[@]}" || return 1
+    cp "$scratch/vars" "$scratch/first"
+    ! cmp -s "$scratch/vars" "$ovmf/OVMF_VARS_4M.fd" || return 1
+    tr -d '\0' <"$scratch/vars" | grep -q -a 'BootOrder' || return 1
+    start "${options[@]}"
+}
+flash
+report $? "OVMF from flash, which keeps its variables" "$scratch/out"
+echo "1..$n"
+exit $failed

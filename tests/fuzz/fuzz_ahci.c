@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The AHCI controller with a disk and a CD drive: registers, command lists and tables in memory,
+ * queued commands, errors of the back end, resets of all kinds. */
+#include "devices/storage/ahci.h"
+
+#include "tests/devices/fakedisk.h"
+#include "tests/fuzz/fuzz.h"
+
+#define BAR   0xe0000000u
+#define DEVFN PCI_DEVFN(3, 0)
+#define LIST  0x4000u
+#define FISES 0x4400u
+#define TABLE 0x5000u
+
+static struct pci_bus bus;
+static struct ahci hba;
+static struct blockdev disk, cd;
+
+static void write_reg(struct rig *r, unsigned reg, uint32_t value)
+{
+    address_space_write(&r->m.mem, BAR + reg, value, 4);
+}
+
+static void start_port(struct rig *r, unsigned port)
+{
+    unsigned base = 0x100 + 0x80 * port;
+
+    write_reg(r, base, LIST);
+    write_reg(r, base + 8, FISES);
+    write_reg(r, base + 0x14, UINT32_MAX);
+    write_reg(r, base + 0x18, 0x11);
+}
+
+static void add(struct rig *r)
+{
+    const struct ide_drive_config drives[AHCI_NUM_PORTS] = {{ATA_DISK, &disk}, {ATA_CDROM, &cd}};
+
+    bus = (struct pci_bus){.confadd = 0};
+    fake_init(&disk, 32 << 10);
+    fake_init(&cd, 16 << 10);
+    pci_bus_init(&bus, &r->m, "pci");
+    ahci_init(&hba, &r->m, "ahci", &bus, DEVFN, drives, 0);
+    pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);
+    pci_config_write(&bus, DEVFN, PCI_COMMAND, 6, 2);
+    write_reg(r, 4, 0x80000002);
+    start_port(r, 0);
+    start_port(r, 1);
+}
+
+static void remove_drives(struct rig *r)
+{
+    (void)r;
+    fake_free(&disk);
+    fake_free(&cd);
+}
+
+/* A command in a slot, with a FIS, a packet and two regions. */
+static void issue(struct rig *r, struct fuzz_input *in)
+{
+    uint8_t how = fuzz_u8(in), slot = fuzz_u8(in) & 31, fis[20] = {0x27, 0x80};
+    uint64_t table = TABLE + 0x100u * slot, header = LIST + 32u * slot;
+    unsigned base = 0x100 + 0x80 * (how & 1);
+
+    for (unsigned i = 2; i < 14; i++)
+        fis[i] = fuzz_u8(in);
+    if (how & 4)
+        fis[2] = 0x60 | (fis[2] & 1), fis[12] = (uint8_t)(slot << 3);
+    if (how & 8)
+        fis[1] = 0, fis[15] = fuzz_u8(in);
+    address_space_write_block(&r->m.mem, table, fis, sizeof(fis));
+    for (unsigned i = 0; i < 12; i++)
+        address_space_write(&r->m.mem, table + 0x40 + i, fuzz_u8(in), 1);
+    for (unsigned i = 0; i < 2; i++) {
+        address_space_write(&r->m.mem, table + 0x80 + 16 * i, 0x10000 + 0x1000 * i, 8);
+        address_space_write(&r->m.mem, table + 0x8c + 16 * i, fuzz_u16(in), 4);
+    }
+    address_space_write(&r->m.mem, header, 5 | (uint32_t)(how >> 6) << 16, 4);
+    address_space_write(&r->m.mem, header + 8, table, 8);
+    if (how & 4)
+        write_reg(r, base + 0x34, 1u << slot);
+    write_reg(r, base + 0x38, 1u << slot);
+}
+
+static void event(struct rig *r, struct fuzz_input *in)
+{
+    uint8_t what = fuzz_u8(in);
+
+    switch (what & 7) {
+    case 0:
+        disk.bad = fuzz_u32(in) % disk.size;
+        disk.bad_length = what >> 4;
+        break;
+    case 1:
+        cd.events.medium_changed(cd.events.opaque);
+        break;
+    case 2:
+        start_port(r, what >> 7);
+        break;
+    case 3:
+        disk.read_only = what & 8;
+        break;
+    default:
+        issue(r, in);
+        break;
+    }
+}
+
+static const struct fuzz_chip chip = {
+    .windows = {{false, BAR, 0x40},
+                {false, BAR + 0x100, 0x80},
+                {false, BAR + 0x180, 0x80},
+                {false, BAR, 0x1000},
+                {false, LIST, 0x400},
+                {false, TABLE, 0x2000}},
+    .add = add,
+    .remove = remove_drives,
+    .event = event,
+};
+
+FUZZ_CHIP_TARGET(chip)

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Boot sector of the BIOS test suite: reads SECTORS sectors behind itself to 1000:0000, CHS with the
+ * geometry of INT 13h/AH=08h, one at a time, so that it starts from floppies and disks; then the entry
+ * of the suite and its way to software interrupts. */
+    .code16
+    .section .boot, "ax"
+    .globl _start
+_start:
+    ljmp $0, $1f
+1:  cli
+    xorw %ax, %ax
+    movw %ax, %ds
+    movw %ax, %ss
+    movw $0x7c00, %sp
+    sti
+    cld
+    movb %dl, drive
+    movb $8, %ah
+    int $0x13
+    jc fail
+    andb $0x3f, %cl
+    movb %cl, spt
+    movb %dh, heads
+    incb heads
+    movw $0x1000, %bx
+    movw %bx, %es
+    movw $1, %si                /* LBA */
+2:  movw %si, %ax
+    divb spt                    /* AH sector, AL track */
+    movb %ah, %cl
+    incb %cl
+    xorb %ah, %ah
+    divb heads                  /* AH head, AL cylinder */
+    movb %al, %ch
+    movb %ah, %dh
+    movb drive, %dl
+    xorw %bx, %bx
+    movw $0x0201, %ax
+    int $0x13
+    jc fail
+    movw %es, %ax
+    addw $32, %ax
+    movw %ax, %es
+    incw %si
+    cmpw $SECTORS, %si
+    jbe 2b
+    movb drive, %dl
+    ljmp $0x1000, $0
+fail:
+    movw $text, %si
+3:  lodsb
+    testb %al, %al
+    jz 4f
+    movw $0x3f8, %dx
+    outb %al, %dx
+    jmp 3b
+4:  hlt
+    jmp 4b
+text:
+    .asciz "not ok 1 - the boot sector cannot read its disk\n"
+drive:  .byte 0
+spt:    .byte 0
+heads:  .byte 0
+    .org 510
+    .word 0xaa55
+
+    .section .entry, "ax"
+    movw %cs, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    cli
+    movw %ax, %ss
+    movl $0xfff0, %esp
+    sti
+    movzbl %dl, %eax
+    calll suite
+1:  hlt
+    jmp 1b
+
+    .text
+/* void intr(u8 n, struct regs *r): registers in and out, as if by INT n. */
+    .globl intr
+intr:
+    pushal
+    pushw %ds
+    pushw %es
+    movzbl %al, %eax
+    shll $2, %eax
+    xorw %cx, %cx
+    movw %cx, %fs
+    movl %fs:(%eax), %eax
+    movl %eax, target
+    movl %edx, where
+    movl %edx, %esi
+    pushw $1f                   /* what IRET takes: FLAGS on top, IF set */
+    popw %ax
+    pushfw
+    pushw %cs
+    pushw %ax
+    pushw (%esi)                /* DS */
+    movw 2(%esi), %es
+    movl 8(%esi), %ebx
+    movl 12(%esi), %ecx
+    movl 16(%esi), %edx
+    movl 20(%esi), %edi
+    movl 24(%esi), %ebp
+    pushl 28(%esi)
+    movl 4(%esi), %eax
+    popl %esi
+    popw %ds
+    cli
+    ljmpw *%cs:target
+1:  pushfw
+    pushw %ds
+    pushl %esi
+    movw %cs, %si
+    movw %si, %ds
+    movl where, %esi
+    popl 28(%esi)
+    popw (%esi)
+    popw 32(%esi)
+    movw %es, 2(%esi)
+    movl %eax, 4(%esi)
+    movl %ebx, 8(%esi)
+    movl %ecx, 12(%esi)
+    movl %edx, 16(%esi)
+    movl %edi, 20(%esi)
+    movl %ebp, 24(%esi)
+    popw %es
+    popw %ds
+    sti
+    popal
+    retl
+/* What INT 15h/AX=C207h installs: called far with status, X, Y, Z pushed in this order. */
+    .globl mouse_handler
+mouse_handler:
+    pushw %bp
+    movw %sp, %bp
+    pushw %ax
+    movw 12(%bp), %ax
+    movw %ax, %cs:mouse_seen
+    movw 10(%bp), %ax
+    movw %ax, %cs:mouse_seen + 2
+    movw 8(%bp), %ax
+    movw %ax, %cs:mouse_seen + 4
+    movw 6(%bp), %ax
+    movw %ax, %cs:mouse_seen + 6
+    incb %cs:mouse_calls
+    popw %ax
+    popw %bp
+    lretw
+    .data
+target: .long 0
+where:  .long 0

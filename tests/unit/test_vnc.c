@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The VNC server over a socket: a client of our own reads the picture and types, several at once,
+ * with and without a password, by WebSocket, and with nonsense. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "config.h"
+#include "host/ui/display.h"
+#include "host/ui/hid.h"
+#include "host/ui/keymap.h"
+#include "host/ui/keys.h"
+#include "host/ui/vnc.h"
+#include "vm/machine.h"
+
+#if CONFIG_VNC
+#include <rfb/rfb.h>
+
+/* ---- a machine with a picture ---- */
+
+struct world {
+    struct machine m;
+    struct display display;
+    struct hid hid;
+    struct input_source source;
+    unsigned width, height;
+    uint32_t colour;
+    struct hid_event events[64];
+    unsigned nevents;
+    char path[64], spec[128];
+    struct vnc *vnc;
+};
+
+static uint32_t pixel(const struct world *w, unsigned x, unsigned y)
+{
+    return (w->colour + x * 0x10003 + y * 0x501) & 0xffffff;
+}
+
+static void draw(void *opaque, struct surface *s)
+{
+    struct world *w = opaque;
+    uint32_t row[1024];
+
+    assert_true(surface_resize(s, w->width, w->height));
+    for (unsigned y = 0; y < w->height; y++) {
+        for (unsigned x = 0; x < w->width; x++)
+            row[x] = pixel(w, x, y);
+        surface_put_row(s, y, row);
+    }
+}
+
+static bool no_text(void *opaque, struct text_screen *t)
+{
+    (void)opaque, (void)t;
+    return false;
+}
+
+static void deliver(void *opaque, const uint8_t *data, size_t len)
+{
+    struct world *w = opaque;
+    struct hid_event e;
+
+    assert_true(hid_decode(data, len, &e));
+    if (w->nevents < 64)
+        w->events[w->nevents++] = e;
+}
+
+static void begin(struct world *w, const char *options)
+{
+    const struct display_source source = {draw, no_text, w};
+    struct vnc_config config = {w->spec, "test", &w->display, &w->hid, NULL};
+    struct error err = {""};
+
+    *w = (struct world){.width = 320, .height = 200, .colour = 0x123456};
+    assert_true(machine_init(&w->m, 1 << 20, 0, &err));
+    display_init(&w->display, &w->m, &source);
+    input_register(&w->m, &w->source, "hid", deliver, w);
+    w->hid.m = &w->m;
+    w->hid.source = &w->source;
+    snprintf(w->path, sizeof(w->path), "/tmp/calque-vnc-%d", (int)getpid());
+    snprintf(w->spec, sizeof(w->spec), "unix:%s%s", w->path, options);
+    config.keymap = keymap_find("en-us", &err);
+    if (!vnc_open(&config, &w->vnc, &err))
+        fail_msg("%s", err.text);
+    assert_true(vnc_start(w->vnc, &err));
+}
+
+static void end(struct world *w)
+{
+    vnc_close(w->vnc);
+    assert_int_equal(access(w->path, F_OK), -1); /* the socket file is gone */
+    display_destroy(&w->display);
+    machine_destroy(&w->m);
+}
+
+/* ---- a client ---- */
+
+static int dial(const struct world *w)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", w->path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    return fd;
+}
+
+static void get(int fd, void *buf, size_t len)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    for (size_t n = 0; n < len;) {
+        assert_int_equal(poll(&p, 1, 30000), 1);
+        ssize_t r = read(fd, (char *)buf + n, len - n);
+        assert_true(r > 0);
+        n += (size_t)r;
+    }
+}
+
+static void put(int fd, const void *buf, size_t len)
+{
+    assert_int_equal(write(fd, buf, len), len);
+}
+
+static unsigned get16(int fd)
+{
+    uint8_t b[2];
+
+    get(fd, b, 2);
+    return b[0] << 8 | b[1];
+}
+
+static uint32_t get32(int fd)
+{
+    uint32_t high = get16(fd) << 16;
+
+    return high | get16(fd);
+}
+
+/* Protocol version and security type; returns the result of the latter. */
+static uint32_t handshake(int fd, uint8_t want, const char *password)
+{
+    uint8_t version[12], n, types[16], challenge[16];
+
+    get(fd, version, 12);
+    assert_memory_equal(version, "RFB 003.008\n", 12);
+    put(fd, version, 12);
+    get(fd, &n, 1);
+    assert_true(n > 0 && n <= 16);
+    get(fd, types, n);
+    assert_non_null(memchr(types, want, n));
+    put(fd, &want, 1);
+    if (want == 2) {
+        char copy[9];
+
+        get(fd, challenge, 16);
+        snprintf(copy, sizeof(copy), "%s", password);
+        rfbEncryptBytes(challenge, copy);
+        put(fd, challenge, 16);
+    }
+    return get32(fd);
+}
+
+struct client {
+    int fd;
+    unsigned width, height;
+    uint32_t *pixels;
+};
+
+/* Raw pixels, and changes of the size. */
+static void init_client(struct client *c, int fd)
+{
+    static const uint8_t encodings[] = {2, 0, 0, 2, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x21};
+    uint8_t format[16], name[64], shared = 1;
+
+    c->fd = fd;
+    put(fd, &shared, 1);
+    c->width = get16(fd);
+    c->height = get16(fd);
+    get(fd, format, 16);
+    assert_int_equal(format[0], 32);
+    get(fd, name, get32(fd));
+    assert_memory_equal(name, "test", 4);
+    put(fd, encodings, sizeof(encodings));
+    c->pixels = calloc(1024 * 1024, 4);
+}
+
+static void request(struct client *c, bool incremental)
+{
+    uint8_t rq[10] = {3,        incremental,    0,        0, 0, 0, c->width >> 8,
+                      c->width, c->height >> 8, c->height};
+
+    put(c->fd, rq, 10);
+}
+
+static void read_rect(struct client *c)
+{
+    unsigned x = get16(c->fd), y = get16(c->fd), w = get16(c->fd), h = get16(c->fd);
+    uint32_t encoding = get32(c->fd);
+
+    if (encoding == 0xffffff21) {
+        c->width = w;
+        c->height = h;
+        return;
+    }
+    assert_int_equal(encoding, 0);
+    assert_true(x + w <= c->width && y + h <= c->height);
+    for (unsigned row = 0; row < h; row++)
+        get(c->fd, c->pixels + (y + row) * c->width + x, 4 * w);
+}
+
+static void read_update(struct client *c)
+{
+    uint8_t type, pad;
+
+    get(c->fd, &type, 1);
+    assert_int_equal(type, 0);
+    get(c->fd, &pad, 1);
+    for (unsigned n = get16(c->fd); n; n--)
+        read_rect(c);
+}
+
+static bool same(const struct world *w, const struct client *c)
+{
+    if (c->width != w->width || c->height != w->height)
+        return false;
+    for (unsigned y = 0; y < c->height; y++)
+        for (unsigned x = 0; x < c->width; x++)
+            if ((c->pixels[y * c->width + x] & 0xffffff) != pixel(w, x, y))
+                return false;
+    return true;
+}
+
+/* Until the viewer sees what the machine shows; each wait is for news, which must come. */
+static void follow(const struct world *w, struct client *c)
+{
+    request(c, false);
+    for (unsigned i = 0; i < 200; i++) {
+        read_update(c);
+        if (same(w, c))
+            return;
+        request(c, true);
+    }
+    fail_msg("the picture does not arrive");
+}
+
+static void change(struct world *w, unsigned width, unsigned height, uint32_t colour)
+{
+    machine_lock(&w->m);
+    w->width = width;
+    w->height = height;
+    w->colour = colour;
+    machine_unlock(&w->m);
+}
+
+static void hang_up(struct client *c)
+{
+    close(c->fd);
+    free(c->pixels);
+}
+
+/* Two viewers see the picture, its changes and its sizes. */
+static void picture(void **state)
+{
+    struct world w;
+    struct client a, b;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&a, fd);
+    follow(&w, &a);
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&b, fd);
+    follow(&w, &b);
+    change(&w, 320, 200, 0xabcdef);
+    follow(&w, &a);
+    follow(&w, &b);
+    change(&w, 641, 301, 0x445566);
+    follow(&w, &b);
+    follow(&w, &a);
+    hang_up(&a);
+    change(&w, 64, 48, 1);
+    follow(&w, &b);
+    hang_up(&b);
+    end(&w);
+}
+
+static void key(int fd, bool down, uint32_t sym)
+{
+    uint8_t m[8] = {4, down, 0, 0, sym >> 24, sym >> 16, sym >> 8, sym};
+
+    put(fd, m, 8);
+}
+
+static void pointer(int fd, uint8_t buttons, unsigned x, unsigned y)
+{
+    uint8_t m[6] = {5, buttons, x >> 8, x, y >> 8, y};
+
+    put(fd, m, 6);
+}
+
+static void wait_events(struct world *w, unsigned n)
+{
+    for (unsigned i = 0; i < 3000; i++) {
+        machine_lock(&w->m);
+        input_deliver(&w->m);
+        machine_unlock(&w->m);
+        if (w->nevents >= n)
+            break;
+        usleep(10000);
+    }
+    assert_int_equal(w->nevents, n);
+}
+
+static void expect_key(const struct hid_event *e, unsigned code, bool down)
+{
+    assert_int_equal(e->kind, HID_KEY);
+    assert_int_equal(e->code, code);
+    assert_int_equal(e->down, down);
+}
+
+static void input(void **state)
+{
+    struct world w;
+    struct client c;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    follow(&w, &c);
+    key(fd, true, 'a');
+    key(fd, false, 'a');
+    key(fd, true, 'A'); /* without Shift: it is pressed for that */
+    key(fd, false, 'A');
+    key(fd, true, 0xffe1); /* with it: '7' is typed without */
+    key(fd, true, '7');
+    key(fd, true, 0xffff);
+    wait_events(&w, 11);
+    expect_key(&w.events[0], 0x1e, true);
+    expect_key(&w.events[1], 0x1e, false);
+    expect_key(&w.events[2], SCAN_SHIFT, true);
+    expect_key(&w.events[3], 0x1e, true);
+    expect_key(&w.events[4], SCAN_SHIFT, false);
+    expect_key(&w.events[5], 0x1e, false);
+    expect_key(&w.events[6], SCAN_SHIFT, true);
+    expect_key(&w.events[7], SCAN_SHIFT, false);
+    expect_key(&w.events[8], 0x08, true);
+    expect_key(&w.events[9], SCAN_SHIFT, true);
+    expect_key(&w.events[10], 0xe053, true);
+    w.nevents = 0;
+    pointer(fd, 4, 100, 50);
+    pointer(fd, 0x10, 319, 199);
+    wait_events(&w, 5);
+    assert_int_equal(w.events[0].kind, HID_PLACE);
+    assert_int_equal(w.events[0].x, 100);
+    assert_int_equal(w.events[0].h, 200);
+    assert_int_equal(w.events[1].kind, HID_BUTTONS);
+    assert_int_equal(w.events[1].buttons, 2);
+    assert_int_equal(w.events[2].x, 319);
+    assert_int_equal(w.events[3].buttons, 0);
+    assert_int_equal(w.events[4].kind, HID_MOVE);
+    assert_int_equal(w.events[4].z, 1);
+    hang_up(&c);
+    end(&w);
+}
+
+static void password(void **state)
+{
+    struct world w;
+    struct client c;
+    struct error err;
+    int fd;
+
+    (void)state;
+    begin(&w, ",password=on");
+    fd = dial(&w);
+    assert_int_not_equal(handshake(fd, 2, ""), 0); /* there is none yet: nobody may */
+    close(fd);
+    assert_true(vnc_set_password(w.vnc, "secret", &err));
+    for (unsigned i = 0;; i++) { /* the server looks from time to time */
+        fd = dial(&w);
+        if (handshake(fd, 2, "secret") == 0)
+            break;
+        assert_true(i < 100);
+        close(fd);
+        usleep(20000);
+    }
+    int other = dial(&w);
+    assert_int_not_equal(handshake(other, 2, "Secret"), 0);
+    close(other);
+    init_client(&c, fd);
+    follow(&w, &c);
+    hang_up(&c);
+    end(&w);
+    begin(&w, "");
+    assert_false(vnc_set_password(w.vnc, "secret", &err));
+    end(&w);
+}
+
+/* A browser's way in: RFC 6455's own example of a handshake. */
+static void websocket(void **state)
+{
+    static const char hello[] =
+        "GET /websockify HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Origin: http://localhost\r\nSec-WebSocket-Protocol: binary\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n";
+    char answer[512] = "";
+    uint8_t frame[14];
+    struct world w;
+    size_t n = 0;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    put(fd, hello, sizeof(hello) - 1);
+    while (!strstr(answer, "\r\n\r\n") && n < sizeof(answer) - 1)
+        get(fd, answer + n++, 1);
+    assert_non_null(strstr(answer, "101 Switching Protocols"));
+    assert_non_null(strstr(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    get(fd, frame, sizeof(frame)); /* binary, 12 bytes */
+    assert_int_equal(frame[0], 0x82);
+    assert_int_equal(frame[1], 12);
+    assert_memory_equal(frame + 2, "RFB 003.008\n", 12);
+    close(fd);
+    end(&w);
+}
+
+/* Whatever comes, the server goes on. */
+static void nonsense(void **state)
+{
+    uint32_t seed = 1;
+    struct world w;
+    struct client c;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    for (unsigned i = 0; i < 60; i++) {
+        uint8_t bytes[256];
+
+        fd = dial(&w);
+        if (i % 3) {
+            assert_int_equal(handshake(fd, 1, NULL), 0);
+            if (i % 3 == 2) {
+                init_client(&c, fd);
+                free(c.pixels);
+            }
+        }
+        for (unsigned k = 0; k < sizeof(bytes); k++) {
+            seed = seed * 1664525 + 1013904223;
+            bytes[k] = (uint8_t)(seed >> 24);
+        }
+        bytes[0] = (uint8_t)(i / 3); /* every type of message */
+        if (send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
+            assert_true(true);
+        close(fd);
+    }
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    follow(&w, &c);
+    hang_up(&c);
+    end(&w);
+}
+
+static void bad_specs(void **state)
+{
+    static const char *const specs[] = {"",
+                                        "5",
+                                        ":x",
+                                        ":70000",
+                                        "unix:",
+                                        ":1,colour=1",
+                                        ":0,share=no",
+                                        "nohost.invalid:1",
+                                        ":1,to=0",
+                                        ":0,websocket=x"};
+    struct vnc_config config = {NULL, "test", NULL, NULL, NULL};
+    struct world w;
+    struct error err;
+    struct vnc *v;
+
+    (void)state;
+    begin(&w, "");
+    config.display = &w.display;
+    config.hid = &w.hid;
+    for (unsigned i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        config.spec = specs[i];
+        assert_false(vnc_open(&config, &v, &err));
+        assert_true(!strncmp(err.text, "-vnc ", 5));
+    }
+    config.spec = w.spec; /* somebody listens there */
+    assert_false(vnc_open(&config, &v, &err));
+    config.spec = "none";
+    assert_true(vnc_open(&config, &v, &err));
+    assert_null(v);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(picture),   cmocka_unit_test(input),    cmocka_unit_test(password),
+        cmocka_unit_test(websocket), cmocka_unit_test(nonsense), cmocka_unit_test(bad_specs),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+static void skipped(void **state)
+{
+    (void)state;
+    puts("skip: vnc: built without libvncserver");
+    skip();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {{"vnc", skipped, NULL, NULL, NULL}};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#endif
