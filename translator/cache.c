@@ -15,12 +15,19 @@ bool code_cache_init(struct code_cache *c, uint64_t size, struct error *err)
     if (rw == MAP_FAILED)
         return error_set(err, "code cache: %s", strerror(errno));
     c->rw = rw;
+    void *side = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (side != MAP_FAILED)
+        c->side = side;
     void *rx = mremap(rw, 0, size, MREMAP_MAYMOVE); /* old size 0: a second mapping (mremap(2)) */
     if (rx != MAP_FAILED)
         c->rx = rx;
-    if (rx != MAP_FAILED && mprotect(rx, size, PROT_READ | PROT_EXEC) == 0)
+    if (rx == MAP_FAILED || mprotect(rx, size, PROT_READ | PROT_EXEC) != 0)
+        error_set(err, "code cache: no executable memory: %s", strerror(errno));
+    else if (!c->side)
+        error_set(err, "code cache: out of memory");
+    else
         return true;
-    error_set(err, "code cache: no executable memory: %s", strerror(errno));
     code_cache_destroy(c);
     return false;
 }
@@ -29,6 +36,8 @@ void code_cache_destroy(struct code_cache *c)
 {
     if (c->rw)
         munmap(c->rw, c->size);
+    if (c->side)
+        munmap(c->side, c->size);
     if (c->rx)
         munmap(c->rx, c->size);
     *c = (struct code_cache){0};

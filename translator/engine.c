@@ -112,21 +112,31 @@ static uint32_t pass_slot(const struct translator *tr, uint64_t linear, uint64_t
     return (uint32_t)(h >> 40) & (2 * tr->max_passes - 1);
 }
 
-uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena)
+static bool is_pass(const struct translator *tr, uint32_t n, uint64_t linear, uint64_t arena)
+{
+    return tr->passes[n].linear == linear && tr->passes[n].arena == arena;
+}
+
+static uint32_t find_pass(struct translator *tr, uint64_t linear, uint64_t arena)
 {
     uint32_t slot = pass_slot(tr, linear, arena);
 
-    for (; tr->pass_hash[slot]; slot = (slot + 1) & (2 * tr->max_passes - 1)) {
-        const struct page_pass *p = &tr->passes[tr->pass_hash[slot]];
-
-        if (p->linear == linear && p->arena == arena)
+    for (; tr->pass_hash[slot]; slot = (slot + 1) & (2 * tr->max_passes - 1))
+        if (is_pass(tr, tr->pass_hash[slot], linear, arena))
             return tr->pass_hash[slot];
-    }
     if (tr->npasses == tr->max_passes)
         return 0;
     tr->passes[tr->npasses] = (struct page_pass){.linear = linear, .arena = arena};
     tr->pass_hash[slot] = tr->npasses;
     return tr->npasses++;
+}
+
+/* Often that of the page asked for before. */
+uint32_t page_pass_number(struct translator *tr, uint64_t linear, uint64_t arena)
+{
+    if (!tr->last_pass || !is_pass(tr, tr->last_pass, linear, arena))
+        tr->last_pass = find_pass(tr, linear, arena);
+    return tr->last_pass;
 }
 
 /* The linear page after RIP's. */
@@ -203,6 +213,7 @@ static void flush(struct translator *tr)
     tblocks_flush(tr);
     memset(tr->pass_hash, 0, 2 * sizeof(*tr->pass_hash) * tr->max_passes);
     tr->npasses = 1;
+    tr->last_pass = 0;
     for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next) {
         memset(cpu->jit.code_page, 0, sizeof(cpu->jit.code_page));
         cpu->jit.pages.n = cpu->jit.pages_global.n = 0;

@@ -23,6 +23,10 @@
 /* ---- memory for code (cache.c) ---- */
 struct code_cache {
     uint8_t *rw, *rx; /* the same bytes: where they are written, where they run */
+    /* For what belongs to the code and is not code, of the same size: at an offset either this is
+     * used or the others are, so that together they stay about `size`. The first touch of a private
+     * page costs half of a shared one's, which is that of translating 40 instructions. */
+    uint8_t *side;
     uint64_t size;
     uint64_t used, end; /* where the next code goes, and where its segment ends */
 };
@@ -175,6 +179,7 @@ struct translator {
     unsigned nmodes;
     struct page_pass *passes; /* by number */
     uint32_t npasses, max_passes, *pass_hash;
+    uint32_t last_pass; /* 0: none */
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */
@@ -224,7 +229,7 @@ extern runtime_fn *const runtime_functions[NUM_THUNKS];
  */
 runtime_fn quick_miss_load, quick_miss_store;
 /* The same for the thunks of that name: quick_system.c. */
-runtime_fn quick_syscall, quick_sysret, quick_string;
+runtime_fn quick_syscall, quick_sysret, quick_time_stamp, quick_string;
 
 /* EFLAGS' arithmetic bits of jit.flags, and the reverse. */
 #define LAHF_FLAGS 0xd5u /* SF ZF AF PF CF */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SYSCALL and SYSRET of 64-bit code, when where they lead is translated and known; REP MOVS and REP
- * STOS within a page: C that is called with the guest's vector registers in the host's. Built for
- * general registers only; calls nothing.
- * Whatever is unusual is left, with nothing changed, to the semantic function. */
+/* SYSCALL and SYSRET of 64-bit code, when where they lead is translated and known; RDTSC and RDTSCP
+ * in host time; REP MOVS and REP STOS within a page: C that is called with the guest's vector
+ * registers in the host's. Built for general registers only; calls nothing. Whatever is unusual is
+ * left, with nothing changed, to the semantic function. */
 #include "cpu/x86/mem.h"
+#include "cpu/x86/privilege.h"
 #include "cpu/x86/segment.h"
 #include "translator/internal.h"
 
@@ -117,6 +118,24 @@ const uint8_t *quick_sysret(struct cpu *cpu)
     load_segments(cpu, (uint16_t)((base + 16) | 3), (uint16_t)((base + 8) | 3), 3);
     set_mode(cpu, TLB_USER, mode, flags);
     return code;
+}
+
+/* ---- RDTSC, RDTSCP ---- */
+
+/* As cpu_tsc() has it. */
+const uint8_t *quick_time_stamp(struct cpu *cpu)
+{
+    uint64_t now, rip;
+
+    if (cpu->watch || (cpu->cr4 & CR4_TSD && cpu->cpl > 0) || cpu->tsc_hz != TSC_HZ ||
+        !vm_clock_now_quick(&cpu->v.m->clock, &now) || now >= UINT64_MAX / 5)
+        return NULL;
+    uint64_t v = now * 5 / 2 + cpu->tsc_base;
+    cpu->r[R_RAX] = (uint32_t)v;
+    cpu->r[R_RDX] = v >> 32;
+    if (insn_of(cpu, &rip)->op == OP_rdtscp_x)
+        cpu->r[R_RCX] = (uint32_t)cpu->tsc_aux;
+    return cpu->jit.site + sizeof(struct site);
 }
 
 /* ---- REP MOVS, REP STOS ---- */

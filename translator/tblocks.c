@@ -44,7 +44,7 @@ struct tblock *tblock_next(struct translator *tr)
     return &tr->tblocks[tr->filling * tr->segment_tblocks + s->ntblocks];
 }
 
-/* Into the segment, from its end down, so that code is beside code. False: no room. */
+/* Into the segment, from its end down, beside the code. False: no room. */
 static bool move_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
 {
     struct code_cache *c = &tr->cache;
@@ -55,7 +55,7 @@ static bool move_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
     if (c->used + size + 8 > c->end)
         return false;
     c->end = (c->end - size) & ~7ull;
-    t->block = block_move(cpu, t->block, c->rw + c->end);
+    t->block = block_move(cpu, t->block, c->side + c->end);
     t->owns_block = true;
     return true;
 }

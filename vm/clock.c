@@ -8,24 +8,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "vm/vm_internal.h"
 
 #define ICOUNT_SHIFT_MAX     10
 #define ICOUNT_ADAPT_HOST_NS (100 * 1000 * 1000ull)
 
-static uint64_t host_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
 void vm_clock_init(struct vm_clock *c)
 {
     memset(c, 0, sizeof(*c));
+    host_time_init(&c->host);
 }
 
 void vm_clock_destroy(struct vm_clock *c)
@@ -56,7 +48,13 @@ uint64_t vm_clock_now(const struct vm_clock *c)
         return icount_insns_ns(c) + c->skipped;
     if (!__atomic_load_n(&c->running, __ATOMIC_ACQUIRE))
         return __atomic_load_n(&c->stopped_at, __ATOMIC_RELAXED);
-    return host_now() + __atomic_load_n(&c->offset, __ATOMIC_RELAXED);
+    return host_time_now(&c->host) + __atomic_load_n(&c->offset, __ATOMIC_RELAXED);
+}
+
+void vm_clock_sync(struct vm_clock *c)
+{
+    if (c->mode == VM_CLOCK_HOST)
+        host_time_sync(&c->host);
 }
 
 void vm_clock_start(struct vm_clock *c)
@@ -64,10 +62,10 @@ void vm_clock_start(struct vm_clock *c)
     if (c->running)
         return;
     if (c->mode == VM_CLOCK_ICOUNT) {
-        c->auto_host = host_now();
+        c->auto_host = host_time_now(&c->host);
         c->auto_count = c->retired(c->retired_opaque);
     } else {
-        __atomic_store_n(&c->offset, c->stopped_at - host_now(), __ATOMIC_RELAXED);
+        __atomic_store_n(&c->offset, c->stopped_at - host_time_now(&c->host), __ATOMIC_RELAXED);
     }
     __atomic_store_n(&c->running, true, __ATOMIC_RELEASE);
 }
@@ -198,7 +196,7 @@ uint64_t vm_clock_deadline(const struct vm_clock *c)
  * host. The jump that a new shift would make is taken back through `skipped`. */
 static void adapt_shift(struct vm_clock *c)
 {
-    uint64_t host = host_now(), count = c->retired(c->retired_opaque);
+    uint64_t host = host_time_now(&c->host), count = c->retired(c->retired_opaque);
     uint64_t before = icount_insns_ns(c), insns = count - c->auto_count;
     uint64_t elapsed = host - c->auto_host;
     unsigned shift = 0;

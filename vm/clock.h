@@ -6,11 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vm/host_time.h"
+
 /* Virtual time, in nanoseconds since the machine was powered on, and the queue of timers on it.
  * The clock runs on host time (it stands still while the machine is stopped) or, with -icount, on
  * retired instructions: now = instructions << shift, plus the time skipped while halted.
- * Nothing outside vm/clock.c asks the host what time it is.
- * All functions are called with the machine lock held, except vm_clock_now(). */
+ * Nothing outside vm/clock.c and vm/host_time.c asks the host what time it is.
+ * All functions are called with the machine lock held, except vm_clock_now() and
+ * vm_clock_now_quick(). */
 
 #define NS_PER_SEC    1000000000ull
 #define VM_TIME_NEVER UINT64_MAX
@@ -32,8 +35,9 @@ enum vm_clock_mode { VM_CLOCK_HOST, VM_CLOCK_ICOUNT };
 struct vm_clock {
     enum vm_clock_mode mode;
     bool running;
-    unsigned icount_shift;          /* ns per instruction = 1 << shift */
-    bool icount_auto;               /* shift adapts so that virtual time keeps up with host time */
+    unsigned icount_shift; /* ns per instruction = 1 << shift */
+    bool icount_auto;      /* shift adapts so that virtual time keeps up with host time */
+    struct host_time host;
     uint64_t offset;                /* host mode: virtual = host monotonic + offset while running */
     uint64_t stopped_at;            /* virtual time while not running */
     uint64_t skipped;               /* icount mode: ns skipped by halts (and by changes of shift) */
@@ -59,6 +63,21 @@ void vm_clock_start(struct vm_clock *c);
 void vm_clock_stop(struct vm_clock *c);
 
 uint64_t vm_clock_now(const struct vm_clock *c);
+
+/* Now and then while CPUs run, several times a millisecond at best: keeps time quick to read. */
+void vm_clock_sync(struct vm_clock *c);
+
+/* What vm_clock_now() would return, without calling anything. False: it has to be called. */
+static inline bool vm_clock_now_quick(const struct vm_clock *c, uint64_t *now)
+{
+    uint64_t host;
+
+    if (c->mode != VM_CLOCK_HOST || !__atomic_load_n(&c->running, __ATOMIC_ACQUIRE) ||
+        !host_time_quick(&c->host, &host))
+        return false;
+    *now = host + __atomic_load_n(&c->offset, __ATOMIC_RELAXED);
+    return true;
+}
 
 /* Deadline of the earliest armed timer, or VM_TIME_NEVER. */
 uint64_t vm_clock_deadline(const struct vm_clock *c);

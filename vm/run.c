@@ -438,6 +438,7 @@ static bool take_turn(struct machine *m, uint64_t limit)
     if (honour_requests(m))
         return true;
     input_deliver(m);
+    vm_clock_sync(&m->clock);
     if (is_icount(m) || m->run.inline_live)
         vm_clock_run_timers(&m->clock);
     if (wants_digests(m))

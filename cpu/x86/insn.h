@@ -201,7 +201,11 @@ struct operation_info {
 
 extern const struct operation_info operations[NUM_OPERATIONS];
 /* Operation of an opcode id. */
-const struct operation_info *op_operation(unsigned op);
+extern const uint16_t operation_of[NUM_OPS];
+static inline const struct operation_info *op_operation(unsigned op)
+{
+    return &operations[operation_of[op]];
+}
 const char *op_name(unsigned op);
 
 /* ---- opcode maps, match conditions, operands: how ENC rows are written ---- */

@@ -28,7 +28,7 @@ const struct operation_info operations[NUM_OPERATIONS] = {
 
 #define OP_OPERATION(n, f, s)                            OPN_##n,
 #define OPERATION(name, class, rd, wr, un, props, cpuid) FORMS_##class(OP_OPERATION, name)
-static const uint16_t operation_of[NUM_OPS] = {
+const uint16_t operation_of[NUM_OPS] = {
 #include "cpu/x86/insns_all.def"
 };
 #undef OPERATION
@@ -65,11 +65,6 @@ const struct encoding encodings[] = {
 #undef ENC
 
 const unsigned num_encodings = ARRAY_SIZE(encodings);
-
-const struct operation_info *op_operation(unsigned op)
-{
-    return &operations[operation_of[op]];
-}
 
 const char *op_name(unsigned op)
 {

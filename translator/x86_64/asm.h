@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* x86-64 machine code, written one instruction at a time (SDM vol. 2A chapter 2). Nothing here
- * knows of guests. Running out of room sets `full` and writes nothing more: the caller looks at
- * the end. */
+ * knows of guests, and nothing looks whether there is room: a_room() does, for what is written
+ * until it is called again. */
 
 enum host_reg {
     H_RAX,
@@ -36,22 +36,26 @@ enum host_cc { CC_O, CC_NO, CC_C, CC_NC, CC_Z, CC_NZ, CC_BE, CC_A, CC_S, CC_NS, 
 
 struct assembler {
     uint8_t *p, *end; /* where the next byte is written */
-    bool full;
+    bool full;        /* there was no room: what was written since is of no use */
 };
+#define A_ROOM 2048u /* bytes that may be written between two calls of a_room() */
+
+/* False, and full: none. */
+static inline bool a_room(struct assembler *a)
+{
+    if (a->end - a->p < (ptrdiff_t)A_ROOM)
+        a->full = true;
+    return !a->full;
+}
 
 static inline void a_bytes(struct assembler *a, const void *bytes, unsigned n)
 {
-    if ((size_t)(a->end - a->p) < n) {
-        a->full = true;
-        return;
-    }
     memcpy(a->p, bytes, n);
     a->p += n;
 }
 static inline void a_byte(struct assembler *a, unsigned b)
 {
-    uint8_t byte = (uint8_t)b;
-    a_bytes(a, &byte, 1);
+    *a->p++ = (uint8_t)b;
 }
 static inline void a_u32(struct assembler *a, uint32_t v)
 {
@@ -94,26 +98,35 @@ static inline struct host_mem h_state_at(unsigned base, size_t offset)
 #define OPC_MAP(o)  ((o) >> 8 & 0xff)
 #define OPC_PREF(o) ((o) >> 16 & 0xff)
 
+/* Bytes of an instruction: as many as there are are written on their way from here to there, p
+ * being where the next one goes, and a->p is stored once. What is not wanted is overwritten. */
+static inline uint8_t *p_byte(uint8_t *p, unsigned b, bool wanted)
+{
+    *p = (uint8_t)b;
+    return p + wanted;
+}
+
 /* Operand size in bytes: 1, 2, 4, 8; decides 66 and REX.W. byte_regs: REX is needed for SPL, BPL,
  * SIL, DIL. 0: neither (vector instructions). */
+static inline uint8_t *p_prefixes(uint8_t *p, uint32_t opc, unsigned size, bool gs, unsigned rex,
+                                  bool force_rex)
+{
+    rex |= size & 8;
+    p = p_byte(p, 0x65, gs);
+    p = p_byte(p, 0x66, size == 2);
+    if (OPC_PREF(opc))
+        p = p_byte(p, OPC_PREF(opc), true);
+    p = p_byte(p, 0x40 | rex, rex || force_rex);
+    if (OPC_MAP(opc))
+        p = p_byte(p, 0x0f, true);
+    if (OPC_MAP(opc) > 1)
+        p = p_byte(p, OPC_MAP(opc) == 2 ? 0x38 : 0x3a, true);
+    return p_byte(p, opc & 0xff, true);
+}
 static inline void a_prefixes(struct assembler *a, uint32_t opc, unsigned size, bool gs,
                               unsigned rex, bool force_rex)
 {
-    if (gs)
-        a_byte(a, 0x65);
-    if (size == 2)
-        a_byte(a, 0x66);
-    if (OPC_PREF(opc))
-        a_byte(a, OPC_PREF(opc));
-    if (size == 8)
-        rex |= 8;
-    if (rex || force_rex)
-        a_byte(a, 0x40 | rex);
-    if (OPC_MAP(opc))
-        a_byte(a, 0x0f);
-    if (OPC_MAP(opc) > 1)
-        a_byte(a, OPC_MAP(opc) == 2 ? 0x38 : 0x3a);
-    a_byte(a, opc & 0xff);
+    a->p = p_prefixes(a->p, opc, size, gs, rex, force_rex);
 }
 
 static inline bool byte_needs_rex(unsigned size, unsigned r)
@@ -125,36 +138,38 @@ static inline bool byte_needs_rex(unsigned size, unsigned r)
 static inline void a_rr(struct assembler *a, uint32_t opc, unsigned size, unsigned reg, unsigned rm)
 {
     unsigned rex = (reg >> 3 & 1) << 2 | (rm >> 3 & 1);
-    a_prefixes(a, opc, size, false, rex, byte_needs_rex(size, reg) || byte_needs_rex(size, rm));
-    a_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    uint8_t *p = p_prefixes(a->p, opc, size, false, rex,
+                            byte_needs_rex(size, reg) || byte_needs_rex(size, rm));
+    a->p = p_byte(p, 0xc0 | (reg & 7) << 3 | (rm & 7), true);
 }
 /* opc /ext, rm: the extension is not a byte register. */
 static inline void a_xr(struct assembler *a, uint32_t opc, unsigned size, unsigned ext, unsigned rm)
 {
-    a_prefixes(a, opc, size, false, rm >> 3 & 1, byte_needs_rex(size, rm));
-    a_byte(a, 0xc0 | ext << 3 | (rm & 7));
+    uint8_t *p = p_prefixes(a->p, opc, size, false, rm >> 3 & 1, byte_needs_rex(size, rm));
+    a->p = p_byte(p, 0xc0 | ext << 3 | (rm & 7), true);
 }
 
-static inline void a_modrm_mem(struct assembler *a, unsigned reg, struct host_mem m)
+static inline uint8_t *p_modrm_mem(uint8_t *p, unsigned reg, struct host_mem m)
 {
     unsigned r = (reg & 7) << 3;
     bool sib = m.index != H_NONE || m.base == H_NONE || (m.base & 7) == H_RSP;
-    unsigned index = m.index == H_NONE ? 4 : m.index & 7u;
+    unsigned index = m.index == H_NONE ? 4 : m.index & 7u, bytes = 4;
     if (m.base == H_NONE) { /* no base: disp32 through a SIB byte */
-        a_byte(a, r | 4);
-        a_byte(a, (unsigned)m.scale << 6 | index << 3 | 5);
-        a_u32(a, (uint32_t)m.disp);
-        return;
+        p = p_byte(p, r | 4, true);
+        p = p_byte(p, (unsigned)m.scale << 6 | index << 3 | 5, true);
+    } else {
+        bool none = m.disp == 0 && (m.base & 7) != H_RBP;
+        bool small = m.disp == (int8_t)m.disp;
+        p = p_byte(p, (none ? 0u : small ? 0x40u : 0x80u) | r | (sib ? 4u : m.base & 7u), true);
+        p = p_byte(p, (unsigned)m.scale << 6 | index << 3 | (m.base & 7), sib);
+        bytes = none ? 0 : small ? 1 : 4;
     }
-    bool none = m.disp == 0 && (m.base & 7) != H_RBP;
-    bool small = m.disp == (int8_t)m.disp;
-    a_byte(a, (none ? 0u : small ? 0x40u : 0x80u) | r | (sib ? 4u : m.base & 7u));
-    if (sib)
-        a_byte(a, (unsigned)m.scale << 6 | index << 3 | (m.base & 7));
-    if (!none && small)
-        a_byte(a, (uint8_t)m.disp);
-    else if (!none)
-        a_u32(a, (uint32_t)m.disp);
+    memcpy(p, &m.disp, 4);
+    return p + bytes;
+}
+static inline void a_modrm_mem(struct assembler *a, unsigned reg, struct host_mem m)
+{
+    a->p = p_modrm_mem(a->p, reg, m);
 }
 static inline unsigned mem_rex(unsigned reg, struct host_mem m)
 {
@@ -165,15 +180,15 @@ static inline unsigned mem_rex(unsigned reg, struct host_mem m)
 static inline void a_rm(struct assembler *a, uint32_t opc, unsigned size, unsigned reg,
                         struct host_mem m)
 {
-    a_prefixes(a, opc, size, m.gs, mem_rex(reg, m), byte_needs_rex(size, reg));
-    a_modrm_mem(a, reg, m);
+    uint8_t *p = p_prefixes(a->p, opc, size, m.gs, mem_rex(reg, m), byte_needs_rex(size, reg));
+    a->p = p_modrm_mem(p, reg, m);
 }
 /* opc /ext, [m]. */
 static inline void a_xm(struct assembler *a, uint32_t opc, unsigned size, unsigned ext,
                         struct host_mem m)
 {
-    a_prefixes(a, opc, size, m.gs, mem_rex(0, m), false);
-    a_modrm_mem(a, ext, m);
+    uint8_t *p = p_prefixes(a->p, opc, size, m.gs, mem_rex(0, m), false);
+    a->p = p_modrm_mem(p, ext, m);
 }
 
 /* ---- often needed ---- */
@@ -284,15 +299,11 @@ static inline void a_fix(uint8_t *at, const uint8_t *target)
 /* Jumps to something already written, in one instruction. */
 static inline void a_jmp_to(struct assembler *a, const uint8_t *target)
 {
-    uint8_t *at = a_jmp(a);
-    if (!a->full)
-        a_fix(at, target);
+    a_fix(a_jmp(a), target);
 }
 static inline void a_call_to(struct assembler *a, const uint8_t *target)
 {
-    uint8_t *at = a_call(a);
-    if (!a->full)
-        a_fix(at, target);
+    a_fix(a_call(a), target);
 }
 
 #endif

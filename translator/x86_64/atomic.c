@@ -106,8 +106,7 @@ static void take_eax(struct xlat *x)
     uint8_t *equal = a_jcc(&x->a, CC_Z);
 
     a_mov_rr(&x->a, 4, reg_of(x, R_RAX), H_RAX);
-    if (!x->a.full)
-        a_fix(equal, x->a.p);
+    a_fix(equal, x->a.p);
 }
 
 bool emit_cmpxchg(struct xlat *x, const struct insn *i)

@@ -125,15 +125,12 @@ bool emit_scan(struct xlat *x, const struct insn *i)
     if (exactly) {
         a_alu_mi(a, 4, 4, h_state(JIT_OFF(flags)), ~0x4000); /* ZF */
         uint8_t *done = a_jmp(a);
-        if (!a->full)
-            a_fix(zero, a->p);
+        a_fix(zero, a->p);
         a_alu_mi(a, 1, 4, h_state(JIT_OFF(flags)), 0x4000);
-        if (!a->full)
-            a_fix(done, a->p);
+        a_fix(done, a->p);
         return true;
     }
-    if (!a->full)
-        a_fix(zero, a->p);
+    a_fix(zero, a->p);
     flags_made(x);
     return true;
 }

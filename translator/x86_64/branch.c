@@ -235,8 +235,7 @@ bool emit_call_ind(struct xlat *x, const struct insn *i)
     push_frame(x, next);
     uint8_t *call = a_call(&x->a);
     pop_frame(x, next);
-    if (!x->a.full)
-        a_fix(call, x->a.p);
+    a_fix(call, x->a.p);
     a_load(&x->a, 8, TEMP2, h_state(JIT_OFF(target)));
     emit_jump_cache(x);
     return true;

@@ -68,7 +68,7 @@ void emit_code_store(struct assembler *a)
     for (unsigned k = sizeof(saved); k-- > 0;)
         a_pop(a, saved[k]);
     a_ret(a);
-    for (unsigned k = 0; k < n && !a->full; k++)
+    for (unsigned k = 0; k < n; k++)
         a_fix(out[k], a->p);
     for (unsigned k = sizeof(saved); k-- > 0;)
         a_pop(a, saved[k]);

@@ -117,8 +117,7 @@ static uint8_t *unless(struct assembler *a, size_t flag, unsigned bit)
 
 static void here(struct assembler *a, uint8_t *jump)
 {
-    if (!a->full)
-        a_fix(jump, a->p);
+    a_fix(jump, a->p);
 }
 
 static void vectors(struct assembler *a, bool store)

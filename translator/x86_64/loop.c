@@ -77,8 +77,7 @@ static void emit_out(struct xlat *x, unsigned cc, const uint8_t *end)
     x->k = x->n - 1;
     flags_to_both(x);
     uint8_t *done = a_jcc(a, cc ^ 1);
-    if (!a->full)
-        a_fix(done, end);
+    a_fix(done, end);
     emit_unswap(x);
     emit_block_thunk(x, THUNK_OUT);
     x->flags = FLAGS_HOST;

@@ -19,8 +19,7 @@ static void store_unless_zero(struct xlat *x, unsigned size)
     a_byte(a, count_mask(size));
     uint8_t *zero = a_jcc(a, CC_Z);
     a_store(a, 4, H_RAX, h_state(JIT_OFF(flags)));
-    if (!a->full)
-        a_fix(zero, a->p);
+    a_fix(zero, a->p);
 }
 
 /* ---- ROL ROR RCL RCR SHL SHR SAR ---- */

@@ -33,8 +33,7 @@ void emit_stack_slot_miss(struct assembler *a, const struct translator *tr, unsi
     a_load(a, 8, TEMP2, h_state(JIT_OFF(site)));
     a_alu_ri(a, 0, 8, TEMP2, (int32_t)(before + sizeof(struct site)));
     a_xr(a, 0xff, 4, 4, TEMP2);
-    if (!a->full)
-        a_fix(miss, a->p);
+    a_fix(miss, a->p);
     a_load(a, 8, TEMP, h_state(JIT_OFF(t0)));
     a_xm(a, 0xff, 4, 6, h_state(JIT_OFF(site))); /* push, as if called */
     a_jmp_to(a, to_rw(&tr->cache, tr->thunk[store ? THUNK_MISS_STORE : THUNK_MISS_LOAD]));

@@ -65,8 +65,7 @@ static struct detour detour(struct assembler *a, size_t flag)
 }
 static void emit_detour(struct assembler *a, struct detour d, const uint8_t *thunk)
 {
-    if (!a->full)
-        a_fix(d.out, a->p);
+    a_fix(d.out, a->p);
     a_call_to(a, thunk);
     a_jmp_to(a, d.back);
 }
@@ -99,8 +98,7 @@ static void emit_quick_call(struct assembler *a, runtime_fn *fn)
     registers(a, false, false);
     a_load(a, 8, TEMP, h_state(JIT_OFF(t0)));
     a_xr(a, 0xff, 4, 4, TEMP2);
-    if (!a->full)
-        a_fix(no, a->p);
+    a_fix(no, a->p);
 }
 
 static void emit_c_call(struct assembler *a, const struct translator *tr, runtime_fn *fn,
@@ -132,6 +130,7 @@ static void align(struct assembler *a)
 static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
 {
     align(a);
+    a_room(a);
     tr->thunk[n] = to_rx(&tr->cache, a->p);
     switch (n) {
     case THUNK_LEAVE:
@@ -158,6 +157,9 @@ static void emit_thunk(struct assembler *a, struct translator *tr, unsigned n)
         break;
     case THUNK_SYSRET:
         emit_c_call(a, tr, runtime_functions[n], quick_sysret);
+        break;
+    case THUNK_TIME_STAMP:
+        emit_c_call(a, tr, runtime_functions[n], quick_time_stamp);
         break;
     case THUNK_STRING:
         emit_c_call(a, tr, runtime_functions[n], quick_string);

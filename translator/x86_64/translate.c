@@ -196,7 +196,7 @@ static void emit_stub(struct xlat *x, const struct stub *s)
 
 void emit_stubs(struct xlat *x)
 {
-    for (unsigned n = 0; n < x->nstubs && !x->a.full; n++) {
+    for (unsigned n = 0; n < x->nstubs && a_room(&x->a); n++) {
         a_fix(x->stubs[n].jump, x->a.p);
         emit_stub(x, &x->stubs[n]);
     }
@@ -209,8 +209,7 @@ static void ask_pass(struct xlat *x, unsigned index, uint32_t pass)
     struct assembler *a = &x->a;
 
     a_alu_mi(a, 7, 4, h_state(JIT_OFF(code_page) + 4 * (size_t)index), 0x7fffffff);
-    if (!a->full)
-        memcpy(a->p - 4, &pass, 4);
+    memcpy(a->p - 4, &pass, 4);
     add_stub(x, STUB_THUNK, a_jcc(a, CC_NZ))->thunk = THUNK_REFETCH;
 }
 
@@ -245,11 +244,13 @@ static void finish_stubs(struct xlat *x, unsigned first)
 
 void emit_range(struct xlat *x, unsigned from, unsigned to)
 {
-    for (x->k = from; x->k < to && !x->a.full && !x->ended; x->k++) {
+    for (x->k = from; x->k < to && !x->ended; x->k++) {
         const struct insn *i = &x->list[x->k];
         emit_fn *fn = emitter_of((unsigned)(op_operation(i->op) - operations));
         unsigned first = x->nstubs;
 
+        if (!a_room(&x->a))
+            return;
         if (!fn || !fn(x, i))
             emit_handler(x);
         finish_stubs(x, first);
@@ -265,7 +266,7 @@ void emit_block_thunk(struct xlat *x, unsigned n)
 static void emit_instructions(struct xlat *x)
 {
     emit_range(x, 0, x->n);
-    if (x->ended)
+    if (x->ended || !a_room(&x->a))
         return;
     x->k = x->n - 1;
     flags_to_image(x);
@@ -292,6 +293,8 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
         x.n--;
     t->ninsn = (uint16_t)x.n;
     flags_analyse(&x);
+    if (!a_room(&x.a))
+        return false;
     emit_entries(&x);
     fpu_emit_check(&x);
     emit_swap(&x);
@@ -299,6 +302,8 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
         emit_loop_block(&x);
     else
         emit_instructions(&x);
+    if (!a_room(&x.a))
+        return false;
     t->dead = to_rx(c, x.a.p);
     emit_block_thunk(&x, THUNK_DEAD);
     emit_stubs(&x);
