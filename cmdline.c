@@ -180,7 +180,7 @@ static const struct option_row options[] = {
     {"loadvm", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
-    {"enable-kvm", NULL, 0, NULL, "-accel interp"},
+    {"enable-kvm", NULL, 0, NULL, "-accel jit"},
     {"dtb", "X", 0, NULL, "-kernel"},
     {0},
 };
@@ -211,7 +211,7 @@ static const struct named_value adapters[] = {
 };
 static const struct named_value engines[] = {
     {"interp", "interpreter of decoded instructions", false},
-    {"jit", "translator to host code; jit,lockstep=on compares with interp; see calque(1)", false},
+    {"jit", "translator to host code, the default; jit,lockstep=on compares with interp; see calque(1)", false},
     {"tcg", "another name of jit", false},
     {"kvm", "the host processor's virtualization extensions", true},
     {0},
@@ -425,6 +425,7 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     ok = ok && check_value(engines, "-accel", engine, err) &&
          (!thread || !strcmp(thread, "single") ||
           error_set(err, "-accel: thread=%s: not in this version; single is expected", thread));
+    s->engine_given = true;
     s->jit = ok && (!strcmp(engine, "jit") || !strcmp(engine, "tcg"));
     s->translator = (struct translator_config){.cache_size = cache_size << 20,
                                                .threshold = (unsigned)threshold,
@@ -880,6 +881,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
     int i = 1;
 
     *s = (struct settings){
+        .jit = true,
         .ram_size = 128ull << 20,
         .cpu = "max",
         .dump_guest_core = true,

@@ -88,7 +88,8 @@ struct settings {
     unsigned ndisks;
     char ahci[MAX_AHCI][DEVICE_NAME_MAX]; /* -device ahci: IDs */
     unsigned nahci;
-    bool jit; /* -accel jit, with: */
+    bool engine_given;
+    bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;
     uint64_t pci_testdev_membar; /* bytes, 0: none */

@@ -373,7 +373,8 @@ static bool start_engine(struct app *app, struct error *err)
     if (!app->settings.jit)
         return true;
     if (!translator_create(m, &app->settings.translator, &app->translator, &why)) {
-        fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
+        if (app->settings.engine_given)
+            fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
         return true;
     }
     for (unsigned i = 0; i < m->ncpus; i++)

@@ -41,7 +41,7 @@ for image in "$BUILD"/guest/*.elf; do
         set -- -cpu max,fpapprox=soft ;;
     *) set -- ;;
     esac
-    try "$name" "$name" "$@"
+    try "$name" "$name" "$@" -accel interp
     [ "$jit" ] || continue
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
     case $name in
