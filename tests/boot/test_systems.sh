@@ -74,9 +74,9 @@ mach() {
 # Its screen is sent now and then, so that a short test may not be seen.
 memtest() {
     fetch memtest86+ || return 77
-    timeout -k 5 $((limit + 20)) "$CALQUE" -m 64 -kernel "${part[0]}/$1.bin" -append console=ttyS0,115200 \
+    timeout -k 5 $((limit + 20)) "$CALQUE" -m 256 -kernel "${part[0]}/$1.bin" -append console=ttyS0,115200 \
         -nographic -no-reboot --timeout "$limit" --until ' #5  [' </dev/null &&
-        all_of "$output" '63\.6MB' ' #0  \[' ' #4  \[' 'Errors: 0 ' && ! grep -a -o 'Errors: *[1-9][0-9]*' "$output"
+        all_of "$output" '25[0-9](\.[0-9])?MB' ' #0  \[' ' #4  \[' 'Errors: 0 ' && ! grep -a -o 'Errors: *[1-9][0-9]*' "$output"
 }
 
 grub() {
