@@ -211,7 +211,9 @@ static const struct named_value adapters[] = {
 };
 static const struct named_value engines[] = {
     {"interp", "interpreter of decoded instructions", false},
-    {"jit", "translator to host code, the default; jit,lockstep=on compares with interp; see calque(1)", false},
+    {"jit",
+     "translator to host code, the default; jit,lockstep=on compares with interp; see calque(1)",
+     false},
     {"tcg", "another name of jit", false},
     {"kvm", "the host processor's virtualization extensions", true},
     {0},

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine: runs translated blocks where there are any, interprets the others and translates
  * those that run often. */
-#include <asm/prctl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "cpu/x86/mem.h"
@@ -312,22 +308,12 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
 
 /* ---- running ---- */
 
-/* Translated code finds the CPU through gs, which C leaves alone. */
-static void set_gs(struct cpu *cpu)
-{
-    if (cpu->jit.translator->fsgsbase)
-        __asm__ volatile("wrgsbase %0" : : "r"(cpu));
-    else
-        syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
-}
-
 int run_translated(struct cpu *cpu, const struct tblock *t)
 {
     struct translator *tr = cpu->jit.translator;
 
     if (cpu->jit.rsp < cpu->jit.stack_base - STACK_KEPT)
         jit_stack_reset(cpu);
-    set_gs(cpu);
     tr->stats.enters++;
     tr->enter(cpu, jit_enter_at(cpu, t));
     return cpu->jit.result;
@@ -386,7 +372,6 @@ static enum vcpu_exit run_blocks(struct cpu *cpu)
 
     if (!t)
         return cpu->jit.why;
-    set_gs(cpu);
     tr->stats.enters++;
     tr->enter(cpu, jit_enter_at(cpu, t));
     return cpu->jit.why;
@@ -413,7 +398,6 @@ bool translator_create(struct machine *m, const struct translator_config *config
         return error_set(err, "out of memory");
     tr->m = m;
     tr->config = *config;
-    tr->fsgsbase = getauxval(AT_HWCAP2) & 2;
     if (config->lockstep) /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;
     find_host_features(tr->host_has);
@@ -473,7 +457,6 @@ bool translator_attach(struct translator *tr, struct cpu *cpu, struct error *err
     fill_sentinels(cpu);
     jit_stack_reset(cpu);
     memset(cpu->jit.jump_cache, 0xff, sizeof(cpu->jit.jump_cache));
-    cpu->jit.self = cpu;
     cpu->jit.translator = tr;
     fpu_init(cpu);
     cpu->jit.mode_stale = true;

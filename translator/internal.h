@@ -79,7 +79,7 @@ struct tblock {
      * is the emitter's; these are guest registers). */
     struct {
         uint8_t guest, taken;
-    } swap[3];
+    } swap[4];
 };
 
 /* What an emitter leaves in the code after a call to a thunk. C comes back right after it; after a
@@ -183,7 +183,6 @@ struct translator {
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */
-    bool fsgsbase;                  /* the host has WRGSBASE */
     FILE *perf_map;                 /* NULL: none */
     bool host_has[NUM_FEATURES];    /* what the host's processor executes */
     /* Entry points in the cache. */

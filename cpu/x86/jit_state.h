@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What translated code keeps in a CPU: it addresses struct cpu through a segment base, so its own
+/* What translated code keeps in a CPU: it addresses struct cpu through one register, so its own
  * words are part of it. None of it is architectural: all may be dropped at any instruction
  * boundary outside translated code. */
 
@@ -37,7 +37,6 @@ struct jit_state {
     struct translator *translator; /* NULL: this CPU is only interpreted */
     struct cpu *next;              /* of the translator */
     struct lockstep *lockstep;     /* NULL: blocks run once */
-    void *self;                    /* the CPU: translated code passes it to C */
     /* Arithmetic flags while translated code runs: bits 8-15 as LAHF stores them, bit 0 is OF. */
     uint32_t flags;
     uint32_t mode;     /* number of the mode that tag names */

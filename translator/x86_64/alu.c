@@ -306,7 +306,7 @@ bool emit_extend(struct xlat *x, const struct insn *i)
     unsigned src = byte ? byte_of(x, i->rm, TEMP2) : reg_of(x, i->rm);
     bool rex = byte && src >= H_RSP && src <= H_RDI;
     unsigned bits = (dst >> 3 & 1) << 2 | (src >> 3 & 1);
-    a_prefixes(&x->a, opcode, size, false, bits, rex);
+    a_prefixes(&x->a, opcode, size, bits, rex);
     a_byte(&x->a, 0xc0 | (dst & 7) << 3 | (src & 7));
     return true;
 }
@@ -374,7 +374,7 @@ bool emit_cbw(struct xlat *x, const struct insn *i)
 bool emit_cwd(struct xlat *x, const struct insn *i)
 {
     a_mov_rr(&x->a, 8, H_RAX, reg_of(x, R_RAX));
-    a_prefixes(&x->a, 0x99, insn_osize(i), false, 0, false);
+    a_prefixes(&x->a, 0x99, insn_osize(i), 0, false);
     return true;
 }
 
@@ -384,7 +384,7 @@ bool emit_bswap(struct xlat *x, const struct insn *i)
 
     if (size == 2)
         return false;
-    a_prefixes(&x->a, OPC_0F | 0xc8 | (r & 7), size, false, r >> 3, false);
+    a_prefixes(&x->a, OPC_0F | 0xc8 | (r & 7), size, r >> 3, false);
     return true;
 }
 

@@ -66,27 +66,15 @@ static inline void a_u64(struct assembler *a, uint64_t v)
     a_bytes(a, &v, 8);
 }
 
-/* A memory operand: [base + index << scale + disp]; without a base, absolute, which with gs is an
- * offset into the CPU state. */
+/* A memory operand: [base + index << scale + disp]; without a base, absolute. */
 struct host_mem {
     uint8_t base, index, scale;
-    bool gs;
     int32_t disp;
 };
 
 static inline struct host_mem h_at(unsigned base, int32_t disp)
 {
     return (struct host_mem){.base = (uint8_t)base, .index = H_NONE, .disp = disp};
-}
-/* A member of the CPU state, and one indexed by a register. */
-static inline struct host_mem h_state(size_t offset)
-{
-    return (struct host_mem){.base = H_NONE, .index = H_NONE, .gs = true, .disp = (int32_t)offset};
-}
-static inline struct host_mem h_state_at(unsigned base, size_t offset)
-{
-    return (struct host_mem){
-        .base = (uint8_t)base, .index = H_NONE, .gs = true, .disp = (int32_t)offset};
 }
 
 /* An opcode: low byte the opcode; the map in bits 8-15 (0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A);
@@ -108,11 +96,10 @@ static inline uint8_t *p_byte(uint8_t *p, unsigned b, bool wanted)
 
 /* Operand size in bytes: 1, 2, 4, 8; decides 66 and REX.W. byte_regs: REX is needed for SPL, BPL,
  * SIL, DIL. 0: neither (vector instructions). */
-static inline uint8_t *p_prefixes(uint8_t *p, uint32_t opc, unsigned size, bool gs, unsigned rex,
+static inline uint8_t *p_prefixes(uint8_t *p, uint32_t opc, unsigned size, unsigned rex,
                                   bool force_rex)
 {
     rex |= size & 8;
-    p = p_byte(p, 0x65, gs);
     p = p_byte(p, 0x66, size == 2);
     if (OPC_PREF(opc))
         p = p_byte(p, OPC_PREF(opc), true);
@@ -123,10 +110,10 @@ static inline uint8_t *p_prefixes(uint8_t *p, uint32_t opc, unsigned size, bool 
         p = p_byte(p, OPC_MAP(opc) == 2 ? 0x38 : 0x3a, true);
     return p_byte(p, opc & 0xff, true);
 }
-static inline void a_prefixes(struct assembler *a, uint32_t opc, unsigned size, bool gs,
-                              unsigned rex, bool force_rex)
+static inline void a_prefixes(struct assembler *a, uint32_t opc, unsigned size, unsigned rex,
+                              bool force_rex)
 {
-    a->p = p_prefixes(a->p, opc, size, gs, rex, force_rex);
+    a->p = p_prefixes(a->p, opc, size, rex, force_rex);
 }
 
 static inline bool byte_needs_rex(unsigned size, unsigned r)
@@ -138,14 +125,14 @@ static inline bool byte_needs_rex(unsigned size, unsigned r)
 static inline void a_rr(struct assembler *a, uint32_t opc, unsigned size, unsigned reg, unsigned rm)
 {
     unsigned rex = (reg >> 3 & 1) << 2 | (rm >> 3 & 1);
-    uint8_t *p = p_prefixes(a->p, opc, size, false, rex,
-                            byte_needs_rex(size, reg) || byte_needs_rex(size, rm));
+    uint8_t *p =
+        p_prefixes(a->p, opc, size, rex, byte_needs_rex(size, reg) || byte_needs_rex(size, rm));
     a->p = p_byte(p, 0xc0 | (reg & 7) << 3 | (rm & 7), true);
 }
 /* opc /ext, rm: the extension is not a byte register. */
 static inline void a_xr(struct assembler *a, uint32_t opc, unsigned size, unsigned ext, unsigned rm)
 {
-    uint8_t *p = p_prefixes(a->p, opc, size, false, rm >> 3 & 1, byte_needs_rex(size, rm));
+    uint8_t *p = p_prefixes(a->p, opc, size, rm >> 3 & 1, byte_needs_rex(size, rm));
     a->p = p_byte(p, 0xc0 | ext << 3 | (rm & 7), true);
 }
 
@@ -180,14 +167,14 @@ static inline unsigned mem_rex(unsigned reg, struct host_mem m)
 static inline void a_rm(struct assembler *a, uint32_t opc, unsigned size, unsigned reg,
                         struct host_mem m)
 {
-    uint8_t *p = p_prefixes(a->p, opc, size, m.gs, mem_rex(reg, m), byte_needs_rex(size, reg));
+    uint8_t *p = p_prefixes(a->p, opc, size, mem_rex(reg, m), byte_needs_rex(size, reg));
     a->p = p_modrm_mem(p, reg, m);
 }
 /* opc /ext, [m]. */
 static inline void a_xm(struct assembler *a, uint32_t opc, unsigned size, unsigned ext,
                         struct host_mem m)
 {
-    uint8_t *p = p_prefixes(a->p, opc, size, m.gs, mem_rex(0, m), false);
+    uint8_t *p = p_prefixes(a->p, opc, size, mem_rex(0, m), false);
     a->p = p_modrm_mem(p, ext, m);
 }
 
@@ -212,7 +199,7 @@ static inline void a_lea(struct assembler *a, unsigned size, unsigned dst, struc
 /* The address n bytes behind this instruction. */
 static inline void a_lea_next(struct assembler *a, unsigned dst, int32_t n)
 {
-    a_prefixes(a, 0x8d, 8, false, (dst >> 3 & 1) << 2, false);
+    a_prefixes(a, 0x8d, 8, (dst >> 3 & 1) << 2, false);
     a_byte(a, (dst & 7) << 3 | 5);
     a_u32(a, (uint32_t)n);
 }
@@ -220,13 +207,13 @@ static inline void a_lea_next(struct assembler *a, unsigned dst, int32_t n)
 static inline void a_mov_imm(struct assembler *a, unsigned dst, uint64_t v)
 {
     if (v <= UINT32_MAX) {
-        a_prefixes(a, 0xb8 | (dst & 7), 4, false, dst >> 3 & 1, false);
+        a_prefixes(a, 0xb8 | (dst & 7), 4, dst >> 3 & 1, false);
         a_u32(a, (uint32_t)v);
     } else if ((int64_t)v == (int32_t)v) {
         a_xr(a, 0xc7, 8, 0, dst);
         a_u32(a, (uint32_t)v);
     } else {
-        a_prefixes(a, 0xb8 | (dst & 7), 8, false, dst >> 3 & 1, false);
+        a_prefixes(a, 0xb8 | (dst & 7), 8, dst >> 3 & 1, false);
         a_u64(a, v);
     }
 }
@@ -257,11 +244,11 @@ static inline void a_alu_mi(struct assembler *a, unsigned op, unsigned size, str
 }
 static inline void a_push(struct assembler *a, unsigned r)
 {
-    a_prefixes(a, 0x50 | (r & 7), 4, false, r >> 3 & 1, false);
+    a_prefixes(a, 0x50 | (r & 7), 4, r >> 3 & 1, false);
 }
 static inline void a_pop(struct assembler *a, unsigned r)
 {
-    a_prefixes(a, 0x58 | (r & 7), 4, false, r >> 3 & 1, false);
+    a_prefixes(a, 0x58 | (r & 7), 4, r >> 3 & 1, false);
 }
 static inline void a_ret(struct assembler *a)
 {

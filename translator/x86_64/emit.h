@@ -7,15 +7,32 @@
 
 /* The emitter's own state and what its files share.
  *
- * Registers: guest rcx rdx rbx rbp rsi rdi r8 r12-r15 are in the host's registers of that name,
- * rax is in r9 and rsp in r10; guest r9, r10 and r11 are in memory, and a block that uses them lets
- * them take the place of registers that it does not use. Host rax and r11 are temporaries. gs is
- * the CPU, rsp the stack of frames.
+ * Registers: guest rcx rdx rbx rbp rsi rdi r8 r12-r14 are in the host's registers of that name,
+ * rax is in r9 and rsp in r10; guest r9, r10, r11 and r15 are in memory, and a block that uses them
+ * lets them take the place of registers that it does not use. Host rax and r11 are temporaries. r15
+ * is the CPU, rsp the stack of frames.
  *
  * Flags: at block boundaries in jit_state.flags. Within a block `flags` says where they are. */
 
 #define TEMP  H_R11
 #define TEMP2 H_RAX
+
+/* The CPU state's register. Not a segment base: processors forward stores to loads through a
+ * register some five cycles sooner, and every block takes its share from the budget. It points
+ * STATE_BIAS into struct cpu, so that the first 256 bytes are near. */
+#define STATE      H_R15
+#define STATE_BIAS 128
+
+/* A member of struct cpu, and one indexed by a register. */
+static inline struct host_mem h_state(size_t offset)
+{
+    return h_at(STATE, (int32_t)offset - STATE_BIAS);
+}
+static inline struct host_mem h_state_at(unsigned index, size_t offset)
+{
+    return (struct host_mem){
+        .base = STATE, .index = (uint8_t)index, .disp = (int32_t)offset - STATE_BIAS};
+}
 
 enum flags_place {
     FLAGS_IMAGE,  /* in jit_state.flags */

@@ -92,9 +92,9 @@ const uint8_t *fpu_load_x87(struct cpu *cpu)
 static void vector(struct assembler *a, unsigned n, bool wide, bool store)
 {
     if (wide) { /* VMOVAPS ymm */
-        a_byte(a, 0x65);
-        a_byte(a, 0xc5);
-        a_byte(a, n & 8 ? 0x7c : 0xfc);
+        a_byte(a, 0xc4);
+        a_byte(a, n & 8 ? 0x41 : 0xc1); /* the base is one of r8-r15 */
+        a_byte(a, 0x7c);
         a_byte(a, store ? 0x29 : 0x28);
         a_modrm_mem(a, n, h_state(XMM_OFF(n)));
     } else {
@@ -140,7 +140,7 @@ static void vectors(struct assembler *a, bool store)
 
 static void call_c(struct assembler *a, void (*fn)(struct cpu *))
 {
-    a_load(a, 8, H_RDI, h_state(JIT_OFF(self)));
+    a_lea(a, 8, H_RDI, h_state(0));
     a_mov_imm(a, TEMP2, (uint64_t)(uintptr_t)fn);
     a_xr(a, 0xff, 4, 2, TEMP2);
 }

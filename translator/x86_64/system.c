@@ -134,10 +134,9 @@ static void set_class(struct xlat *x, unsigned class, uint32_t mode)
     size_t loads = offsetof(struct cpu, tlb) + sizeof(struct tlb_entry) * TLB_SIZE * class;
     size_t stores = loads + sizeof(struct tlb_entry) * TLB_SIZE * NUM_TLB_CLASSES;
 
-    a_load(a, 8, TEMP2, h_state(JIT_OFF(self)));
-    a_lea(a, 8, TEMP, h_at(TEMP2, (int32_t)loads));
+    a_lea(a, 8, TEMP, h_state(loads));
     a_store(a, 8, TEMP, h_state(offsetof(struct cpu, tlb_load)));
-    a_lea(a, 8, TEMP, h_at(TEMP2, (int32_t)stores));
+    a_lea(a, 8, TEMP, h_state(stores));
     a_store(a, 8, TEMP, h_state(offsetof(struct cpu, tlb_store)));
     a_xm(a, 0xc7, 4, 0, h_state(JIT_OFF(mode)));
     a_u32(a, mode);

@@ -7,7 +7,7 @@ const uint8_t pinned_place[16] = {
     [R_RAX] = H_R9,  [R_RCX] = H_RCX, [R_RDX] = H_RDX,  [R_RBX] = H_RBX,
     [R_RSP] = H_R10, [R_RBP] = H_RBP, [R_RSI] = H_RSI,  [R_RDI] = H_RDI,
     [R_R8] = H_R8,   [R_R9] = H_NONE, [R_R10] = H_NONE, [R_R11] = H_NONE,
-    [R_R12] = H_R12, [R_R13] = H_R13, [R_R14] = H_R14,  [R_R15] = H_R15};
+    [R_R12] = H_R12, [R_R13] = H_R13, [R_R14] = H_R14,  [R_R15] = H_NONE};
 
 static const uint8_t callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
 
@@ -35,6 +35,7 @@ static void emit_enter(struct assembler *a)
     for (unsigned n = 0; n < sizeof(callee_saved); n++)
         a_push(a, callee_saved[n]);
     a_alu_ri(a, 5, 8, H_RSP, 8); /* the stack is 16-byte aligned at calls from here */
+    a_lea(a, 8, STATE, h_at(H_RDI, STATE_BIAS));
     a_mov_rr(a, 8, TEMP2, H_RSI);
     a_store(a, 8, H_RSP, h_state(JIT_OFF(c_rsp)));
     a_load(a, 8, H_RSP, h_state(JIT_OFF(rsp)));
@@ -72,7 +73,7 @@ static void emit_detour(struct assembler *a, struct detour d, const uint8_t *thu
 
 static void call(struct assembler *a, runtime_fn *fn)
 {
-    a_load(a, 8, H_RDI, h_state(JIT_OFF(self)));
+    a_lea(a, 8, H_RDI, h_state(0));
     a_mov_imm(a, TEMP2, (uint64_t)(uintptr_t)fn);
     a_xr(a, 0xff, 4, 2, TEMP2);
 }

@@ -25,7 +25,7 @@ static uint16_t registers_used(const struct insn *i)
 }
 
 /* Registers that may lend their place: no instruction uses them without naming them. */
-static const uint8_t lenders[] = {R_R15, R_R14, R_R13, R_R12, R_R8, R_RBX, R_RBP, R_RDI, R_RSI};
+static const uint8_t lenders[] = {R_R14, R_R13, R_R12, R_R8, R_RBX, R_RBP, R_RDI, R_RSI};
 
 /* Gives every register that the first n instructions use a place. False: there are not enough. */
 static bool place_registers(struct xlat *x, unsigned n)
@@ -37,8 +37,8 @@ static bool place_registers(struct xlat *x, unsigned n)
         used |= x->fpu[k] ? fpu_registers_used(x, k) : registers_used(&x->list[k]);
     memcpy(x->host, pinned_place, sizeof(x->host));
     x->t->nswaps = 0;
-    for (unsigned g = R_R9; g <= R_R11; g++) {
-        if (!(used >> g & 1))
+    for (unsigned g = 0; g < 16; g++) {
+        if (!(used >> g & 1) || pinned_place[g] != H_NONE)
             continue;
         while (next < sizeof(lenders) && used >> lenders[next] & 1)
             next++;
