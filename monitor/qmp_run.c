@@ -200,13 +200,16 @@ static bool press_button(struct hid *hid, json_t *data, struct error *err)
 {
     const char *name = qmp_arg(data, "button");
     bool down = json_is_true(json_object_get(data, "down"));
-    unsigned bit = !strcmp(name, "left") ? 1 : !strcmp(name, "right") ? 2 : 4;
+    static const char *const buttons[] = {"left", "right", "middle", "side", "extra"};
 
-    if (!strcmp(name, "left") || !strcmp(name, "right") || !strcmp(name, "middle"))
-        hid_buttons(hid, down ? bit : 0, bit);
-    else if (strcmp(name, "wheel-up") != 0 && strcmp(name, "wheel-down") != 0)
+    for (unsigned n = 0; n < sizeof(buttons) / sizeof(buttons[0]); n++)
+        if (!strcmp(name, buttons[n])) {
+            hid_buttons(hid, down ? 1u << n : 0, 1u << n);
+            return true;
+        }
+    if (strcmp(name, "wheel-up") != 0 && strcmp(name, "wheel-down") != 0)
         return error_set(err, "the mouse has no button '%s'", name);
-    else if (down)
+    if (down)
         hid_move(hid, 0, 0, strcmp(name, "wheel-up") ? 1 : -1);
     return true;
 }

@@ -118,13 +118,14 @@ void cmd_mouse_move(struct monitor *mon, const struct monitor_args *args)
         hid_move(mon->ctl->hooks.hid, dx, dy, dz);
 }
 
-/* QEMU's numbers: 1 left, 2 middle, 4 right. */
+/* QEMU's numbers: 1 left, 2 middle, 4 right; here also 8 and 16, those at the side. */
 void cmd_mouse_button(struct monitor *mon, const struct monitor_args *args)
 {
     unsigned state = (unsigned)args->number[0];
 
     if (has_hid(mon))
-        hid_buttons(mon->ctl->hooks.hid, (state & 1) | (state & 4) >> 1 | (state & 2) << 1, 7);
+        hid_buttons(mon->ctl->hooks.hid, (state & ~6u) | (state & 4) >> 1 | (state & 2) << 1,
+                    HID_BUTTONS_ALL);
 }
 
 /* ---- text ---- */

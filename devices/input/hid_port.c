@@ -19,6 +19,13 @@ static void arm(struct hid_port *p)
     vm_timer_arm(&p->next, p->last + (gap > KEY_NS ? gap : KEY_NS));
 }
 
+/* Front ends ask how much waits without the machine's lock. */
+static void count_keys(struct hid_port *p, unsigned n)
+{
+    p->count = (uint16_t)n;
+    atomic_store(&p->hid->queued, n);
+}
+
 static void key_due(void *opaque)
 {
     struct hid_port *p = opaque;
@@ -32,7 +39,7 @@ static void key_due(void *opaque)
         return;
     }
     p->head = (uint16_t)((p->head + 1) % HID_QUEUE);
-    p->count--;
+    count_keys(p, p->count - 1u);
     p->last = now;
     ps2kbd_key(p->kbd, k[0] | (unsigned)k[1] << 8, k[4] & 1);
     if (p->count)
@@ -49,7 +56,8 @@ static void add_key(struct hid_port *p, const struct hid_event *e)
     k[2] = (uint8_t)e->delay_ms;
     k[3] = (uint8_t)(e->delay_ms >> 8);
     k[4] = e->down;
-    if (p->count++ == 0)
+    count_keys(p, p->count + 1u);
+    if (p->count == 1)
         arm(p);
 }
 
@@ -132,7 +140,8 @@ static void reset(struct device *d)
 {
     struct hid_port *p = (struct hid_port *)d;
 
-    p->head = p->count = 0;
+    p->head = 0;
+    count_keys(p, 0);
     p->buttons = 0;
     vm_timer_cancel(&p->next);
 }
@@ -143,6 +152,7 @@ static bool post_load(struct device *d, struct error *err)
 
     (void)err;
     p->placed &= p->x < p->w && p->y < p->h;
+    count_keys(p, p->count);
     return true;
 }
 
@@ -152,7 +162,7 @@ static const struct state_field fields[] = {
     STATE_U16_MAX(struct hid_port, count, HID_QUEUE),
     STATE_TIMER(struct hid_port, next),
     STATE_U64(struct hid_port, last),
-    STATE_U8_MAX(struct hid_port, buttons, 7),
+    STATE_U8_MAX(struct hid_port, buttons, HID_BUTTONS_ALL),
     STATE_BOOL(struct hid_port, placed),
     STATE_U16(struct hid_port, x),
     STATE_U16(struct hid_port, y),
@@ -171,6 +181,8 @@ void hid_port_init(struct hid_port *p, struct machine *m, const char *id, struct
     device_init(&p->dev, m, &class, id);
     vm_timer_init(&p->next, &m->clock, key_due, p);
     input_register(m, &p->source, id, deliver, p);
+    atomic_store(&hid->absolute, false);
+    atomic_store(&hid->queued, 0);
     hid->m = m;
     hid->source = &p->source;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "devices/input/ps2kbd.h"
 
+#include <string.h>
+
 #include "vm/machine.h" /* struct machine */
 
 /* Enhanced (MF2) PS/2 keyboard: IBM PS/2 Hardware Interface Technical Reference, Keyboards.
  *
  * Keys arrive as set 1 codes, the numbering every host library can produce, and leave in set 2
- * (power-on) or 1. Set 3 is refused with Resend, so no guest takes it for granted. */
+ * (power-on), 1, or 3, where each key has one byte and a type: whether it repeats, and whether its
+ * going up is told. */
 
 enum {
     CMD_LEDS = 0xed,
@@ -17,6 +20,13 @@ enum {
     CMD_ENABLE = 0xf4,
     CMD_DISABLE = 0xf5,
     CMD_DEFAULTS = 0xf6,
+    CMD_ALL_TYPEMATIC = 0xf7,
+    CMD_ALL_BREAK = 0xf8,
+    CMD_ALL_MAKE = 0xf9,
+    CMD_ALL_TYPEMATIC_BREAK = 0xfa,
+    CMD_KEY_TYPEMATIC = 0xfb,
+    CMD_KEY_BREAK = 0xfc,
+    CMD_KEY_MAKE = 0xfd,
     CMD_RESEND = 0xfe,
     CMD_RESET = 0xff,
     TYPEMATIC_DEFAULT = 0x2b, /* 10.9 characters a second after 500 ms */
@@ -36,11 +46,77 @@ static const uint8_t set2_of_set1[128] = {
     0x13, 0x19, 0x39, 0x51, 0x53, 0x5c, 0x5f, 0x62, 0x63, 0x64, 0x65, 0x67, 0x68, 0x6a, 0x6d, 0x6e,
 };
 
+/* ---- set 3 ---- */
+
+enum { TYPE_TYPEMATIC = 1, TYPE_BREAK = 2 };
+
+/* Codes that differ from those of set 2, and all of the extended keys, by set 1's. */
+static const struct {
+    uint16_t set1;
+    uint8_t set3;
+} set3_others[] = {
+    {0x01, 0x08},   {0x1d, 0x11},   {0x2b, 0x5c},   {0x37, 0x7e},   {0x38, 0x19},   {0x3a, 0x14},
+    {0x3b, 0x07},   {0x3c, 0x0f},   {0x3d, 0x17},   {0x3e, 0x1f},   {0x3f, 0x27},   {0x40, 0x2f},
+    {0x41, 0x37},   {0x42, 0x3f},   {0x43, 0x47},   {0x44, 0x4f},   {0x45, 0x76},   {0x46, 0x5f},
+    {0x4a, 0x84},   {0x4e, 0x7c},   {0x54, 0x57},   {0x56, 0x13},   {0x57, 0x56},   {0x58, 0x5e},
+    {0x70, 0x87},   {0x73, 0x51},   {0x79, 0x86},   {0x7b, 0x85},   {0x7d, 0x5d},   {0x7e, 0x7b},
+    {0xe01c, 0x79}, {0xe01d, 0x58}, {0xe035, 0x77}, {0xe037, 0x57}, {0xe038, 0x39}, {0xe047, 0x6e},
+    {0xe048, 0x63}, {0xe049, 0x6f}, {0xe04b, 0x61}, {0xe04d, 0x6a}, {0xe04f, 0x65}, {0xe050, 0x60},
+    {0xe051, 0x6d}, {0xe052, 0x67}, {0xe053, 0x64}, {0xe05b, 0x8b}, {0xe05c, 0x8c}, {0xe05d, 0x8d},
+    {0xe11d, 0x62},
+};
+
+/* 0: set 3 has no such key. */
+static uint8_t set3_of_set1(unsigned code)
+{
+    for (unsigned i = 0; i < sizeof(set3_others) / sizeof(set3_others[0]); i++)
+        if (set3_others[i].set1 == code)
+            return set3_others[i].set3;
+    return code > 0x7f || code >= 0x54 ? 0 : set2_of_set1[code];
+}
+
+/* The manual's table of set 3: function keys, most of the keypad and the like only tell that they
+ * went down, shift keys also that they went up, the others repeat. */
+static void default_types(struct ps2kbd *k)
+{
+    static const uint8_t make[] = {0x08, 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x47, 0x4f,
+                                   0x56, 0x5e, 0x57, 0x5f, 0x62, 0x67, 0x6e, 0x6f, 0x65, 0x6d, 0x76,
+                                   0x77, 0x7e, 0x84, 0x6c, 0x75, 0x7d, 0x6b, 0x73, 0x74, 0x69, 0x72,
+                                   0x7a, 0x79, 0x70, 0x71, 0x39, 0x58, 0x8b, 0x8c, 0x8d};
+    static const uint8_t shifts[] = {0x11, 0x12, 0x14, 0x19, 0x59};
+
+    memset(k->types, TYPE_TYPEMATIC, sizeof(k->types));
+    for (unsigned i = 0; i < sizeof(make); i++)
+        k->types[make[i]] = 0;
+    for (unsigned i = 0; i < sizeof(shifts); i++)
+        k->types[shifts[i]] = TYPE_BREAK;
+}
+
+static bool repeats(const struct ps2kbd *k, unsigned code)
+{
+    return k->scan_set != 3 || k->types[set3_of_set1(code)] & TYPE_TYPEMATIC;
+}
+
+static size_t encode_set3(const struct ps2kbd *k, unsigned code, bool down, uint8_t out[3])
+{
+    uint8_t make = set3_of_set1(code);
+    size_t n = 0;
+
+    if (!make || (!down && !(k->types[make] & TYPE_BREAK)))
+        return 0;
+    if (!down)
+        out[n++] = BREAK_SET2;
+    out[n++] = make;
+    return n;
+}
+
 static size_t encode_key(const struct ps2kbd *k, unsigned code, bool down, uint8_t out[3])
 {
     uint8_t make = code & 0x7f;
     size_t n = 0;
 
+    if (k->scan_set == 3)
+        return encode_set3(k, code, down, out);
     if (code >> 8 == 0xe0)
         out[n++] = 0xe0;
     if (k->scan_set == 1) {
@@ -58,8 +134,12 @@ static void send_pause(struct ps2kbd *k)
     static const uint8_t set1[] = {0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5};
     static const uint8_t set2[] = {0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77};
 
+    uint8_t set3 = set3_of_set1(PS2KBD_PAUSE);
+
     if (k->scan_set == 1)
         ps2_event(&k->port, set1, sizeof(set1));
+    else if (k->scan_set == 3)
+        ps2_event(&k->port, &set3, 1);
     else
         ps2_event(&k->port, set2, sizeof(set2));
 }
@@ -67,9 +147,11 @@ static void send_pause(struct ps2kbd *k)
 static void send_key(struct ps2kbd *k, unsigned code, bool down)
 {
     uint8_t bytes[3];
+    size_t n = encode_key(k, code, down, bytes);
 
     /* Without room the key is lost; the overrun code of real keyboards only makes guests beep. */
-    ps2_event(&k->port, bytes, encode_key(k, code, down, bytes));
+    if (n)
+        ps2_event(&k->port, bytes, n);
 }
 
 /* Typematic rate and delay, Set Typematic Rate/Delay: 250 ms to 1 s, then (8 + A) * 2^B / 240 s. */
@@ -86,7 +168,7 @@ static uint64_t repeat_period(const struct ps2kbd *k)
 static void hold(struct ps2kbd *k, uint16_t code)
 {
     k->held = code;
-    if (code)
+    if (code && repeats(k, code))
         vm_timer_arm(&k->repeat, vm_clock_now(&k->dev.m->clock) + repeat_delay(k));
     else
         vm_timer_cancel(&k->repeat);
@@ -125,15 +207,44 @@ static void set_defaults(struct ps2kbd *k)
     hold(k, 0);
     k->scan_set = 2;
     k->typematic = TYPEMATIC_DEFAULT;
+    default_types(k);
     k->command = 0;
+}
+
+static uint8_t type_of(uint8_t command)
+{
+    switch (command) {
+    case CMD_ALL_TYPEMATIC:
+    case CMD_KEY_TYPEMATIC:
+        return TYPE_TYPEMATIC;
+    case CMD_ALL_BREAK:
+    case CMD_KEY_BREAK:
+        return TYPE_BREAK;
+    case CMD_ALL_TYPEMATIC_BREAK:
+        return TYPE_TYPEMATIC | TYPE_BREAK;
+    default:
+        return 0;
+    }
+}
+
+/* A key by its code of set 3; more may follow, until the next command. */
+static void set_key_type(struct ps2kbd *k, uint8_t code)
+{
+    if (code < PS2KBD_SET3_CODES)
+        k->types[code] = type_of(k->command);
+    ps2_reply(&k->port, code < PS2KBD_SET3_CODES ? PS2_ACK : PS2_RESEND);
 }
 
 static void parameter(struct ps2kbd *k, uint8_t v)
 {
     uint8_t command = k->command;
 
+    if (command >= CMD_KEY_TYPEMATIC) {
+        set_key_type(k, v);
+        return;
+    }
     k->command = 0;
-    if (command == CMD_SCAN_SET && v > 2) {
+    if (command == CMD_SCAN_SET && v > 3) {
         ps2_reply(&k->port, PS2_RESEND);
         return;
     }
@@ -160,6 +271,9 @@ static void start_command(struct ps2kbd *k, uint8_t v)
     case CMD_LEDS:
     case CMD_SCAN_SET:
     case CMD_TYPEMATIC:
+    case CMD_KEY_TYPEMATIC:
+    case CMD_KEY_BREAK:
+    case CMD_KEY_MAKE:
         k->command = v;
         break;
     case CMD_IDENTIFY:
@@ -186,10 +300,11 @@ static void start_command(struct ps2kbd *k, uint8_t v)
         ps2_reply(&k->port, PS2_ACK);
         ps2_reply(&k->port, PS2_BAT_OK);
         return;
-    case 0xf7: /* 0xf7-0xfa set key types of set 3: accepted, without effect in sets 1 and 2 */
-    case 0xf8:
-    case 0xf9:
-    case 0xfa:
+    case CMD_ALL_TYPEMATIC: /* these are for set 3, and have no effect in the others */
+    case CMD_ALL_BREAK:
+    case CMD_ALL_MAKE:
+    case CMD_ALL_TYPEMATIC_BREAK:
+        memset(k->types, type_of(v), sizeof(k->types));
         break;
     default:
         ps2_reply(&k->port, PS2_RESEND);
@@ -224,11 +339,12 @@ static void reset(struct device *d)
 static const struct state_field fields[] = {
     STATE_STRUCTS(struct ps2kbd, port, 1, struct ps2_port, ps2_port_fields),
     STATE_BOOL(struct ps2kbd, scanning),
-    STATE_U8_MAX(struct ps2kbd, scan_set, 2),
+    STATE_U8_MAX(struct ps2kbd, scan_set, 3),
     STATE_U8_MAX(struct ps2kbd, leds, 7),
     STATE_U8(struct ps2kbd, typematic),
     STATE_U8(struct ps2kbd, command),
     STATE_U16(struct ps2kbd, held),
+    STATE_BYTES(struct ps2kbd, types),
     STATE_TIMER(struct ps2kbd, repeat),
     STATE_FIELDS_END,
 };

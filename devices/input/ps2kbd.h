@@ -8,15 +8,18 @@
 
 #define PS2KBD_PAUSE 0xe11d /* the key that has only a make code */
 
+#define PS2KBD_SET3_CODES 0x90
+
 struct ps2kbd {
     struct device dev;
     struct ps2_port port;
-    bool scanning;     /* enabled: sends keys */
-    uint8_t scan_set;  /* 1 or 2 */
-    uint8_t leds;      /* bit 0 Scroll Lock, 1 Num Lock, 2 Caps Lock */
-    uint8_t typematic; /* delay and rate of repetition */
-    uint8_t command;   /* command that waits for its parameter, 0 for none */
-    uint16_t held;     /* the key that repeats, 0 for none */
+    bool scanning;                    /* enabled: sends keys */
+    uint8_t scan_set;                 /* 1 to 3 */
+    uint8_t leds;                     /* bit 0 Scroll Lock, 1 Num Lock, 2 Caps Lock */
+    uint8_t typematic;                /* delay and rate of repetition */
+    uint8_t command;                  /* command that waits for its parameter, 0 for none */
+    uint16_t held;                    /* the key that went down last, 0 for none */
+    uint8_t types[PS2KBD_SET3_CODES]; /* what keys do in set 3, by their code there */
     struct vm_timer repeat;
 };
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "devices/input/ps2mouse.h"
 
+#include <string.h>
+
 #include "vm/machine.h" /* struct machine */
 
 /* PS/2 mouse (IBM PS/2 Hardware Interface Technical Reference, Mouse) with the IntelliMouse wheel,
- * which answers as ID 3 after the sample rates 200, 100, 80.
+ * which answers as ID 3 after the sample rates 200, 100, 80, and the five buttons of the
+ * IntelliMouse Explorer, ID 4 after 200, 200, 80.
  *
  * Not modelled: the sample rate as such (reports leave when something moves and the queue has
  * room, movement adds up meanwhile); 2:1 scaling of the counts. */
@@ -27,6 +30,9 @@ enum {
     CMD_RESEND = 0xfe,
     CMD_RESET = 0xff,
     TYPE_WHEEL = 3,
+    TYPE_FIVE_BUTTONS = 4,
+    BUTTONS = 0x1f,
+    FIRST_BUTTONS = 0x07, /* those of the first byte */
 };
 
 static int clamp(int v, int low, int high)
@@ -40,11 +46,13 @@ static size_t report(const struct ps2mouse *p, uint8_t out[4])
     int dx = clamp((int32_t)p->dx, -255, 255);
     int dy = clamp((int32_t)p->dy, -255, 255);
 
-    out[0] = p->buttons | 0x08 | (dx < 0 ? 0x10 : 0) | (dy < 0 ? 0x20 : 0);
+    out[0] = (p->buttons & FIRST_BUTTONS) | 0x08 | (dx < 0 ? 0x10 : 0) | (dy < 0 ? 0x20 : 0);
     out[1] = dx;
     out[2] = dy;
     out[3] = clamp((int32_t)p->dz, -8, 7);
-    return p->type == TYPE_WHEEL ? 4 : 3;
+    if (p->type == TYPE_FIVE_BUTTONS) /* its wheel has 4 bits; the buttons follow in 5:4 */
+        out[3] = (out[3] & 0x0f) | (p->buttons & ~FIRST_BUTTONS) << 1;
+    return p->type ? 4 : 3;
 }
 
 static void reported(struct ps2mouse *p)
@@ -62,9 +70,11 @@ void ps2mouse_move(struct ps2mouse *p, int dx, int dy, int dz, unsigned buttons)
         return;
     p->dx = clamp((int32_t)p->dx + clamp(dx, -4096, 4096), -4096, 4096);
     p->dy = clamp((int32_t)p->dy + clamp(dy, -4096, 4096), -4096, 4096);
-    p->dz = p->type == TYPE_WHEEL ? clamp((int32_t)p->dz + clamp(dz, -64, 64), -64, 64) : 0;
-    bool pressed = p->buttons != (buttons & 7);
-    p->buttons = buttons & 7;
+    p->dz = p->type ? clamp((int32_t)p->dz + clamp(dz, -64, 64), -64, 64) : 0;
+    if (p->type != TYPE_FIVE_BUTTONS)
+        buttons &= FIRST_BUTTONS;
+    bool pressed = p->buttons != (buttons & BUTTONS);
+    p->buttons = buttons & BUTTONS;
     if (p->remote || p->wrap)
         return;
     while (pressed || p->dx || p->dy || p->dz) {
@@ -116,18 +126,16 @@ static void read_data(struct ps2mouse *p)
     reported(p);
 }
 
-/* The wheel appears after the sample rates 200, 100, 80 in a row. */
+/* Drivers that know of wheels and buttons ask for them by three sample rates in a row. */
 static void set_sample_rate(struct ps2mouse *p, uint8_t v)
 {
-    static const uint8_t sequence[3] = {200, 100, 80};
-
     p->sample_rate = v;
-    if (v != sequence[p->knock % 3])
-        p->knock = v == sequence[0];
-    else if (++p->knock == 3) {
+    if (v == 80 && p->rates[0] == 200 && p->rates[1] == 100)
         p->type = TYPE_WHEEL;
-        p->knock = 0;
-    }
+    else if (v == 80 && p->rates[0] == 200 && p->rates[1] == 200)
+        p->type = TYPE_FIVE_BUTTONS;
+    p->rates[0] = p->rates[1];
+    p->rates[1] = v;
 }
 
 static void parameter(struct ps2mouse *p, uint8_t v)
@@ -188,7 +196,7 @@ static void start_command(struct ps2mouse *p, uint8_t v)
     case CMD_RESET:
         set_defaults(p);
         p->type = 0;
-        p->knock = 0;
+        memset(p->rates, 0, sizeof(p->rates));
         ps2_reply(&p->port, PS2_BAT_OK);
         ps2_reply(&p->port, p->type);
         break;
@@ -219,7 +227,7 @@ static void reset(struct device *d)
     ps2_flush(&p->port);
     set_defaults(p);
     p->type = 0;
-    p->knock = 0;
+    memset(p->rates, 0, sizeof(p->rates));
     p->buttons = 0;
 }
 
@@ -231,10 +239,10 @@ static const struct state_field fields[] = {
     STATE_BOOL(struct ps2mouse, scaling_2to1),
     STATE_U8_MAX(struct ps2mouse, resolution, 3),
     STATE_U8(struct ps2mouse, sample_rate),
-    STATE_U8_MAX(struct ps2mouse, type, TYPE_WHEEL),
-    STATE_U8_MAX(struct ps2mouse, knock, 2),
+    STATE_U8_MAX(struct ps2mouse, type, TYPE_FIVE_BUTTONS),
+    STATE_BYTES(struct ps2mouse, rates),
     STATE_U8(struct ps2mouse, command),
-    STATE_U8_MAX(struct ps2mouse, buttons, 7),
+    STATE_U8_MAX(struct ps2mouse, buttons, BUTTONS),
     STATE_U32(struct ps2mouse, dx),
     STATE_U32(struct ps2mouse, dy),
     STATE_U32(struct ps2mouse, dz),

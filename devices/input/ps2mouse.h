@@ -12,10 +12,10 @@ struct ps2mouse {
     bool remote, wrap; /* modes */
     bool scaling_2to1;
     uint8_t resolution, sample_rate;
-    uint8_t type;        /* 0, or 3 with wheel (IntelliMouse) */
-    uint8_t knock;       /* sample rates of the IntelliMouse sequence seen so far */
+    uint8_t type;        /* 0; 3 with a wheel (IntelliMouse), 4 with two more buttons (Explorer) */
+    uint8_t rates[2];    /* the last sample rates but one: two sequences of three wake the wheel */
     uint8_t command;     /* command that waits for its parameter, 0 for none */
-    uint8_t buttons;     /* bit 0 left, 1 right, 2 middle */
+    uint8_t buttons;     /* bit 0 left, 1 right, 2 middle, 3 and 4 at the side */
     uint32_t dx, dy, dz; /* signed movement that is not reported yet */
 };
 

@@ -38,8 +38,8 @@ enum {
     ABS_X = 0,
     ABS_Y = 1,
     REL_WHEEL = 8,
-    BTN_LEFT = 0x110, /* and right, middle */
-    NUM_BUTTONS = 3,
+    BTN_LEFT = 0x110, /* and right, middle, side, extra */
+    NUM_BUTTONS = 5,
     BUS_VIRTUAL = 6,
 };
 
@@ -156,7 +156,7 @@ static bool place(void *opaque, unsigned x, unsigned y, int dz, unsigned buttons
     for (unsigned n = 0; n < NUM_BUTTONS; n++)
         if ((buttons ^ s->buttons) >> n & 1)
             add(s, EV_KEY, (uint16_t)(BTN_LEFT + n), buttons >> n & 1);
-    s->buttons = buttons & 7;
+    s->buttons = buttons & ((1u << NUM_BUTTONS) - 1);
     add(s, EV_ABS, ABS_X, x >> 1);
     add(s, EV_ABS, ABS_Y, y >> 1);
     if (dz)

@@ -7,7 +7,7 @@
 
 #define VIRTIO_TABLET_PENDING 64 /* events that wait for the guest's buffers */
 
-/* An absolute pointer (OASIS virtio 1.2, 5.8) as a PCI function: three buttons and a wheel. */
+/* An absolute pointer (OASIS virtio 1.2, 5.8) as a PCI function: five buttons and a wheel. */
 struct virtio_tablet {
     struct virtio_pci bus;
     struct virtio_tablet_event {

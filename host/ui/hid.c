@@ -22,12 +22,13 @@ void hid_encode(const struct hid_event *e, uint8_t bytes[HID_EVENT_SIZE])
     put16(bytes + 1, e->code);
     put16(bytes + 3, e->delay_ms);
     bytes[5] = e->down;
-    bytes[6] = (uint8_t)(e->buttons | e->mask << 4);
-    put16(bytes + 7, (uint16_t)e->x);
-    put16(bytes + 9, (uint16_t)e->y);
-    put16(bytes + 11, (uint16_t)e->z);
-    put16(bytes + 13, e->w);
-    put16(bytes + 15, e->h);
+    bytes[6] = e->buttons;
+    bytes[7] = e->mask;
+    put16(bytes + 8, (uint16_t)e->x);
+    put16(bytes + 10, (uint16_t)e->y);
+    put16(bytes + 12, (uint16_t)e->z);
+    put16(bytes + 14, e->w);
+    put16(bytes + 16, e->h);
 }
 
 bool hid_decode(const uint8_t *bytes, size_t len, struct hid_event *e)
@@ -38,13 +39,13 @@ bool hid_decode(const uint8_t *bytes, size_t len, struct hid_event *e)
                             .code = get16(bytes + 1),
                             .delay_ms = get16(bytes + 3),
                             .down = bytes[5] & 1,
-                            .buttons = bytes[6] & 7,
-                            .mask = bytes[6] >> 4 & 7,
-                            .x = (int16_t)get16(bytes + 7),
-                            .y = (int16_t)get16(bytes + 9),
-                            .z = (int16_t)get16(bytes + 11),
-                            .w = get16(bytes + 13),
-                            .h = get16(bytes + 15)};
+                            .buttons = bytes[6] & HID_BUTTONS_ALL,
+                            .mask = bytes[7] & HID_BUTTONS_ALL,
+                            .x = (int16_t)get16(bytes + 8),
+                            .y = (int16_t)get16(bytes + 10),
+                            .z = (int16_t)get16(bytes + 12),
+                            .w = get16(bytes + 14),
+                            .h = get16(bytes + 16)};
     return true;
 }
 
@@ -93,8 +94,9 @@ void hid_place(struct hid *h, unsigned x, unsigned y, unsigned width, unsigned h
 
 void hid_buttons(struct hid *h, unsigned buttons, unsigned mask)
 {
-    struct hid_event e = {
-        .kind = HID_BUTTONS, .buttons = (uint8_t)(buttons & 7), .mask = (uint8_t)(mask & 7)};
+    struct hid_event e = {.kind = HID_BUTTONS,
+                          .buttons = (uint8_t)(buttons & HID_BUTTONS_ALL),
+                          .mask = (uint8_t)(mask & HID_BUTTONS_ALL)};
 
     push(h, &e);
 }
@@ -127,18 +129,31 @@ static uint32_t next_char(const char **s)
     return c;
 }
 
+static void type_key(struct hid *h, struct keymap_key k)
+{
+    if (!k.code)
+        return;
+    if (k.shift || k.altgr)
+        hid_key(h, k.shift ? SCAN_SHIFT : SCAN_ALTGR, true, TYPING_MS);
+    hid_key(h, k.code, true, TYPING_MS);
+    hid_key(h, k.code, false, TYPING_MS);
+    if (k.shift || k.altgr)
+        hid_key(h, k.shift ? SCAN_SHIFT : SCAN_ALTGR, false, 0);
+}
+
 void hid_type(struct hid *h, const struct keymap *map, const char *utf8)
 {
-    while (*utf8) {
-        struct keymap_key k = keymap_char(map, next_char(&utf8));
+    while (*utf8)
+        type_key(h, keymap_char(map, next_char(&utf8)));
+}
 
-        if (!k.code)
-            continue;
-        if (k.shift || k.altgr)
-            hid_key(h, k.shift ? SCAN_SHIFT : SCAN_ALTGR, true, TYPING_MS);
-        hid_key(h, k.code, true, TYPING_MS);
-        hid_key(h, k.code, false, TYPING_MS);
-        if (k.shift || k.altgr)
-            hid_key(h, k.shift ? SCAN_SHIFT : SCAN_ALTGR, false, 0);
-    }
+#define TYPE_AHEAD 64 /* keys in the queue, at which it has no room for more */
+
+const char *hid_type_some(struct hid *h, const struct keymap *map, const char *utf8)
+{
+    if (input_pending(h->m) || atomic_load(&h->queued) >= TYPE_AHEAD)
+        return utf8;
+    for (unsigned i = 0; i < TYPE_AHEAD / 4 && *utf8; i++)
+        type_key(h, keymap_char(map, next_char(&utf8)));
+    return utf8;
 }

@@ -7,14 +7,19 @@
  *   Ctrl-Alt-U  the window as large as the picture
  *   Ctrl-Alt-+ and -  larger, smaller
  *
- * Closing the window presses the power button; closing it again within a few seconds asks. */
+ * The window is as large as the picture, unless a person made it another size; then the picture is
+ * scaled to it. Closing the window presses the power button; closing it again within a few seconds
+ * asks. What happened a person reads in the title. */
 #include "host/ui/sdl.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -32,6 +37,7 @@
 
 #define FRAME_MS     16
 #define TITLE_MS     500
+#define NOTICE_MS    5000
 #define ASK_AFTER_MS 10000 /* a second attempt to close within this time asks */
 
 struct sdl {
@@ -43,17 +49,26 @@ struct sdl {
     pthread_t thread;
     bool running;
     atomic_bool quit;
-    pthread_mutex_t lock; /* of `started` */
+    pthread_mutex_t lock; /* of `started`, `asking` and `left` */
     pthread_cond_t cond;
     int started; /* 1: the window is there; -1: it is not */
+    bool asking; /* the thread waits for an answer, */
+    bool left;   /* and the machine is gone meanwhile */
     struct error why;
     /* Of the thread */
     struct viewer viewer;
     SDL_Window *window;
     SDL_Renderer *renderer;
     SDL_Texture *texture;
-    bool grabbed, redraw, caught; /* caught: the key that is held was ours */
+    bool grabbed, redraw;
+    bool own_size; /* the window has the size that a person gave it, and not this one: */
+    int auto_width, auto_height;
+    bool pointer_hidden;
     uint32_t closed_at, titled_at;
+    char notice[80]; /* what the title says, until: */
+    uint32_t notice_until;
+    char *paste; /* what is being typed, and what of it is left */
+    const char *paste_left;
     uint8_t held[SDL_NUM_SCANCODES]; /* keys that the guest believes to be down */
 };
 
@@ -176,7 +191,92 @@ static const uint16_t codes[] = {
 
 #define NUM_CODES (sizeof(codes) / sizeof(codes[0]))
 
+/* ---- the title ---- */
+
+static void set_title(struct sdl *s)
+{
+    char status[64] = "", title[300];
+    const char *more = s->grabbed ? "Ctrl-Alt-G releases the pointer" : "";
+
+    if (s->paste)
+        more = "typing the clipboard, Esc stops";
+    else if (s->notice[0] && (int32_t)(s->notice_until - SDL_GetTicks()) > 0)
+        more = s->notice;
+    s->config.hooks.status(s->config.hooks.opaque, status, sizeof(status));
+    snprintf(title, sizeof(title), "%.100s (%s)%s%s", s->config.name ? s->config.name : "Calque",
+             status, *more ? " - " : "", more);
+    if (strcmp(SDL_GetWindowTitle(s->window), title) != 0)
+        SDL_SetWindowTitle(s->window, title);
+    s->titled_at = SDL_GetTicks();
+}
+
+__attribute__((format(printf, 3, 4))) static void notice(struct sdl *s, uint32_t ms,
+                                                         const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(s->notice, sizeof(s->notice), format, ap);
+    va_end(ap);
+    s->notice_until = SDL_GetTicks() + ms;
+    set_title(s);
+}
+
 /* ---- the picture ---- */
+
+static bool is_windowed(const struct sdl *s)
+{
+    return !s->full_screen && !(SDL_GetWindowFlags(s->window) & SDL_WINDOW_MAXIMIZED);
+}
+
+/* The window becomes as large as the picture, or as there is room for, in its proportions. */
+static void fit_window(struct sdl *s)
+{
+    int w = (int)s->viewer.copy.width, h = (int)s->viewer.copy.height;
+    SDL_Rect room;
+
+    if (!w || !is_windowed(s))
+        return;
+    if (!SDL_GetDisplayUsableBounds(SDL_GetWindowDisplayIndex(s->window), &room)) {
+        if (w > room.w) {
+            h = h * room.w / w;
+            w = room.w;
+        }
+        if (h > room.h) {
+            w = w * room.h / h;
+            h = room.h;
+        }
+    }
+    s->own_size = false;
+    s->auto_width = w;
+    s->auto_height = h;
+    SDL_SetWindowSize(s->window, w, h);
+}
+
+/* Rows and columns that a smaller window leaves out would be missing from the letters: there the
+ * picture is scaled smoothly, whatever the person likes when it is enlarged. */
+static void set_scaling(struct sdl *s)
+{
+    int w, h, pw = (int)s->viewer.copy.width, ph = (int)s->viewer.copy.height;
+
+    if (!s->texture || SDL_GetRendererOutputSize(s->renderer, &w, &h))
+        return;
+    bool smaller = w < pw || h < ph;
+    SDL_SetTextureScaleMode(s->texture,
+                            s->smooth || smaller ? SDL_ScaleModeLinear : SDL_ScaleModeNearest);
+    SDL_RenderSetIntegerScale(s->renderer, s->integer && !smaller);
+    SDL_RenderSetLogicalSize(s->renderer, pw, ph);
+    s->redraw = true;
+}
+
+static void on_window(struct sdl *s, const SDL_WindowEvent *e)
+{
+    s->redraw = true;
+    if (e->event == SDL_WINDOWEVENT_RESIZED && is_windowed(s))
+        s->own_size = e->data1 != s->auto_width || e->data2 != s->auto_height;
+    if (e->event == SDL_WINDOWEVENT_SIZE_CHANGED)
+        set_scaling(s);
+}
 
 static void on_resized(void *opaque, const struct surface *p)
 {
@@ -186,12 +286,9 @@ static void on_resized(void *opaque, const struct surface *p)
         SDL_DestroyTexture(s->texture);
     s->texture = SDL_CreateTexture(s->renderer, SDL_PIXELFORMAT_RGB888, SDL_TEXTUREACCESS_STREAMING,
                                    (int)p->width, (int)p->height);
-    if (s->texture)
-        SDL_SetTextureScaleMode(s->texture, s->smooth ? SDL_ScaleModeLinear : SDL_ScaleModeNearest);
-    SDL_RenderSetLogicalSize(s->renderer, (int)p->width, (int)p->height);
-    SDL_RenderSetIntegerScale(s->renderer, s->integer);
-    if (!(SDL_GetWindowFlags(s->window) & (SDL_WINDOW_FULLSCREEN_DESKTOP | SDL_WINDOW_MAXIMIZED)))
-        SDL_SetWindowSize(s->window, (int)p->width, (int)p->height);
+    if (!s->own_size)
+        fit_window(s);
+    set_scaling(s);
 }
 
 static void on_changed(void *opaque, const struct rect *r)
@@ -220,17 +317,6 @@ static void draw(struct sdl *s)
     SDL_RenderPresent(s->renderer);
 }
 
-static void set_title(struct sdl *s)
-{
-    char status[64] = "", title[256];
-
-    s->config.hooks.status(s->config.hooks.opaque, status, sizeof(status));
-    snprintf(title, sizeof(title), "%.100s (%s)%s", s->config.name ? s->config.name : "Calque",
-             status, s->grabbed ? " - Ctrl-Alt-G releases the pointer" : "");
-    SDL_SetWindowTitle(s->window, title);
-    s->titled_at = SDL_GetTicks();
-}
-
 /* ---- what Ctrl-Alt does ---- */
 
 static void grab(struct sdl *s, bool on)
@@ -245,6 +331,8 @@ static void toggle_full_screen(struct sdl *s)
 {
     s->full_screen = !s->full_screen;
     SDL_SetWindowFullscreen(s->window, s->full_screen ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
+    if (!s->own_size)
+        fit_window(s);
     s->redraw = true;
 }
 
@@ -257,31 +345,53 @@ static void screenshot(struct sdl *s)
 
     strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
     snprintf(path, sizeof(path), "calque-%s.png", stamp);
-    if (s->viewer.copy.pixels && !picture_write(&s->viewer.copy, path, &err))
-        fprintf(stderr, "calque: %s\n", err.text);
+    if (!s->viewer.copy.pixels)
+        return;
+    if (picture_write(&s->viewer.copy, path, &err))
+        notice(s, NOTICE_MS, "%s", path);
+    else
+        notice(s, NOTICE_MS, "no screenshot: %s", err.text);
 }
 
-static void paste(struct sdl *s)
+static void end_paste(struct sdl *s)
 {
-    char *text = SDL_GetClipboardText();
+    SDL_free(s->paste);
+    s->paste = NULL;
+}
 
-    if (text)
-        hid_type(s->hid, s->keymap, text);
-    SDL_free(text);
+static void begin_paste(struct sdl *s)
+{
+    end_paste(s);
+    s->paste_left = s->paste = SDL_GetClipboardText();
+    set_title(s);
+}
+
+/* As the guest takes it. */
+static void go_on_pasting(struct sdl *s)
+{
+    if (!s->paste)
+        return;
+    s->paste_left = hid_type_some(s->hid, s->keymap, s->paste_left);
+    if (!*s->paste_left)
+        end_paste(s);
 }
 
 /* percent: of what it is; 0: the picture's own size. */
 static void scale(struct sdl *s, int percent)
 {
-    int w = (int)s->viewer.copy.width, h = (int)s->viewer.copy.height;
+    int w, h;
 
-    if (percent) {
-        SDL_GetWindowSize(s->window, &w, &h);
-        w = w * percent / 100;
-        h = h * percent / 100;
+    if (!percent) {
+        fit_window(s);
+        return;
     }
-    if (w >= 160 && h >= 100 && w <= 16384 && h <= 16384)
-        SDL_SetWindowSize(s->window, w, h);
+    SDL_GetWindowSize(s->window, &w, &h);
+    w = w * percent / 100;
+    h = h * percent / 100;
+    if (w < 160 || h < 100 || w > 16384 || h > 16384)
+        return;
+    s->own_size = true;
+    SDL_SetWindowSize(s->window, w, h);
 }
 
 /* The guest has seen Ctrl and Alt go down: it sees them go up. */
@@ -308,7 +418,7 @@ static bool hot_key(struct sdl *s, SDL_Scancode key)
         break;
     case SDL_SCANCODE_V:
         release_keys(s);
-        paste(s);
+        begin_paste(s);
         break;
     case SDL_SCANCODE_U:
         scale(s, 0);
@@ -335,23 +445,41 @@ static void on_key(struct sdl *s, const SDL_KeyboardEvent *e)
     SDL_Scancode key = e->keysym.scancode;
     bool down = e->type == SDL_KEYDOWN;
 
-    if (down && !e->repeat && (e->keysym.mod & KMOD_CTRL) && (e->keysym.mod & KMOD_ALT) &&
-        hot_key(s, key)) {
-        s->caught = true;
+    if (e->repeat) /* the keyboard does that itself, as the guest has told it */
+        return;
+    if (down && (e->keysym.mod & KMOD_CTRL) && (e->keysym.mod & KMOD_LALT) && hot_key(s, key))
+        return;
+    if (down && key == SDL_SCANCODE_ESCAPE && s->paste) {
+        end_paste(s);
+        set_title(s);
         return;
     }
     if ((unsigned)key >= NUM_CODES || !codes[key] || (!down && !s->held[key]))
         return;
-    if (s->caught && e->repeat)
-        return;
-    s->caught = false;
     s->held[key] = down;
     hid_key(s->hid, codes[key], down, 0);
 }
 
 static unsigned button_bit(uint8_t button)
 {
-    return button == SDL_BUTTON_LEFT ? 1 : button == SDL_BUTTON_RIGHT ? 2 : 4;
+    static const uint8_t bits[] = {[SDL_BUTTON_LEFT] = 1,
+                                   [SDL_BUTTON_RIGHT] = 2,
+                                   [SDL_BUTTON_MIDDLE] = 4,
+                                   [SDL_BUTTON_X1] = 8,
+                                   [SDL_BUTTON_X2] = 16};
+
+    return button < sizeof(bits) ? bits[button] : 0;
+}
+
+/* A guest that places the pointer shows one of its own. */
+static void hide_pointer(struct sdl *s)
+{
+    bool hide = atomic_load(&s->hid->absolute);
+
+    if (hide == s->pointer_hidden)
+        return;
+    s->pointer_hidden = hide;
+    SDL_ShowCursor(hide ? SDL_DISABLE : SDL_ENABLE);
 }
 
 static void on_motion(struct sdl *s, const SDL_MouseMotionEvent *e)
@@ -376,6 +504,12 @@ static void on_button(struct sdl *s, const SDL_MouseButtonEvent *e)
     hid_buttons(s->hid, down ? button_bit(e->button) : 0, button_bit(e->button));
 }
 
+/* SDL shows questions from a process of their own, which knows nothing of this one's end. */
+static void die_with_parent(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static void ask_to_quit(struct sdl *s)
 {
     const SDL_MessageBoxButtonData buttons[] = {
@@ -389,8 +523,21 @@ static void ask_to_quit(struct sdl *s)
         buttons,
         NULL};
     int answer = 0;
+    bool left;
 
-    if (!SDL_ShowMessageBox(&box, &answer) && answer == 1)
+    pthread_mutex_lock(&s->lock);
+    s->asking = !atomic_load(&s->quit);
+    pthread_mutex_unlock(&s->lock);
+    if (!s->asking)
+        return;
+    bool answered = !SDL_ShowMessageBox(&box, &answer);
+    pthread_mutex_lock(&s->lock);
+    s->asking = false;
+    left = s->left;
+    pthread_mutex_unlock(&s->lock);
+    if (left) /* nobody waits for this thread any more */
+        pthread_exit(NULL);
+    if (answered && answer == 1)
         s->config.hooks.quit(s->config.hooks.opaque);
 }
 
@@ -403,6 +550,8 @@ static void on_close(struct sdl *s)
         ask_to_quit(s);
     else
         s->config.hooks.powerdown(s->config.hooks.opaque);
+    if (!again)
+        notice(s, ASK_AFTER_MS, "power button pressed; close again to switch off");
     s->closed_at = again ? 0 : now | 1;
 }
 
@@ -427,7 +576,7 @@ static void on_event(struct sdl *s, const SDL_Event *e)
         on_close(s);
         break;
     case SDL_WINDOWEVENT:
-        s->redraw = true;
+        on_window(s, &e->window);
         if (e->window.event == SDL_WINDOWEVENT_FOCUS_LOST) {
             release_keys(s);
             if (s->grabbed)
@@ -454,6 +603,9 @@ static bool open_window(struct sdl *s)
 
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
+    SDL_SetHint(SDL_HINT_GRAB_KEYBOARD, "1"); /* Alt-Tab is the guest's while the pointer is */
+    SDL_SetHint(SDL_HINT_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR, "0");
+    pthread_atfork(NULL, NULL, die_with_parent);
     if (SDL_Init(SDL_INIT_VIDEO))
         return false;
     if (nobody_sees()) {
@@ -463,6 +615,7 @@ static bool open_window(struct sdl *s)
     s->window = SDL_CreateWindow("Calque", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
                                  400, flags);
     s->renderer = s->window ? SDL_CreateRenderer(s->window, -1, 0) : NULL;
+    SDL_StopTextInput(); /* keys, not what an input method makes of them */
     return s->renderer;
 }
 
@@ -487,6 +640,8 @@ static void *serve(void *opaque)
         uint32_t begin = SDL_GetTicks();
 
         draw(s);
+        hide_pointer(s);
+        go_on_pasting(s);
         if (begin - s->titled_at >= TITLE_MS)
             set_title(s);
         uint32_t spent = SDL_GetTicks() - begin;
@@ -495,6 +650,7 @@ static void *serve(void *opaque)
                 on_event(s, &e);
             while (SDL_PollEvent(&e));
     }
+    end_paste(s);
     if (s->texture)
         SDL_DestroyTexture(s->texture);
     if (s->renderer)
@@ -569,10 +725,15 @@ void sdl_close(struct sdl *s)
 {
     if (!s)
         return;
+    pthread_mutex_lock(&s->lock);
     atomic_store(&s->quit, true);
-    if (s->running)
+    s->left = s->asking;
+    pthread_mutex_unlock(&s->lock);
+    if (s->running && !s->left)
         pthread_join(s->thread, NULL);
     display_detach(s->display, &s->viewer);
+    if (s->left) /* SDL's question cannot be taken back: it goes with this process, as *s does */
+        return;
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->cond);
     free(s);

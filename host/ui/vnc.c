@@ -127,7 +127,16 @@ static void on_key(rfbBool down, rfbKeySym sym, rfbClientPtr client)
         hid_key(v->config.hid, k.code, false, 0);
 }
 
-enum { RFB_LEFT = 1, RFB_MIDDLE = 2, RFB_RIGHT = 4, RFB_WHEEL_UP = 8, RFB_WHEEL_DOWN = 16 };
+/* 6.4.5 of the protocol; viewers send their "back" as the last one. */
+enum {
+    RFB_LEFT = 1,
+    RFB_MIDDLE = 2,
+    RFB_RIGHT = 4,
+    RFB_WHEEL_UP = 8,
+    RFB_WHEEL_DOWN = 16,
+    RFB_BACK = 128,
+    RFB_BUTTONS = RFB_LEFT | RFB_MIDDLE | RFB_RIGHT | RFB_BACK,
+};
 
 static void on_pointer(int buttons, int x, int y, rfbClientPtr client)
 {
@@ -137,9 +146,11 @@ static void on_pointer(int buttons, int x, int y, rfbClientPtr client)
     if (x >= 0 && y >= 0)
         hid_place(v->config.hid, (unsigned)x, (unsigned)y, (unsigned)client->screen->width,
                   (unsigned)client->screen->height);
-    if ((b ^ v->buttons) & (RFB_LEFT | RFB_MIDDLE | RFB_RIGHT))
-        hid_buttons(v->config.hid, (b & RFB_LEFT) | (b & RFB_RIGHT) >> 1 | (b & RFB_MIDDLE) << 1,
-                    7);
+    if ((b ^ v->buttons) & RFB_BUTTONS)
+        hid_buttons(v->config.hid,
+                    (b & RFB_LEFT) | (b & RFB_RIGHT) >> 1 | (b & RFB_MIDDLE) << 1 |
+                        (b & RFB_BACK) >> 4,
+                    HID_BUTTONS_ALL);
     if (pressed & (RFB_WHEEL_UP | RFB_WHEEL_DOWN))
         hid_move(v->config.hid, 0, 0, pressed & RFB_WHEEL_UP ? -1 : 1);
     v->buttons = b;

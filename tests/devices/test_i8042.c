@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
+#include "base/error.h"
 #include "devices/input/hid_port.h"
 #include "devices/input/i8042.h"
 #include "devices/input/ps2kbd.h"
 #include "devices/input/ps2mouse.h"
 #include "devices/input/vmmouse.h"
+#include "host/ui/keymap.h"
 #include "tests/devices/rig.h"
 
 enum { KBD_IRQ, AUX_IRQ, A20 };
@@ -105,6 +107,72 @@ static void keyboard(void **state)
     rig_end(&t.r);
 }
 
+static void send(struct kbc_rig *t, uint8_t v, uint8_t answer)
+{
+    rig_out(&t->r, 0x60, v);
+    assert_int_equal(next(t), answer);
+}
+
+/* Set 3 as a guest learns that it is there, the manual's types of keys, and other types. */
+static void scan_set_3(void **state)
+{
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, false);
+    command2(&t, 0x60, 0x05); /* no translation */
+    send(&t, 0xf0, 0xfa);
+    send(&t, 0x03, 0xfa);
+    send(&t, 0xf0, 0xfa);
+    send(&t, 0x00, 0xfa);
+    assert_int_equal(next(&t), 0x03);
+    send(&t, 0xf0, 0xfa);
+    send(&t, 0x04, 0xfe);
+    ps2kbd_key(&t.kbd, 0x1e, true); /* A: repeats, and does not say when it goes up */
+    assert_int_equal(next(&t), 0x1c);
+    rig_pass(&t.r, 550000000);
+    assert_int_equal(next(&t), 0x1c);
+    ps2kbd_key(&t.kbd, 0x1e, false);
+    assert_int_equal(next(&t), -1);
+    ps2kbd_key(&t.kbd, 0x01, true); /* Esc: neither */
+    ps2kbd_key(&t.kbd, 0x01, true); /* the host's repetition */
+    assert_int_equal(next(&t), 0x08);
+    rig_pass(&t.r, 2000000000);
+    ps2kbd_key(&t.kbd, 0x01, false);
+    ps2kbd_key(&t.kbd, 0x2a, true); /* Shift: says so */
+    ps2kbd_key(&t.kbd, 0x2a, false);
+    assert_int_equal(next(&t), 0x12);
+    assert_int_equal(next(&t), 0xf0);
+    assert_int_equal(next(&t), 0x12);
+    ps2kbd_key(&t.kbd, 0xe04b, true); /* Left and Pause: one byte, as all */
+    ps2kbd_key(&t.kbd, PS2KBD_PAUSE, true);
+    assert_int_equal(next(&t), 0x61);
+    assert_int_equal(next(&t), 0x62);
+    ps2kbd_key(&t.kbd, 0xe021, true); /* a key that set 3 does not have */
+    assert_int_equal(next(&t), -1);
+    send(&t, 0xfc, 0xfa); /* Esc and A tell when they go up */
+    send(&t, 0x08, 0xfa);
+    send(&t, 0x1c, 0xfa);
+    send(&t, 0x90, 0xfe);
+    send(&t, 0xf4, 0xfa);
+    rig_round_trip(&t.r, &t.kbd.dev);
+    ps2kbd_key(&t.kbd, 0x01, false);
+    assert_int_equal(next(&t), 0xf0);
+    assert_int_equal(next(&t), 0x08);
+    send(&t, 0xfa, 0xfa); /* all do everything, as Linux's driver likes it */
+    ps2kbd_key(&t.kbd, 0x44, true);
+    assert_int_equal(next(&t), 0x4f);
+    rig_pass(&t.r, 550000000);
+    assert_int_equal(next(&t), 0x4f);
+    ps2kbd_key(&t.kbd, 0x44, false);
+    assert_int_equal(next(&t), 0xf0);
+    assert_int_equal(next(&t), 0x4f);
+    send(&t, 0xf6, 0xfa); /* the defaults: set 2 */
+    ps2kbd_key(&t.kbd, 0x01, true);
+    assert_int_equal(next(&t), 0x76);
+    rig_end(&t.r);
+}
+
 /* Every key comes out of translation with the code it went in with. */
 static void translation(void **state)
 {
@@ -163,6 +231,41 @@ static void aux_port(void **state)
     assert_int_equal(next(&t), 0xfd);
     assert_int_equal(next(&t), 5);
     assert_int_equal(next(&t), 1);
+    assert_int_equal(next(&t), -1);
+    rig_end(&t.r);
+}
+
+/* IntelliMouse Explorer: two more buttons, beside a wheel of four bits. */
+static void five_buttons(void **state)
+{
+    static const uint8_t knock[] = {0xf3, 200, 0xf3, 200, 0xf3, 80, 0xf4};
+    static const uint8_t want[] = {0x09, 2, 3, 0x1f, 0x08, 0, 0, 0x30, 0x08, 0, 0, 0x00};
+    struct kbc_rig t;
+
+    (void)state;
+    start(&t, true);
+    for (unsigned i = 0; i < sizeof(knock); i++) {
+        command2(&t, 0xd4, knock[i]);
+        assert_int_equal(next(&t), 0xfa);
+    }
+    command2(&t, 0xd4, 0xf2);
+    assert_int_equal(next(&t), 0xfa);
+    assert_int_equal(next(&t), 4);
+    ps2mouse_move(&t.mouse, 2, 3, -1, 1 | 8);
+    ps2mouse_move(&t.mouse, 0, 0, 0, 8 | 16);
+    rig_round_trip(&t.r, &t.mouse.dev);
+    ps2mouse_move(&t.mouse, 0, 0, 0, 0);
+    for (unsigned i = 0; i < sizeof(want); i++)
+        assert_int_equal(next(&t), want[i]);
+    command2(&t, 0xd4, 0xff); /* as it was */
+    while (next(&t) >= 0)
+        ;
+    command2(&t, 0xd4, 0xf2);
+    assert_int_equal(next(&t), 0xfa);
+    assert_int_equal(next(&t), 0);
+    command2(&t, 0xd4, 0xf4);
+    assert_int_equal(next(&t), 0xfa);
+    ps2mouse_move(&t.mouse, 0, 0, 0, 16); /* a button that this one does not have */
     assert_int_equal(next(&t), -1);
     rig_end(&t.r);
 }
@@ -283,6 +386,33 @@ static bool on_place(void *opaque, unsigned x, unsigned y, int dz, unsigned butt
 }
 
 /* A position is a movement for a mouse, and itself for a tablet that the guest uses. */
+/* A text of many times the queue's length is typed whole, and the queue is never full. */
+static void long_text(void **state)
+{
+    static struct hid_port port;
+    static char text[3001];
+    const char *rest = text;
+    unsigned typed = 0;
+    struct kbc_rig t;
+    struct error err;
+    struct hid hid;
+
+    (void)state;
+    memset(text, 'A', 3000);
+    start(&t, true);
+    hid_port_init(&port, &t.r.m, "hid", &t.kbd, &t.mouse, &hid);
+    command2(&t, 0x60, 0x45);
+    for (unsigned ms = 0; ms < 300000 && (*rest || hid.queued); ms++) {
+        if (ms % 16 == 0)
+            rest = hid_type_some(&hid, keymap_find("en-us", &err), rest);
+        input_deliver(&t.r.m);
+        assert_true(hid.queued < HID_QUEUE / 4);
+        typed += next(&t) == 0x1e;
+    }
+    assert_int_equal(typed, 3000);
+    rig_end(&t.r);
+}
+
 static void positions(void **state)
 {
     static struct hid_port port;
@@ -404,11 +534,12 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(controller),  cmocka_unit_test(keyboard),
-        cmocka_unit_test(translation), cmocka_unit_test(aux_port),
-        cmocka_unit_test(typematic),   cmocka_unit_test(typing),
-        cmocka_unit_test(positions),   cmocka_unit_test(vmware_pointer),
-        cmocka_unit_test(fuzz),
+        cmocka_unit_test(controller),     cmocka_unit_test(keyboard),
+        cmocka_unit_test(scan_set_3),     cmocka_unit_test(five_buttons),
+        cmocka_unit_test(translation),    cmocka_unit_test(aux_port),
+        cmocka_unit_test(typematic),      cmocka_unit_test(typing),
+        cmocka_unit_test(long_text),      cmocka_unit_test(positions),
+        cmocka_unit_test(vmware_pointer), cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,7 @@ static void says(void **state)
     (void)state;
     start(&t);
     assert_int_equal(pci_config_read(&t.bus, PCI_DEVFN(3, 0), 0, 4), 0x10521af4);
-    keys[34] = 7; /* 0x110 to 0x112 */
+    keys[34] = 0x1f; /* 0x110 to 0x114 */
     config(&t, 1, 0, "Calque Virtio Tablet", 20);
     config(&t, 0x11, 1, keys, 35);
     config(&t, 0x11, 2, (uint8_t[]){0, 1}, 2);
