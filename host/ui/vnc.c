@@ -52,6 +52,7 @@ void vnc_print_help(void)
 #define FRAME_US      16667  /* while somebody looks */
 #define IDLE_US       100000 /* while nobody does */
 #define MAX_CLIENTS   64
+#define STUCK_MS      3000 /* others wait so long for one that stops in the middle of something */
 #define LAST_DISPLAY  (65535u - VNC_PORT)
 
 struct vnc {
@@ -178,19 +179,6 @@ static enum rfbNewClientAction on_client(rfbClientPtr client)
     return RFB_CLIENT_ACCEPT;
 }
 
-/* The library uses select(), which knows no larger descriptors. */
-static void accept_clients(struct vnc *v)
-{
-    for (unsigned i = 0; i < v->nlisteners; i++) {
-        int fd = accept4(v->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0 && fd < FD_SETSIZE)
-            rfbNewClient(v->screen, fd);
-        else if (fd >= 0)
-            close(fd);
-    }
-}
-
 /* ---- the picture ---- */
 
 static void set_format(rfbScreenInfoPtr screen)
@@ -233,19 +221,60 @@ static void take_password(struct vnc *v)
     pthread_mutex_unlock(&v->password_lock);
 }
 
+static void look(struct vnc *v)
+{
+    const struct viewer_events events = {on_resized, on_changed, v};
+
+    display_refresh(v->config.display);
+    display_sync(v->config.display, &v->viewer, &events);
+}
+
+void vnc_step(struct vnc *v, long usec)
+{
+    take_password(v);
+    if (v->clients)
+        look(v);
+    rfbProcessEvents(v->screen, usec);
+}
+
+/* The library uses select(), which knows no larger descriptors. */
+void vnc_add_viewer(struct vnc *v, int fd)
+{
+    if (!v->clients)
+        look(v); /* the first one is told the right size at once */
+    if (fd < FD_SETSIZE)
+        rfbNewClient(v->screen, fd);
+    else
+        close(fd);
+}
+
+unsigned vnc_viewers(const struct vnc *v)
+{
+    return v->clients;
+}
+
+int vnc_listener(const struct vnc *v, unsigned n)
+{
+    return n < v->nlisteners ? v->listeners[n] : -1;
+}
+
+static void accept_clients(struct vnc *v)
+{
+    for (unsigned i = 0; i < v->nlisteners; i++) {
+        int fd = accept4(v->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd >= 0)
+            vnc_add_viewer(v, fd);
+    }
+}
+
 static void *serve(void *opaque)
 {
     struct vnc *v = opaque;
-    const struct viewer_events events = {on_resized, on_changed, v};
 
     while (!atomic_load(&v->quit)) {
-        take_password(v);
         accept_clients(v);
-        if (v->clients) {
-            display_refresh(v->config.display);
-            display_sync(v->config.display, &v->viewer, &events);
-        }
-        rfbProcessEvents(v->screen, v->clients ? FRAME_US : IDLE_US);
+        vnc_step(v, v->clients ? FRAME_US : IDLE_US);
     }
     return NULL;
 }
@@ -328,6 +357,17 @@ static bool parse_display(const char *text, unsigned *n, struct error *err)
     return true;
 }
 
+/* "[::1]" is how addresses with colons are written. */
+static void unbracket(char *host)
+{
+    size_t len = strlen(host);
+
+    if (len < 2 || host[0] != '[' || host[len - 1] != ']')
+        return;
+    memmove(host, host + 1, len - 2);
+    host[len - 2] = '\0';
+}
+
 static bool listen_display(struct vnc *v, char *address, const struct option_list *l,
                            struct error *err)
 {
@@ -343,6 +383,7 @@ static bool listen_display(struct vnc *v, char *address, const struct option_lis
     last = n;
     if (!option_get_number(l, "to", n, LAST_DISPLAY, &last, err))
         return false;
+    unbracket(address);
     const char *host = *address ? address : "localhost";
     while (!listen_tcp(v, host, VNC_PORT + n, err))
         if (n++ >= last)
@@ -411,6 +452,7 @@ static bool create_screen(struct vnc *v, struct error *err)
     s->alwaysShared = v->shared;
     s->permitFileTransfer = FALSE;
     s->deferUpdateTime = 0;
+    s->maxClientWait = STUCK_MS;
     s->kbdAddEvent = on_key;
     s->ptrAddEvent = on_pointer;
     s->newClientHook = on_client;
@@ -503,6 +545,28 @@ bool vnc_start(struct vnc *v, struct error *err)
 {
     (void)v;
     return error_set(err, "-vnc: built without libvncserver");
+}
+
+void vnc_add_viewer(struct vnc *v, int fd)
+{
+    (void)v, (void)fd;
+}
+
+void vnc_step(struct vnc *v, long usec)
+{
+    (void)v, (void)usec;
+}
+
+unsigned vnc_viewers(const struct vnc *v)
+{
+    (void)v;
+    return 0;
+}
+
+int vnc_listener(const struct vnc *v, unsigned n)
+{
+    (void)v, (void)n;
+    return -1;
 }
 
 void vnc_close(struct vnc *v)

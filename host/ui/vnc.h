@@ -23,6 +23,15 @@ struct vnc_config {
 /* Listens; nobody is answered before vnc_start(). *out is NULL for "none". */
 bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *err);
 bool vnc_start(struct vnc *v, struct error *err);
+/* What its thread does all the time: a viewer at a connected socket, which it closes; and one round
+ * of looking at the screen and at all viewers, which waits that long for them. For servers that
+ * were not started (tests). */
+void vnc_add_viewer(struct vnc *v, int fd);
+void vnc_step(struct vnc *v, long usec);
+/* How many are connected. */
+unsigned vnc_viewers(const struct vnc *v);
+/* The sockets that it listens at, from 0 on; -1: there are no more. */
+int vnc_listener(const struct vnc *v, unsigned n);
 void vnc_close(struct vnc *v); /* v may be NULL */
 /* With password=on: nobody can connect while there is none (NULL). Any thread. False: the server
  * was opened without, or memory is short. */

@@ -385,7 +385,6 @@ static bool on_place(void *opaque, unsigned x, unsigned y, int dz, unsigned butt
     return t->used;
 }
 
-/* A position is a movement for a mouse, and itself for a tablet that the guest uses. */
 /* A text of many times the queue's length is typed whole, and the queue is never full. */
 static void long_text(void **state)
 {
@@ -413,6 +412,7 @@ static void long_text(void **state)
     rig_end(&t.r);
 }
 
+/* A position is a movement for a mouse, and itself for a tablet that the guest uses. */
 static void positions(void **state)
 {
     static struct hid_port port;

@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -417,8 +419,10 @@ static void password(void **state)
     end(&w);
 }
 
-/* A browser's way in: RFC 6455's own example of a handshake. */
-static void websocket(void **state)
+/* ---- a browser ---- */
+
+/* RFC 6455's own example of a handshake. */
+static void upgrade(int fd)
 {
     static const char hello[] =
         "GET /websockify HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -426,24 +430,208 @@ static void websocket(void **state)
         "Origin: http://localhost\r\nSec-WebSocket-Protocol: binary\r\n"
         "Sec-WebSocket-Version: 13\r\n\r\n";
     char answer[512] = "";
-    uint8_t frame[14];
-    struct world w;
     size_t n = 0;
-    int fd;
 
-    (void)state;
-    begin(&w, "");
-    fd = dial(&w);
     put(fd, hello, sizeof(hello) - 1);
     while (!strstr(answer, "\r\n\r\n") && n < sizeof(answer) - 1)
         get(fd, answer + n++, 1);
     assert_non_null(strstr(answer, "101 Switching Protocols"));
     assert_non_null(strstr(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-    get(fd, frame, sizeof(frame)); /* binary, 12 bytes */
-    assert_int_equal(frame[0], 0x82);
-    assert_int_equal(frame[1], 12);
-    assert_memory_equal(frame + 2, "RFB 003.008\n", 12);
-    close(fd);
+}
+
+/* What is between a viewer and the server as a browser does it: its bytes in masked binary frames
+ * of up to `piece` bytes, and the server's frames as bytes. */
+struct browser {
+    int viewer, server;
+    size_t piece;
+    pthread_t thread;
+};
+
+static bool send_frame(struct browser *b, const uint8_t *data, size_t len)
+{
+    const uint8_t head[] = {0x82, (uint8_t)(0x80 | len), 0x12, 0x34, 0x56, 0x78};
+    uint8_t frame[6 + 125];
+
+    memcpy(frame, head, 6);
+    for (size_t i = 0; i < len; i++)
+        frame[6 + i] = data[i] ^ head[2 + i % 4];
+    return send(b->server, frame, 6 + len, MSG_NOSIGNAL) == (ssize_t)(6 + len);
+}
+
+static bool from_server(int fd, void *data, size_t len)
+{
+    for (size_t n = 0; n < len;) {
+        ssize_t r = read(fd, (char *)data + n, len - n);
+
+        if (r <= 0)
+            return false;
+        n += (size_t)r;
+    }
+    return true;
+}
+
+static bool take_frame(struct browser *b)
+{
+    uint8_t head[10], *data;
+    size_t len;
+    bool ok;
+
+    if (!from_server(b->server, head, 2) || (head[0] & 0x0f) != 2 || head[1] & 0x80)
+        return false;
+    len = head[1];
+    if (len >= 126) {
+        unsigned bytes = len == 126 ? 2 : 8;
+
+        if (!from_server(b->server, head, bytes))
+            return false;
+        len = 0;
+        for (unsigned i = 0; i < bytes; i++)
+            len = len << 8 | head[i];
+    }
+    data = malloc(len);
+    ok = from_server(b->server, data, len) &&
+         send(b->viewer, data, len, MSG_NOSIGNAL) == (ssize_t)len;
+    free(data);
+    return ok;
+}
+
+static void *browse(void *opaque)
+{
+    struct browser *b = opaque;
+    uint8_t bytes[125];
+    bool ok = true;
+
+    while (ok) {
+        struct pollfd p[2] = {{b->viewer, POLLIN, 0}, {b->server, POLLIN, 0}};
+
+        poll(p, 2, -1);
+        if (p[1].revents)
+            ok = take_frame(b);
+        if (ok && p[0].revents) {
+            ssize_t n = read(b->viewer, bytes, b->piece);
+
+            ok = n > 0 && send_frame(b, bytes, (size_t)n);
+        }
+    }
+    close(b->server);
+    close(b->viewer);
+    return NULL;
+}
+
+/* Opens a page; returns the viewer's end. */
+static int open_browser(struct browser *b, const struct world *w, size_t piece)
+{
+    int pair[2];
+
+    b->server = dial(w);
+    upgrade(b->server);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    b->viewer = pair[0];
+    b->piece = piece;
+    assert_int_equal(pthread_create(&b->thread, NULL, browse, b), 0);
+    return pair[1];
+}
+
+/* A session by WebSocket beside an ordinary one: picture, new size, keys; frames of any size. */
+static void websocket(void **state)
+{
+    struct browser b1, b2;
+    struct client a, b, c;
+    struct world w;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = open_browser(&b1, &w, 125);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&a, fd);
+    fd = open_browser(&b2, &w, 3);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&b, fd);
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    follow(&w, &a);
+    follow(&w, &b);
+    change(&w, 640, 480, 0x777777);
+    follow(&w, &c);
+    follow(&w, &b);
+    follow(&w, &a);
+    key(b.fd, true, 0xff0d);
+    wait_events(&w, 1);
+    expect_key(&w.events[0], SCAN_RETURN, true);
+    hang_up(&a);
+    pthread_join(b1.thread, NULL);
+    follow(&w, &b);
+    hang_up(&b);
+    pthread_join(b2.thread, NULL);
+    hang_up(&c);
+    end(&w);
+}
+
+/* A viewer that stops in the middle of a message keeps the others waiting, but not for long. */
+static void half_a_message(void **state)
+{
+    struct world w;
+    struct client a, b;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&a, fd);
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&b, fd);
+    follow(&w, &b);
+    put(a.fd, "\4", 1); /* a key, but which? */
+    follow(&w, &b);
+    assert_int_equal(vnc_viewers(w.vnc), 1); /* it has been sent away */
+    hang_up(&a);
+    hang_up(&b);
+    end(&w);
+}
+
+/* Only this host can connect, unless an address says otherwise. */
+static void loopback_only(void **state)
+{
+    char spec[32];
+    struct vnc_config config = {spec, "test", NULL, NULL, NULL};
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    socklen_t len = sizeof(in);
+    unsigned n = 20000 + (unsigned)getpid() % 10000;
+    struct error err;
+    struct world w;
+    struct vnc *v;
+
+    (void)state;
+    begin(&w, "");
+    config.display = &w.display;
+    config.hid = &w.hid;
+    snprintf(spec, sizeof(spec), ":%u,to=%u", n, n + 1000);
+    assert_true(vnc_open(&config, &v, &err));
+    assert_true(vnc_listener(v, 0) >= 0);
+    for (unsigned i = 0; vnc_listener(v, i) >= 0; i++) {
+        union {
+            struct sockaddr any;
+            struct sockaddr_in in;
+            struct sockaddr_in6 in6;
+        } at;
+        socklen_t size = sizeof(at);
+
+        assert_int_equal(getsockname(vnc_listener(v, i), &at.any, &size), 0);
+        if (at.any.sa_family == AF_INET)
+            assert_int_equal(ntohl(at.in.sin_addr.s_addr), INADDR_LOOPBACK);
+        else
+            assert_true(IN6_IS_ADDR_LOOPBACK(&at.in6.sin6_addr));
+    }
+    vnc_close(v);
+    snprintf(spec, sizeof(spec), "0.0.0.0:%u,to=%u", n, n + 1000);
+    assert_true(vnc_open(&config, &v, &err));
+    assert_int_equal(getsockname(vnc_listener(v, 0), (struct sockaddr *)&in, &len), 0);
+    assert_int_equal(in.sin_addr.s_addr, INADDR_ANY);
+    vnc_close(v);
     end(&w);
 }
 
@@ -522,8 +710,10 @@ static void bad_specs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picture),   cmocka_unit_test(input),    cmocka_unit_test(password),
-        cmocka_unit_test(websocket), cmocka_unit_test(nonsense), cmocka_unit_test(bad_specs),
+        cmocka_unit_test(picture),        cmocka_unit_test(input),
+        cmocka_unit_test(password),       cmocka_unit_test(websocket),
+        cmocka_unit_test(half_a_message), cmocka_unit_test(loopback_only),
+        cmocka_unit_test(nonsense),       cmocka_unit_test(bad_specs),
     };
 
     signal(SIGPIPE, SIG_IGN);
