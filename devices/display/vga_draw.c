@@ -6,6 +6,7 @@
  * A picture is drawn anew, line by line, when a page of video memory, a register that matters or a
  * blinking phase has changed; the surface finds out which tiles differ. Modes of the DISPI draw
  * only the lines whose memory has changed. */
+#include <endian.h>
 #include <string.h>
 
 #include "devices/display/vga.h"
@@ -321,10 +322,21 @@ static void convert_16(const uint8_t *from, uint32_t *to, unsigned n, bool five)
     }
 }
 
-static void convert_24(const uint8_t *from, uint32_t *to, unsigned n, unsigned step)
+static void convert_24(const uint8_t *from, uint32_t *to, unsigned n)
 {
-    for (; n--; from += step)
+    for (; n--; from += 3)
         *to++ = from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16;
+}
+
+/* Whole pixels at a time: of all modes this one has the most bytes. */
+static void convert_32(const uint8_t *from, uint32_t *to, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t pixel;
+
+        memcpy(&pixel, from + 4 * (size_t)i, 4);
+        to[i] = le32toh(pixel) & 0xffffff;
+    }
 }
 
 static void convert_4(struct frame *f, uint32_t address, unsigned n)
@@ -356,10 +368,10 @@ static void convert(struct frame *f, uint32_t at, unsigned n)
         convert_16(from, f->line, n, false);
         break;
     case 24:
-        convert_24(from, f->line, n, 3);
+        convert_24(from, f->line, n);
         break;
     default:
-        convert_24(from, f->line, n, 4);
+        convert_32(from, f->line, n);
     }
 }
 

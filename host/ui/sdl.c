@@ -629,11 +629,26 @@ static void tell_started(struct sdl *s, bool ok)
     pthread_mutex_unlock(&s->lock);
 }
 
+#define EVENTS_MAX 1000 /* in a frame, so that a flood of them does not stop the picture */
+
+/* As they come, until the next frame is due. */
+static void take_events(struct sdl *s, uint32_t until)
+{
+    SDL_Event e;
+
+    for (unsigned n = 0; n < EVENTS_MAX && !atomic_load(&s->quit); n++) {
+        int32_t left = (int32_t)(until - SDL_GetTicks());
+
+        if (!SDL_WaitEventTimeout(&e, left > 0 ? left : 0))
+            return;
+        on_event(s, &e);
+    }
+}
+
 static void *serve(void *opaque)
 {
     struct sdl *s = opaque;
     bool ok = open_window(s);
-    SDL_Event e;
 
     tell_started(s, ok);
     while (ok && !atomic_load(&s->quit)) {
@@ -644,11 +659,7 @@ static void *serve(void *opaque)
         go_on_pasting(s);
         if (begin - s->titled_at >= TITLE_MS)
             set_title(s);
-        uint32_t spent = SDL_GetTicks() - begin;
-        if (SDL_WaitEventTimeout(&e, spent < FRAME_MS ? (int)(FRAME_MS - spent) : 1))
-            do
-                on_event(s, &e);
-            while (SDL_PollEvent(&e));
+        take_events(s, begin + FRAME_MS);
     }
     end_paste(s);
     if (s->texture)

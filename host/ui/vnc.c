@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -67,6 +68,7 @@ struct vnc {
     bool running;
     atomic_bool quit;
     unsigned clients;
+    int64_t next_look; /* host time in us, at which the next frame is due */
     bool needs_password;
     pthread_mutex_t password_lock;
     char new_password[MAX_PASSWORD + 1];
@@ -166,6 +168,10 @@ static void on_client_gone(rfbClientPtr client)
 
     v->clients--;
     release_keys(v);
+#ifdef LIBVNCSERVER_WITH_WEBSOCKETS
+    free(client->wsctx); /* the library does so from 0.9.15 on, if there is one then */
+    client->wsctx = NULL;
+#endif
 }
 
 static enum rfbNewClientAction on_client(rfbClientPtr client)
@@ -229,12 +235,26 @@ static void look(struct vnc *v)
     display_sync(v->config.display, &v->viewer, &events);
 }
 
+static int64_t now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * (int64_t)1000000 + t.tv_nsec / 1000;
+}
+
+/* However often viewers ask, they see a frame at a time. */
 void vnc_step(struct vnc *v, long usec)
 {
+    int64_t now = now_us();
+
     take_password(v);
-    if (v->clients)
+    if (v->clients && now >= v->next_look) {
         look(v);
-    rfbProcessEvents(v->screen, usec);
+        v->next_look = v->next_look + 2 * FRAME_US < now ? now + FRAME_US : v->next_look + FRAME_US;
+    }
+    int64_t left = v->next_look - now;
+    rfbProcessEvents(v->screen, v->clients && left < usec ? (left > 0 ? (long)left : 0) : usec);
 }
 
 /* The library uses select(), which knows no larger descriptors. */
