@@ -133,6 +133,8 @@ static const struct option_row options[] = {
      "sdl (a window), curses, none; default sdl on a desktop; help lists them"},
     {"vnc", "HOST:N", OPT_VNC, "display", "shows the screen to VNC viewers; help tells more"},
     {"full-screen", NULL, OPT_FULL_SCREEN, "display", "the window begins as full screen"},
+    {"audiodev", "DRIVER,id=ID", OPT_AUDIODEV, "display",
+     "where the speaker is heard: wav,path=FILE, sdl, none"},
     {"k", "LANGUAGE", OPT_KEYMAP, "display",
      "the guest's keyboard, for VNC and pasting; help lists"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
@@ -158,7 +160,6 @@ static const struct option_row options[] = {
      "a property's default, where it is so"},
     {"object", "TYPE,id=ID,...", OPT_OBJECT, OPTION_TOPIC_OTHER,
      "memory-backend-ram, memory-backend-memfd, secret"},
-    {"audiodev", "none,id=ID", OPT_AUDIODEV, OPTION_TOPIC_OTHER, "sound that nobody hears"},
     {"net", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
     {"nic", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
     {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
@@ -478,8 +479,9 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
 {
     struct option_list l;
     bool ok;
-    static const char *const keys[] = {"type",           "accel",           "hpet",   "usb",
-                                       "memory-backend", "dump-guest-core", "vmport", NULL};
+    static const char *const keys[] = {"type",   "accel",          "hpet",
+                                       "usb",    "memory-backend", "dump-guest-core",
+                                       "vmport", "pcspk-audiodev", NULL};
 
     if (!option_list_parse(&l, value, "type", err)) {
         error_prefix(err, "-machine");
@@ -488,6 +490,7 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
     const char *type = option_get(&l, "type"), *accel = option_get(&l, "accel");
     bool hpet = !s->no_hpet, vmport = !s->no_vmport;
     const char *backend = option_get(&l, "memory-backend");
+    const char *speaker = option_get(&l, "pcspk-audiodev");
     ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err) &&
          option_get_bool(&l, "dump-guest-core", &s->dump_guest_core, err) &&
          must_be_off(&l, "usb", err) && option_get_bool(&l, "vmport", &vmport, err);
@@ -497,7 +500,8 @@ static bool parse_machine(struct settings *s, const char *value, struct error *e
         error_prefix(err, "-machine");
     ok = ok && (!type || parse_machine_type(s, type, err)) &&
          (!accel || parse_machine_accel(s, accel, err)) &&
-         (!backend || (s->memory_backend = settings_keep(s, strdup(backend), err)));
+         (!backend || (s->memory_backend = settings_keep(s, strdup(backend), err))) &&
+         (!speaker || (s->pcspk_audiodev = settings_keep(s, strdup(speaker), err)));
     option_list_free(&l);
     return ok;
 }
@@ -698,7 +702,7 @@ static bool apply_system(struct settings *s, int id, const char *value, struct e
     case OPT_MSG:
         return parse_msg(s, value, err);
     case OPT_AUDIODEV:
-        return parse_audiodev(value, err);
+        return parse_audiodev(s, value, err);
     case OPT_NET_NONE:
         return !strcmp(value, "none") ||
                error_set(err, "-net %s: not in this version yet; -net none is expected", value);

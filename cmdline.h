@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/audio/audio.h"
 #include "host/ui/ui.h"
 #include "translator/translator.h"
 
@@ -26,7 +27,8 @@ struct error;
 #define MAX_DISKS 32
 #define MAX_AHCI  2
 
-#define DEVICE_CHARDEV_MAX 64   /* bytes of a chardev=ID of -device */
+#define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
+#define MAX_AUDIODEV       8
 #define DEVICE_NAME_MAX    64   /* of other IDs */
 #define DEVICE_PATH_MAX    4096 /* of a path */
 
@@ -103,6 +105,12 @@ struct settings {
     enum ui_kind display;
     bool no_display, full_screen; /* no_display: -display none */
     const char *display_options, *vnc, *keymap;
+    struct audiodev_setting {
+        char id[DEVICE_NAME_MAX];
+        struct audio_config config;
+    } audiodevs[MAX_AUDIODEV];
+    unsigned naudiodevs;
+    const char *pcspk_audiodev; /* -machine pcspk-audiodev=; NULL: the first of them */
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;

@@ -293,14 +293,38 @@ bool parse_msg(struct settings *s, const char *value, struct error *err)
                       err);
 }
 
-/* A back end that no device uses and nobody hears. */
-bool parse_audiodev(const char *value, struct error *err)
+/* ---- sound ---- */
+
+static bool add_audiodev(struct settings *s, const struct option_list *l, struct error *err)
 {
-    static const char *const keys[] = {"driver", "id", NULL};
+    const char *driver = option_get(l, "driver"), *id = option_get(l, "id");
+    const char *path = option_get(l, "path");
+    struct audiodev_setting *a = &s->audiodevs[s->naudiodevs];
+
+    if (s->naudiodevs == MAX_AUDIODEV)
+        return error_set(err, "more than %d of them", MAX_AUDIODEV);
+    if (!driver || !id || !*id || strlen(id) >= sizeof(a->id))
+        return error_set(err, "DRIVER,id=ID is expected");
+    if (!audio_kind_of(driver, &a->config.kind, err))
+        return false;
+    if (path && a->config.kind != AUDIO_WAV)
+        return error_set(err, "path=%s: that is for wav", path);
+    for (unsigned i = 0; i < s->naudiodevs; i++)
+        if (!strcmp(s->audiodevs[i].id, id))
+            return error_set(err, "id=%s: there is one already", id);
+    snprintf(a->id, sizeof(a->id), "%s", id);
+    a->config.path = settings_keep(s, strdup(path ? path : "calque.wav"), err);
+    s->naudiodevs += a->config.path != NULL;
+    return a->config.path;
+}
+
+bool parse_audiodev(struct settings *s, const char *value, struct error *err)
+{
+    static const char *const keys[] = {"driver", "id", "path", NULL};
     struct option_list l;
 
     return open_list(&l, "-audiodev", value, "driver", keys, err) &&
-           close_list(&l, "-audiodev", only(&l, "driver", "none", err), err);
+           close_list(&l, "-audiodev", add_audiodev(s, &l, err), err);
 }
 
 /* ---- monitors ---- */

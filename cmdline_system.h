@@ -19,7 +19,7 @@ bool parse_global(const char *value, struct error *err);
 bool parse_overcommit(const char *value, struct error *err);
 bool parse_sandbox(const char *value, struct error *err);
 bool parse_msg(struct settings *s, const char *value, struct error *err);
-bool parse_audiodev(const char *value, struct error *err);
+bool parse_audiodev(struct settings *s, const char *value, struct error *err);
 /* -monitor, -qmp, -qmp-pretty: a connection; -mon: a -chardev by id. */
 bool add_monitor_option(struct settings *s, const char *where, bool qmp, bool pretty,
                         struct error *err);

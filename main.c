@@ -585,6 +585,34 @@ static void set_devices(struct app *app)
     c->no_vmport = s->no_vmport || s->translator.lockstep;
 }
 
+/* The -audiodev that the speaker is heard at: that of -machine, or the first. */
+static const struct audio_config *speaker_audio(const struct settings *s)
+{
+    for (unsigned i = 0; i < s->naudiodevs; i++)
+        if (!s->pcspk_audiodev || !strcmp(s->audiodevs[i].id, s->pcspk_audiodev))
+            return &s->audiodevs[i].config;
+    return NULL;
+}
+
+/* A window has sound where there is some, and does without otherwise. */
+static bool open_audio(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    const struct audio_config *config = speaker_audio(s), window = {AUDIO_SDL, NULL};
+    struct error none;
+
+    if (s->pcspk_audiodev && !config)
+        return error_set(err, "-machine pcspk-audiodev=%s: no -audiodev has this id",
+                         s->pcspk_audiodev);
+    if (config && !audio_open(config, &app->config.audio, err)) {
+        error_prefix(err, "-audiodev");
+        return false;
+    }
+    if (!config && s->display == UI_SDL && audio_have_sound())
+        audio_open(&window, &app->config.audio, &none);
+    return true;
+}
+
 static bool build_pc(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -605,7 +633,7 @@ static bool build_pc(struct app *app, struct error *err)
     set_boot(app);
     set_devices(app);
     configure_vga(app);
-    if (!set_identity(app, err) || !check_memory_backend(s, err))
+    if (!open_audio(app, err) || !set_identity(app, err) || !check_memory_backend(s, err))
         return false;
     c->no_reboot = s->no_reboot;
     c->triple_fault_ends = settings_report_triple_fault(s);
@@ -722,6 +750,7 @@ static void app_close(struct app *app)
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
+    audio_close(app->config.audio);
     translator_destroy(app->translator);
     smbios_settings_free(&app->smbios);
     chardevs_free(app->chardevs);

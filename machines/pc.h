@@ -2,6 +2,7 @@
 #ifndef CALQUE_MACHINES_PC_H
 #define CALQUE_MACHINES_PC_H
 
+#include "devices/audio/pcspk.h"
 #include "devices/bus/i440fx.h"
 #include "devices/bus/piix3.h"
 #include "devices/char/parallel.h"
@@ -98,7 +99,8 @@ struct pc_config {
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     struct pc_storage_config storage;
     bool no_hpet, no_vmport;
-    bool tablet; /* virtio-tablet-pci */
+    struct audio *audio; /* where the speaker is heard; NULL: nowhere */
+    bool tablet;         /* virtio-tablet-pci */
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */
     unsigned icount_shift;
@@ -159,6 +161,7 @@ struct pc {
     struct ioapic ioapic;
     struct hpet hpet;
     struct i8254 pit;
+    struct pcspk speaker;
     struct mc146818 rtc;
     struct ps2kbd kbd;
     struct ps2mouse mouse;

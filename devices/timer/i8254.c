@@ -70,22 +70,25 @@ static void sync(struct i8254_channel *ch, int64_t now)
 {
     if (!periodic(ch) || !ch->counting)
         return;
-    int64_t e = now - ch->start;
-    if (ch->reload_valid && ch->mode == MODE_SQUARE && e < ch->count) {
-        if (e < high_half(ch->count))
-            return;
-        ch->start += high_half(ch->count) - high_half(ch->reload);
+    if (ch->reload_valid && now >= ch->reload_at) {
+        bool half = ch->mode == MODE_SQUARE && ch->reload_at == ch->start + high_half(ch->count);
+
+        ch->start = ch->reload_at - (half ? high_half(ch->reload) : 0);
         ch->count = ch->reload;
         ch->reload_valid = false;
-        e = now - ch->start;
-    } else if (ch->reload_valid && e >= ch->count) {
-        ch->start += ch->count;
-        ch->count = ch->reload;
-        ch->reload_valid = false;
-        e = now - ch->start;
     }
+    int64_t e = now - ch->start;
     if (e >= ch->count)
         ch->start += e / ch->count * ch->count;
+}
+
+/* A new count was written in the middle of a period, whose start is known: sync(). */
+static void reload_later(struct i8254_channel *ch, int64_t now)
+{
+    int64_t half = ch->start + high_half(ch->count);
+
+    ch->reload_valid = true;
+    ch->reload_at = ch->mode == MODE_SQUARE && now < half ? half : ch->start + ch->count;
 }
 
 static bool out_level(const struct i8254_channel *ch, int64_t now)
@@ -162,7 +165,8 @@ static void arm(struct i8254 *pit, int64_t now)
     if (periodic(ch)) {
         rise = ch->start + rise_after(ch);
         /* A new mode 3 count may take over half way. */
-        if (ch->reload_valid && ch->mode == MODE_SQUARE && now < ch->start + high_half(ch->count))
+        if (ch->reload_valid && ch->mode == MODE_SQUARE &&
+            ch->reload_at == ch->start + high_half(ch->count))
             rise = ch->start + high_half(ch->count) + ch->reload / 2;
     }
     if (ch->loaded && ch->counting && rise > now)
@@ -238,6 +242,49 @@ static void edge_event(void *owner, enum irq_event event)
 struct irq_watch i8254_watch(struct i8254 *pit)
 {
     return (struct irq_watch){.fn = edge_event, .owner = pit};
+}
+
+/* ---- the speaker ---- */
+
+/* The first pulse after `now` at which OUT may change; sync() was called. */
+static int64_t next_change(const struct i8254_channel *ch, int64_t now)
+{
+    int64_t count = ch->count;
+    int64_t first = ch->mode == MODE_SQUARE ? high_half(ch->count)
+                    : ch->mode == 2         ? count - 1
+                                            : count;
+
+    if (!ch->loaded || !ch->counting)
+        return INT64_MAX;
+    if (ch->start > now)
+        return ch->start;
+    if (ch->start + first > now)
+        return ch->start + first;
+    if (periodic(ch))
+        return ch->start + count > now ? ch->start + count : now + 1;
+    return ch->mode >= 4 && ch->start + count + 1 > now ? ch->start + count + 1 : INT64_MAX;
+}
+
+int64_t i8254_speaker_pulses(const struct i8254 *pit, int64_t from, int64_t to)
+{
+    struct i8254_channel ch = pit->ch[2];
+    int64_t pulses = 0;
+
+    while (pit->port61 & I8254_SPEAKER && from < to) {
+        sync(&ch, from);
+        int64_t next = next_change(&ch, from);
+        next = next < to ? next : to;
+        if (out_level(&ch, from))
+            pulses += next - from;
+        from = next;
+    }
+    return pulses;
+}
+
+static void speaker_changes(struct i8254 *pit)
+{
+    if (pit->speaker.changes)
+        pit->speaker.changes(pit->speaker.owner);
 }
 
 /* ---- registers ---- */
@@ -318,7 +365,7 @@ static void write_count(struct i8254_channel *ch, uint16_t v, int64_t now)
         if (ch->reload == 1)
             ch->reload = 2;
         if (ch->counting) {
-            ch->reload_valid = true;
+            reload_later(ch, now);
         } else if (ch->gate) {
             load(ch, now);
         } else {
@@ -420,6 +467,8 @@ static void port_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
     int64_t now = ticks_now(pit);
 
     (void)size;
+    if (offset == 2 || (offset == CONTROL && value >> 6 == 2))
+        speaker_changes(pit);
     if (offset == CONTROL) {
         write_control(pit, value, now);
         if (value >> 6 != 0 || (value >> 4 & 3) == 0)
@@ -495,6 +544,7 @@ static void port_b_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     struct i8254 *pit = opaque;
 
     (void)offset, (void)size;
+    speaker_changes(pit);
     pit->port61 = value & PORTB_WRITABLE;
     set_gate(&pit->ch[2], value & PORTB_GATE2, ticks_now(pit));
 }
@@ -509,6 +559,7 @@ static void reset(struct device *d)
 {
     struct i8254 *pit = (struct i8254 *)d;
 
+    speaker_changes(pit);
     for (unsigned n = 0; n < 3; n++)
         pit->ch[n] =
             (struct i8254_channel){.rw = RW_BOTH, .gate = n != 2, .count = 65536, .reload = 65536};
@@ -519,7 +570,8 @@ static void reset(struct device *d)
 
 static bool channel_valid(const struct i8254_channel *ch)
 {
-    return ch->count && ch->reload && ch->start > -(1ll << 62) && ch->start < 1ll << 62;
+    return ch->count && ch->reload && ch->start > -(1ll << 62) && ch->start < 1ll << 62 &&
+           ch->reload_at > -(1ll << 62) && ch->reload_at < 1ll << 62;
 }
 
 static bool post_load(struct device *d, struct error *err)
@@ -533,7 +585,7 @@ static bool post_load(struct device *d, struct error *err)
     return true;
 }
 
-/* `start` is saved as the 64 bits it is. */
+/* `start` and `reload_at` are saved as the 64 bits they are. */
 static const struct state_field channel_fields[] = {
     STATE_U8_MAX(struct i8254_channel, mode, 5),
     STATE_U8_MAX(struct i8254_channel, rw, 3),
@@ -545,6 +597,7 @@ static const struct state_field channel_fields[] = {
     STATE_U32_MAX(struct i8254_channel, count, 65536),
     STATE_U32_MAX(struct i8254_channel, reload, 65536),
     STATE_U64(struct i8254_channel, start),
+    STATE_U64(struct i8254_channel, reload_at),
     STATE_BOOL(struct i8254_channel, msb_next_read),
     STATE_BOOL(struct i8254_channel, msb_next_write),
     STATE_U8(struct i8254_channel, write_lsb),

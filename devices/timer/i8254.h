@@ -22,6 +22,7 @@ struct i8254_channel {
     uint32_t count;    /* initial count in use, 1 to 65536 */
     uint32_t reload;   /* count register, the same way */
     int64_t start;     /* when CE held `count`; while not counting, how far it had come */
+    int64_t reload_at; /* when that is, if reload_valid */
     bool msb_next_read, msb_next_write;
     uint8_t write_lsb;
     uint8_t latched; /* bytes of latched_count that are still to be read */
@@ -29,6 +30,8 @@ struct i8254_channel {
     bool status_latched;
     uint8_t status;
 };
+
+#define I8254_SPEAKER 0x02 /* of port B: OUT2 moves the speaker */
 
 struct i8254 {
     struct device dev;
@@ -38,6 +41,10 @@ struct i8254 {
     struct vm_timer owed_timer; /* the next edge that is owed */
     struct lost_ticks lost;
     struct irq_line irq0;
+    struct i8254_watcher {
+        void (*changes)(void *owner); /* what the speaker does is about to change; NULL: nobody */
+        void *owner;
+    } speaker;
     struct region ports, port_b;
 };
 
@@ -46,6 +53,9 @@ void i8254_init(struct i8254 *pit, struct machine *m, const char *id, uint16_t p
                 uint16_t port_b, struct irq_line irq0);
 /* Level of an OUT pin now. */
 bool i8254_out(struct i8254 *pit, unsigned channel);
+/* The CLK pulses from `from` up to `to`, from what the registers hold now, at which the speaker's
+ * input is high. */
+int64_t i8254_speaker_pulses(const struct i8254 *pit, int64_t from, int64_t to);
 /* For the interrupt controllers that irq0 goes to. */
 struct irq_watch i8254_watch(struct i8254 *pit);
 

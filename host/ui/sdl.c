@@ -668,7 +668,7 @@ static void *serve(void *opaque)
         SDL_DestroyRenderer(s->renderer);
     if (s->window)
         SDL_DestroyWindow(s->window);
-    SDL_Quit();
+    SDL_QuitSubSystem(SDL_INIT_VIDEO); /* sound may still be there */
     return NULL;
 }
 

@@ -427,7 +427,8 @@ static bool listen_websocket(struct vnc *v, const char *host, const struct optio
 
 static bool apply(struct vnc *v, const struct option_list *l, struct error *err)
 {
-    static const char *const keys[] = {"vnc", "password", "websocket", "to", "share", NULL};
+    static const char *const keys[] = {"vnc",   "password", "websocket", "to",
+                                       "share", "audiodev", NULL};
     const char *share = option_get(l, "share"), *where = option_get(l, "vnc");
     char address[300];
     bool ok;
@@ -435,6 +436,7 @@ static bool apply(struct vnc *v, const struct option_list *l, struct error *err)
     if (!option_list_check(l, keys, err) ||
         !option_get_bool(l, "password", &v->needs_password, err))
         return false;
+    /* audiodev=: viewers hear nothing, whichever it is. */
     v->shared = !share || strcmp(share, "ignore") != 0;
     if (share && strcmp(share, "ignore") != 0 && strcmp(share, "force-shared") != 0)
         return error_set(err, "share=%s: force-shared or ignore is expected", share);

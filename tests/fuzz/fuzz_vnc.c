@@ -79,14 +79,13 @@ static void drain(int fd)
         ;
 }
 
-/* Our end of a new viewer's connection. */
-static int add_viewer(struct vnc *v, const void *first, size_t len)
+/* Our end of a connection; the other is for vnc_add_viewer(). */
+static int connect_pair(int *theirs)
 {
     int fd[2];
 
     fuzz_check(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd));
-    fuzz_check(send(fd[1], first, len, MSG_NOSIGNAL) == (ssize_t)len);
-    vnc_add_viewer(v, fd[0]);
+    *theirs = fd[0];
     return fd[1];
 }
 
@@ -110,21 +109,6 @@ static void put(int fd, bool frame, const uint8_t *data, size_t size)
     (void)!send(fd, data, size, MSG_NOSIGNAL);
 }
 
-/* A viewer that says nothing at first would be waited for, to see if it speaks HTTP. */
-static int begin(struct vnc *v, unsigned stage, struct fuzz_input *in)
-{
-    if (stage & WEBSOCKET)
-        return add_viewer(v, hello, sizeof(hello) - 1);
-    if (stage & (GREETED | CONNECTED))
-        return add_viewer(v, "RFB 003.008\n", 12);
-    size_t size;
-    uint8_t *data = fuzz_bytes(in, 600, &size);
-    int fd = size < 4 ? add_viewer(v, "GET ", 4) : add_viewer(v, data, size);
-
-    free(data);
-    return fd;
-}
-
 /* As far as the stage says: version, security type, shared, all encodings of a viewer. */
 static void introduce(int fd, unsigned stage)
 {
@@ -133,7 +117,9 @@ static void introduce(int fd, unsigned stage)
                                   0x21, 3, 0, 0, 0, 0, 0, 0, 64,   0,    48};
     bool frame = stage & WEBSOCKET;
 
-    if (frame && stage & (GREETED | CONNECTED))
+    if (frame)
+        put(fd, false, (const uint8_t *)hello, sizeof(hello) - 1);
+    if (stage & (GREETED | CONNECTED))
         put(fd, frame, version, 12);
     if (!(stage & CONNECTED))
         return;
@@ -144,7 +130,8 @@ static void introduce(int fd, unsigned stage)
     put(fd, frame, ask, sizeof(ask));
 }
 
-static void pieces(struct screen *w, struct vnc *v, int fd, unsigned stage, struct fuzz_input *in)
+/* All of them are there before the server looks: it would wait for the rest of a message. */
+static void pieces(int fd, unsigned stage, struct fuzz_input *in)
 {
     for (unsigned n = 0; in->left && n < 64; n++) {
         bool framed = stage & WEBSOCKET && fuzz_u8(in) & 1;
@@ -154,20 +141,23 @@ static void pieces(struct screen *w, struct vnc *v, int fd, unsigned stage, stru
         if (size)
             put(fd, framed, data, size);
         free(data);
-        if (stage & RESIZES) {
-            w->width = 1 + (w->width * 7 + 3) % 200;
-            w->height = 1 + (w->height * 5 + 1) % 100;
-        }
-        w->colour += 0x10101;
-        machine_lock(&w->m);
-        display_refresh_locked(&w->display);
-        machine_unlock(&w->m);
-        if (!in->left)
-            shutdown(fd, SHUT_WR); /* half a message is not waited for */
-        vnc_step(v, 0);
-        drain(fd);
     }
     shutdown(fd, SHUT_WR);
+}
+
+/* A message or so, while the picture changes. */
+static void step(struct screen *w, struct vnc *v, int fd, unsigned stage)
+{
+    if (stage & RESIZES) {
+        w->width = 1 + (w->width * 7 + 3) % 200;
+        w->height = 1 + (w->height * 5 + 1) % 100;
+    }
+    w->colour += 0x10101;
+    machine_lock(&w->m);
+    display_refresh_locked(&w->display);
+    machine_unlock(&w->m);
+    vnc_step(v, 0);
+    drain(fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -187,14 +177,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_check(vnc_open(&config, &v, &err) && v);
     if (stage & PASSWORD)
         fuzz_check(vnc_set_password(v, "secret", &err));
-    int other = stage & PASSWORD ? -1 : add_viewer(v, first, sizeof(first) - 1);
-    int fd = begin(v, stage, &in);
-    introduce(fd, stage);
-    pieces(&w, v, fd, stage, &in);
-    for (unsigned n = 0; n < 200 && vnc_viewers(v) > (other >= 0); n++) {
-        vnc_step(v, 0);
-        drain(fd);
+    int theirs, other = -1, fd;
+    if (!(stage & PASSWORD)) {
+        other = connect_pair(&theirs);
+        put(other, false, (const uint8_t *)first, sizeof(first) - 1);
+        vnc_add_viewer(v, theirs);
     }
+    fd = connect_pair(&theirs);
+    introduce(fd, stage);
+    pieces(fd, stage, &in);
+    vnc_add_viewer(v, theirs);
+    for (unsigned n = 0; n < 20000 && vnc_viewers(v) > (other >= 0); n++)
+        step(&w, v, fd, stage);
     fuzz_check(vnc_viewers(v) == (other >= 0)); /* it has hung up; the other has not */
     close(fd);
     if (other >= 0)
