@@ -198,5 +198,7 @@ void print_examples(void)
     free(list);
     if (!found)
         fputs("  nothing that it knows\n", stderr);
+    else if (found == FOUND_MAX)
+        fputs("  ...\n", stderr);
     fputs("calque --help lists the options\n", stderr);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,53 @@ static void keyboards(void **state)
     assert_non_null(strstr(err.text, "did you mean de?"));
 }
 
+/* All of QEMU's names (qapi/ui.json, QKeyCode), "unmapped" and those that end in "altgr_r" left
+ * out: each is a key of its own, but for other names of the same. */
+static void all_key_names(void **state)
+{
+    static const char names[] =
+        "shift shift_r alt alt_r ctrl ctrl_r menu esc 1 2 3 4 5 6 7 8 9 0 minus equal backspace "
+        "tab q "
+        "w e r t y u i o p bracket_left bracket_right ret a s d f g h j k l semicolon apostrophe "
+        "grave_accent backslash z x c v b n m comma dot slash asterisk spc caps_lock f1 f2 f3 f4 "
+        "f5 "
+        "f6 f7 f8 f9 f10 num_lock scroll_lock kp_divide kp_subtract kp_add kp_enter kp_decimal "
+        "sysrq "
+        "kp_0 kp_1 kp_2 kp_3 kp_4 kp_5 kp_6 kp_7 kp_8 kp_9 less f11 f12 print home pgup pgdn end "
+        "left "
+        "up down right insert delete stop again props undo front copy open paste find cut lf help "
+        "meta_l meta_r pause ro hiragana henkan yen muhenkan kp_comma kp_equals power sleep wake "
+        "audionext audioprev audiostop audioplay audiomute volumeup volumedown mediaselect mail "
+        "calculator computer ac_home ac_back ac_forward ac_refresh ac_bookmarks lang1 lang2 f13 "
+        "f14 "
+        "f15 f16 f17 f18 f19 f20 f21 f22 f23 f24";
+    static const char *const same[][2] = {{"kp_multiply", "asterisk"},
+                                          {"compose", "menu"},
+                                          {"katakanahiragana", "hiragana"},
+                                          {"altgr", "alt_r"}};
+    unsigned codes[200], n = 0;
+    struct error err;
+    char name[32];
+
+    (void)state;
+    for (const char *p = names; *p; p += strspn(p, " ")) {
+        size_t len = strcspn(p, " ");
+
+        snprintf(name, sizeof(name), "%.*s", (int)len, p);
+        codes[n] = key_by_name(name, &err);
+        if (!codes[n])
+            fail_msg("%s", name);
+        for (unsigned i = 0; i < n; i++)
+            if (codes[i] == codes[n])
+                fail_msg("%s has the code of another", name);
+        n++;
+        p += len;
+    }
+    assert_int_equal(n, 158);
+    for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+        assert_int_equal(key_by_name(same[i][0], &err), key_by_name(same[i][1], &err));
+}
+
 static void key_names(void **state)
 {
     unsigned codes[KEYS_TOGETHER_MAX];
@@ -275,8 +323,8 @@ static void typing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dirty_tiles), cmocka_unit_test(viewers), cmocka_unit_test(keyboards),
-        cmocka_unit_test(key_names),   cmocka_unit_test(typing),
+        cmocka_unit_test(dirty_tiles), cmocka_unit_test(viewers),       cmocka_unit_test(keyboards),
+        cmocka_unit_test(key_names),   cmocka_unit_test(all_key_names), cmocka_unit_test(typing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
