@@ -142,6 +142,20 @@ static bool set_vnc_password(void *opaque, const char *password, struct error *e
     return ui_set_vnc_password(app->ui, password, err);
 }
 
+static bool expire_vnc_password(void *opaque, const char *when, struct error *err)
+{
+    struct app *app = opaque;
+
+    if (!app->ui)
+        return error_set(err, "there is no VNC server");
+    return ui_expire_vnc_password(app->ui, when, err);
+}
+
+static void describe_vnc(void *opaque, struct vnc_info *info)
+{
+    ui_describe_vnc(((struct app *)opaque)->ui, info);
+}
+
 /* The machine comes later: start_monitors() makes it listen. */
 static bool add_monitor(struct app *app, struct chardev *c, bool qmp, bool pretty,
                         struct error *err)
@@ -212,6 +226,8 @@ static bool create_control(struct app *app, struct error *err)
         .display = app->config.vga ? &app->display : NULL,
         .hid = s->machine_none ? NULL : &app->pc.hid,
         .vnc_password = set_vnc_password,
+        .vnc_expire = expire_vnc_password,
+        .vnc_describe = describe_vnc,
     };
 
     app->control = control_new(&app->pc.m, &about, &hooks);

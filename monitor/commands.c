@@ -99,6 +99,8 @@ const struct monitor_command monitor_commands[] = {
      cmd_mouse_button, NULL},
     {"set_password", "ss", "vnc PASSWORD", "the password of -vnc with password=on",
      cmd_set_password, NULL},
+    {"expire_password", "ss", "vnc now|never|+S|S", "when that is none any more",
+     cmd_expire_password, NULL},
     {"nmi", "", "", "an NMI to every processor", cmd_nmi, NULL},
     {"x", "/i", "[/FORMAT] ADDRESS", "memory: x/10i $pc, x/4xw, c, d, u, o; b, h, w, g", cmd_x,
      NULL},

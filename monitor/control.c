@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "monitor/control.h"
+#include "host/ui/ui.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -178,6 +179,32 @@ struct hid *control_hid(struct control *ctl, struct error *err)
     if (!ctl->hooks.hid)
         error_set(err, "this machine has no keyboard and no mouse");
     return ctl->hooks.hid;
+}
+
+static bool is_vnc(struct control *ctl, const char *protocol, struct error *err)
+{
+    if (strcmp(protocol, "vnc") != 0)
+        return error_set(err, "%s: vnc is expected", protocol);
+    return ctl->hooks.vnc_password || error_set(err, "there is no VNC server");
+}
+
+bool control_set_password(struct control *ctl, const char *protocol, const char *password,
+                          struct error *err)
+{
+    return is_vnc(ctl, protocol, err) && ctl->hooks.vnc_password(ctl->hooks.opaque, password, err);
+}
+
+bool control_expire_password(struct control *ctl, const char *protocol, const char *when,
+                             struct error *err)
+{
+    return is_vnc(ctl, protocol, err) && ctl->hooks.vnc_expire(ctl->hooks.opaque, when, err);
+}
+
+void control_vnc(struct control *ctl, struct vnc_info *info)
+{
+    *info = (struct vnc_info){.enabled = false};
+    if (ctl->hooks.vnc_describe)
+        ctl->hooks.vnc_describe(ctl->hooks.opaque, info);
 }
 
 bool control_hold(struct control *ctl)

@@ -50,6 +50,12 @@ struct blockdev *control_drive(struct control *ctl, const char *id, struct error
 /* NULL with *err if the machine has none. */
 struct display *control_display(struct control *ctl, struct error *err);
 struct hid *control_hid(struct control *ctl, struct error *err);
+/* protocol must be vnc. */
+bool control_set_password(struct control *ctl, const char *protocol, const char *password,
+                          struct error *err);
+bool control_expire_password(struct control *ctl, const char *protocol, const char *when,
+                             struct error *err);
+void control_vnc(struct control *ctl, struct vnc_info *info);
 
 /* Registers of a running CPU are in the engine's hands: the machine stands still between these.
  * hold returns whether it was running, which release is told. */

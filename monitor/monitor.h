@@ -42,6 +42,8 @@ struct monitor_about {
     bool start_paused;         /* -S */
 };
 
+struct vnc_info;
+
 /* What the monitor cannot do alone: supplied by whoever built the machine. NULL: not available. */
 struct monitor_hooks {
     void (*registers)(void *opaque, unsigned cpu, monitor_line_fn *line, void *line_opaque);
@@ -55,6 +57,8 @@ struct monitor_hooks {
     struct display *display; /* what is on the screen */
     struct hid *hid;         /* keys and pointer */
     bool (*vnc_password)(void *opaque, const char *password, struct error *err);
+    bool (*vnc_expire)(void *opaque, const char *when, struct error *err);
+    void (*vnc_describe)(void *opaque, struct vnc_info *info);
 };
 
 /* Of one machine, for all its monitors; hears of its events. */

@@ -82,6 +82,9 @@ void cmd_sendkey(struct monitor *mon, const struct monitor_args *args);
 void cmd_mouse_move(struct monitor *mon, const struct monitor_args *args);
 void cmd_mouse_button(struct monitor *mon, const struct monitor_args *args);
 void cmd_set_password(struct monitor *mon, const struct monitor_args *args);
+void cmd_expire_password(struct monitor *mon, const struct monitor_args *args);
+void info_vnc(struct monitor *mon, const struct monitor_args *args);
+void info_mice(struct monitor *mon, const struct monitor_args *args);
 void cmd_screen(struct monitor *mon, const struct monitor_args *args);
 /* True while `screen wait` goes on; *again: ns until it should look again. */
 bool screen_waits(struct monitor *mon, int64_t *again);

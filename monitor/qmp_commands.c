@@ -129,6 +129,12 @@ const struct qmp_type qmp_types[] = {
     OBJECT("InputMoveEventWrapper", "data:InputMoveEvent")
     OBJECT("InputMoveEvent", "axis:InputAxis value:int")
     ENUM("InputAxis", "x y")
+    ENUM("DisplayProtocol", "vnc spice")
+    ENUM("SetPasswordAction", "keep fail disconnect")
+    ENUM("NetworkAddressFamily", "ipv4 ipv6 unix vsock unknown")
+    OBJECT("VncInfo",
+           "enabled:bool ?host:str ?family:NetworkAddressFamily ?service:str ?auth:str")
+    OBJECT("MouseInfo", "name:str index:int current:bool absolute:bool")
     {NULL, QMP_OBJECT, NULL, NULL, NULL},
     /* clang-format on */
 };
@@ -234,6 +240,14 @@ const struct qmp_command qmp_commands[] = {
     {"input-send-event", "?device:str ?head:int events:[InputEvent]", "", qmp_input_event, false},
     {"screendump", "filename:str ?device:str ?head:int ?format:ImageFormat", "", qmp_screendump,
      false},
+    {"set_password",
+     "protocol:DisplayProtocol password:str ?connected:SetPasswordAction ?display:str", "",
+     qmp_set_password, false},
+    {"expire_password", "protocol:DisplayProtocol time:str ?display:str", "", qmp_expire_password,
+     false},
+    {"change-vnc-password", "password:str", "", qmp_change_vnc_password, false},
+    {"query-vnc", "", "VncInfo", qmp_query_vnc, false},
+    {"query-mice", "", "[MouseInfo]", qmp_query_mice, false},
     {NULL, NULL, NULL, NULL, false},
 };
 #endif

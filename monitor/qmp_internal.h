@@ -90,6 +90,9 @@ qmp_fn qmp_query_version, qmp_query_name, qmp_query_uuid, qmp_query_commands, qm
     qmp_query_target, qmp_query_chardev, qmp_query_memory, qmp_query_memdev, qmp_query_options,
     qmp_query_pci, qmp_object_add, qmp_object_del, qmp_empty_list, qmp_empty, qmp_no_balloon,
     qmp_no_sev, qmp_no_sgx, qmp_migrate_set;
+/* qmp_ui.c */
+qmp_fn qmp_set_password, qmp_change_vnc_password, qmp_expire_password, qmp_query_vnc,
+    qmp_query_mice;
 /* qmp_cpu.c */
 qmp_fn qmp_query_cpus, qmp_query_hotpluggable, qmp_query_cpu_definitions, qmp_expand_model;
 /* qmp_block.c */

@@ -11,6 +11,7 @@
 #include "host/ui/display.h"
 #include "host/ui/hid.h"
 #include "host/ui/keys.h"
+#include "host/ui/ui.h"
 #include "monitor/monitor_internal.h"
 #include "vm/machine.h"
 
@@ -65,12 +66,42 @@ void cmd_set_password(struct monitor *mon, const struct monitor_args *args)
 {
     struct error err;
 
-    if (strcmp(args->text[0], "vnc") != 0)
-        monitor_printf(mon, "set_password %s: vnc is expected\n", args->text[0]);
-    else if (!mon->ctl->hooks.vnc_password)
-        monitor_printf(mon, "there is no VNC server\n");
-    else if (!mon->ctl->hooks.vnc_password(mon->ctl->hooks.opaque, args->text[1], &err))
+    if (!control_set_password(mon->ctl, args->text[0], args->text[1], &err))
         monitor_printf(mon, "set_password: %s\n", err.text);
+}
+
+void cmd_expire_password(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    if (!control_expire_password(mon->ctl, args->text[0], args->text[1], &err))
+        monitor_printf(mon, "expire_password: %s\n", err.text);
+}
+
+void info_vnc(struct monitor *mon, const struct monitor_args *args)
+{
+    struct vnc_info info;
+
+    (void)args;
+    control_vnc(mon->ctl, &info);
+    if (!info.enabled)
+        monitor_printf(mon, "there is no VNC server\n");
+    else
+        monitor_printf(mon, "%s%s%s (%s), %s, %u connected\n", info.host, *info.host ? ":" : "",
+                       info.service, info.family, info.password ? "with a password" : "no password",
+                       info.viewers);
+}
+
+void info_mice(struct monitor *mon, const struct monitor_args *args)
+{
+    bool absolute = mon->ctl->hooks.hid && atomic_load(&mon->ctl->hooks.hid->absolute);
+
+    (void)args;
+    if (!has_hid(mon))
+        return;
+    monitor_printf(mon, "%c Mouse #0: PS/2 mouse\n", absolute ? ' ' : '*');
+    if (absolute)
+        monitor_printf(mon, "* Mouse #1: tablet (absolute)\n");
 }
 
 /* ---- keys and pointer ---- */

@@ -122,3 +122,16 @@ bool ui_set_vnc_password(struct ui *ui, const char *password, struct error *err)
     return ui->vnc ? vnc_set_password(ui->vnc, password, err)
                    : error_set(err, "there is no VNC server");
 }
+
+bool ui_expire_vnc_password(struct ui *ui, const char *when, struct error *err)
+{
+    return ui->vnc ? vnc_expire_password(ui->vnc, when, err)
+                   : error_set(err, "there is no VNC server");
+}
+
+void ui_describe_vnc(const struct ui *ui, struct vnc_info *info)
+{
+    *info = (struct vnc_info){.enabled = ui && ui->vnc};
+    if (info->enabled)
+        vnc_describe(ui->vnc, info);
+}

@@ -54,5 +54,16 @@ bool ui_open(const struct ui_config *config, struct display *display, struct hid
 bool ui_start(struct ui *ui, struct error *err);
 void ui_close(struct ui *ui); /* ui may be NULL */
 bool ui_set_vnc_password(struct ui *ui, const char *password, struct error *err);
+/* See vnc_expire_password(). */
+bool ui_expire_vnc_password(struct ui *ui, const char *when, struct error *err);
+/* As QMP's query-vnc has it. ui may be NULL. */
+struct vnc_info {
+    bool enabled;                /* or nothing of what follows: */
+    char host[64], service[128]; /* of the first socket; a file's path is the service */
+    const char *family;          /* "ipv4", "ipv6", "unix" */
+    bool password;
+    unsigned viewers;
+};
+void ui_describe_vnc(const struct ui *ui, struct vnc_info *info);
 
 #endif

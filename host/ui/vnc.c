@@ -28,6 +28,7 @@
 #include "host/ui/hid.h"
 #include "host/ui/keymap.h"
 #include "host/ui/keys.h"
+#include "host/ui/ui.h"
 
 void vnc_print_help(void)
 {
@@ -67,12 +68,13 @@ struct vnc {
     pthread_t thread;
     bool running;
     atomic_bool quit;
-    unsigned clients;
+    atomic_uint clients;
     int64_t next_look; /* host time in us, at which the next frame is due */
     bool needs_password;
     pthread_mutex_t password_lock;
     char new_password[MAX_PASSWORD + 1];
     bool password_changed;
+    int64_t expires;                 /* seconds since 1970 */
     char password[MAX_PASSWORD + 1]; /* the thread's, which passwords[] points to */
     char *passwords[2];
     /* Keys */
@@ -221,9 +223,9 @@ static void take_password(struct vnc *v)
     pthread_mutex_lock(&v->password_lock);
     if (v->password_changed) {
         memcpy(v->password, v->new_password, sizeof(v->password));
-        v->passwords[0] = *v->password ? v->password : NULL;
         v->password_changed = false;
     }
+    v->passwords[0] = *v->password && time(NULL) < v->expires ? v->password : NULL;
     pthread_mutex_unlock(&v->password_lock);
 }
 
@@ -500,6 +502,7 @@ bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *e
     if (!v)
         return error_set(err, "-vnc: out of memory");
     v->config = *config;
+    v->expires = INT64_MAX;
     pthread_mutex_init(&v->password_lock, NULL);
     display_attach(config->display, &v->viewer);
     ok = option_list_parse(&l, config->spec, "vnc", err);
@@ -554,7 +557,64 @@ bool vnc_set_password(struct vnc *v, const char *password, struct error *err)
     return true;
 }
 
+bool vnc_expire_password(struct vnc *v, const char *when, struct error *err)
+{
+    bool relative = *when == '+';
+    int64_t at = INT64_MAX;
+    char *end;
+
+    if (!v->needs_password)
+        return error_set(err, "the VNC server was started without password=on");
+    if (!strcmp(when, "now")) {
+        at = 0;
+    } else if (strcmp(when, "never") != 0) {
+        errno = 0;
+        at = strtoll(when + relative, &end, 10);
+        if (end == when + relative || *end || errno || at < 0 || at > INT64_MAX / 2)
+            return error_set(err, "%s: now, never, +SECONDS or SECONDS since 1970 are expected",
+                             when);
+        at += relative ? time(NULL) : 0;
+    }
+    pthread_mutex_lock(&v->password_lock);
+    v->expires = at;
+    pthread_mutex_unlock(&v->password_lock);
+    return true;
+}
+
+void vnc_describe(const struct vnc *v, struct vnc_info *info)
+{
+    struct sockaddr_storage at;
+    struct sockaddr *any = (struct sockaddr *)&at;
+    socklen_t len = sizeof(at);
+
+    info->password = v->needs_password;
+    info->viewers = atomic_load(&v->clients);
+    info->family = "unix";
+    if (getsockname(v->listeners[0], any, &len))
+        return;
+    if (at.ss_family == AF_UNIX) {
+        snprintf(info->service, sizeof(info->service), "%s",
+                 ((const struct sockaddr_un *)(const void *)&at)->sun_path);
+        return;
+    }
+    info->family = at.ss_family == AF_INET6 ? "ipv6" : "ipv4";
+    if (getnameinfo(any, len, info->host, sizeof(info->host), info->service, sizeof(info->service),
+                    NI_NUMERICHOST | NI_NUMERICSERV))
+        info->host[0] = info->service[0] = '\0';
+}
+
 #else
+
+bool vnc_expire_password(struct vnc *v, const char *when, struct error *err)
+{
+    (void)v, (void)when;
+    return error_set(err, "built without libvncserver");
+}
+
+void vnc_describe(const struct vnc *v, struct vnc_info *info)
+{
+    (void)v, (void)info;
+}
 
 bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *err)
 {

@@ -9,6 +9,7 @@ struct error;
 struct hid;
 struct keymap;
 struct vnc;
+struct vnc_info;
 
 /* A VNC server (RFC 6143) in a thread of its own. */
 
@@ -36,6 +37,10 @@ void vnc_close(struct vnc *v); /* v may be NULL */
 /* With password=on: nobody can connect while there is none (NULL). Any thread. False: the server
  * was opened without, or memory is short. */
 bool vnc_set_password(struct vnc *v, const char *password, struct error *err);
+/* From when on that password is none any more: "now", "never", "+SECONDS", or SECONDS since 1970.
+ * Any thread. */
+bool vnc_expire_password(struct vnc *v, const char *when, struct error *err);
+void vnc_describe(const struct vnc *v, struct vnc_info *info);
 void vnc_print_help(void);
 
 #endif

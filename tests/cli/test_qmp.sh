@@ -71,6 +71,26 @@ finish 0
 report $? "which is one without complaint"
 report $([ ! -e "$m" ]; echo $?) "its socket is gone"
 
+# ---- front ends ----
+start "${echo_kernel[@]}" -vga std -display none -S -vnc "unix:$scratch/vnc,password=on" -qmp "unix:$m,server,nowait"
+"$talk" "unix:$m" "$hello"'{"execute":"query-vnc"}' "\"service\": \"$scratch/vnc\", \"family\": \"unix\", \"auth\": \"vnc\"" >/dev/null
+report $? "query-vnc"
+"$talk" "unix:$m" "$hello"'{"execute":"set_password","arguments":{"protocol":"vnc","password":"x"}}{"execute":"expire_password","arguments":{"protocol":"vnc","time":"+60"}}{"execute":"change-vnc-password","arguments":{"password":"y"},"id":3}' '{"return": {}, "id": 3}' >/dev/null
+report $? "set_password, expire_password, change-vnc-password"
+"$talk" "unix:$m" "$hello"'{"execute":"set_password","arguments":{"protocol":"spice","password":"x"}}' '"class": "GenericError", "desc": "spice: vnc is expected"' >/dev/null
+report $? "of another protocol there is none"
+"$talk" "unix:$m" "$hello"'{"execute":"expire_password","arguments":{"protocol":"vnc","time":"soon"}}' '"class": "GenericError", "desc": "soon: now, never' >/dev/null
+report $? "a time that is none"
+"$talk" "unix:$m" "$hello"'{"execute":"query-mice"}' '{"return": [{"name": "PS/2 mouse", "index": 0, "current": true, "absolute": false}]}' >/dev/null
+report $? "query-mice"
+"$talk" "unix:$m" "$hello"'{"execute":"input-send-event","arguments":{"events":[{"type":"btn","data":{"button":"side","down":true}}]},"id":4}' '{"return": {}, "id": 4}' >/dev/null
+report $? "five buttons"
+"$talk" "unix:$m" "$hello"'{"execute":"human-monitor-command","arguments":{"command-line":"info vnc"}}' "$scratch/vnc (unix), with a password, 0 connected" >/dev/null
+report $? "info vnc"
+"$talk" "unix:$m" "$hello"'{"execute":"quit"}' '' >/dev/null
+finish 0
+report $? "and its end"
+
 # A schema is longer than a socket's buffer, and nothing is read for a while.
 start "${echo_kernel[@]}" -display none -S -qmp "unix:$m,server,nowait"
 many=$hello
@@ -166,7 +186,7 @@ refused "mode=both" -mon chardev=x,mode=both
 refused "no -chardev has this id" -mon chardev=x -kernel "$BUILD/tests/tools/echo.elf"
 refused "did you mean kvm-pit.lost_tick_policy=delay" -global kvm-pit.lost_tick_policy=discard
 refused "mem-lock=on" -overcommit mem-lock=on
-refused "driver=pa" -audiodev pa,id=x
+refused "pa: none, wav and sdl are there" -audiodev pa,id=x
 refused "an open socket is expected" -machine none -chardev socket,id=x,fd=999
 
 # ---- files by their content ----

@@ -25,6 +25,7 @@
 #include "host/ui/hid.h"
 #include "host/ui/keymap.h"
 #include "host/ui/keys.h"
+#include "host/ui/ui.h"
 #include "host/ui/vnc.h"
 #include "vm/machine.h"
 
@@ -386,6 +387,49 @@ static void input(void **state)
     end(&w);
 }
 
+/* As a server answers to a password, once it has heard of what was said last. */
+static void answers(struct world *w, const char *with, bool want)
+{
+    for (unsigned i = 0;; i++) { /* it looks from time to time */
+        int fd = dial(w);
+        bool in = handshake(fd, 2, with) == 0;
+
+        close(fd);
+        if (in == want)
+            return;
+        assert_true(i < 100);
+        usleep(20000);
+    }
+}
+
+static void expiry(void **state)
+{
+    static const char *const wrong[] = {"", "+", "soon", "-1", "+9e9", "99999999999999999999"};
+    struct vnc_info info = {.enabled = true};
+    struct error err;
+    struct world w;
+
+    (void)state;
+    begin(&w, ",password=on");
+    assert_true(vnc_set_password(w.vnc, "secret", &err));
+    answers(&w, "secret", true);
+    assert_true(vnc_expire_password(w.vnc, "now", &err));
+    answers(&w, "secret", false);
+    assert_true(vnc_expire_password(w.vnc, "+1000", &err));
+    answers(&w, "secret", true);
+    assert_true(vnc_expire_password(w.vnc, "1000000000", &err)); /* in 2001 */
+    answers(&w, "secret", false);
+    assert_true(vnc_expire_password(w.vnc, "never", &err));
+    answers(&w, "secret", true);
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_false(vnc_expire_password(w.vnc, wrong[i], &err));
+    vnc_describe(w.vnc, &info);
+    assert_string_equal(info.family, "unix");
+    assert_string_equal(info.service, w.path);
+    assert_true(info.password);
+    end(&w);
+}
+
 static void password(void **state)
 {
     struct world w;
@@ -710,10 +754,11 @@ static void bad_specs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picture),        cmocka_unit_test(input),
-        cmocka_unit_test(password),       cmocka_unit_test(websocket),
-        cmocka_unit_test(half_a_message), cmocka_unit_test(loopback_only),
-        cmocka_unit_test(nonsense),       cmocka_unit_test(bad_specs),
+        cmocka_unit_test(picture),       cmocka_unit_test(input),
+        cmocka_unit_test(password),      cmocka_unit_test(expiry),
+        cmocka_unit_test(websocket),     cmocka_unit_test(half_a_message),
+        cmocka_unit_test(loopback_only), cmocka_unit_test(nonsense),
+        cmocka_unit_test(bad_specs),
     };
 
     signal(SIGPIPE, SIG_IGN);
