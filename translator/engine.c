@@ -284,11 +284,14 @@ static void note_translation(struct translator *tr, const struct tblock *t)
         perf_map_add(tr->perf_map, t);
 }
 
-static struct tblock *translate(struct cpu *cpu, struct block *b)
+/* *block may become another. */
+static struct tblock *translate(struct cpu *cpu, struct block **block)
 {
     struct translator *tr = cpu->jit.translator;
     uint64_t start = host_cycles();
     uint32_t pass[2];
+    struct block *b = *block = tr->config.no_join ? *block : block_join(cpu, *block);
+
     passes_of(cpu, b, pass);
     struct tblock *t = try_translate(cpu, b, pass);
 
@@ -319,16 +322,18 @@ int run_translated(struct cpu *cpu, const struct tblock *t)
     return cpu->jit.result;
 }
 
-/* The translation to run now, made if the block is hot; NULL: interpret it. */
-static const struct tblock *translation(struct cpu *cpu, struct block *b)
+/* The translation to run now, made if the block is hot; NULL: interpret *block, which may become
+ * another. */
+static const struct tblock *translation(struct cpu *cpu, struct block **block)
 {
+    struct block *b = *block;
     struct tblock *t = NULL;
 
     if (!cpu->jit.mode || b->arena == ARENA_NONE || b->untranslatable)
         return NULL;
     t = tblock_now(cpu, b);
     if (!t && ++b->hits >> b->changes >= cpu->jit.translator->config.threshold)
-        t = translate(cpu, b);
+        t = translate(cpu, block);
     return t && t->ninsn <= cpu->v.budget ? t : NULL;
 }
 
@@ -349,7 +354,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
         }
         jit_update_mode(cpu);
         b = b ? block_after(cpu, b) : block_find(cpu);
-        const struct tblock *t = b ? translation(cpu, b) : NULL;
+        const struct tblock *t = b ? translation(cpu, &b) : NULL;
         if (t && j->lockstep) {
             r = lockstep_run(cpu, t);
             b = NULL;
@@ -361,6 +366,8 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             return t;
         }
         r = b ? interp_block(cpu, b) : OP_FAULT;
+        if (r == OP_OK)
+            b->fell++;
         j->translator->stats.interpreted_blocks++;
     }
 }

@@ -50,7 +50,7 @@ struct tblock_link {
     uint32_t to;         /* translation */
     uint32_t next, prev; /* others that lead there: translation * TBLOCK_LINKS + number */
 };
-#define TBLOCK_LINKS 2u /* no instruction has more exits */
+#define TBLOCK_LINKS (BLOCK_JOIN_MAX + 1u) /* no block has more exits */
 #define NO_LINK      UINT32_MAX
 
 /* A translation of a decoded block for one linear address and one mode. Its memory is used again

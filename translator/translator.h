@@ -16,7 +16,7 @@ struct translator;
 struct translator_config {
     uint64_t cache_size; /* bytes of host code; 0: the default */
     unsigned threshold;  /* executions before a block is translated; 0: the default */
-    bool no_links, no_jump_cache, no_calls; /* leave out an optimization */
+    bool no_links, no_jump_cache, no_calls, no_join; /* leave out an optimization */
     bool lockstep; /* run every block in the interpreter too, and compare */
     bool perf_map; /* write /tmp/perf-PID.map */
 };
