@@ -166,6 +166,8 @@ enum {
 
 #define STACK_SLOT_SIZES 6 /* accesses of 1, 2, ... 32 bytes */
 
+#define WAITING_MAX 16u
+
 struct translator {
     struct machine *m;
     struct translator_config config;
@@ -180,6 +182,14 @@ struct translator {
     struct page_pass *passes; /* by number */
     uint32_t npasses, max_passes, *pass_hash;
     uint32_t last_pass; /* 0: none */
+    /* Hot blocks, to be translated together: the emitter is in the caches then, which running the
+     * guest has filled with other things between. */
+    struct {
+        struct block *block;
+        uint64_t rip;
+        uint32_t mode; /* number */
+    } waiting[WAITING_MAX];
+    unsigned nwaiting;
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */

@@ -680,9 +680,9 @@ static bool jumps_to_itself(const struct block *b)
 }
 
 /* The block that starts at `at` of the page of b and may be joined to it. */
-static const struct block *part_at(const struct block_cache *c, const struct block *b, uint64_t at)
+static struct block *part_at(const struct block_cache *c, const struct block *b, uint64_t at)
 {
-    const struct block *next = c->hash[hash_of(at, b->mode)];
+    struct block *next = c->hash[hash_of(at, b->mode)];
     while (next && (next->arena != at || next->mode != b->mode))
         next = next->next_in_hash;
     if (!next || !next->link_in_page || next->tail || jumps_to_itself(next) ||
@@ -716,16 +716,18 @@ struct block *block_join(struct cpu *cpu, struct block *b)
 {
     struct insn list[BLOCK_MAX];
     uint8_t bytes[BLOCK_MAX * 15];
-    const struct block *last = b;
     unsigned n = 0, at = 0, parts = 0;
+    bool falls = true;
     if (b->code || b->tail || b->arena == ARENA_NONE || !falls_through(b) || jumps_to_itself(b))
         return b;
-    for (const struct block *part = b; part && append(list, &n, &parts, bytes, at, part);) {
+    for (struct block *part = b; part && append(list, &n, &parts, bytes, at, part);) {
         at += part->nbytes;
-        last = part;
-        part = falls_through(part) ? part_at(cpu->blocks, b, b->arena + at) : NULL;
+        falls = falls_through(part);
+        if (part != b) /* by itself it is cold again */
+            part->hits = part->fell = 0;
+        part = falls ? part_at(cpu->blocks, b, b->arena + at) : NULL;
     }
-    if (last == b)
+    if (at == b->nbytes)
         return b;
     struct block joined = {.arena = b->arena,
                            .mode = b->mode,
@@ -735,7 +737,7 @@ struct block *block_join(struct cpu *cpu, struct block *b)
                            .lost_code = b->lost_code,
                            .changes = b->changes,
                            .hits = b->hits,
-                           .fell = last->fell >= last->hits ? b->hits : 0};
+                           .fell = falls ? b->hits : 0};
     discard(cpu, b);
     arena_mark_code(&cpu->v.m->arena, joined.arena, at);
     b = pool_alloc(cpu, block_size(n, at));

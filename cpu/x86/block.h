@@ -26,7 +26,9 @@ struct block {
      * the list of that page. Of that part: the block. */
     struct block *tail, *whole;
     bool discarded;
-    bool untranslatable, lost_code; /* the translator's: it failed; there was a translation */
+    /* The translator's: it failed; there was a translation; it is one of those to be translated
+     * together. */
+    bool untranslatable, lost_code, waiting;
     /* How often other code was found in its place. What changes often is not worth translating: it
      * has to be executed 2^changes times as often before, unchanged. */
     uint8_t changes;
