@@ -404,11 +404,11 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
 {
     static const char *const keys[] = {"engine",    "cache-size", "threshold", "links",
                                        "jumpcache", "calls",      "join",      "lockstep",
-                                       "perfmap",   "thread",     NULL};
+                                       "perfmap",   "thread",     "tier",      NULL};
     struct option_list l;
     bool links = true, jump_cache = true, calls = true, join = true, lockstep = false,
          perf_map = false;
-    uint64_t cache_size = 0, threshold = 0;
+    uint64_t cache_size = 0, threshold = 0, tier = 2;
 
     if (!option_list_parse(&l, value, "engine", err)) {
         error_prefix(err, "-accel");
@@ -422,7 +422,12 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
               option_get_bool(&l, "perfmap", &perf_map, err) &&
               option_get_number(&l, "cache-size", TRANSLATOR_CACHE_MIN >> 20,
                                 TRANSLATOR_CACHE_MAX >> 20, &cache_size, err) &&
+              option_get_number(&l, "tier", 0, 1, &tier, err) &&
               option_get_number(&l, "threshold", 1, 1000000, &threshold, err);
+    if (tier < 2 && threshold)
+        ok = error_set(err, "tier= and threshold= say the same: one of them");
+    else if (tier < 2) /* interpreted always, or translated from the first time on */
+        threshold = tier ? 1 : UINT32_MAX;
     if (!ok)
         error_prefix(err, "-accel");
     const char *engine = option_get(&l, "engine"), *thread = option_get(&l, "thread");

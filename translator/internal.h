@@ -168,6 +168,13 @@ enum {
 
 #define WAITING_MAX 16u
 
+/* Counts the TLB misses of an instruction; those that miss often keep their place in the table. */
+struct missing {
+    uint32_t tblock, n;
+    uint8_t insn;
+};
+#define MISSING_PLACES 1024u
+
 struct translator {
     struct machine *m;
     struct translator_config config;
@@ -190,6 +197,7 @@ struct translator {
         uint32_t mode; /* number */
     } waiting[WAITING_MAX];
     unsigned nwaiting;
+    struct missing missing[MISSING_PLACES];
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */
@@ -200,6 +208,22 @@ struct translator {
     const uint8_t *stack_slot_miss[2 * NUM_TLB_CLASSES][STACK_SLOT_SIZES];
     unsigned (*enter)(struct cpu *cpu, const void *code);
 };
+
+static inline void count_miss(struct translator *tr, const struct site *s)
+{
+    struct missing *m = &tr->missing[(s->tblock * 31 + s->insn) % MISSING_PLACES];
+
+    tr->stats.misses++;
+    if (m->tblock == s->tblock && m->insn == s->insn) {
+        m->n++;
+    } else if (m->n > 1) {
+        m->n--;
+    } else {
+        m->tblock = s->tblock;
+        m->insn = s->insn;
+        m->n = 1;
+    }
+}
 
 /* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
 

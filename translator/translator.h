@@ -50,7 +50,7 @@ struct translator_stats {
     uint64_t flushes;            /* all ended: numbers ran out */
     uint64_t handed_back;        /* blocks that could not be translated */
     uint64_t translating_cycles; /* of the host's time stamp counter */
-    uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;
+    uint64_t enters, links, misses, slow_misses, handlers, refetches, indirect_misses, unwinds;
     uint64_t interpreted_blocks;
     uint64_t left[7]; /* translated code was left, by enum op_result */
     uint64_t cache_size, cache_used;
