@@ -8,12 +8,14 @@
 #include "host/ui/vnc.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -54,6 +56,7 @@ void vnc_print_help(void)
 #define FRAME_US      16667  /* while somebody looks */
 #define IDLE_US       100000 /* while nobody does */
 #define MAX_CLIENTS   64
+#define BEHIND_BYTES  65536
 #define STUCK_MS      3000 /* others wait so long for one that stops in the middle of something */
 #define LAST_DISPLAY  (65535u - VNC_PORT)
 
@@ -237,6 +240,20 @@ static void look(struct vnc *v)
     display_sync(v->config.display, &v->viewer, &events);
 }
 
+/* A viewer that is behind with reading gets nothing more until it has caught up: the library would
+ * wait for it, and all others with it. */
+static void hold_slow_viewers(struct vnc *v)
+{
+    rfbClientIteratorPtr all = rfbGetClientIterator(v->screen);
+    rfbClientPtr client;
+    int queued;
+
+    while ((client = rfbClientIteratorNext(all)))
+        client->onHold =
+            client->sock >= 0 && !ioctl(client->sock, SIOCOUTQ, &queued) && queued > BEHIND_BYTES;
+    rfbReleaseClientIterator(all);
+}
+
 static int64_t now_us(void)
 {
     struct timespec t;
@@ -255,6 +272,7 @@ void vnc_step(struct vnc *v, long usec)
         look(v);
         v->next_look = v->next_look + 2 * FRAME_US < now ? now + FRAME_US : v->next_look + FRAME_US;
     }
+    hold_slow_viewers(v);
     int64_t left = v->next_look - now;
     rfbProcessEvents(v->screen, v->clients && left < usec ? (left > 0 ? (long)left : 0) : usec);
 }

@@ -637,6 +637,37 @@ static void half_a_message(void **state)
     end(&w);
 }
 
+/* One that asks for much and reads nothing is left alone, and does not keep the other waiting. */
+static void slow_viewer(void **state)
+{
+    struct world w;
+    struct client a, b;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    w.width = 64;
+    w.height = 48;
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&a, fd);
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&b, fd);
+    for (unsigned i = 0; i < 100; i++) { /* 1.2 MB of answers */
+        request(&a, false);
+        if (i % 10 == 0) {
+            change(&w, 64, 48, i * 77);
+            follow(&w, &b);
+        }
+    }
+    assert_int_equal(vnc_viewers(w.vnc), 2);
+    hang_up(&b);
+    follow(&w, &a);
+    hang_up(&a);
+    end(&w);
+}
+
 /* Only this host can connect, unless an address says otherwise. */
 static void loopback_only(void **state)
 {
@@ -754,11 +785,11 @@ static void bad_specs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picture),       cmocka_unit_test(input),
-        cmocka_unit_test(password),      cmocka_unit_test(expiry),
-        cmocka_unit_test(websocket),     cmocka_unit_test(half_a_message),
-        cmocka_unit_test(loopback_only), cmocka_unit_test(nonsense),
-        cmocka_unit_test(bad_specs),
+        cmocka_unit_test(picture),     cmocka_unit_test(input),
+        cmocka_unit_test(password),    cmocka_unit_test(expiry),
+        cmocka_unit_test(websocket),   cmocka_unit_test(half_a_message),
+        cmocka_unit_test(slow_viewer), cmocka_unit_test(loopback_only),
+        cmocka_unit_test(nonsense),    cmocka_unit_test(bad_specs),
     };
 
     signal(SIGPIPE, SIG_IGN);
