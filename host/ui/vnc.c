@@ -254,6 +254,27 @@ static void hold_slow_viewers(struct vnc *v)
     rfbReleaseClientIterator(all);
 }
 
+/* A viewer may ask the library for a smaller picture (a message of UltraVNC's and PalmVNC's), with
+ * which the library divides by zero when the screen becomes smaller than that. It gets the whole
+ * one again, before that can be. */
+static void refuse_scaling(struct vnc *v)
+{
+    rfbClientIteratorPtr all = rfbGetClientIterator(v->screen);
+    rfbClientPtr client;
+
+    while ((client = rfbClientIteratorNext(all))) {
+        if (client->scaledScreen == v->screen || !client->scaledScreen)
+            continue;
+        client->scaledScreen->scaledScreenRefCount--;
+        client->scaledScreen = v->screen;
+        v->screen->scaledScreenRefCount++;
+        client->newFBSizePending = TRUE;
+        if (!client->useNewFBSize) /* it cannot be told */
+            rfbCloseClient(client);
+    }
+    rfbReleaseClientIterator(all);
+}
+
 static int64_t now_us(void)
 {
     struct timespec t;
@@ -275,6 +296,7 @@ void vnc_step(struct vnc *v, long usec)
     hold_slow_viewers(v);
     int64_t left = v->next_look - now;
     rfbProcessEvents(v->screen, v->clients && left < usec ? (left > 0 ? (long)left : 0) : usec);
+    refuse_scaling(v);
 }
 
 /* The library uses select(), which knows no larger descriptors. */

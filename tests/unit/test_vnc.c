@@ -637,6 +637,29 @@ static void half_a_message(void **state)
     end(&w);
 }
 
+/* A smaller picture is not to be had; asking for it does no harm, whatever sizes come after. */
+static void scaling(void **state)
+{
+    static const uint8_t scale[] = {8, 2, 0, 0};
+    struct world w;
+    struct client a;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&a, fd);
+    follow(&w, &a);
+    put(a.fd, scale, sizeof(scale));
+    key(a.fd, true, 'a'); /* arrives after it */
+    wait_events(&w, 1);
+    change(&w, 30, 20, 7);
+    follow(&w, &a);
+    hang_up(&a);
+    end(&w);
+}
+
 /* One that asks for much and reads nothing is left alone, and does not keep the other waiting. */
 static void slow_viewer(void **state)
 {
@@ -785,11 +808,10 @@ static void bad_specs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picture),     cmocka_unit_test(input),
-        cmocka_unit_test(password),    cmocka_unit_test(expiry),
-        cmocka_unit_test(websocket),   cmocka_unit_test(half_a_message),
-        cmocka_unit_test(slow_viewer), cmocka_unit_test(loopback_only),
-        cmocka_unit_test(nonsense),    cmocka_unit_test(bad_specs),
+        cmocka_unit_test(picture),  cmocka_unit_test(input),       cmocka_unit_test(password),
+        cmocka_unit_test(expiry),   cmocka_unit_test(websocket),   cmocka_unit_test(half_a_message),
+        cmocka_unit_test(scaling),  cmocka_unit_test(slow_viewer), cmocka_unit_test(loopback_only),
+        cmocka_unit_test(nonsense), cmocka_unit_test(bad_specs),
     };
 
     signal(SIGPIPE, SIG_IGN);
