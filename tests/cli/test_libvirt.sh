@@ -10,7 +10,7 @@ skip=
 [ -r "$compat/ops.jsonl" ] || skip="no recordings in $compat"
 [ "$skip" ] || ! "$CALQUE" -machine none -qmp null --timeout 0.1 2>&1 </dev/null | grep -q 'not in this build' || skip="built without jansson"
 if [ "$skip" ]; then
-    for name in "${names[@]}"; do
+    for _ in "${names[@]}"; do
         echo "ok $((++n)) - libvirt # SKIP $skip"
     done
     echo "1..$n"
@@ -45,6 +45,7 @@ replays() {
 }
 
 "$CALQUE-img" create -f qcow2 "$scratch/d1.qcow2" 64M >"$scratch/out"
+# shellcheck disable=SC2054 # commas of options
 domain=(-S -name "guest=calque1,debug-threads=on" -machine "pc-i440fx-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram"
     -accel tcg -cpu qemu64 -m 128 -object '{"qom-type":"memory-backend-ram","id":"pc.ram","size":134217728}'
     -overcommit mem-lock=off -smp "1,maxcpus=2,sockets=2,cores=1,threads=1" -uuid c0ffee00-0000-4000-8000-000000000001
@@ -76,7 +77,9 @@ report $?
 refused() {
     local text
     text=$(timeout 20 "$CALQUE" "$@" 2>&1 </dev/null)
-    [ $? = 1 ] && [ "$(wc -l <<<"$text")" = 1 ] && [[ $text == "calque: $1"* ]] || { echo "$*: $text"; return 1; }
+    [ $? = 1 ] && [ "$(wc -l <<<"$text")" = 1 ] && [[ $text == "calque: $1"* ]] && return
+    echo "$*: $text"
+    return 1
 }
 ok=0
 for device in piix3-usb-uhci virtio-net-pci e1000 virtio-balloon-pci virtio-serial-pci virtserialport usb-tablet virtio-vga \

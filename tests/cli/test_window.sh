@@ -13,7 +13,7 @@ for tool in Xvfb openbox xdotool xclip; do
 done
 "$CALQUE" -display help | grep -q sdl || missing=" -display sdl"
 if [ "$missing" ]; then
-    for name in "${names[@]}"; do
+    for _ in "${names[@]}"; do
         echo "ok $((++n)) - window # SKIP not installed:$missing"
     done
     echo "1..$n"
@@ -43,6 +43,7 @@ check() {
     exit 1
 }
 
+# shellcheck disable=SC2053 # a pattern
 title() { [[ $(xdotool getwindowname "$window" 2>/dev/null) == $1 ]]; }
 size() { [ "$(xdotool getwindowgeometry --shell "$window" 2>/dev/null | sed -n 's/^WIDTH=\|^HEIGHT=//p' | tr '\n' ' ')" = "$1 " ]; }
 there() { [ -s "$1" ]; }
@@ -60,7 +61,8 @@ screen() {
 Xvfb -displayfd 3 -screen 0 1280x1024x24 -nolisten tcp 3>number >/dev/null 2>&1 &
 pids=($!)
 within there number
-export DISPLAY=:$(cat number)
+DISPLAY=:$(cat number)
+export DISPLAY
 unset WAYLAND_DISPLAY SDL_VIDEODRIVER
 openbox >/dev/null 2>&1 &
 pids+=($!)
