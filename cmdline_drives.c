@@ -73,6 +73,7 @@ void drives_print_help(void)
          "  snapshot=on     writes are forgotten at the end\n"
          "  cache=MODE      writeback, none, writethrough, directsync, unsafe\n"
          "  serial=TEXT     serial number that the guest sees\n"
+         "  bootindex=N     place in the order in which firmware boots; -device has it, too\n"
          "  id=ID           its name");
 }
 
@@ -235,7 +236,7 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
     const struct disk_setting *d = &s->disks[n];
     struct blockdev *b = is_taken(s, n, err) ? NULL : named_drive(s, d, err);
 
-    if (!b)
+    if (!b || !drive_describe(b, d->serial[0] ? d->serial : NULL, d->boot_index, err))
         return false;
     if (d->kind == DISK_VIRTIO)
         return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, err);
@@ -282,5 +283,5 @@ bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct erro
             error_prefix(err, "-device %s", names[s->disks[n].kind]);
             return false;
         }
-    return true;
+    return drives_check_boot_order(s->drives, err);
 }

@@ -412,6 +412,11 @@ const char *blockdev_serial(const struct blockdev *b)
     return b->serial;
 }
 
+int blockdev_boot_index(const struct blockdev *b)
+{
+    return b->config.boot_index;
+}
+
 void blockdev_tray_moved(struct blockdev *b, bool open)
 {
     if (b->tray_open == open)

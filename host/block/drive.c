@@ -80,6 +80,7 @@ static struct blockdev *new_drive(struct drives *ds, enum drive_interface interf
         return NULL;
     b->drives = ds;
     b->config.interface = interface;
+    b->config.boot_index = -1;
     b->done_tail = &b->done;
     return b;
 }
@@ -301,6 +302,31 @@ struct blockdev *drive_at(const struct drives *ds, enum drive_interface interfac
 bool drive_connected(const struct blockdev *b)
 {
     return b->m != NULL;
+}
+
+bool drive_describe(struct blockdev *b, const char *serial, int boot_index, struct error *err)
+{
+    char *copy = serial ? strdup(serial) : NULL;
+
+    if (serial && !copy)
+        return error_set(err, "out of memory");
+    if (copy) {
+        free(b->serial);
+        b->serial = copy;
+    }
+    if (boot_index >= 0)
+        b->config.boot_index = boot_index;
+    return true;
+}
+
+bool drives_check_boot_order(const struct drives *ds, struct error *err)
+{
+    for (const struct blockdev *b = ds->first; b; b = b->next)
+        for (const struct blockdev *o = b->next; o && b->config.boot_index >= 0; o = o->next)
+            if (o->config.boot_index == b->config.boot_index)
+                return error_set(err, "bootindex=%d: both drive %s and drive %s have it",
+                                 b->config.boot_index, b->id, o->id);
+    return true;
 }
 
 struct drive_status drive_status(const struct blockdev *b)

@@ -54,6 +54,7 @@ struct drive_config {
     bool read_only;     /* as asked */
     bool snapshot;
     const char *cache; /* "writeback", ... */
+    int boot_index;    /* bootindex=; -1: firmware finds its own place for the drive */
 };
 
 const struct drive_config *drive_config(const struct blockdev *b);
@@ -66,6 +67,11 @@ struct blockdev *drive_at(const struct drives *ds, enum drive_interface interfac
                           unsigned unit);
 /* A device has connected itself. */
 bool drive_connected(const struct blockdev *b);
+/* What -device says of its drive, instead of what -drive said: a serial number (copied; NULL: none
+ * was said), a place in the boot order (-1: none was said). */
+bool drive_describe(struct blockdev *b, const char *serial, int boot_index, struct error *err);
+/* No two drives have the same place in the boot order. */
+bool drives_check_boot_order(const struct drives *ds, struct error *err);
 
 /* ---- for monitors; machine lock held ---- */
 

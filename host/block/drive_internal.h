@@ -63,6 +63,8 @@ struct drives {
 
 void pool_init(struct block_pool *p);
 void pool_destroy(struct block_pool *p);
+#define DRIVE_BOOT_INDEX_MAX INT32_MAX
+
 /* Parses -drive options into b (drives, next and config.interface are set). */
 bool drive_parse(struct blockdev *b, const char *text, struct error *err);
 /* Finds a free place, checks that the asked one is, and makes up an id. index -1: none asked. */

@@ -29,6 +29,7 @@ static const char *const known[] = {"file",
                                     "read-only",
                                     "snapshot",
                                     "serial",
+                                    "bootindex",
                                     "werror",
                                     "rerror",
                                     "cyls",
@@ -224,12 +225,14 @@ static bool parse_texts(struct blockdev *b, const struct option_list *l, struct 
 
 static bool parse_place(struct blockdev *b, const struct option_list *l, struct error *err)
 {
-    uint64_t bus = UINT64_MAX, unit = UINT64_MAX, index = UINT64_MAX;
+    uint64_t bus = UINT64_MAX, unit = UINT64_MAX, index = UINT64_MAX, boot = UINT64_MAX;
 
     if (!option_get_number(l, "bus", 0, INDEX_MAX, &bus, err) ||
         !option_get_number(l, "unit", 0, INDEX_MAX, &unit, err) ||
-        !option_get_number(l, "index", 0, INDEX_MAX, &index, err))
+        !option_get_number(l, "index", 0, INDEX_MAX, &index, err) ||
+        !option_get_number(l, "bootindex", 0, DRIVE_BOOT_INDEX_MAX, &boot, err))
         return false;
+    b->config.boot_index = (int)boot;
     if (index != UINT64_MAX && (bus != UINT64_MAX || unit != UINT64_MAX))
         return error_set(err, "index= is given with bus= or unit=; one of them is expected");
     return drive_place(b, (int)bus, (int)unit, (int)index, err);
