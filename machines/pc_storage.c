@@ -72,7 +72,7 @@ static void wire_ahci(struct pc *pc)
 
     for (unsigned n = 0; n < c->nahci && n < PC_MAX_AHCI; n++)
         ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], &pc->pci, pc_free_devfn(pc), c->ahci[n],
-                  PC_NUM_IDE + n * AHCI_NUM_PORTS);
+                  PC_NUM_IDE + n * AHCI_NUM_PORTS, pc->cpu.msi);
 }
 
 void pc_wire_storage(struct pc *pc)

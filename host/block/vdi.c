@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/size.h"
 #include "host/block/format.h"
+#include "host/block/tables.h"
 
 #define VDI_SIGNATURE 0xbeda107fu
 #define VDI_VERSION   0x00010001u
@@ -45,7 +46,7 @@ enum { TYPE_DYNAMIC = 1, TYPE_STATIC = 2 };
 struct vdi {
     uint32_t map_at, data_at, blocks, allocated;
     uint8_t *map; /* as in the file */
-    uint32_t dirty_from, dirty_to;
+    struct changed_entries changed;
 };
 
 #define refuse(im, err, ...) (error_set(err, __VA_ARGS__), error_prefix(err, "%s", (im)->path))
@@ -191,12 +192,7 @@ static int vdi_allocate(struct image *im, uint64_t offset, const struct image_fi
     if (e)
         return e;
     st_le32(v->map + n * 4ull, v->allocated++);
-    if (v->dirty_from == v->dirty_to) {
-        v->dirty_from = n;
-        v->dirty_to = n + 1;
-    }
-    v->dirty_from = n < v->dirty_from ? n : v->dirty_from;
-    v->dirty_to = n + 1 > v->dirty_to ? n + 1 : v->dirty_to;
+    changed_add(&v->changed, n);
     im->metadata_dirty = true;
     return 0;
 }
@@ -204,7 +200,6 @@ static int vdi_allocate(struct image *im, uint64_t offset, const struct image_fi
 static int vdi_flush(struct image *im)
 {
     struct vdi *v = im->state;
-    uint64_t from = v->dirty_from * 4ull, n = v->dirty_to * 4ull - from;
     uint8_t count[4];
     int e = file_flush(im->file);
 
@@ -214,11 +209,9 @@ static int vdi_flush(struct image *im)
     if (!e) /* the header never counts fewer blocks than the map has */
         e = file_flush(im->file);
     if (!e)
-        e = file_write(im->file, v->map_at + from, v->map + from, n);
-    if (!e) {
-        v->dirty_from = v->dirty_to = 0;
+        e = changed_write(&v->changed, im->file, v->map_at, v->map);
+    if (!e)
         im->metadata_dirty = false;
-    }
     return e;
 }
 

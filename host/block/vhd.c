@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "host/block/bigendian.h"
 #include "host/block/format.h"
+#include "host/block/tables.h"
 
 #define FOOTER        512u
 #define HEADER        1024u
@@ -59,7 +60,7 @@ struct vhd {
     uint64_t table_at, end;   /* end: where the next block goes */
     uint32_t entries, bitmap; /* bytes of the bitmap in front of a block */
     uint8_t *table;           /* as in the file */
-    uint32_t dirty_from, dirty_to;
+    struct changed_entries changed;
 };
 
 #define refuse(im, err, ...) (error_set(err, __VA_ARGS__), error_prefix(err, "%s", (im)->path))
@@ -275,12 +276,7 @@ static int vhd_allocate(struct image *im, uint64_t offset, const struct image_fi
     if (e)
         return e;
     st_be32(v->table + n * 4ull, (uint32_t)(at / 512));
-    if (v->dirty_from == v->dirty_to) {
-        v->dirty_from = n;
-        v->dirty_to = n + 1;
-    }
-    v->dirty_from = n < v->dirty_from ? n : v->dirty_from;
-    v->dirty_to = n + 1 > v->dirty_to ? n + 1 : v->dirty_to;
+    changed_add(&v->changed, n);
     im->metadata_dirty = true;
     return 0;
 }
@@ -288,15 +284,12 @@ static int vhd_allocate(struct image *im, uint64_t offset, const struct image_fi
 static int vhd_flush(struct image *im)
 {
     struct vhd *v = im->state;
-    uint64_t from = v->dirty_from * 4ull, n = v->dirty_to * 4ull - from;
     int e = file_flush(im->file);
 
     if (!e)
-        e = file_write(im->file, v->table_at + from, v->table + from, n);
-    if (!e) {
-        v->dirty_from = v->dirty_to = 0;
+        e = changed_write(&v->changed, im->file, v->table_at, v->table);
+    if (!e)
         im->metadata_dirty = false;
-    }
     return e;
 }
 

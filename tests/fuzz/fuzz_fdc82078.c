@@ -59,8 +59,7 @@ static void event(struct rig *r, struct fuzz_input *in)
 
     switch (what & 7) {
     case 0:
-        a.bad = fuzz_u32(in) % a.size;
-        a.bad_length = what >> 4;
+        fake_break(&a, fuzz_u32(in), what >> 4);
         break;
     case 1:
         b.events.medium_changed(b.events.opaque);
