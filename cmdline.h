@@ -81,6 +81,7 @@ struct settings {
         char drive[DEVICE_NAME_MAX];  /* drive=ID; empty: a drive without a medium */
         char bus[DEVICE_NAME_MAX];    /* bus=ID[.N]; empty: not said */
         char serial[DEVICE_NAME_MAX]; /* serial=; empty: not said */
+        char werror[DEVICE_NAME_MAX], rerror[DEVICE_NAME_MAX];
         bool has_unit;
         uint64_t unit;
         int boot_index;      /* -1: not said */

@@ -12,7 +12,7 @@
 #include "cmdline_system.h"
 #include "devices/virtio/virtio_blk.h"
 
-#define MAX_PROPERTIES 8
+#define MAX_PROPERTIES 9
 
 /* One row per device, in the order of help. */
 struct device_row {
@@ -171,7 +171,8 @@ static struct disk_setting *add_disk(struct settings *s, const struct option_lis
     }
     *d = (struct disk_setting){.kind = kind, .has_unit = option_get(l, "unit")};
     if (!get_name(l, "drive", d->drive, err) || !get_name(l, "bus", d->bus, err) ||
-        !get_name(l, "serial", d->serial, err) ||
+        !get_name(l, "serial", d->serial, err) || !get_name(l, "werror", d->werror, err) ||
+        !get_name(l, "rerror", d->rerror, err) ||
         !option_get_number(l, "unit", 0, 31, &d->unit, err) ||
         !option_get_number(l, "bootindex", 0, INT32_MAX, &boot, err))
         return NULL;
@@ -264,13 +265,15 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
            option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
 }
 
-#define SERIAL_PROPERTY                                                                            \
-    {                                                                                              \
-        "serial", "TEXT", "serial number that the guest sees"                                      \
-    }
-#define BOOT_INDEX_PROPERTY                                                                        \
+#define BOOT_INDEX                                                                                 \
     {                                                                                              \
         "bootindex", "N", "place in the order in which firmware boots"                             \
+    }
+#define OF_DISKS                                                                                   \
+    {"serial", "TEXT", "serial number that the guest sees"}, BOOT_INDEX,                           \
+        {"werror", "WHAT", "when a write fails, as of -drive"},                                    \
+    {                                                                                              \
+        "rerror", "WHAT", "when a read fails"                                                      \
     }
 
 static const struct device_row devices[] = {
@@ -280,16 +283,14 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none"},
       {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
       {"unit", "0-1", "master or slave of an IDE channel"},
-      SERIAL_PROPERTY,
-      BOOT_INDEX_PROPERTY}},
+      OF_DISKS}},
     {"ide-cd",
      "ATAPI CD/DVD drive; see also -cdrom",
      add_ide_cd,
      {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
       {"bus", "BUS", "as of ide-hd"},
       {"unit", "0-1", "as of ide-hd"},
-      SERIAL_PROPERTY,
-      BOOT_INDEX_PROPERTY}},
+      OF_DISKS}},
     {"VGA",
      "standard VGA with the Bochs display interface, on PCI; see also -vga",
      add_vga,
@@ -302,7 +303,7 @@ static const struct device_row devices[] = {
      add_floppy,
      {{"drive", "ID", "a -drive with if=none"},
       {"unit", "0-1", "A or B; default: the first that is free"},
-      BOOT_INDEX_PROPERTY}},
+      BOOT_INDEX}},
     {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
     {"ich9-ahci", "the same", add_ahci, {{0}}},
     {"virtio-blk-pci",
@@ -311,8 +312,7 @@ static const struct device_row devices[] = {
      {{"drive", "ID", "a -drive with if=none"},
       {"num-queues", "1-16", "default 1"},
       {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"},
-      SERIAL_PROPERTY,
-      BOOT_INDEX_PROPERTY}},
+      OF_DISKS}},
     {"virtio-tablet-pci",
      "pointer by position, so that VNC and windows need not grab it",
      add_tablet,

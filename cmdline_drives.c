@@ -73,6 +73,9 @@ void drives_print_help(void)
          "  snapshot=on     writes are forgotten at the end\n"
          "  cache=MODE      writeback, none, writethrough, directsync, unsafe\n"
          "  serial=TEXT     serial number that the guest sees\n"
+         "  werror=WHAT     when a write fails: report (the guest is told), ignore, stop (the\n"
+         "                  machine stops; going on, it is tried again), enospc (stop if the\n"
+         "                  host's disk is full); rerror=WHAT: reads, likewise\n"
          "  bootindex=N     place in the order in which firmware boots; -device has it, too\n"
          "  id=ID           its name");
 }
@@ -235,8 +238,12 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
 {
     const struct disk_setting *d = &s->disks[n];
     struct blockdev *b = is_taken(s, n, err) ? NULL : named_drive(s, d, err);
+    const struct drive_words words = {.serial = d->serial[0] ? d->serial : NULL,
+                                      .boot_index = d->boot_index,
+                                      .werror = d->werror[0] ? d->werror : NULL,
+                                      .rerror = d->rerror[0] ? d->rerror : NULL};
 
-    if (!b || !drive_describe(b, d->serial[0] ? d->serial : NULL, d->boot_index, err))
+    if (!b || !drive_describe(b, &words, err))
         return false;
     if (d->kind == DISK_VIRTIO)
         return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, err);

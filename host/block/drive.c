@@ -304,19 +304,19 @@ bool drive_connected(const struct blockdev *b)
     return b->m != NULL;
 }
 
-bool drive_describe(struct blockdev *b, const char *serial, int boot_index, struct error *err)
+bool drive_describe(struct blockdev *b, const struct drive_words *w, struct error *err)
 {
-    char *copy = serial ? strdup(serial) : NULL;
+    char *copy = w->serial ? strdup(w->serial) : NULL;
 
-    if (serial && !copy)
+    if (w->serial && !copy)
         return error_set(err, "out of memory");
     if (copy) {
         free(b->serial);
         b->serial = copy;
     }
-    if (boot_index >= 0)
-        b->config.boot_index = boot_index;
-    return true;
+    if (w->boot_index >= 0)
+        b->config.boot_index = w->boot_index;
+    return drive_parse_error_actions(b, w->werror, w->rerror, err);
 }
 
 bool drives_check_boot_order(const struct drives *ds, struct error *err)
@@ -337,6 +337,7 @@ struct drive_status drive_status(const struct blockdev *b)
                                  .read_only = blockdev_read_only(b),
                                  .write_cache = b->write_cache,
                                  .in_flight = b->in_flight,
+                                 .stopped = b->stopped ? b->stopped->error : 0,
                                  .counters = b->counters};
 }
 
