@@ -141,6 +141,7 @@ static struct image *open_medium(const struct blockdev *b, const char *file, con
     struct image_options o = {.format = format,
                               .read_only = read_only || snapshot,
                               .no_locks = b->no_locks,
+                              .no_backing = b->no_backing,
                               .cache = b->cache,
                               .report = {.fn = report}};
     struct image *im = image_open(file, &o, err);
@@ -154,8 +155,27 @@ static struct image *open_medium(const struct blockdev *b, const char *file, con
     return im;
 }
 
+/* File nodes are there for nodes of formats; those that a device takes are raw disks. */
+static void forget_file_nodes(struct drives *ds)
+{
+    struct blockdev **at = &ds->first;
+
+    while (*at) {
+        struct blockdev *b = *at;
+
+        if (b->file_node && !b->wanted) {
+            *at = b->next;
+            free_drive(b);
+        } else {
+            at = &b->next;
+        }
+    }
+    ds->tail = at;
+}
+
 bool drives_open(struct drives *ds, bool snapshot, struct error *err)
 {
+    forget_file_nodes(ds);
     for (struct blockdev *b = ds->first; b; b = b->next) {
         b->config.snapshot |= snapshot;
         b->write_cache = b->write_cache_asked;

@@ -40,6 +40,12 @@ struct blockdev *drive_add(struct drives *ds, const char *options, enum drive_in
  * free one. file NULL: an empty drive. */
 struct blockdev *drive_add_file(struct drives *ds, const char *file, enum drive_interface interface,
                                 int index, bool cdrom, struct error *err);
+/* -blockdev: "driver=qcow2,node-name=NAME,file=NODE" and the like; the node is a drive with that
+ * name as id. */
+struct blockdev *drive_add_node(struct drives *ds, const char *options, struct error *err);
+/* A device will take the drive; before drives_open(), which forgets file nodes that no device
+ * takes. cdrom: it is a CD drive's. */
+bool drive_want(struct drives *ds, const char *id, bool cdrom, struct error *err);
 /* Opens the media of all drives. snapshot: writes go to temporary files. */
 bool drives_open(struct drives *ds, bool snapshot, struct error *err);
 

@@ -36,6 +36,8 @@ struct blockdev {
     char *id, *file, *format, *serial;
     enum file_cache cache;
     bool write_cache_asked, no_locks, discard, placed;
+    bool file_node, node_taken, wanted; /* -blockdev driver=file; has a node on top; or a device */
+    bool no_backing;
     enum detect_zeroes detect_zeroes;
     uint32_t cylinders, heads, sectors;
     /* The medium. */

@@ -107,6 +107,7 @@ static bool read_header(struct image *im, const uint8_t *h, struct error *err)
 static bool check_map(struct image *im, struct error *err)
 {
     struct vdi *v = im->state;
+    uint64_t size = file_size(im->file);
     uint32_t end = 0;
 
     for (uint32_t n = 0; n < v->blocks; n++) {
@@ -119,6 +120,9 @@ static bool check_map(struct image *im, struct error *err)
                           "map entry %u at offset 0x%" PRIx64 " is %u, more than there "
                           "are blocks",
                           n, (uint64_t)v->map_at + n * UINT64_C(4), b);
+        if (v->data_at + (uint64_t)b * im->cluster >= size)
+            return refuse(im, err,
+                          "block %u, of map entry %u, is outside the file; is it truncated?", b, n);
         end = b >= end ? b + 1 : end;
     }
     if (v->allocated < end || v->allocated > v->blocks)
