@@ -361,6 +361,8 @@ static int zero_placed(struct image *im, uint64_t offset, uint64_t len, bool pun
     lock_shared(im);
     while (len && !error) {
         error = locate(im, offset, len, &e);
+        if (!error && e.kind == IMAGE_DATA && !e.shared && im->format->guard)
+            error = im->format->guard(im, &e);
         if (!error && e.kind == IMAGE_DATA && !e.shared)
             error = file_zero(e.file, e.file_offset, e.length, punch);
         offset += e.length;

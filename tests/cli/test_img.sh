@@ -99,6 +99,19 @@ if with_qemu; then
 else
     skip "qemu-img's other kinds"
 fi
+if with_qemu; then
+    works "qemu-img makes a VMDK on another" qemu-img create -q -f vmdk -b a.vmdk -F vmdk child.vmdk
+    works "we read it" "$img" compare raw child.vmdk
+    cp a.vmdk kept.vmdk
+    works "we write into it" "$img" convert -n -O vmdk back child.vmdk
+    works "qemu-img reads that" qemu-img compare raw child.vmdk
+    works "the parent is as it was" cmp a.vmdk kept.vmdk
+    works "the parent is written" "$img" convert -n -O vmdk raw a.vmdk
+    refused "it was changed" info --backing-chain child.vmdk
+    mv kept.vmdk a.vmdk
+else
+    skip "VMDK with parents"
+fi
 [ "$(stat -c %b raw)" -gt "$(stat -c %b back)" ] && ok "zeros take no space" || not_ok "zeros take no space"
 
 # ---- the tools of libvmdk, libvhdi, libqcow (packages of these names with -utils) ----
