@@ -44,6 +44,7 @@ const uint8_t *quick_miss_load(struct cpu *cpu)
     const uint8_t *again = cpu->jit.site + sizeof(*s);
     uint64_t lin = cpu->jit.t0;
 
+    count_miss(cpu->jit.translator, s);
     if (lin & s->align)
         return NULL;
     if ((lin & (VM_PAGE_SIZE - 1)) + s->size > VM_PAGE_SIZE)
@@ -56,6 +57,7 @@ const uint8_t *quick_miss_store(struct cpu *cpu)
     const struct site *s = site_of(cpu);
     uint64_t lin = cpu->jit.t0;
 
+    count_miss(cpu->jit.translator, s);
     if (lin & s->align || (lin & (VM_PAGE_SIZE - 1)) + s->size > VM_PAGE_SIZE)
         return NULL;
     return tlb_fill_quickly(cpu, lin, true) ? cpu->jit.site + sizeof(*s) : NULL;
