@@ -125,6 +125,19 @@ for pair in vmdkinfo:a.vmdk vmdkinfo:f.vmdk vhdiinfo:a.vpc vhdiinfo:f.vhd qcowin
     fi
 done
 
+# What they read is compared through FUSE, where this process may mount; flat VMDKs are not theirs.
+mkdir mnt
+works "convert to version 2" "$img" convert -O qcow2 -o compat=0.10 raw old.qcow2
+for pair in vmdkmount:a.vmdk vhdimount:a.vpc vhdimount:f.vhd qcowmount:a.qcow2 qcowmount:old.qcow2 qcowmount:c.zlib; do
+    if ! command -v "${pair%:*}" >/dev/null || [ ! -w /dev/fuse ] || [ "$(id -u)" != 0 ]; then
+        n=$((n + 1)); echo "ok $n - ${pair%:*} # SKIP it is not installed, or nothing can be mounted here"
+        continue
+    fi
+    timeout 20 "${pair%:*}" "${pair#*:}" mnt >out 2>&1 </dev/null
+    works "${pair%:*} reads ${pair#*:}" cmp raw mnt/*1
+    umount mnt 2>/dev/null
+done
+
 # ---- past the page cache ----
 if "$img" info raw >/dev/null && dd if=raw of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null; then
     works "convert with O_DIRECT" "$img" convert -t none -T none -O qcow2 raw direct
