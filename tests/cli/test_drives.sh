@@ -126,6 +126,15 @@ at 24 '\x7f\xff\xff\xff\xff\xff\xff\xff' bad.qcow2
 bad "over 2^63" bad.qcow2
 at 24 '\xff\xff\xff\xff\xff\xff\xff\xff' bad.qcow2
 bad "over 2^63" bad.qcow2
+"$img" convert -O vmdk "$scratch/ide" "$scratch/big.vmdk"
+at 12 '\xff\xff\xff\xff\xff\xff\xff\xff' big.vmdk
+bad "over 2^63" big.vmdk
+"$img" convert -O vmdk -o subformat=monolithicFlat "$scratch/ide" "$scratch/flat.vmdk"
+sed -i 's/^RW [0-9]*/RW 18446744073709551615/' "$scratch/flat.vmdk"
+bad "over 2^63" flat.vmdk
+"$img" convert -O vdi "$scratch/ide" "$scratch/big.vdi"
+at 368 '\xff\xff\xff\xff\xff\xff\xff\xff' big.vdi
+bad "too few for its size" big.vdi
 "$img" create -q -f qcow2 "$qcow2" 1M
 truncate -s 100000 "$qcow2"
 bad "truncated" bad.qcow2
