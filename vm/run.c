@@ -204,10 +204,11 @@ void machine_cont(struct machine *m)
 {
     if (m->run.state == RUN_ENDED)
         return;
+    if (m->run.state == RUN_PAUSED)
+        enter_state(m, RUN_RUNNING, STOP_NONE);
+    else if (!m->run.stop_wanted)
+        return; /* or it was about to stop, and does not */
     m->run.stop_wanted = false;
-    if (m->run.state != RUN_PAUSED)
-        return;
-    enter_state(m, RUN_RUNNING, STOP_NONE);
     for (struct run_resumed *r = m->run.resumed; r; r = r->next)
         r->fn(r->opaque);
 }

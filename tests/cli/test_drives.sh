@@ -162,9 +162,8 @@ refused "is in use by process $holder" -hda "$raw" -bios x
 "$img" resize -f raw "$raw" 2M >"$scratch/out" 2>&1
 [ $? = 1 ] && grep -q "is in use by process $holder" "$scratch/out"
 report $? "calque-img names the holder of a disk, too" "$scratch/out"
-kill $holder
-kill $holder 2>/dev/null
-wait $holder
+kill -9 $holder # SIGTERM would press the power button
+wait $holder 2>/dev/null
 refused "in use by this process" -hda "$raw" -hdb "$raw" -bios x
 
 # ---- requests that fail while the guest runs ----
@@ -212,6 +211,7 @@ boot_sector "$scratch/ide" 1
 start -drive "file=$raw,format=raw,rerror=stop"
 : >"$raw"
 says '{"execute":"cont"}' '"operation": "read", "action": "stop"' "rerror=stop: BLOCK_IO_ERROR"
+says '{"execute":"cont"}' '"event": "STOP"' "and whenever it goes on the machine stops"
 says '{"execute":"query-status"}' '"status": "io-error"' "query-status says why"
 says '{"execute":"query-block"}' '"io-status": "failed"' "query-block says where"
 boot_sector "$scratch/ide" 1
@@ -229,7 +229,7 @@ full() { # WERROR: sets done and pid
 }
 mkdir "$scratch/full"
 if mount -t tmpfs -o size=1M none "$scratch/full" 2>/dev/null; then
-    trap 'umount "$scratch/full"; rm -rf "$scratch"' EXIT
+    trap 'umount -l "$scratch/full"; rm -rf "$scratch"' EXIT
     full report
     says '{"execute":"cont"}' '"operation": "write", "action": "report", "nospace": true, "reason": "No space left on device"' \
         "a full disk: BLOCK_IO_ERROR"

@@ -446,6 +446,30 @@ static void test_stop(void **state)
     stop_and_retry(true);
 }
 
+/* `cont` comes before the CPUs have looked up and stopped. */
+static void test_cont_before_stop(void **state)
+{
+    uint8_t data[512];
+    struct bench t;
+    struct wait w;
+
+    (void)state;
+    begin_failing(&t, ",format=raw,rerror=stop", true);
+    start(&t, &w, BLOCK_READ, 8192, data, 512);
+    rig_pass(&t.r, 100000);
+    assert_int_equal(drive_status(t.b).stopped, EIO);
+    t.r.m.run.state = RUN_RUNNING;
+    t.r.m.run.stop_wanted = true;
+    assert_int_equal(truncate(t.path, MIB), 0);
+    machine_cont(&t.r.m);
+    assert_false(t.r.m.run.stop_wanted);
+    assert_int_equal(drive_status(t.b).stopped, 0);
+    rig_pass(&t.r, 100000);
+    assert_true(w.done);
+    assert_int_equal(w.error, 0);
+    bench_end(&t);
+}
+
 /* Whoever waits for all requests does not wait for the machine to go on. */
 static void test_drain_stopped(void **state)
 {
@@ -594,14 +618,15 @@ static void test_guess(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_write), cmocka_unit_test(test_many_at_a_time),
-        cmocka_unit_test(test_icount),     cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_media),      cmocka_unit_test(test_places),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_locks),
-        cmocka_unit_test(test_snapshot),   cmocka_unit_test(test_guess),
-        cmocka_unit_test(test_disguise),   cmocka_unit_test(test_read_errors),
-        cmocka_unit_test(test_stop),       cmocka_unit_test(test_drain_stopped),
-        cmocka_unit_test(test_describe),   cmocka_unit_test(test_detect_zeroes),
+        cmocka_unit_test(test_read_write),    cmocka_unit_test(test_many_at_a_time),
+        cmocka_unit_test(test_icount),        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_media),         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_snapshot),      cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_disguise),      cmocka_unit_test(test_read_errors),
+        cmocka_unit_test(test_stop),          cmocka_unit_test(test_cont_before_stop),
+        cmocka_unit_test(test_drain_stopped), cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_detect_zeroes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
