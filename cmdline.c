@@ -50,6 +50,7 @@ enum option_id {
     OPT_FULL_SCREEN,
     OPT_DEVICE,
     OPT_DRIVE,
+    OPT_BLOCKDEV,
     OPT_HDA,
     OPT_HDB,
     OPT_HDC,
@@ -118,6 +119,8 @@ static const struct option_row options[] = {
     {"cdrom", "FILE", OPT_CDROM, "disks", "ISO image in the CD drive (IDE, secondary master)"},
     {"fda", "FILE", OPT_FDA, "disks", "floppy disk image in drive A; -fdb: in B"},
     {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
+    {"blockdev", "driver=NAME,...", OPT_BLOCKDEV, "disks",
+     "an image for a -device; -drive help has both"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor, or none"},
@@ -174,7 +177,6 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"blockdev", "X", 0, NULL, "-drive"},
     {"netdev", "X", 0, NULL, NULL},
     {"s", NULL, 0, NULL, "-monitor"},
     {"gdb", "X", 0, NULL, "-monitor"},
@@ -786,6 +788,8 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return device_parse(s, value, err);
     case OPT_DRIVE:
         return drives_parse(s, value, err);
+    case OPT_BLOCKDEV:
+        return drives_parse_node(s, value, err);
     case OPT_HDA:
     case OPT_HDB:
     case OPT_HDC:
@@ -888,7 +892,7 @@ static bool check_background(const struct settings *s, struct error *err)
 
 static bool takes_json(int id)
 {
-    return id == OPT_DEVICE || id == OPT_OBJECT || id == OPT_AUDIODEV;
+    return id == OPT_DEVICE || id == OPT_BLOCKDEV || id == OPT_OBJECT || id == OPT_AUDIODEV;
 }
 
 enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err)

@@ -80,10 +80,13 @@ struct settings {
     bool snapshot;
     struct disk_setting {
         enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO, DISK_FLOPPY } kind;
-        char drive[DEVICE_NAME_MAX]; /* drive=ID; empty: a drive without a medium */
-        char bus[DEVICE_NAME_MAX];   /* bus=ID[.N]; empty: not said */
+        char drive[DEVICE_NAME_MAX];  /* drive=ID; empty: a drive without a medium */
+        char bus[DEVICE_NAME_MAX];    /* bus=ID[.N]; empty: not said */
+        char serial[DEVICE_NAME_MAX]; /* serial=; empty: not said */
+        char werror[DEVICE_NAME_MAX], rerror[DEVICE_NAME_MAX];
         bool has_unit;
         uint64_t unit;
+        int boot_index;      /* -1: not said */
         uint64_t num_queues; /* virtio */
         bool disable_legacy;
     } disks[MAX_DISKS]; /* -device */

@@ -12,7 +12,7 @@
 #include "cmdline_system.h"
 #include "devices/virtio/virtio_blk.h"
 
-#define MAX_PROPERTIES 6
+#define MAX_PROPERTIES 9
 
 /* One row per device, in the order of help. */
 struct device_row {
@@ -163,6 +163,7 @@ static struct disk_setting *add_disk(struct settings *s, const struct option_lis
                                      enum disk_kind kind, struct error *err)
 {
     struct disk_setting *d = &s->disks[s->ndisks];
+    uint64_t boot = UINT64_MAX;
 
     if (s->ndisks == MAX_DISKS) {
         error_set(err, "more than %d", MAX_DISKS);
@@ -170,8 +171,12 @@ static struct disk_setting *add_disk(struct settings *s, const struct option_lis
     }
     *d = (struct disk_setting){.kind = kind, .has_unit = option_get(l, "unit")};
     if (!get_name(l, "drive", d->drive, err) || !get_name(l, "bus", d->bus, err) ||
-        !option_get_number(l, "unit", 0, 31, &d->unit, err))
+        !get_name(l, "serial", d->serial, err) || !get_name(l, "werror", d->werror, err) ||
+        !get_name(l, "rerror", d->rerror, err) ||
+        !option_get_number(l, "unit", 0, 31, &d->unit, err) ||
+        !option_get_number(l, "bootindex", 0, INT32_MAX, &boot, err))
         return NULL;
+    d->boot_index = (int)boot;
     s->ndisks++;
     return d;
 }
@@ -260,19 +265,32 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
            option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
 }
 
+#define BOOT_INDEX                                                                                 \
+    {                                                                                              \
+        "bootindex", "N", "place in the order in which firmware boots"                             \
+    }
+#define OF_DISKS                                                                                   \
+    {"serial", "TEXT", "serial number that the guest sees"}, BOOT_INDEX,                           \
+        {"werror", "WHAT", "when a write fails, as of -drive"},                                    \
+    {                                                                                              \
+        "rerror", "WHAT", "when a read fails"                                                      \
+    }
+
 static const struct device_row devices[] = {
     {"ide-hd",
      "ATA disk; see also -hda",
      add_ide_hd,
      {{"drive", "ID", "a -drive with if=none"},
       {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
-      {"unit", "0-1", "master or slave of an IDE channel"}}},
+      {"unit", "0-1", "master or slave of an IDE channel"},
+      OF_DISKS}},
     {"ide-cd",
      "ATAPI CD/DVD drive; see also -cdrom",
      add_ide_cd,
      {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
       {"bus", "BUS", "as of ide-hd"},
-      {"unit", "0-1", "as of ide-hd"}}},
+      {"unit", "0-1", "as of ide-hd"},
+      OF_DISKS}},
     {"VGA",
      "standard VGA with the Bochs display interface, on PCI; see also -vga",
      add_vga,
@@ -284,7 +302,8 @@ static const struct device_row devices[] = {
      "floppy drive; see also -fda",
      add_floppy,
      {{"drive", "ID", "a -drive with if=none"},
-      {"unit", "0-1", "A or B; default: the first that is free"}}},
+      {"unit", "0-1", "A or B; default: the first that is free"},
+      BOOT_INDEX}},
     {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
     {"ich9-ahci", "the same", add_ahci, {{0}}},
     {"virtio-blk-pci",
@@ -292,7 +311,8 @@ static const struct device_row devices[] = {
      add_virtio_blk,
      {{"drive", "ID", "a -drive with if=none"},
       {"num-queues", "1-16", "default 1"},
-      {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"}}},
+      {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"},
+      OF_DISKS}},
     {"virtio-tablet-pci",
      "pointer by position, so that VNC and windows need not grab it",
      add_tablet,

@@ -25,6 +25,14 @@ bool drives_parse(struct settings *s, const char *value, struct error *err)
     return false;
 }
 
+bool drives_parse_node(struct settings *s, const char *value, struct error *err)
+{
+    if (need_drives(s, err) && drive_add_node(s->drives, value, err))
+        return true;
+    error_prefix(err, "-blockdev");
+    return false;
+}
+
 bool drives_add_disk(struct settings *s, unsigned index, const char *file, struct error *err)
 {
     if (need_drives(s, err) && drive_add_file(s->drives, file, DRIVE_IDE, (int)index, false, err))
@@ -73,7 +81,15 @@ void drives_print_help(void)
          "  snapshot=on     writes are forgotten at the end\n"
          "  cache=MODE      writeback, none, writethrough, directsync, unsafe\n"
          "  serial=TEXT     serial number that the guest sees\n"
-         "  id=ID           its name");
+         "  werror=WHAT     when a write fails: report (the guest is told), ignore, stop (the\n"
+         "                  machine stops; going on, it is tried again), enospc (stop if the\n"
+         "                  host's disk is full); rerror=WHAT: reads, likewise\n"
+         "  bootindex=N     place in the order in which firmware boots; -device has it, too\n"
+         "  id=ID           its name\n"
+         "-blockdev driver=D,node-name=NAME,K=V,... (JSON, too), for -device X,drive=NAME:\n"
+         "  driver=file     a host file, or host_device: filename=PATH\n"
+         "  driver=F        raw, qcow2, vmdk, vpc or vdi: file=NODE, or file.filename=PATH\n"
+         "  read-only, discard, detect-zeroes, cache.direct, cache.no-flush, locking");
 }
 
 /* ---- from drives to connectors ---- */
@@ -234,8 +250,12 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
 {
     const struct disk_setting *d = &s->disks[n];
     struct blockdev *b = is_taken(s, n, err) ? NULL : named_drive(s, d, err);
+    const struct drive_words words = {.serial = d->serial[0] ? d->serial : NULL,
+                                      .boot_index = d->boot_index,
+                                      .werror = d->werror[0] ? d->werror : NULL,
+                                      .rerror = d->rerror[0] ? d->rerror : NULL};
 
-    if (!b)
+    if (!b || !drive_describe(b, &words, err))
         return false;
     if (d->kind == DISK_VIRTIO)
         return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, err);
@@ -270,8 +290,14 @@ bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct erro
 {
     static const char *const names[] = {"ide-hd", "ide-cd", "virtio-blk-pci", "floppy"};
 
-    if (!need_drives(s, err) || !add_default_drives(s, err) ||
-        !drives_open(s->drives, s->snapshot, err))
+    if (!need_drives(s, err) || !add_default_drives(s, err))
+        return false;
+    for (unsigned n = 0; n < s->ndisks; n++)
+        if (!drive_want(s->drives, s->disks[n].drive, s->disks[n].kind == DISK_IDE_CD, err)) {
+            error_prefix(err, "-device %s", names[s->disks[n].kind]);
+            return false;
+        }
+    if (!drives_open(s->drives, s->snapshot, err))
         return false;
     c->nahci = s->nahci;
     for (struct blockdev *b = drive_next(s->drives, NULL); b; b = drive_next(s->drives, b))
@@ -282,5 +308,5 @@ bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct erro
             error_prefix(err, "-device %s", names[s->disks[n].kind]);
             return false;
         }
-    return true;
+    return drives_check_boot_order(s->drives, err);
 }

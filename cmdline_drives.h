@@ -12,6 +12,8 @@ struct settings;
 
 /* "file=FILE,if=ide,..." */
 bool drives_parse(struct settings *s, const char *value, struct error *err);
+/* -blockdev: "driver=qcow2,node-name=NAME,file=NODE" */
+bool drives_parse_node(struct settings *s, const char *value, struct error *err);
 /* -hda (0) to -hdd (3) */
 bool drives_add_disk(struct settings *s, unsigned index, const char *file, struct error *err);
 bool drives_add_cdrom(struct settings *s, const char *file, struct error *err);

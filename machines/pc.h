@@ -110,7 +110,6 @@ struct pc_config {
         bool has_splash_time, has_reboot_timeout;
         uint16_t splash_time;    /* ms that the menu waits */
         uint16_t reboot_timeout; /* ms after which it tries again */
-        const char *devices;     /* lines of OpenFirmware paths in order, or NULL */
     } boot;
     const uint8_t *uuid; /* 16 bytes, big endian; NULL: none */
     struct pc_clock {

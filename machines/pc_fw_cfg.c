@@ -181,15 +181,14 @@ static bool add_kernel(struct pc *pc)
 /* "bootorder": a path to a line, the last line ends with a zero; HALT: nothing else is tried. */
 static bool add_boot_devices(struct pc *pc)
 {
-    const struct pc_boot_order *b = &pc->config->boot;
-    char list[1024];
-    int n;
+    static const char halt[] = "\nHALT";
+    char list[PC_BOOT_LIST_SIZE + sizeof(halt)];
 
-    if (!b->devices)
+    if (!pc_boot_list(pc, list))
         return true;
-    n = snprintf(list, sizeof(list), "%s%s", b->devices, b->strict ? "\nHALT" : "");
-    return n >= 0 && (size_t)n < sizeof(list) &&
-           fw_cfg_add_file(&pc->fw_cfg, "bootorder", list, (uint32_t)n + 1);
+    if (pc->config->boot.strict)
+        strcat(list, halt);
+    return fw_cfg_add_file(&pc->fw_cfg, "bootorder", list, (uint32_t)strlen(list) + 1);
 }
 
 static bool add_boot(struct pc *pc)

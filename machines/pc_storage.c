@@ -2,6 +2,7 @@
 /* Storage controllers of the PC board. */
 #include "machines/pc_storage.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -71,7 +72,7 @@ static void wire_ahci(struct pc *pc)
 
     for (unsigned n = 0; n < c->nahci && n < PC_MAX_AHCI; n++)
         ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], &pc->pci, pc_free_devfn(pc), c->ahci[n],
-                  PC_NUM_IDE + n * AHCI_NUM_PORTS);
+                  PC_NUM_IDE + n * AHCI_NUM_PORTS, pc->cpu.msi);
 }
 
 void pc_wire_storage(struct pc *pc)
@@ -84,4 +85,80 @@ void pc_wire_storage(struct pc *pc)
         wire_virtio_blk(pc, n);
     wire_ahci(pc);
     fdc82078_init(&s->fdc, &pc->m, "fdc", 0x3f0, pc_isa_irq(pc, 6), &pc->dma, c->floppy);
+}
+
+/* ---- the boot order ---- */
+
+#define MAX_BOOT (PC_NUM_IDE + PC_MAX_VIRTIO_BLK + PC_MAX_AHCI * AHCI_NUM_PORTS + FDC_NUM_DRIVES)
+
+struct boot_list {
+    unsigned n;
+    struct boot_drive {
+        int index;
+        char path[56];
+    } drives[MAX_BOOT];
+};
+
+/* In order; a drive that is not there, or has no place, is left out. */
+__attribute__((format(printf, 3, 4))) static void
+add_boot(struct boot_list *l, const struct blockdev *disk, const char *path, ...)
+{
+    int index = disk ? blockdev_boot_index(disk) : -1;
+    unsigned at = l->n;
+    va_list ap;
+
+    if (index < 0)
+        return;
+    while (at && l->drives[at - 1].index > index) {
+        l->drives[at] = l->drives[at - 1];
+        at--;
+    }
+    l->drives[at].index = index;
+    va_start(ap, path);
+    vsnprintf(l->drives[at].path, sizeof(l->drives[at].path), path, ap);
+    va_end(ap);
+    l->n++;
+}
+
+/* "4" or "1,1": the unit address of a PCI function (IEEE 1275 PCI binding, 2.2.1.3). */
+static const char *unit_address(const struct pci_device *d, char text[8])
+{
+    unsigned slot = PCI_SLOT(d->devfn), function = PCI_FUNCTION(d->devfn);
+
+    snprintf(text, 8, function ? "%x,%x" : "%x", slot, function);
+    return text;
+}
+
+static void add_ata_boot(struct boot_list *l, const struct pc *pc)
+{
+    const struct pc_storage_config *c = &pc->config->storage;
+    char at[8];
+
+    for (unsigned n = 0; n < PC_NUM_IDE; n++)
+        add_boot(l, c->ide[n].disk, "/pci@i0cf8/ide@%s/drive@%x/disk@%x",
+                 unit_address(&pc->storage.ide.pci, at), n / 2, n % 2);
+    for (unsigned n = 0; n < c->nahci; n++)
+        for (unsigned port = 0; port < AHCI_NUM_PORTS; port++)
+            add_boot(l, c->ahci[n][port].disk, "/pci@i0cf8/pci8086,2922@%s/drive@%x/disk@0",
+                     unit_address(&pc->storage.ahci[n].pci, at), port);
+}
+
+unsigned pc_boot_list(const struct pc *pc, char list[PC_BOOT_LIST_SIZE])
+{
+    const struct pc_storage_config *c = &pc->config->storage;
+    struct boot_list l = {0};
+    size_t length = 0;
+    char at[8];
+
+    add_ata_boot(&l, pc);
+    for (unsigned n = 0; n < c->nvirtio_blk; n++)
+        add_boot(&l, c->virtio_blk[n].disk, "/pci@i0cf8/scsi@%s/disk@0,0",
+                 unit_address(&pc->storage.virtio_blk[n].bus.pci, at));
+    for (unsigned n = 0; n < FDC_NUM_DRIVES; n++)
+        add_boot(&l, c->floppy[n], "/pci@i0cf8/isa@1/fdc@03f0/floppy@%x", n);
+    list[0] = 0;
+    for (unsigned n = 0; n < l.n; n++)
+        length += (size_t)snprintf(list + length, PC_BOOT_LIST_SIZE - length, "%s%s", n ? "\n" : "",
+                                   l.drives[n].path);
+    return l.n;
 }

@@ -26,6 +26,8 @@ const char *control_status(const struct control *ctl)
         return "shutdown";
     if (r->reason == STOP_BREAKPOINT)
         return "debug";
+    if (r->reason == STOP_IO_ERROR)
+        return "io-error";
     return ctl->ran ? "paused" : "prelaunch";
 }
 
@@ -80,14 +82,16 @@ static void on_event(void *opaque, enum run_event event)
     }
 }
 
-/* werror= and rerror= are "report": the guest is told, and the machine goes on. */
-static void on_io_error(void *opaque, const struct blockdev *b, enum block_op op, int error)
+static void on_io_error(void *opaque, const struct blockdev *b, enum block_op op, int error,
+                        enum drive_error_action action)
 {
+    static const char *const names[] = {
+        [DRIVE_REPORT] = "report", [DRIVE_IGNORE] = "ignore", [DRIVE_STOP] = "stop"};
     const char *id = drive_config(b)->id;
 
     qmp_event(opaque, "BLOCK_IO_ERROR", "{s:s, s:s, s:s, s:s, s:b, s:s}", "device", id, "node-name",
-              id, "operation", op == BLOCK_READ ? "read" : "write", "action", "report", "nospace",
-              error == ENOSPC, "reason", strerror(error));
+              id, "operation", op == BLOCK_READ ? "read" : "write", "action", names[action],
+              "nospace", error == ENOSPC, "reason", strerror(error));
 }
 
 static void on_tray_moved(void *opaque, const struct blockdev *b, bool open)

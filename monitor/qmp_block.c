@@ -3,6 +3,7 @@
 #include "config.h"
 
 #if CONFIG_JANSSON
+#include <errno.h>
 #include <string.h>
 
 #include "host/block/drive.h"
@@ -70,7 +71,10 @@ static json_t *block_info(const struct blockdev *b)
         json_object_set_new(o, "tray_open", json_boolean(st.tray_open));
     if (o && st.image) {
         json_object_set_new(o, "inserted", inserted(b, &st));
-        json_object_set_new(o, "io-status", json_string("ok"));
+        json_object_set_new(o, "io-status",
+                            json_string(!st.stopped            ? "ok"
+                                        : st.stopped == ENOSPC ? "nospace"
+                                                               : "failed"));
     }
     return o;
 }

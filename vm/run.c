@@ -204,12 +204,22 @@ void machine_cont(struct machine *m)
 {
     if (m->run.state == RUN_ENDED)
         return;
-    m->run.stop_wanted = false;
     if (m->run.state == RUN_PAUSED)
         enter_state(m, RUN_RUNNING, STOP_NONE);
+    else if (!m->run.stop_wanted)
+        return; /* or it was about to stop, and does not */
+    m->run.stop_wanted = false;
+    for (struct run_resumed *r = m->run.resumed; r; r = r->next)
+        r->fn(r->opaque);
 }
 
-void machine_stop(struct machine *m, enum stop_reason why)
+void machine_on_resume(struct machine *m, struct run_resumed *r)
+{
+    r->next = m->run.resumed;
+    m->run.resumed = r;
+}
+
+void machine_request_stop(struct machine *m, enum stop_reason why)
 {
     struct run_control *r = &m->run;
 
@@ -223,6 +233,13 @@ void machine_stop(struct machine *m, enum stop_reason why)
         r->stop_why = why;
     r->stop_wanted = true;
     machine_kick(m);
+}
+
+void machine_stop(struct machine *m, enum stop_reason why)
+{
+    struct run_control *r = &m->run;
+
+    machine_request_stop(m, why);
     if (on_cpu_thread(m))
         return;
     while (r->state == RUN_RUNNING && r->stop_wanted)
@@ -279,6 +296,7 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_UNTIL] = "until",
         [STOP_QUIT] = "quit",
         [STOP_BREAKPOINT] = "breakpoint",
+        [STOP_IO_ERROR] = "io-error",
         [STOP_DIFFERENCE] = "difference",
     };
 

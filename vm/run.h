@@ -30,6 +30,7 @@ enum stop_reason {
     STOP_UNTIL,        /* --until text seen */
     STOP_QUIT,         /* monitor `quit`, second SIGINT */
     STOP_BREAKPOINT,
+    STOP_IO_ERROR,   /* a disk's request failed, and werror= or rerror= says stop */
     STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
 };
 
@@ -39,6 +40,14 @@ enum run_event {
     RUN_EVENT_RESUME,   /* running */
     RUN_EVENT_RESET,    /* has been reset */
     RUN_EVENT_SHUTDOWN, /* the end (or, with no_shutdown, what would be); run.reason says why */
+};
+
+/* Wants to know when the machine goes on after a pause: work that was put off is taken up again.
+ * Lock held, before the CPUs run. */
+struct run_resumed {
+    void (*fn)(void *opaque);
+    void *opaque;
+    struct run_resumed *next; /* machine_on_resume()'s */
 };
 
 struct run_control {
@@ -67,6 +76,7 @@ struct run_control {
     /* Told of every event, lock held, by the thread that makes it. Must not change run state. */
     void (*event)(void *opaque, enum run_event event);
     void *event_opaque;
+    struct run_resumed *resumed;
     void (*before_reset)(void *opaque); /* the machine's own reset work (reload a kernel) */
     void (*after_reset)(void *opaque);
     void *reset_opaque;
@@ -79,7 +89,9 @@ bool machine_start_threads(struct machine *m); /* takes the lock itself; starts 
 void machine_join(struct machine *m);          /* takes the lock itself; after RUN_ENDED */
 void machine_cont(struct machine *m);
 void machine_stop(struct machine *m, enum stop_reason why); /* returns when the CPUs stand still */
+void machine_on_resume(struct machine *m, struct run_resumed *r);
 /* Requests, from devices, CPU, monitor; take effect at the next instruction boundary. */
+void machine_request_stop(struct machine *m, enum stop_reason why);
 void machine_request_reset(struct machine *m);
 void machine_request_end(struct machine *m, enum stop_reason why, uint32_t exit_value);
 /* Wakes vCPUs that are halted (an interrupt line rose) and makes running ones look up. */

@@ -66,28 +66,32 @@ static void sort_by(u8 (*rank)(const struct boot_entry *b, u32 opaque), u32 opaq
 /* "bootorder": lines with Open Firmware paths, as QEMU gives them to drives with a bootindex. */
 static char order[2048];
 
-/* "@1,1": device and function on bus 0; then by kind of controller. */
+/* Where the drive is, as its path says after the controller's name: "@1,1/drive@0/disk@0". */
+static void drive_path(const struct drive *d, char *out, u32 size)
+{
+    u32 slot = d->pci >> 3 & 31, function = d->pci & 7;
+    char at[8];
+
+    format(at, sizeof(at), function ? "@%x,%x/" : "@%x/", slot, function);
+    if (d->type == DRIVE_ATA || d->type == DRIVE_ATAPI)
+        format(out, size, "%sdrive@%x/disk@%x", at, (u32)d->channel, (u32)d->slave);
+    else if (d->type == DRIVE_AHCI || d->type == DRIVE_AHCI_ATAPI)
+        format(out, size, "%sdrive@%x/", at, (u32)d->slave);
+    else
+        format(out, size, "%sdisk@", at);
+}
+
 static bool match_path(const char *path, const struct boot_entry *b)
 {
-    const struct drive *d = b->kind == BOOT_DISK ? &shared.disks[b->index] : &shared.cds[b->index];
     char want[48];
 
-    if (b->kind == BOOT_FLOPPY) {
-        format(want, sizeof(want), "floppy@%u", (u32)b->index);
-    } else if (b->kind == BOOT_ROM) {
+    if (b->kind == BOOT_ROM)
         return starts_with(path, "/rom@");
-    } else {
-        u32 slot = d->pci >> 3 & 31, function = d->pci & 7;
-
-        if (d->type == DRIVE_ATA || d->type == DRIVE_ATAPI)
-            format(want, sizeof(want), "drive@%x/disk@%x", (u32)d->channel, (u32)d->slave);
-        else if (d->type == DRIVE_AHCI || d->type == DRIVE_AHCI_ATAPI)
-            format(want, sizeof(want), "drive@%x/", (u32)d->slave);
-        else if (function)
-            format(want, sizeof(want), "@%x,%x/disk@", slot, function);
-        else
-            format(want, sizeof(want), "@%x/disk@", slot);
-    }
+    if (b->kind == BOOT_FLOPPY)
+        format(want, sizeof(want), "floppy@%u", (u32)b->index);
+    else
+        drive_path(b->kind == BOOT_DISK ? &shared.disks[b->index] : &shared.cds[b->index], want,
+                   sizeof(want));
     for (; *path && *path != '\n'; path++)
         if (starts_with(path, want))
             return true;

@@ -4,7 +4,7 @@
  * buffers of their own, which together are bounded.
  *
  * Not here: port multipliers, command completion coalescing, enclosure management, power states of
- * the link, message signalled interrupts. */
+ * the link, more than one interrupt message. */
 #include "devices/storage/ahci.h"
 
 #include <stdlib.h>
@@ -21,6 +21,7 @@ enum { CAP = 0x00, GHC = 0x04, IS = 0x08, PI = 0x0c, VS = 0x10, PORTS = 0x100, P
 #define GHC_IE    0x00000002u
 #define GHC_AE    0x80000000u
 #define BAR_SIZE  0x1000u
+#define AT_MSI    0x80 /* in configuration space */
 
 /* Port registers (3.3). */
 enum {
@@ -103,12 +104,33 @@ static struct address_space *memory(const struct ahci_port *p)
 
 /* ---- interrupts ---- */
 
+/* A message is sent when there is something to tell, and again when the guest has acknowledged a
+ * part of it (10.6.2.2, single message): write_is() clears `signalled`. */
 static void update_irq(struct ahci *s)
 {
+    bool message = pci_msi_enabled(&s->msi), wanted;
+
     for (unsigned n = 0; n < AHCI_NUM_PORTS; n++)
         if (s->port[n].is & s->port[n].ie)
             s->is |= 1u << n;
-    pci_set_intx(&s->pci, s->is && (s->ghc & GHC_IE));
+    wanted = s->is && (s->ghc & GHC_IE);
+    pci_set_intx(&s->pci, wanted && !message);
+    if (message && wanted && !s->signalled)
+        pci_msi_notify(&s->msi);
+    s->signalled = message && wanted;
+}
+
+static void write_is(struct ahci *s, uint32_t value)
+{
+    s->is &= ~value;
+    s->signalled = false;
+}
+
+/* The guest may have turned messages on or off. */
+static void config_written(struct pci_device *d, unsigned offset, unsigned size)
+{
+    (void)offset, (void)size;
+    update_irq((struct ahci *)d);
 }
 
 static void raise(struct ahci_port *p, uint32_t bits)
@@ -692,7 +714,7 @@ static void bar_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
         else
             s->ghc = GHC_AE | ((uint32_t)value & GHC_IE);
     } else if (offset == IS) {
-        s->is &= ~(uint32_t)value;
+        write_is(s, (uint32_t)value);
     }
     update_irq(s);
 }
@@ -708,6 +730,7 @@ static void reset(struct device *dev)
             quiesce(&s->port[n]);
             ata_drive_reset(&s->port[n].drive);
         }
+    pci_msi_reset(&s->msi);
     pci_device_reset(&s->pci);
     reset_hba(s);
 }
@@ -764,19 +787,21 @@ static const struct state_field fields[] = {
     STATE_STRUCTS(struct ahci, pci, 1, struct pci_device, pci_device_fields),
     STATE_U32(struct ahci, ghc),
     STATE_U32(struct ahci, is),
+    STATE_BOOL(struct ahci, signalled),
     STATE_STRUCTS(struct ahci, port, AHCI_NUM_PORTS, struct ahci_port, port_fields),
     STATE_FIELDS_END,
 };
 
 static const struct device_class class = {.type = "ich9-ahci",
-                                          .version = 1,
+                                          .version = 2,
                                           .fields = fields,
                                           .reset = reset,
                                           .pre_save = pre_save,
                                           .post_load = post_load};
 
 void ahci_init(struct ahci *s, struct machine *m, const char *id, struct pci_bus *bus,
-               uint8_t devfn, const struct ide_drive_config drives[AHCI_NUM_PORTS], unsigned number)
+               uint8_t devfn, const struct ide_drive_config drives[AHCI_NUM_PORTS], unsigned number,
+               struct msi_sink msi)
 {
     static const struct pci_ids ids = {.vendor = 0x8086,
                                        .device = 0x2922,
@@ -791,6 +816,8 @@ void ahci_init(struct ahci *s, struct machine *m, const char *id, struct pci_bus
     pci_device_init(&s->pci, m, &class, id, bus, devfn, &ids);
     region_init_device(&s->region, "ahci", BAR_SIZE, &ops, s);
     pci_device_add_bar(&s->pci, 5, PCI_BAR_MEM32, &s->region);
+    pci_msi_init(&s->msi, &s->pci, AT_MSI, msi);
+    s->pci.config_written = config_written;
     for (unsigned n = 0; n < AHCI_NUM_PORTS; n++) {
         struct ahci_port *p = &s->port[n];
         const struct ata_host host = {drive_data, drive_done, drive_dma_ready, p};

@@ -2,7 +2,7 @@
 #ifndef CALQUE_DEVICES_STORAGE_AHCI_H
 #define CALQUE_DEVICES_STORAGE_AHCI_H
 
-#include "devices/bus/pci.h"
+#include "devices/bus/pci_msi.h"
 #include "devices/storage/ata.h"
 #include "devices/storage/ide.h"
 
@@ -40,13 +40,15 @@ struct ahci_port {
 struct ahci {
     struct pci_device pci;
     uint32_t ghc, is;
+    bool signalled; /* the message for what is in `is` has been sent */
     struct ahci_port port[AHCI_NUM_PORTS];
+    struct pci_msi msi;
     struct region region;
 };
 
-/* number: of the first drive. */
+/* number: of the first drive. msi.send NULL: interrupts are INTA# whatever the guest chooses. */
 void ahci_init(struct ahci *s, struct machine *m, const char *id, struct pci_bus *bus,
-               uint8_t devfn, const struct ide_drive_config drives[AHCI_NUM_PORTS],
-               unsigned number);
+               uint8_t devfn, const struct ide_drive_config drives[AHCI_NUM_PORTS], unsigned number,
+               struct msi_sink msi);
 
 #endif

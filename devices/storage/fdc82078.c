@@ -6,7 +6,7 @@
  * drivers find out what disk it is. Heads move with a little delay, sectors with that of the back
  * end, and rotation is seen by READ ID alone.
  *
- * Not here: SCAN, SAVE, RESTORE, OPTION, POWERDOWN MODE, DRIVE SPECIFICATION (invalid commands, as
+ * Not here: SAVE, RESTORE, OPTION, POWERDOWN MODE, DRIVE SPECIFICATION (invalid commands, as
  * for an 82077), tape drives, deleted data marks (they are not in images), formatting to what the
  * image is not. */
 #include "devices/storage/fdc82078.h"
@@ -39,10 +39,15 @@ enum { R_SRA, R_SRB, R_DOR, R_TDR, R_MSR, R_FIFO };
 #define ST2_DELETED   0x40
 #define ST2_CRC       0x20
 #define ST2_CYLINDER  0x10
+#define ST2_HIT       0x08 /* SCAN: all bytes are equal */
+#define ST2_MISS      0x04 /* SCAN: no sector satisfies it */
 
 #define CONFIG_EIS  0x40 /* data commands seek */
 #define CONFIG_POLL 0x10 /* set: no polling */
 #define ND          0x01 /* of SPECIFY: no DMA */
+
+#define SCAN_FAILS   1 /* a byte does not satisfy the condition */
+#define SCAN_DIFFERS 2 /* a byte is not equal */
 
 #define MT 0x80 /* of commands: both sides */
 #define SK 0x20
@@ -67,6 +72,9 @@ enum {
     LOCK = 0x14,
     VERIFY = 0x16,
     PART_ID = 0x18,
+    SCAN_EQUAL = 0x11,
+    SCAN_LOW = 0x19, /* the disk's byte is lower than the host's, or equal */
+    SCAN_HIGH = 0x1d,
 };
 
 #define STEP_NS  50000ull
@@ -203,6 +211,17 @@ static bool is_write(const struct fdc82078 *f)
     return operation(f) == WRITE_DATA || operation(f) == WRITE_DELETED || operation(f) == FORMAT;
 }
 
+static bool is_scan(const struct fdc82078 *f)
+{
+    return operation(f) == SCAN_EQUAL || operation(f) == SCAN_LOW || operation(f) == SCAN_HIGH;
+}
+
+/* Its bytes come from the host. */
+static bool takes_bytes(const struct fdc82078 *f)
+{
+    return is_write(f) || is_scan(f);
+}
+
 static void next_sector(struct fdc82078 *f);
 static void request_done(struct block_request *r, int error);
 
@@ -235,6 +254,7 @@ static void offer(struct fdc82078 *f)
 {
     f->phase = FDC_TRANSFER;
     f->pos = 0;
+    f->scan = 0;
     if (f->hlt_nd & ND)
         set_irq(f, true);
     else if (f->dor & DOR_GATE)
@@ -332,6 +352,42 @@ static void next_format(struct fdc82078 *f)
         offer(f);
 }
 
+/* FFh on either side fits everything. */
+static void compare(struct fdc82078 *f, const uint8_t *host, size_t n)
+{
+    const uint8_t *disk = f->sector + f->pos;
+    unsigned op = operation(f);
+
+    for (size_t i = 0; i < n; i++) {
+        if (disk[i] == host[i] || disk[i] == 0xff || host[i] == 0xff)
+            continue;
+        f->scan |= SCAN_DIFFERS;
+        if (op == SCAN_EQUAL || (disk[i] > host[i]) == (op == SCAN_LOW))
+            f->scan |= SCAN_FAILS;
+    }
+}
+
+/* The first sector that satisfies the condition in all its bytes is the last, and the one that the
+ * result names. After others comes the next or next but one (STP), until EOT itself was compared.
+ */
+static void next_scan(struct fdc82078 *f)
+{
+    bool more = true;
+
+    if (f->pos == FDC_SECTOR && !(f->scan & SCAN_FAILS)) {
+        end_data(f, 0, 0, f->scan & SCAN_DIFFERS ? 0 : ST2_HIT);
+        return;
+    }
+    if (f->r == f->param[5])
+        more = advance_id(f);
+    else
+        f->r = (uint8_t)(f->r + (f->param[7] == 2 ? 2 : 1));
+    if (f->terminal || !more)
+        end_data(f, 0, 0, ST2_MISS);
+    else
+        find_sector(f);
+}
+
 /* A sector is done; others follow until TC, or until EOT has passed. */
 static void next_sector(struct fdc82078 *f)
 {
@@ -341,6 +397,10 @@ static void next_sector(struct fdc82078 *f)
 
     if (op == FORMAT) {
         next_format(f);
+        return;
+    }
+    if (is_scan(f)) {
+        next_scan(f);
         return;
     }
     if (op == READ_DELETED) { /* a sector with an ordinary mark is given, and is the last */
@@ -370,12 +430,14 @@ static size_t transfer(void *opaque, enum i8237_direction dir, uint8_t *buf, siz
         i8237_request(f->dma, f->channel, false);
         return 0;
     }
-    if (dir == I8237_TO_MEMORY && !is_write(f))
+    if (dir == I8237_TO_MEMORY && !takes_bytes(f))
         memcpy(buf, f->sector + f->pos, n);
     else if (dir == I8237_TO_MEMORY)
         memset(buf, 0xff, n);
     else if (dir == I8237_FROM_MEMORY && is_write(f))
         memcpy(f->sector + f->pos, buf, n);
+    else if (dir == I8237_FROM_MEMORY && is_scan(f))
+        compare(f, buf, n);
     f->pos = (uint16_t)(f->pos + n);
     f->terminal |= last && n == len;
     if (f->terminal || f->pos == unit_size(f))
@@ -651,6 +713,9 @@ static const struct fdc_op {
     [LOCK] = {lock, 0, 0x80},
     [VERIFY] = {data_command, 8, 0xe0},
     [PART_ID] = {part_id, 0, 0},
+    [SCAN_EQUAL] = {data_command, 8, 0xe0},
+    [SCAN_LOW] = {data_command, 8, 0xe0},
+    [SCAN_HIGH] = {data_command, 8, 0xe0},
 };
 
 static const struct fdc_op *op_of(const struct fdc82078 *f)
@@ -697,7 +762,7 @@ static uint8_t main_status(const struct fdc82078 *f)
         return v | MSR_RQM | MSR_DIO | MSR_BUSY;
     case FDC_TRANSFER:
         if (f->hlt_nd & ND)
-            return v | MSR_RQM | MSR_NDMA | MSR_BUSY | (is_write(f) ? 0 : MSR_DIO);
+            return v | MSR_RQM | MSR_NDMA | MSR_BUSY | (takes_bytes(f) ? 0 : MSR_DIO);
         return v | MSR_BUSY;
     default:
         return v | MSR_BUSY;
@@ -708,7 +773,7 @@ static uint8_t read_fifo(struct fdc82078 *f)
 {
     uint8_t value = 0;
 
-    if (f->phase == FDC_TRANSFER && (f->hlt_nd & ND) && !is_write(f)) {
+    if (f->phase == FDC_TRANSFER && (f->hlt_nd & ND) && !takes_bytes(f)) {
         value = f->sector[f->pos];
         byte_moved(f);
     } else if (f->phase == FDC_RESULT) {
@@ -727,8 +792,11 @@ static void write_fifo(struct fdc82078 *f, uint8_t value)
         return;
     if (f->phase == FDC_COMMAND) {
         write_command(f, value);
-    } else if (f->phase == FDC_TRANSFER && (f->hlt_nd & ND) && is_write(f)) {
-        f->sector[f->pos] = value;
+    } else if (f->phase == FDC_TRANSFER && (f->hlt_nd & ND) && takes_bytes(f)) {
+        if (is_scan(f))
+            compare(f, &value, 1);
+        else
+            f->sector[f->pos] = value;
         byte_moved(f);
     }
 }
@@ -947,6 +1015,7 @@ static const struct state_field fields[] = {
     STATE_U16(struct fdc82078, count),
     STATE_U16_MAX(struct fdc82078, pos, FDC_SECTOR),
     STATE_BOOL(struct fdc82078, terminal),
+    STATE_U8(struct fdc82078, scan),
     STATE_BYTES(struct fdc82078, sector),
     STATE_STRUCTS(struct fdc82078, drive, FDC_NUM_DRIVES, struct fdc_drive, drive_fields),
     STATE_TIMER(struct fdc82078, timer),
@@ -955,7 +1024,7 @@ static const struct state_field fields[] = {
 };
 
 static const struct device_class class = {.type = "fdc82078",
-                                          .version = 1,
+                                          .version = 2,
                                           .fields = fields,
                                           .reset = reset,
                                           .pre_save = pre_save,

@@ -49,6 +49,7 @@ struct fdc82078 {
     uint16_t count; /* sectors to go: FORMAT, VERIFY, READ TRACK */
     uint16_t pos;   /* bytes of the sector that have moved */
     bool terminal;  /* TC was seen */
+    uint8_t scan;   /* what SCAN has found in this sector so far */
     uint8_t sector[FDC_SECTOR];
     struct fdc_drive drive[FDC_NUM_DRIVES];
     struct vm_timer timer; /* FDC_TIMED */

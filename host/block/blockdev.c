@@ -207,17 +207,80 @@ static void count(struct blockdev *b, const struct block_request *r, int error)
     }
 }
 
+static enum drive_error_action action_for(const struct blockdev *b, enum block_op op, int error)
+{
+    enum drive_error_action a = op == BLOCK_READ ? b->config.read_error : b->config.write_error;
+
+    return a != DRIVE_ENOSPC ? a : error == ENOSPC ? DRIVE_STOP : DRIVE_REPORT;
+}
+
+static void stop_for(struct blockdev *b, struct block_request *r)
+{
+    struct block_request **at = &b->stopped;
+
+    if (!b->stopped)
+        fprintf(stderr, "calque: drive %s: %s: the machine stops; `cont` tries it again\n",
+                b->config.id, strerror(r->error));
+    while (*at)
+        at = &(*at)->next;
+    r->next = NULL;
+    *at = r;
+    machine_request_stop(b->m, STOP_IO_ERROR);
+}
+
+/* Draining: nobody waits for the machine to go on. */
+static void report_stopped(struct blockdev *b)
+{
+    while (b->stopped) {
+        struct block_request *r = b->stopped;
+
+        b->stopped = r->next;
+        b->in_flight--;
+        r->done(r, r->error);
+    }
+}
+
+static void try_again(void *opaque)
+{
+    struct blockdev *b = opaque;
+    struct block_request *r = b->stopped, *next;
+
+    b->stopped = NULL;
+    for (; r; r = next) {
+        next = r->next;
+        b->in_flight--;
+        blockdev_submit(b, r);
+    }
+}
+
+/* The device's own mistakes are no errors of the medium. */
+static bool is_of_medium(int error)
+{
+    return error && error != EINVAL && error != ENOMEDIUM && error != EROFS;
+}
+
 static void complete(struct blockdev *b, struct block_request *r)
 {
+    enum drive_error_action action = DRIVE_REPORT;
     int error = r->error;
 
-    b->in_flight--;
     count(b, r, error);
-    /* The device's own mistakes are no errors of the medium. */
-    if (error && error != EINVAL && error != ENOMEDIUM && error != EROFS)
+    if (is_of_medium(error)) {
+        action = action_for(b, r->op, error);
         for (struct drive_watch *w = b->drives->watches; w; w = w->next)
             if (w->io_error)
-                w->io_error(w->opaque, b, r->op, error);
+                w->io_error(w->opaque, b, r->op, error, action);
+    }
+    if (action == DRIVE_STOP) {
+        stop_for(b, r);
+        return;
+    }
+    if (action == DRIVE_IGNORE) {
+        error = 0;
+        if (r->op == BLOCK_READ) /* not what was in the host's memory */
+            memset(r->data, 0, (size_t)r->length);
+    }
+    b->in_flight--;
     r->done(r, error);
 }
 
@@ -288,7 +351,10 @@ void blockdev_drain(struct blockdev *b)
         complete_first_due(b);
     if (b->m->clock.mode == VM_CLOCK_ICOUNT)
         vm_timer_cancel(&b->timer);
-    while (b->in_flight) {
+    for (;;) {
+        report_stopped(b);
+        if (!b->in_flight)
+            break;
         if (complete_finished(b))
             continue;
         pthread_mutex_lock(&p->lock);
@@ -372,6 +438,8 @@ void blockdev_connect(struct blockdev *b, struct machine *m, const struct blockd
     snprintf(b->source_name, sizeof(b->source_name), "drive %s", b->config.id);
     input_register(m, &b->source, b->source_name, deliver, b);
     vm_timer_init(&b->timer, &m->clock, timer_fired, b);
+    b->resumed = (struct run_resumed){try_again, b, NULL};
+    machine_on_resume(m, &b->resumed);
 }
 
 struct blockdev_geometry blockdev_geometry(const struct blockdev *b)
@@ -410,6 +478,11 @@ void blockdev_set_write_cache(struct blockdev *b, bool on)
 const char *blockdev_serial(const struct blockdev *b)
 {
     return b->serial;
+}
+
+int blockdev_boot_index(const struct blockdev *b)
+{
+    return b->config.boot_index;
 }
 
 void blockdev_tray_moved(struct blockdev *b, bool open)

@@ -73,6 +73,8 @@ bool blockdev_write_cache(const struct blockdev *b);
 void blockdev_set_write_cache(struct blockdev *b, bool on);
 /* "QM00001", from serial=; NULL when none was given. */
 const char *blockdev_serial(const struct blockdev *b);
+/* The drive's place in the order in which firmware boots, from 0; -1: it has none. */
+int blockdev_boot_index(const struct blockdev *b);
 
 /* Starts a request; machine lock held. Requests may finish in any order; FLUSH waits for nothing
  * that was not done when it was submitted. With -icount, done is called at a virtual time fixed

@@ -80,6 +80,7 @@ static struct blockdev *new_drive(struct drives *ds, enum drive_interface interf
         return NULL;
     b->drives = ds;
     b->config.interface = interface;
+    b->config.boot_index = -1;
     b->done_tail = &b->done;
     return b;
 }
@@ -140,6 +141,7 @@ static struct image *open_medium(const struct blockdev *b, const char *file, con
     struct image_options o = {.format = format,
                               .read_only = read_only || snapshot,
                               .no_locks = b->no_locks,
+                              .no_backing = b->no_backing,
                               .cache = b->cache,
                               .report = {.fn = report}};
     struct image *im = image_open(file, &o, err);
@@ -153,8 +155,27 @@ static struct image *open_medium(const struct blockdev *b, const char *file, con
     return im;
 }
 
+/* File nodes are there for nodes of formats; those that a device takes are raw disks. */
+static void forget_file_nodes(struct drives *ds)
+{
+    struct blockdev **at = &ds->first;
+
+    while (*at) {
+        struct blockdev *b = *at;
+
+        if (b->file_node && !b->wanted) {
+            *at = b->next;
+            free_drive(b);
+        } else {
+            at = &b->next;
+        }
+    }
+    ds->tail = at;
+}
+
 bool drives_open(struct drives *ds, bool snapshot, struct error *err)
 {
+    forget_file_nodes(ds);
     for (struct blockdev *b = ds->first; b; b = b->next) {
         b->config.snapshot |= snapshot;
         b->write_cache = b->write_cache_asked;
@@ -303,6 +324,31 @@ bool drive_connected(const struct blockdev *b)
     return b->m != NULL;
 }
 
+bool drive_describe(struct blockdev *b, const struct drive_words *w, struct error *err)
+{
+    char *copy = w->serial ? strdup(w->serial) : NULL;
+
+    if (w->serial && !copy)
+        return error_set(err, "out of memory");
+    if (copy) {
+        free(b->serial);
+        b->serial = copy;
+    }
+    if (w->boot_index >= 0)
+        b->config.boot_index = w->boot_index;
+    return drive_parse_error_actions(b, w->werror, w->rerror, err);
+}
+
+bool drives_check_boot_order(const struct drives *ds, struct error *err)
+{
+    for (const struct blockdev *b = ds->first; b; b = b->next)
+        for (const struct blockdev *o = b->next; o && b->config.boot_index >= 0; o = o->next)
+            if (o->config.boot_index == b->config.boot_index)
+                return error_set(err, "bootindex=%d: both drive %s and drive %s have it",
+                                 b->config.boot_index, b->id, o->id);
+    return true;
+}
+
 struct drive_status drive_status(const struct blockdev *b)
 {
     return (struct drive_status){.image = b->image,
@@ -311,6 +357,7 @@ struct drive_status drive_status(const struct blockdev *b)
                                  .read_only = blockdev_read_only(b),
                                  .write_cache = b->write_cache,
                                  .in_flight = b->in_flight,
+                                 .stopped = b->stopped ? b->stopped->error : 0,
                                  .counters = b->counters};
 }
 

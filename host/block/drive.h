@@ -40,10 +40,24 @@ struct blockdev *drive_add(struct drives *ds, const char *options, enum drive_in
  * free one. file NULL: an empty drive. */
 struct blockdev *drive_add_file(struct drives *ds, const char *file, enum drive_interface interface,
                                 int index, bool cdrom, struct error *err);
+/* -blockdev: "driver=qcow2,node-name=NAME,file=NODE" and the like; the node is a drive with that
+ * name as id. */
+struct blockdev *drive_add_node(struct drives *ds, const char *options, struct error *err);
+/* A device will take the drive; before drives_open(), which forgets file nodes that no device
+ * takes. cdrom: it is a CD drive's. */
+bool drive_want(struct drives *ds, const char *id, bool cdrom, struct error *err);
 /* Opens the media of all drives. snapshot: writes go to temporary files. */
 bool drives_open(struct drives *ds, bool snapshot, struct error *err);
 
 /* ---- who is who ---- */
+
+/* What happens when a request fails: werror=, rerror=. */
+enum drive_error_action {
+    DRIVE_REPORT, /* the guest is told */
+    DRIVE_IGNORE, /* the guest is told that it went well */
+    DRIVE_STOP,   /* the machine stops; when it goes on, the request is tried again */
+    DRIVE_ENOSPC, /* stops if the host's disk is full, else reports; of writes */
+};
 
 struct drive_config {
     const char *id; /* id=, or QEMU's "ide0-hd0", "ide1-cd0", "floppy0", "virtio0", "pflash0" */
@@ -54,6 +68,8 @@ struct drive_config {
     bool read_only;     /* as asked */
     bool snapshot;
     const char *cache; /* "writeback", ... */
+    int boot_index;    /* bootindex=; -1: firmware finds its own place for the drive */
+    enum drive_error_action write_error, read_error;
 };
 
 const struct drive_config *drive_config(const struct blockdev *b);
@@ -66,6 +82,15 @@ struct blockdev *drive_at(const struct drives *ds, enum drive_interface interfac
                           unsigned unit);
 /* A device has connected itself. */
 bool drive_connected(const struct blockdev *b);
+/* What -device says of its drive, instead of what -drive said; NULL and -1: nothing. */
+struct drive_words {
+    const char *serial;
+    int boot_index;
+    const char *werror, *rerror;
+};
+bool drive_describe(struct blockdev *b, const struct drive_words *w, struct error *err);
+/* No two drives have the same place in the boot order. */
+bool drives_check_boot_order(const struct drives *ds, struct error *err);
 
 /* ---- for monitors; machine lock held ---- */
 
@@ -81,6 +106,7 @@ struct drive_status {
     bool read_only;
     bool write_cache;
     unsigned in_flight;
+    int stopped; /* the error that the machine was stopped for; 0: none */
     struct drive_counters counters;
 };
 
@@ -101,8 +127,9 @@ bool drive_set_tray(struct blockdev *b, bool open, bool force, struct error *err
 
 /* What a monitor tells its clients. Machine lock held. */
 struct drive_watch {
-    /* BLOCK_IO_ERROR: a request failed and the guest is told. */
-    void (*io_error)(void *opaque, const struct blockdev *b, enum block_op op, int error);
+    /* BLOCK_IO_ERROR: a request failed. action: REPORT, IGNORE or STOP. */
+    void (*io_error)(void *opaque, const struct blockdev *b, enum block_op op, int error,
+                     enum drive_error_action action);
     /* DEVICE_TRAY_MOVED, by the guest or a monitor. */
     void (*tray_moved)(void *opaque, const struct blockdev *b, bool open);
     void *opaque;

@@ -8,6 +8,7 @@
 #include "host/block/image.h"
 #include "vm/clock.h"
 #include "vm/input.h"
+#include "vm/run.h"
 
 /* blockdev.c does the requests, drive.c the media, drive_options.c the options. */
 
@@ -35,6 +36,8 @@ struct blockdev {
     char *id, *file, *format, *serial;
     enum file_cache cache;
     bool write_cache_asked, no_locks, discard, placed;
+    bool file_node, node_taken, wanted; /* -blockdev driver=file; has a node on top; or a device */
+    bool no_backing;
     enum detect_zeroes detect_zeroes;
     uint32_t cylinders, heads, sectors;
     /* The medium. */
@@ -52,6 +55,8 @@ struct blockdev {
     struct block_request *due;               /* with -icount: all of them, by due */
     struct block_request *done, **done_tail; /* without: finished ones */
     bool busy;                               /* with -icount: a worker is at it */
+    struct block_request *stopped; /* failed, to be tried again when the machine goes on */
+    struct run_resumed resumed;
     struct drive_counters counters;
 };
 
@@ -63,8 +68,13 @@ struct drives {
 
 void pool_init(struct block_pool *p);
 void pool_destroy(struct block_pool *p);
+#define DRIVE_BOOT_INDEX_MAX INT32_MAX
+
 /* Parses -drive options into b (drives, next and config.interface are set). */
 bool drive_parse(struct blockdev *b, const char *text, struct error *err);
+/* werror=, rerror=; NULL: nothing was said. */
+bool drive_parse_error_actions(struct blockdev *b, const char *werror, const char *rerror,
+                               struct error *err);
 /* Finds a free place, checks that the asked one is, and makes up an id. index -1: none asked. */
 bool drive_place(struct blockdev *b, int bus, int unit, int index, struct error *err);
 void drive_tray_event(struct blockdev *b, bool open);

@@ -29,6 +29,7 @@ static const char *const known[] = {"file",
                                     "read-only",
                                     "snapshot",
                                     "serial",
+                                    "bootindex",
                                     "werror",
                                     "rerror",
                                     "cyls",
@@ -145,29 +146,53 @@ static bool parse_word(const struct option_list *l, const char *key, const char 
                      suggest(value, words));
 }
 
+/* "auto" is ours to choose. */
+static bool parse_action(const char *key, const char *value, bool write,
+                         enum drive_error_action *action, struct error *err)
+{
+    static const char *const words[] = {[DRIVE_REPORT] = "report",
+                                        [DRIVE_IGNORE] = "ignore",
+                                        [DRIVE_STOP] = "stop",
+                                        [DRIVE_ENOSPC] = "enospc"};
+
+    if (!value)
+        return true;
+    if (!strcmp(value, "auto")) {
+        *action = DRIVE_REPORT;
+        return true;
+    }
+    for (unsigned n = 0; n < ARRAY_SIZE(words) - !write; n++)
+        if (!strcmp(value, words[n])) {
+            *action = (enum drive_error_action)n;
+            return true;
+        }
+    return error_set(err, "%s=%s: report, ignore or stop%s is expected", key, value,
+                     write ? " or enospc" : "");
+}
+
+bool drive_parse_error_actions(struct blockdev *b, const char *werror, const char *rerror,
+                               struct error *err)
+{
+    return parse_action("werror", werror, true, &b->config.write_error, err) &&
+           parse_action("rerror", rerror, false, &b->config.read_error, err);
+}
+
 static bool parse_behaviour(struct blockdev *b, const struct option_list *l, struct error *err)
 {
     static const char *const discards[] = {"ignore", "off", "unmap", "on", NULL};
     static const char *const detects[] = {"off", "on", "unmap", NULL};
     static const char *const aios[] = {"threads", "native", "io_uring", NULL};
-    static const char *const actions[] = {"report", "ignore", "stop", "enospc", "auto", NULL};
-    unsigned discard = 0, detect = 0, aio = 0, werror = 0, rerror = 0;
+    unsigned discard = 0, detect = 0, aio = 0;
     bool copy_on_read = false;
 
     if (!parse_word(l, "discard", discards, &discard, err) ||
         !parse_word(l, "detect-zeroes", detects, &detect, err) ||
-        !parse_word(l, "aio", aios, &aio, err) || !parse_word(l, "werror", actions, &werror, err) ||
-        !parse_word(l, "rerror", actions, &rerror, err) ||
+        !parse_word(l, "aio", aios, &aio, err) ||
+        !drive_parse_error_actions(b, option_get(l, "werror"), option_get(l, "rerror"), err) ||
         !option_get_bool(l, "copy-on-read", &copy_on_read, err))
         return false;
     if (aio)
         return error_set(err, "aio=%s: not in this version; try aio=threads", aios[aio]);
-    if (werror && werror != 4)
-        return error_set(err, "werror=%s: not in this version; report is expected",
-                         actions[werror]);
-    if (rerror && rerror != 4)
-        return error_set(err, "rerror=%s: not in this version; report is expected",
-                         actions[rerror]);
     if (copy_on_read)
         return error_set(err, "copy-on-read=on: not in this version");
     b->discard = discard >= 2;
@@ -224,12 +249,14 @@ static bool parse_texts(struct blockdev *b, const struct option_list *l, struct 
 
 static bool parse_place(struct blockdev *b, const struct option_list *l, struct error *err)
 {
-    uint64_t bus = UINT64_MAX, unit = UINT64_MAX, index = UINT64_MAX;
+    uint64_t bus = UINT64_MAX, unit = UINT64_MAX, index = UINT64_MAX, boot = UINT64_MAX;
 
     if (!option_get_number(l, "bus", 0, INDEX_MAX, &bus, err) ||
         !option_get_number(l, "unit", 0, INDEX_MAX, &unit, err) ||
-        !option_get_number(l, "index", 0, INDEX_MAX, &index, err))
+        !option_get_number(l, "index", 0, INDEX_MAX, &index, err) ||
+        !option_get_number(l, "bootindex", 0, DRIVE_BOOT_INDEX_MAX, &boot, err))
         return false;
+    b->config.boot_index = (int)boot;
     if (index != UINT64_MAX && (bus != UINT64_MAX || unit != UINT64_MAX))
         return error_set(err, "index= is given with bus= or unit=; one of them is expected");
     return drive_place(b, (int)bus, (int)unit, (int)index, err);

@@ -43,6 +43,8 @@ struct image_format {
     /* Reads the metadata; fills im->size, cluster, state, backing_name. What it has put into
      * im->state is freed by `close` also when it fails. */
     bool (*open)(struct image *im, struct error *err);
+    /* The backing image is open, too: whether it is the one that was meant; NULL: any is. */
+    bool (*check_backing)(struct image *im, struct error *err);
     int (*close)(struct image *im);
     int (*locate)(struct image *im, uint64_t offset, uint64_t len, struct image_extent *e);
     /* Before located data is overwritten; NULL, or EIO if something else lies there. */

@@ -141,8 +141,9 @@ static int read_extent(struct image *im, const struct image_extent *e, uint64_t 
     size_t n = (size_t)e->length;
 
     switch (e->kind) {
-    case IMAGE_DATA:
-        return file_read(e->file, e->file_offset, buf, n);
+    case IMAGE_DATA: /* a raw file that somebody has made shorter meanwhile has no zeros there */
+        return im->holes && offset + n <= im->size ? file_read_all(e->file, e->file_offset, buf, n)
+                                                   : file_read(e->file, e->file_offset, buf, n);
     case IMAGE_COMPRESSED:
         return im->format->read_compressed(im, e, offset, buf, n);
     case IMAGE_HOLE:
@@ -360,6 +361,8 @@ static int zero_placed(struct image *im, uint64_t offset, uint64_t len, bool pun
     lock_shared(im);
     while (len && !error) {
         error = locate(im, offset, len, &e);
+        if (!error && e.kind == IMAGE_DATA && !e.shared && im->format->guard)
+            error = im->format->guard(im, &e);
         if (!error && e.kind == IMAGE_DATA && !e.shared)
             error = file_zero(e.file, e.file_offset, e.length, punch);
         offset += e.length;

@@ -145,7 +145,9 @@ static bool open_backing(struct image *im, const struct above *above, struct err
     o.repair = false;
     im->backing = open_below(path, &o, &here, err);
     free(path);
-    return im->backing || error_prefix(err, "%s: backing file", im->path);
+    if (!im->backing)
+        return error_prefix(err, "%s: backing file", im->path);
+    return !im->format->check_backing || im->format->check_backing(im, err);
 }
 
 static bool is_loop(const struct block_file *f, const struct above *above)

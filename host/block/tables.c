@@ -179,3 +179,24 @@ int tables_write(struct tables *t)
     free(list);
     return e;
 }
+
+/* ---- tables that are in memory as a whole ---- */
+
+void changed_add(struct changed_entries *c, uint32_t n)
+{
+    bool none = c->from == c->to;
+
+    c->from = none || n < c->from ? n : c->from;
+    c->to = none || n >= c->to ? n + 1 : c->to;
+}
+
+int changed_write(struct changed_entries *c, struct block_file *f, uint64_t at,
+                  const uint8_t *table)
+{
+    uint64_t from = c->from * 4ull, n = c->to * 4ull - from;
+    int e = file_write(f, at + from, table + from, n);
+
+    if (!e)
+        c->from = c->to = 0;
+    return e;
+}

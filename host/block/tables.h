@@ -47,4 +47,16 @@ void tables_drop(struct tables *t, uint64_t offset);
 /* Writes what is dirty; the order of tables is that of the file. */
 int tables_write(struct tables *t);
 
+/* ---- tables that are in memory as a whole ---- */
+
+/* Entries [from, to) of 4 bytes each are not in the file as they are in memory. */
+struct changed_entries {
+    uint32_t from, to;
+};
+
+void changed_add(struct changed_entries *c, uint32_t n);
+/* Writes them; `at`: where the table is in the file. */
+int changed_write(struct changed_entries *c, struct block_file *f, uint64_t at,
+                  const uint8_t *table);
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/size.h"
 #include "host/block/format.h"
+#include "host/block/tables.h"
 
 #define VDI_SIGNATURE 0xbeda107fu
 #define VDI_VERSION   0x00010001u
@@ -45,7 +46,7 @@ enum { TYPE_DYNAMIC = 1, TYPE_STATIC = 2 };
 struct vdi {
     uint32_t map_at, data_at, blocks, allocated;
     uint8_t *map; /* as in the file */
-    uint32_t dirty_from, dirty_to;
+    struct changed_entries changed;
 };
 
 #define refuse(im, err, ...) (error_set(err, __VA_ARGS__), error_prefix(err, "%s", (im)->path))
@@ -106,6 +107,7 @@ static bool read_header(struct image *im, const uint8_t *h, struct error *err)
 static bool check_map(struct image *im, struct error *err)
 {
     struct vdi *v = im->state;
+    uint64_t size = file_size(im->file);
     uint32_t end = 0;
 
     for (uint32_t n = 0; n < v->blocks; n++) {
@@ -118,6 +120,9 @@ static bool check_map(struct image *im, struct error *err)
                           "map entry %u at offset 0x%" PRIx64 " is %u, more than there "
                           "are blocks",
                           n, (uint64_t)v->map_at + n * UINT64_C(4), b);
+        if (v->data_at + (uint64_t)b * im->cluster >= size)
+            return refuse(im, err,
+                          "block %u, of map entry %u, is outside the file; is it truncated?", b, n);
         end = b >= end ? b + 1 : end;
     }
     if (v->allocated < end || v->allocated > v->blocks)
@@ -191,12 +196,7 @@ static int vdi_allocate(struct image *im, uint64_t offset, const struct image_fi
     if (e)
         return e;
     st_le32(v->map + n * 4ull, v->allocated++);
-    if (v->dirty_from == v->dirty_to) {
-        v->dirty_from = n;
-        v->dirty_to = n + 1;
-    }
-    v->dirty_from = n < v->dirty_from ? n : v->dirty_from;
-    v->dirty_to = n + 1 > v->dirty_to ? n + 1 : v->dirty_to;
+    changed_add(&v->changed, n);
     im->metadata_dirty = true;
     return 0;
 }
@@ -204,7 +204,6 @@ static int vdi_allocate(struct image *im, uint64_t offset, const struct image_fi
 static int vdi_flush(struct image *im)
 {
     struct vdi *v = im->state;
-    uint64_t from = v->dirty_from * 4ull, n = v->dirty_to * 4ull - from;
     uint8_t count[4];
     int e = file_flush(im->file);
 
@@ -214,11 +213,9 @@ static int vdi_flush(struct image *im)
     if (!e) /* the header never counts fewer blocks than the map has */
         e = file_flush(im->file);
     if (!e)
-        e = file_write(im->file, v->map_at + from, v->map + from, n);
-    if (!e) {
-        v->dirty_from = v->dirty_to = 0;
+        e = changed_write(&v->changed, im->file, v->map_at, v->map);
+    if (!e)
         im->metadata_dirty = false;
-    }
     return e;
 }
 

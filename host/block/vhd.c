@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Virtual PC and Hyper-V images (Microsoft, Virtual Hard Disk Image Format Specification 1.0):
- * fixed and dynamic; differencing ones are refused. Big-endian.
+ * fixed and dynamic; differencing ones are read. Big-endian.
  *
  * A dynamic image ends with a footer, of which there is a copy at the beginning. A new block is
- * put where the footer is, so the footer is first written behind the block-to-be. */
+ * put where the footer is, so the footer is first written behind the block-to-be.
+ *
+ * A differencing image has the sectors that its blocks' bitmaps say, and those of its parent. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include "base/options.h"
 #include "host/block/bigendian.h"
 #include "host/block/format.h"
+#include "host/block/tables.h"
 
 #define FOOTER        512u
 #define HEADER        1024u
@@ -50,16 +53,24 @@ enum {
     D_ENTRIES = 28,
     D_BLOCK_SIZE = 32,
     D_CHECKSUM = 36,
+    D_PARENT_UUID = 40,
+    D_PARENT_NAME = 64, /* UTF-16, big-endian */
+    D_LOCATORS = 576,
 };
+/* An entry of the parent locator table. */
+enum { L_PLATFORM = 0, L_LENGTH = 8, L_OFFSET = 16, L_SIZE = 24, L_COUNT = 8 };
+#define PLATFORM_W2RU 0x57327275u /* a relative path, UTF-16, little-endian */
+#define NAME_UNITS    256u
 enum { TYPE_FIXED = 2, TYPE_DYNAMIC = 3, TYPE_DIFFERENCING = 4 };
 
 struct vhd {
     uint8_t footer[FOOTER];
-    bool fixed;
+    bool fixed, differencing;
+    uint8_t parent[16];       /* its UUID */
     uint64_t table_at, end;   /* end: where the next block goes */
     uint32_t entries, bitmap; /* bytes of the bitmap in front of a block */
     uint8_t *table;           /* as in the file */
-    uint32_t dirty_from, dirty_to;
+    struct changed_entries changed;
 };
 
 #define refuse(im, err, ...) (error_set(err, __VA_ARGS__), error_prefix(err, "%s", (im)->path))
@@ -154,6 +165,118 @@ static bool check_table(struct image *im, struct error *err)
     return true;
 }
 
+/* ---- the parent of a differencing image ---- */
+
+/* UTF-16 as UTF-8, up to a zero; a path of Windows as one of ours. */
+static void read_name(const uint8_t *p, unsigned units, bool big, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < units && n + 5 < size; i++) {
+        uint32_t c = big ? ld_be16(p + 2 * i) : ld_le16(p + 2 * i), low = 0;
+
+        if (!c)
+            break;
+        if (c >= 0xd800 && c < 0xdc00 && i + 1 < units)
+            low = big ? ld_be16(p + 2 * i + 2) : ld_le16(p + 2 * i + 2);
+        if (low >= 0xdc00 && low < 0xe000) {
+            c = 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
+            i++;
+        }
+        if (c < 0x80) {
+            out[n++] = c == '\\' ? '/' : (char)c;
+        } else if (c < 0x800) {
+            out[n++] = (char)(0xc0 | c >> 6);
+            out[n++] = (char)(0x80 | (c & 0x3f));
+        } else {
+            if (c >= 0x10000)
+                out[n++] = (char)(0xf0 | c >> 18);
+            out[n++] = (char)(c >= 0x10000 ? 0x80 | (c >> 12 & 0x3f) : 0xe0 | c >> 12);
+            out[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+            out[n++] = (char)(0x80 | (c & 0x3f));
+        }
+    }
+    out[n] = 0;
+}
+
+/* The relative path that a locator has. */
+static bool relative_name(struct image *im, const uint8_t *h, char *out, size_t size)
+{
+    uint8_t text[2 * NAME_UNITS];
+
+    for (unsigned n = 0; n < L_COUNT; n++) {
+        const uint8_t *l = h + D_LOCATORS + n * L_SIZE;
+        uint32_t length = ld_be32(l + L_LENGTH);
+        uint64_t at = ld_be64(l + L_OFFSET);
+
+        if (ld_be32(l + L_PLATFORM) != PLATFORM_W2RU || !length || length > sizeof(text) ||
+            at > FILE_SIZE_MAX || file_read_all(im->file, at, text, length) != 0)
+            continue;
+        read_name(text, length / 2, false, out, size);
+        return *out;
+    }
+    return false;
+}
+
+/* Without a relative path the parent's own name, in this image's folder. */
+static bool find_parent(struct image *im, const uint8_t *h, struct error *err)
+{
+    struct vhd *v = im->state;
+    char name[IMAGE_NAME_MAX], *last;
+
+    if (!im->read_only)
+        return refuse(im, err,
+                      "is a differencing VHD, which is only read; readonly=on, or "
+                      "calque-img convert");
+    v->differencing = true;
+    memcpy(v->parent, h + D_PARENT_UUID, sizeof(v->parent));
+    if (!relative_name(im, h, name, sizeof(name))) {
+        read_name(h + D_PARENT_NAME, NAME_UNITS, true, name, sizeof(name));
+        last = strrchr(name, '/');
+        if (last)
+            memmove(name, last + 1, strlen(last));
+    }
+    if (!*name)
+        return refuse(im, err, "is a differencing VHD that does not name its parent");
+    im->backing_name = strdup(name);
+    im->backing_format = strdup("vpc");
+    return (im->backing_name && im->backing_format) || refuse(im, err, "out of memory");
+}
+
+static bool vhd_check_backing(struct image *im, struct error *err)
+{
+    const struct vhd *v = im->state, *below = im->backing->state;
+
+    if (im->backing->format != &vhd_format)
+        return refuse(im, err, "its parent %s is no VHD image", im->backing->path);
+    return !memcmp(v->parent, below->footer + F_UUID, sizeof(v->parent)) ||
+           refuse(im, err, "its parent %s has another UUID than the one it was made for",
+                  im->backing->path);
+}
+
+/* Sectors from `offset` on that are alike: in the block, or in the parent. */
+static int locate_sectors(struct image *im, uint64_t block_at, uint64_t in_block,
+                          struct image_extent *e)
+{
+    struct vhd *v = im->state;
+    uint32_t first = (uint32_t)(in_block / 512), n = first;
+    uint32_t end = (uint32_t)((in_block + e->length + 511) / 512);
+    uint8_t *bitmap = malloc(v->bitmap);
+    int error = bitmap ? file_read(im->file, block_at, bitmap, v->bitmap) : ENOMEM;
+    bool here;
+
+    if (!error) {
+        here = bitmap[first / 8] >> (7 - first % 8) & 1;
+        while (n < end && (bitmap[n / 8] >> (7 - n % 8) & 1) == here)
+            n++;
+        e->kind = here ? IMAGE_DATA : IMAGE_HOLE;
+        if (n * 512ull - in_block < e->length)
+            e->length = n * 512ull - in_block;
+    }
+    free(bitmap);
+    return error;
+}
+
 static bool open_dynamic(struct image *im, struct error *err)
 {
     struct vhd *v = im->state;
@@ -186,7 +309,8 @@ static bool open_dynamic(struct image *im, struct error *err)
     v->table = malloc(v->entries * 4ull + 1);
     if (!v->table || file_read_all(im->file, v->table_at, v->table, v->entries * 4ull) != 0)
         return refuse(im, err, "its block table cannot be read");
-    return check_table(im, err);
+    return check_table(im, err) &&
+           (ld_be32(v->footer + F_TYPE) != TYPE_DIFFERENCING || find_parent(im, h, err));
 }
 
 static bool vhd_open(struct image *im, struct error *err)
@@ -211,11 +335,10 @@ static bool vhd_open(struct image *im, struct error *err)
     case TYPE_FIXED:
         return open_fixed(im, err);
     case TYPE_DYNAMIC:
-        return open_dynamic(im, err);
     case TYPE_DIFFERENCING:
-        return refuse(im, err, "is a differencing VHD, which is not in this version");
+        return open_dynamic(im, err);
     }
-    return refuse(im, err, "VHD type %u; fixed (2) or dynamic (3) is expected",
+    return refuse(im, err, "VHD type %u; fixed (2), dynamic (3) or differencing (4) is expected",
                   ld_be32(v->footer + F_TYPE));
 }
 
@@ -248,6 +371,8 @@ static int vhd_locate(struct image *im, uint64_t offset, uint64_t len, struct im
     /* Sectors that the bitmap does not have are zeros in the block, too. */
     e->file_offset = sector * 512ull + v->bitmap + in_block;
     e->length = len < im->cluster - in_block ? len : im->cluster - in_block;
+    if (v->differencing && sector != UNUSED)
+        return locate_sectors(im, sector * 512ull, in_block, e);
     return 0;
 }
 
@@ -275,12 +400,7 @@ static int vhd_allocate(struct image *im, uint64_t offset, const struct image_fi
     if (e)
         return e;
     st_be32(v->table + n * 4ull, (uint32_t)(at / 512));
-    if (v->dirty_from == v->dirty_to) {
-        v->dirty_from = n;
-        v->dirty_to = n + 1;
-    }
-    v->dirty_from = n < v->dirty_from ? n : v->dirty_from;
-    v->dirty_to = n + 1 > v->dirty_to ? n + 1 : v->dirty_to;
+    changed_add(&v->changed, n);
     im->metadata_dirty = true;
     return 0;
 }
@@ -288,15 +408,12 @@ static int vhd_allocate(struct image *im, uint64_t offset, const struct image_fi
 static int vhd_flush(struct image *im)
 {
     struct vhd *v = im->state;
-    uint64_t from = v->dirty_from * 4ull, n = v->dirty_to * 4ull - from;
     int e = file_flush(im->file);
 
     if (!e)
-        e = file_write(im->file, v->table_at + from, v->table + from, n);
-    if (!e) {
-        v->dirty_from = v->dirty_to = 0;
+        e = changed_write(&v->changed, im->file, v->table_at, v->table);
+    if (!e)
         im->metadata_dirty = false;
-    }
     return e;
 }
 
@@ -448,6 +565,7 @@ const struct image_format vhd_format = {
                "  force_size=on|off     accepted: the size is always exact\n",
     .probe = vhd_probe,
     .open = vhd_open,
+    .check_backing = vhd_check_backing,
     .close = vhd_close,
     .locate = vhd_locate,
     .allocate = vhd_allocate,

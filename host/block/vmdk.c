@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define EXTENTS_MAX 1024u
 
@@ -24,8 +25,9 @@ static bool vmdk_probe(const struct image_probe *p)
 
 /* ---- the descriptor ---- */
 
-/* The value of "key=value" or "key = \"value\"", copied; false if there is none. */
-static bool get_value(const char *text, const char *key, char *value, size_t size)
+/* The value of "key=value" or "key = \"value\"", copied: where it is in the text; NULL if there is
+ * none. */
+static const char *get_value(const char *text, const char *key, char *value, size_t size)
 {
     size_t len = strlen(key), n = 0;
     const char *p = text;
@@ -46,33 +48,83 @@ static bool get_value(const char *text, const char *key, char *value, size_t siz
             n++;
         }
         value[n] = 0;
-        return true;
+        return p;
     }
-    return false;
+    return NULL;
 }
 
-static bool read_descriptor(struct image *im, const char *text, struct error *err)
+static bool read_parent(struct image *im, const char *text, struct error *err)
+{
+    char name[IMAGE_NAME_MAX];
+
+    if (!get_value(text, "parentFileNameHint", name, sizeof(name)) || !*name)
+        return vmdk_refuse(im, err, "has a parent, but does not say which");
+    im->backing_name = strdup(name);
+    im->backing_format = strdup("vmdk");
+    return (im->backing_name && im->backing_format) || vmdk_refuse(im, err, "out of memory");
+}
+
+/* text is at `base` of im->file. */
+static bool read_descriptor(struct image *im, const char *text, uint64_t base, struct error *err)
 {
     struct vmdk *v = im->state;
     char value[64];
+    const char *cid;
 
     if (!get_value(text, "createType", v->create_type, sizeof(v->create_type)))
         snprintf(v->create_type, sizeof(v->create_type), "monolithicSparse");
     v->parent_cid = UINT32_MAX;
-    if (get_value(text, "CID", value, sizeof(value)))
+    cid = get_value(text, "CID", value, sizeof(value));
+    if (cid)
         v->cid = (uint32_t)strtoul(value, NULL, 16);
+    if (cid && strspn(value, "0123456789abcdefABCDEF") == 8)
+        v->cid_at = base + (uint64_t)(cid - text);
     if (get_value(text, "parentCID", value, sizeof(value)))
         v->parent_cid = (uint32_t)strtoul(value, NULL, 16);
-    if (v->parent_cid != UINT32_MAX) {
-        char name[200] = "?";
+    return v->parent_cid == UINT32_MAX || read_parent(im, text, err);
+}
 
-        get_value(text, "parentFileNameHint", name, sizeof(name));
-        return vmdk_refuse(im, err,
-                           "is based on %s; VMDK images with a parent are not in this "
-                           "version",
-                           name);
+/* Whoever writes an image gives it a new content ID, by which those that are based on it find out
+ * (Virtual Disk Format 5.0, "The Header"). */
+static bool vmdk_check_backing(struct image *im, struct error *err)
+{
+    const struct vmdk *v = im->state, *below = im->backing->state;
+
+    if (im->backing->format != &vmdk_format)
+        return vmdk_refuse(im, err, "its parent %s is no VMDK image", im->backing->path);
+    return v->parent_cid == below->cid ||
+           vmdk_refuse(im, err,
+                       "its parent %s has CID %08x, not %08x: it was changed, and the two do not "
+                       "fit together any more",
+                       im->backing->path, below->cid, v->parent_cid);
+}
+
+/* Before the first write; the extents' locks do not matter here. */
+static int change_cid(struct image *im)
+{
+    struct vmdk *v = im->state;
+    uint32_t cid = v->cid;
+    char digits[9];
+    int e = 0;
+
+    pthread_mutex_lock(&v->lock);
+    if (!v->cid_changed && v->cid_at) {
+        while (cid == v->cid || cid == UINT32_MAX) /* all ones: no parent */
+            if (getrandom(&cid, sizeof(cid), 0) != sizeof(cid))
+                cid++;
+        snprintf(digits, sizeof(digits), "%08x", cid);
+        e = file_write(im->file, v->cid_at, digits, 8);
+        v->cid = e ? v->cid : cid;
     }
-    return true;
+    v->cid_changed |= !e;
+    pthread_mutex_unlock(&v->lock);
+    return e;
+}
+
+static int vmdk_guard(struct image *im, const struct image_extent *e)
+{
+    (void)e;
+    return change_cid(im);
 }
 
 /* The next line that describes an extent: RW 1234 FLAT "name" 0. */
@@ -195,7 +247,7 @@ static bool open_described(struct image *im, struct error *err)
     struct extent_line l;
     bool ok = text && file_read(im->file, 0, text, len) == 0;
 
-    ok = ok ? read_descriptor(im, text, err) : vmdk_refuse(im, err, "cannot be read");
+    ok = ok ? read_descriptor(im, text, 0, err) : vmdk_refuse(im, err, "cannot be read");
     while (ok && next_extent(&at, &l))
         ok = open_extent(im, &l, err);
     free(text);
@@ -205,13 +257,18 @@ static bool open_described(struct image *im, struct error *err)
 static bool open_monolithic(struct image *im, struct error *err)
 {
     struct vmdk_extent *x;
+    uint8_t header[M_HEADER];
     char *text = NULL;
+    uint64_t at;
     bool ok;
 
     if (!add_extent(im, &x, err))
         return false;
     x->file = im->file;
-    ok = vmdk_open_sparse(im, x, &text, err) && read_descriptor(im, text ? text : "", err);
+    if (file_read(im->file, 0, header, sizeof(header)) != 0)
+        return vmdk_refuse(im, err, "cannot be read");
+    at = ld_le64(header + M_DESCRIPTOR) * 512;
+    ok = vmdk_open_sparse(im, x, &text, err) && read_descriptor(im, text ? text : "", at, err);
     free(text);
     return ok;
 }
@@ -308,7 +365,9 @@ static int vmdk_locate(struct image *im, uint64_t offset, uint64_t len, struct i
 
 static int vmdk_allocate(struct image *im, uint64_t offset, const struct image_fill *fill)
 {
-    return vmdk_allocate_sparse(im, extent_at(im, offset), offset, fill);
+    int e = change_cid(im);
+
+    return e ? e : vmdk_allocate_sparse(im, extent_at(im, offset), offset, fill);
 }
 
 static int vmdk_flush(struct image *im)
@@ -356,8 +415,10 @@ const struct image_format vmdk_format = {
                "  adapter_type=HOW      ide, buslogic, lsilogic or legacyESX; ide\n",
     .probe = vmdk_probe,
     .open = vmdk_open,
+    .check_backing = vmdk_check_backing,
     .close = vmdk_close,
     .locate = vmdk_locate,
+    .guard = vmdk_guard,
     .allocate = vmdk_allocate,
     .read_compressed = vmdk_read_compressed,
     .flush = vmdk_flush,

@@ -60,6 +60,8 @@ struct vmdk {
     pthread_mutex_t lock; /* of the grain tables, among readers */
     char create_type[40];
     uint32_t cid, parent_cid;
+    uint64_t cid_at; /* of its eight digits in im->file; 0: it cannot be changed in place */
+    bool cid_changed;
 };
 
 #define vmdk_refuse(im, err, ...) (error_set(err, __VA_ARGS__), error_prefix(err, "%s", (im)->path))

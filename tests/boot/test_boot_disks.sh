@@ -69,6 +69,26 @@ boots "a SATA disk" -device ahci,id=ahci0 -drive file="$image",format=raw,if=non
 boots "a SATA CD" -device ahci,id=ahci0 -drive file="$image",media=cdrom,if=none,id=d \
     -device ide-cd,drive=d,bus=ahci0.1
 
+# OVMF tries disks in the order of bootindex=, whatever they hang on.
+order() {
+    local ovmf index
+    ovmf=$(tests/fetch ovmf) && ovmf=$(dirname "$ovmf")/OVMF || return 77
+    for name in ide virtio ahci; do truncate -s 1M "$scratch/$name"; done
+    for index in "1 2 3 Pci(0x1,0x1) Pci(0x2,0x0) Pci(0x3,0x0)" "3 1 2 Pci(0x2,0x0) Pci(0x3,0x0) Pci(0x1,0x1)"; do
+        # shellcheck disable=SC2086
+        set -- $index
+        cp "$ovmf/OVMF_VARS_4M.fd" "$scratch/vars"
+        start -drive if=pflash,unit=0,format=raw,readonly=on,file="$ovmf/OVMF_CODE_4M.fd" \
+            -drive if=pflash,unit=1,format=raw,file="$scratch/vars" --until 'BdsDxe: starting' --timeout 180 \
+            -drive if=none,id=i,format=raw,file="$scratch/ide" -device ide-hd,drive=i,bootindex="$1" \
+            -drive if=virtio,format=raw,file="$scratch/virtio",bootindex="$2" -device ahci,id=ahci0 \
+            -drive if=none,id=a,format=raw,file="$scratch/ahci" -device ide-hd,drive=a,bus=ahci0.0,bootindex="$3" || return 1
+        [ "$(grep -a -o 'failed to load.*' "$scratch/out" | grep -o 'Pci(0x[1-3],0x[01])' | xargs)" = "$4 $5 $6" ] || return 1
+    done
+}
+order
+report $? "OVMF's order of disks is that of bootindex=" "$scratch/out"
+
 # The first start writes its boot options into an empty store; the second finds them there.
 flash() {
     local ovmf

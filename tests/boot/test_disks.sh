@@ -51,6 +51,7 @@ while [ ! -b /dev/$1 ] && [ $i -lt 30 ]; do sleep 1; i=$((i + 1)); done
 echo "first $(dd if=/dev/$1 bs=64k count=32 | md5sum)"
 echo "direct $(dd if=/dev/$1 bs=4k count=512 iflag=direct | md5sum)"
 seq 1000000 | dd of=/dev/$1 bs=64k seek=64 count=64 iflag=fullblock conv=fsync && echo written
+grep -E 'MSI.*ahci' /proc/interrupts && echo messages
 if [ -b /dev/sr0 ]; then
     mkdir -p /mnt && mount -t iso9660 -o ro /dev/sr0 /mnt && cat /mnt/readme && umount /mnt && echo unmounted
 fi
@@ -108,7 +109,7 @@ run() {
         boot "$1" sda -device ahci,id=ahci0 -drive file="$disk",format=raw,if=none,id=d \
             -device ide-hd,drive=d,bus=ahci0.0 -drive file="$dir/iso",if=none,id=c,media=cdrom \
             -device ide-cd,drive=c,bus=ahci0.3 >"$dir/out" 2>&1 || return 1
-        all_of "$dir/out" 'NCQ \(depth 32\)' '^a CD of ahci' '^unmounted' ;;
+        all_of "$dir/out" '^messages' 'NCQ \(depth 32\)' '^a CD of ahci' '^unmounted' ;;
     floppy)
         boot "$1" fd0 -fda "$disk" >"$dir/out" 2>&1 || return 1
         all_of "$dir/out" 'fd0 is 1.44M' ;;

@@ -99,6 +99,19 @@ if with_qemu; then
 else
     skip "qemu-img's other kinds"
 fi
+if with_qemu; then
+    works "qemu-img makes a VMDK on another" qemu-img create -q -f vmdk -b a.vmdk -F vmdk child.vmdk
+    works "we read it" "$img" compare raw child.vmdk
+    cp a.vmdk kept.vmdk
+    works "we write into it" "$img" convert -n -O vmdk back child.vmdk
+    works "qemu-img reads that" qemu-img compare raw child.vmdk
+    works "the parent is as it was" cmp a.vmdk kept.vmdk
+    works "the parent is written" "$img" convert -n -O vmdk raw a.vmdk
+    refused "it was changed" info --backing-chain child.vmdk
+    mv kept.vmdk a.vmdk
+else
+    skip "VMDK with parents"
+fi
 [ "$(stat -c %b raw)" -gt "$(stat -c %b back)" ] && ok "zeros take no space" || not_ok "zeros take no space"
 
 # ---- the tools of libvmdk, libvhdi, libqcow (packages of these names with -utils) ----
@@ -110,6 +123,19 @@ for pair in vmdkinfo:a.vmdk vmdkinfo:f.vmdk vhdiinfo:a.vpc vhdiinfo:f.vhd qcowin
     else
         not_ok "$pair"
     fi
+done
+
+# What they read is compared through FUSE, where this process may mount; flat VMDKs are not theirs.
+mkdir mnt
+works "convert to version 2" "$img" convert -O qcow2 -o compat=0.10 raw old.qcow2
+for pair in vmdkmount:a.vmdk vhdimount:a.vpc vhdimount:f.vhd qcowmount:a.qcow2 qcowmount:old.qcow2 qcowmount:c.zlib; do
+    if ! command -v "${pair%:*}" >/dev/null || [ ! -w /dev/fuse ] || [ "$(id -u)" != 0 ]; then
+        n=$((n + 1)); echo "ok $n - ${pair%:*} # SKIP it is not installed, or nothing can be mounted here"
+        continue
+    fi
+    timeout 20 "${pair%:*}" "${pair#*:}" mnt >out 2>&1 </dev/null
+    works "${pair%:*} reads ${pair#*:}" cmp raw mnt/*1
+    umount mnt 2>/dev/null
 done
 
 # ---- past the page cache ----

@@ -56,6 +56,13 @@ static inline void fake_free(struct blockdev *b)
     b->data = NULL;
 }
 
+/* From now on `length` bytes from `at` on cannot be read nor written. */
+static inline void fake_break(struct blockdev *b, uint64_t at, uint64_t length)
+{
+    b->bad = at % b->size;
+    b->bad_length = length;
+}
+
 static inline bool fake_is_bad(const struct blockdev *b, const struct block_request *r)
 {
     return b->bad_length && r->offset < b->bad + b->bad_length && b->bad < r->offset + r->length;

@@ -35,7 +35,15 @@ struct box {
     struct pci_bus bus;
     struct ahci hba;
     struct blockdev disk, cd;
+    unsigned messages;
 };
+
+static void message(void *owner, uint64_t address, uint32_t data)
+{
+    assert_int_equal(address, 0x1fee01000);
+    assert_int_equal(data, 0x4031);
+    ((struct box *)owner)->messages++;
+}
 
 static uint32_t get(struct box *b, unsigned reg)
 {
@@ -84,7 +92,7 @@ static int setup(void **state)
     pci_bus_init(&b->bus, &b->r.m, "pci");
     for (unsigned n = 0; n < 4; n++)
         b->bus.pirq[n] = rig_line(&b->r, n);
-    ahci_init(&b->hba, &b->r.m, "ahci", &b->bus, DEVFN, drives, 4);
+    ahci_init(&b->hba, &b->r.m, "ahci", &b->bus, DEVFN, drives, 4, (struct msi_sink){message, b});
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);
     pci_config_write(&b->bus, DEVFN, PCI_COMMAND, 6, 2);
     put(b, 4, 0x80000002);
@@ -194,6 +202,39 @@ static void identify(void **state)
     assert_true(irq(b));
     put_port(b, 0, PX_IS, UINT32_MAX);
     put(b, 8, 1);
+    assert_false(irq(b));
+}
+
+/* One message for what there is to tell, another one when the guest acknowledges and there is more;
+ * never INTA# meanwhile. */
+static void messages(void **state)
+{
+    struct box *b = *state;
+
+    assert_int_equal(pci_config_read(&b->bus, DEVFN, PCI_CAPABILITY_LIST, 1), 0x80);
+    assert_int_equal(pci_config_read(&b->bus, DEVFN, 0x80, 4), 0x00800005);
+    pci_config_write(&b->bus, DEVFN, 0x84, 0xfee01003, 4);
+    pci_config_write(&b->bus, DEVFN, 0x88, 1, 4);
+    pci_config_write(&b->bus, DEVFN, 0x8c, 0x4031, 2);
+    fill_slot(b, 0, 0xec, 0, 0, 512);
+    issue(b, 0, 1);
+    assert_true(irq(b));
+    pci_config_write(&b->bus, DEVFN, 0x82, 1, 2); /* what is there already is told anew */
+    assert_false(irq(b));
+    assert_int_equal(b->messages, 1);
+    issue(b, 0, 1);
+    assert_int_equal(b->messages, 1); /* not acknowledged yet */
+    put(b, 8, 1);                     /* but the port still wants it */
+    assert_int_equal(b->messages, 2);
+    put_port(b, 0, PX_IS, UINT32_MAX);
+    put(b, 8, 1);
+    assert_int_equal(b->messages, 2);
+    issue(b, 0, 1);
+    assert_int_equal(b->messages, 3);
+    rig_round_trip(&b->r, &b->hba.pci.dev);
+    pci_config_write(&b->bus, DEVFN, PCI_COMMAND, 2, 2); /* no bus master, no messages */
+    put(b, 8, 1);
+    assert_int_equal(b->messages, 3);
     assert_false(irq(b));
 }
 
@@ -344,9 +385,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(registers),   TEST(comreset),       TEST(identify),        TEST(dma),
-        TEST(short_table), TEST(queued),         TEST(queued_error),    TEST(error),
-        TEST(packet),      TEST(software_reset), TEST(reset_under_way),
+        TEST(registers), TEST(comreset),    TEST(identify),       TEST(messages),
+        TEST(dma),       TEST(short_table), TEST(queued),         TEST(queued_error),
+        TEST(error),     TEST(packet),      TEST(software_reset), TEST(reset_under_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,46 @@ static void writing(void **state)
     expect_result(b, 0x40, 0x02, 0, 0, 0, 9);
 }
 
+/* Sectors of a fake disk differ by a number that is added to all their bytes. */
+static void scanning(void **state)
+{
+    struct box *b = *state;
+    uint8_t *host = b->r.m.arena.host + BUFFER;
+
+    for (unsigned n = 0; n < 18; n++)
+        memcpy(host + 512 * n, sector(&b->a, 0, 0, 4, 18), 512);
+    set_dma(b, 0x4a, 18 * 512);
+    COMMAND(b, 0x51, 0x00, 0, 0, 1, 2, 18, 0x1b, 1); /* equal */
+    expect_result(b, 0, 0, 0x08, 0, 0, 4);
+    set_dma(b, 0x4a, 18 * 512);
+    COMMAND(b, 0x51, 0x00, 0, 0, 1, 2, 17, 0x1b, 2); /* 4 is passed over */
+    expect_result(b, 0, 0, 0x04, 1, 0, 1);
+    set_dma(b, 0x4a, 1024);
+    COMMAND(b, 0x51, 0x00, 0, 0, 1, 2, 18, 0x1b, 1); /* TC comes first */
+    expect_result(b, 0, 0, 0x04, 0, 0, 3);
+    memset(host, 0xff, 512); /* fits all */
+    set_dma(b, 0x4a, 512);
+    COMMAND(b, 0x51, 0x00, 0, 0, 9, 2, 18, 0x1b, 1);
+    expect_result(b, 0, 0, 0x08, 0, 0, 9);
+    for (unsigned r = 1; r <= 3; r++)
+        memset((uint8_t *)(uintptr_t)sector(&b->a, 0, 0, r, 18), (int)(0x10 * r), 512);
+    memset(host, 0x20, 3 * 512);
+    set_dma(b, 0x4a, 3 * 512);
+    COMMAND(b, 0x5d, 0x00, 0, 0, 1, 2, 3, 0x1b, 1); /* high or equal: the second is equal */
+    expect_result(b, 0, 0, 0x08, 0, 0, 2);
+    memset(host, 0x28, 3 * 512);
+    set_dma(b, 0x4a, 3 * 512);
+    COMMAND(b, 0x5d, 0x00, 0, 0, 1, 2, 3, 0x1b, 1); /* the third is higher */
+    expect_result(b, 0, 0, 0, 0, 0, 3);
+    set_dma(b, 0x4a, 3 * 512);
+    COMMAND(b, 0x59, 0x00, 0, 0, 3, 2, 3, 0x1b, 1); /* and not lower */
+    expect_result(b, 0, 0, 0x04, 1, 0, 1);
+    set_dma(b, 0x4a, 3 * 512);
+    COMMAND(b, 0x59, 0x00, 0, 0, 2, 2, 3, 0x1b, 1); /* the second is */
+    expect_result(b, 0, 0, 0, 0, 0, 2);
+    assert_int_equal(b->a.writes, 0);
+}
+
 /* What is not where it is looked for. */
 static void not_found(void **state)
 {
@@ -337,9 +377,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(identity),    TEST(seeking),         TEST(reading),     TEST(writing),
-        TEST(not_found),   TEST(formatting),      TEST(without_dma), TEST(verifying),
-        TEST(other_drive), TEST(reset_under_way),
+        TEST(identity),  TEST(seeking),     TEST(reading),         TEST(writing),
+        TEST(scanning),  TEST(not_found),   TEST(formatting),      TEST(without_dma),
+        TEST(verifying), TEST(other_drive), TEST(reset_under_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

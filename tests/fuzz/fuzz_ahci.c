@@ -39,7 +39,7 @@ static void add(struct rig *r)
     fake_init(&disk, 32 << 10);
     fake_init(&cd, 16 << 10);
     pci_bus_init(&bus, &r->m, "pci");
-    ahci_init(&hba, &r->m, "ahci", &bus, DEVFN, drives, 0);
+    ahci_init(&hba, &r->m, "ahci", &bus, DEVFN, drives, 0, rig_msi(r));
     pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);
     pci_config_write(&bus, DEVFN, PCI_COMMAND, 6, 2);
     write_reg(r, 4, 0x80000002);
@@ -87,8 +87,7 @@ static void event(struct rig *r, struct fuzz_input *in)
 
     switch (what & 7) {
     case 0:
-        disk.bad = fuzz_u32(in) % disk.size;
-        disk.bad_length = what >> 4;
+        fake_break(&disk, fuzz_u32(in), what >> 4);
         break;
     case 1:
         cd.events.medium_changed(cd.events.opaque);
@@ -98,6 +97,10 @@ static void event(struct rig *r, struct fuzz_input *in)
         break;
     case 3:
         disk.read_only = what & 8;
+        break;
+    case 4: /* messages on and off, and all else that is there */
+        pci_config_write(&bus, DEVFN, what & 0x80 ? 0x80 + (what >> 3 & 15) : fuzz_u8(in),
+                         fuzz_u32(in), 1);
         break;
     default:
         issue(r, in);

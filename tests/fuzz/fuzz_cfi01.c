@@ -36,8 +36,7 @@ static void event(struct rig *r, struct fuzz_input *in)
     uint8_t what = fuzz_u8(in);
 
     if (what & 1) {
-        disk.bad = fuzz_u32(in) % SIZE;
-        disk.bad_length = what >> 4;
+        fake_break(&disk, fuzz_u32(in), what >> 4);
     } else if (what & 2) {
         disk.read_only = what & 4;
     } else if (!disk.bad_length) {

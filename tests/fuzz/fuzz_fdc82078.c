@@ -49,6 +49,13 @@ static void send_command(struct rig *r, struct fuzz_input *in)
         out(r, 0x05, how & 8 ? 1 : 0);
         out(r, 0x0a, 2);
     }
+    if (how & 0x10) { /* of a sector that is there */
+        const uint8_t command[] = {0x40 | fuzz_u8(in), 0, 0, 0, 1 + fuzz_u8(in) % 18, 2, 18, 0x1b,
+                                   fuzz_u8(in)};
+
+        for (unsigned i = 0; i < sizeof(command); i++)
+            out(r, 0x3f5, command[i]);
+    }
     while (n--)
         out(r, 0x3f5, fuzz_u8(in));
 }
@@ -59,8 +66,7 @@ static void event(struct rig *r, struct fuzz_input *in)
 
     switch (what & 7) {
     case 0:
-        a.bad = fuzz_u32(in) % a.size;
-        a.bad_length = what >> 4;
+        fake_break(&a, fuzz_u32(in), what >> 4);
         break;
     case 1:
         b.events.medium_changed(b.events.opaque);

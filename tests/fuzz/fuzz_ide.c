@@ -57,8 +57,7 @@ static void event(struct rig *r, struct fuzz_input *in)
                          1 + (what >> 7));
         break;
     case 1:
-        disk.bad = fuzz_u32(in) % disk.size;
-        disk.bad_length = what >> 4;
+        fake_break(&disk, fuzz_u32(in), what >> 4);
         break;
     case 2:
         cd.events.medium_changed(cd.events.opaque);

@@ -97,8 +97,7 @@ static void event(struct rig *r, struct fuzz_input *in)
 
     switch (what & 7) {
     case 0:
-        disk.bad = fuzz_u32(in) % disk.size;
-        disk.bad_length = what >> 4;
+        fake_break(&disk, fuzz_u32(in), what >> 4);
         break;
     case 1:
         disk.events.medium_changed(disk.events.opaque);

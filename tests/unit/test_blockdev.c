@@ -24,6 +24,7 @@ struct bench {
     bool locked;
     struct drive_watch watch;
     unsigned io_errors;
+    enum drive_error_action action; /* of the last one */
 };
 
 static void medium_changed(void *opaque)
@@ -317,7 +318,8 @@ static void test_refusals(void **state)
         {"file=x,aio=native", "aio=threads"},
         {"file=x,media=tape", "disk or cdrom"},
         {"file=x,discard=yes", "did you mean"},
-        {"file=x,werror=stop", "not in this version"},
+        {"file=x,werror=panic", "report, ignore or stop or enospc is expected"},
+        {"file=x,rerror=enospc", "report, ignore or stop is expected"},
         {"file=x,cyls=1", "together"},
         {"file=x,bus=0,unit=2", "0 or 1 is expected"},
         {"file=x,media=cdrom,readonly=off", "a CD is not written"},
@@ -361,12 +363,148 @@ static void test_locks(void **state)
     bench_end(&t);
 }
 
-static void watch_error(void *opaque, const struct blockdev *b, enum block_op op, int error)
+static void watch_error(void *opaque, const struct blockdev *b, enum block_op op, int error,
+                        enum drive_error_action action)
 {
+    struct bench *t = opaque;
+
     (void)b;
     (void)op;
     (void)error;
-    ((struct bench *)opaque)->io_errors++;
+    t->io_errors++;
+    t->action = action;
+}
+
+/* A raw disk whose file somebody else cuts off and restores. */
+static void begin_failing(struct bench *t, const char *more, bool icount)
+{
+    bench_begin(t, more, icount);
+    t->watch = (struct drive_watch){.io_error = watch_error, .opaque = t};
+    drives_watch(t->ds, &t->watch);
+    machine_cont(&t->r.m);
+    assert_int_equal(truncate(t->path, 4096), 0);
+}
+
+static void test_read_errors(void **state)
+{
+    uint8_t data[512];
+    struct bench t;
+
+    (void)state;
+    begin_failing(&t, ",format=raw", false);
+    assert_int_equal(run(&t, BLOCK_READ, 4096 - 512, data, 512), 0);
+    assert_int_equal(run(&t, BLOCK_READ, 4096, data, 512), EIO);
+    assert_int_equal(t.io_errors, 1);
+    assert_int_equal(t.action, DRIVE_REPORT);
+    assert_int_equal(t.r.m.run.state, RUN_RUNNING);
+    bench_end(&t);
+    begin_failing(&t, ",format=raw,rerror=ignore", false);
+    memset(data, 0x55, 512);
+    assert_int_equal(run(&t, BLOCK_READ, 4096, data, 512), 0);
+    assert_int_equal(t.action, DRIVE_IGNORE);
+    assert_int_equal(data[0] | data[511], 0);
+    bench_end(&t);
+}
+
+/* The machine stops; going on, the request is tried again, until it succeeds. */
+static void stop_and_retry(bool icount)
+{
+    uint8_t data[512];
+    struct bench t;
+    struct wait w;
+
+    begin_failing(&t, ",format=raw,rerror=stop", icount);
+    start(&t, &w, BLOCK_READ, 8192, data, 512);
+    for (unsigned tries = 1; tries < 3; tries++) {
+        while (t.r.m.run.state == RUN_RUNNING) {
+            if (icount)
+                rig_pass(&t.r, 100000);
+            machine_unlock(&t.r.m);
+            machine_poll(&t.r.m);
+            machine_lock(&t.r.m);
+        }
+        assert_int_equal(t.r.m.run.reason, STOP_IO_ERROR);
+        assert_int_equal(t.io_errors, tries);
+        assert_int_equal(t.action, DRIVE_STOP);
+        assert_int_equal(drive_status(t.b).stopped, EIO);
+        assert_false(w.done);
+        if (tries == 2)
+            assert_int_equal(truncate(t.path, MIB), 0);
+        machine_cont(&t.r.m);
+        assert_int_equal(drive_status(t.b).stopped, 0);
+    }
+    if (icount)
+        rig_pass(&t.r, 100000);
+    assert_int_equal(finish(&t, &w), 0);
+    bench_end(&t);
+}
+
+static void test_stop(void **state)
+{
+    (void)state;
+    stop_and_retry(false);
+    stop_and_retry(true);
+}
+
+/* `cont` comes before the CPUs have looked up and stopped. */
+static void test_cont_before_stop(void **state)
+{
+    uint8_t data[512];
+    struct bench t;
+    struct wait w;
+
+    (void)state;
+    begin_failing(&t, ",format=raw,rerror=stop", true);
+    start(&t, &w, BLOCK_READ, 8192, data, 512);
+    rig_pass(&t.r, 100000);
+    assert_int_equal(drive_status(t.b).stopped, EIO);
+    t.r.m.run.state = RUN_RUNNING;
+    t.r.m.run.stop_wanted = true;
+    assert_int_equal(truncate(t.path, MIB), 0);
+    machine_cont(&t.r.m);
+    assert_false(t.r.m.run.stop_wanted);
+    assert_int_equal(drive_status(t.b).stopped, 0);
+    rig_pass(&t.r, 100000);
+    assert_true(w.done);
+    assert_int_equal(w.error, 0);
+    bench_end(&t);
+}
+
+/* Whoever waits for all requests does not wait for the machine to go on. */
+static void test_drain_stopped(void **state)
+{
+    uint8_t data[512];
+    struct bench t;
+    struct wait w;
+
+    (void)state;
+    begin_failing(&t, ",format=raw,rerror=stop", false);
+    start(&t, &w, BLOCK_READ, 8192, data, 512);
+    blockdev_drain(t.b);
+    assert_true(w.done);
+    assert_int_equal(w.error, EIO);
+    bench_end(&t);
+}
+
+static void test_describe(void **state)
+{
+    struct drive_words w = {"S2", 7, "enospc", "stop"};
+    struct bench t;
+    struct error err;
+
+    (void)state;
+    bench_begin(&t, ",serial=S1,bootindex=3,werror=ignore,rerror=ignore", false);
+    assert_int_equal(blockdev_boot_index(t.b), 3);
+    assert_true(drive_describe(t.b, &w, &err));
+    assert_string_equal(blockdev_serial(t.b), "S2");
+    assert_int_equal(blockdev_boot_index(t.b), 7);
+    assert_int_equal(drive_config(t.b)->write_error, DRIVE_ENOSPC);
+    assert_int_equal(drive_config(t.b)->read_error, DRIVE_STOP);
+    w = (struct drive_words){NULL, -1, NULL, NULL};
+    assert_true(drive_describe(t.b, &w, &err));
+    assert_string_equal(blockdev_serial(t.b), "S2");
+    assert_int_equal(blockdev_boot_index(t.b), 7);
+    bench_end(&t);
 }
 
 /* A guest cannot turn a raw disk whose format was guessed into an image with a backing file. */
@@ -480,12 +618,15 @@ static void test_guess(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_write), cmocka_unit_test(test_many_at_a_time),
-        cmocka_unit_test(test_icount),     cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_media),      cmocka_unit_test(test_places),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_locks),
-        cmocka_unit_test(test_snapshot),   cmocka_unit_test(test_guess),
-        cmocka_unit_test(test_disguise),   cmocka_unit_test(test_detect_zeroes),
+        cmocka_unit_test(test_read_write),    cmocka_unit_test(test_many_at_a_time),
+        cmocka_unit_test(test_icount),        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_media),         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_snapshot),      cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_disguise),      cmocka_unit_test(test_read_errors),
+        cmocka_unit_test(test_stop),          cmocka_unit_test(test_cont_before_stop),
+        cmocka_unit_test(test_drain_stopped), cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_detect_zeroes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

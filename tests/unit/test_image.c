@@ -299,6 +299,129 @@ static void test_backing(void **state)
     }
 }
 
+/* ---- differencing VHD ---- */
+
+#define VHD_HEADER 512u
+
+static uint32_t vhd_sum(const uint8_t *p, size_t len, size_t at)
+{
+    uint32_t sum = 0;
+
+    for (size_t n = 0; n < len; n++)
+        sum += n < at || n >= at + 4 ? p[n] : 0;
+    return ~sum;
+}
+
+static void put_be32(uint8_t *p, uint32_t value)
+{
+    for (unsigned n = 0; n < 4; n++)
+        p[n] = (uint8_t)(value >> (24 - 8 * n));
+}
+
+static uint8_t *read_file(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    uint8_t *p;
+
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *size = (size_t)ftell(f);
+    rewind(f);
+    p = malloc(*size);
+    assert_int_equal(fread(p, 1, *size, f), *size);
+    fclose(f);
+    return p;
+}
+
+static void write_file(const char *path, const uint8_t *p, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(p, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Makes a dynamic image one that is based on another (Virtual Hard Disk Image Format Specification,
+ * "Differencing Hard Disk Images"): it has only sectors [first, first + 3) of its first block.
+ * relative: a locator names the parent, else its name does. */
+static void make_differencing(const char *path, const char *parent, bool relative, unsigned first)
+{
+    const char *name = strrchr(parent, '/') + 1;
+    size_t size, parent_size;
+    uint8_t *p = read_file(path, &size), *below = read_file(parent, &parent_size);
+    uint8_t *h = p + VHD_HEADER, *footers[2] = {p, p + size - 512}, *bitmap;
+
+    for (unsigned n = 0; n < 2; n++) {
+        put_be32(footers[n] + 60, 4);
+        put_be32(footers[n] + 64, vhd_sum(footers[n], 512, 64));
+    }
+    memcpy(h + 40, below + 68, 16);
+    for (unsigned n = 0; name[n]; n++) {
+        h[64 + 2 * n + 1] = (uint8_t)(relative ? 'x' : name[n]);
+        h[800 + 4 + 2 * n] = (uint8_t)name[n];
+    }
+    if (relative) {
+        memcpy(h + 800, ".\0\\\0", 4);
+        memcpy(h + 576 + 24, "W2ru", 4); /* the second locator */
+        put_be32(h + 576 + 24 + 8, 4 + 2 * (uint32_t)strlen(name));
+        put_be32(h + 576 + 24 + 20, VHD_HEADER + 800);
+    }
+    put_be32(h + 36, vhd_sum(h, 1024, 36));
+    bitmap = p + 512ull * ((uint32_t)p[1536] << 24 | p[1537] << 16 | p[1538] << 8 | p[1539]);
+    memset(bitmap, 0, 512);
+    for (unsigned n = first; n < first + 3; n++)
+        bitmap[n / 8] |= (uint8_t)(0x80 >> n % 8);
+    write_file(path, p, size);
+    free(p);
+    free(below);
+}
+
+static void assert_refused(const char *path, bool write, const char *why)
+{
+    struct image_options o = {.read_only = !write};
+    struct error err;
+
+    assert_null(image_open(path, &o, &err));
+    if (!strstr(err.text, why))
+        fail_msg("%s", err.text);
+}
+
+static void test_differencing(void **state)
+{
+    const uint64_t size = 6 << 20;
+    uint8_t *want = malloc(size), *other = malloc(size);
+
+    (void)state;
+    for (unsigned n = 0; n < 2; n++) {
+        const char *base = in_dir("base.vhd"), *top = in_dir("top.vhd");
+        struct image *im;
+
+        create(base, "vpc", size, "", NULL, NULL);
+        create(top, "vpc", size, "", NULL, NULL);
+        for (uint64_t i = 0; i < size; i++) {
+            want[i] = (uint8_t)(i / 512 * 7 + i);
+            other[i] = (uint8_t)~want[i];
+        }
+        im = open_image(base, "vpc", true);
+        assert_int_equal(image_write(im, 0, want, size), 0);
+        image_close(im);
+        im = open_image(top, "vpc", true);
+        assert_int_equal(image_write(im, 0, other, 2 << 20), 0);
+        image_close(im);
+        make_differencing(top, base, n, 13 + n);
+        memcpy(want + (13 + n) * 512, other + (13 + n) * 512, 3 * 512);
+        assert_contents(top, NULL, want, size);
+        assert_refused(top, true, "only read");
+        create(base, "vpc", size, "", NULL, NULL);
+        assert_refused(top, false, "another UUID");
+        unlink(base);
+        assert_refused(top, false, "No such file");
+    }
+    free(want);
+    free(other);
+}
+
 /* ---- several threads ---- */
 
 #define THREADS       4u
@@ -426,9 +549,8 @@ static void test_internal_snapshot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_traffic),
-        cmocka_unit_test(test_backing),
-        cmocka_unit_test(test_internal_snapshot),
+        cmocka_unit_test(test_traffic),      cmocka_unit_test(test_backing),
+        cmocka_unit_test(test_differencing), cmocka_unit_test(test_internal_snapshot),
         cmocka_unit_test(test_threads),
     };
 
