@@ -78,8 +78,8 @@ resume:
     ljmpw *0x467
 
 /* PAM0 to PAM6 of the host bridge (82441FX 59h, Q35's MCH 90h): C0000h-FFFFFh is RAM. Only
- * registers: there is no memory yet. */
-shadow_on:
+ * registers: there is no memory yet. The same for 16 and 32 bits. */
+    .macro SHADOW_ON
     movl $0x80000000, %eax
     movw $0xcf8, %dx
     outl %eax, %dx
@@ -107,7 +107,12 @@ shadow_on:
     je 3f
     cmpb $0x97, %bl
     jne 2b
-3:  ret
+3:
+    .endm
+
+shadow_on:
+    SHADOW_ON
+    ret
 
 /* The same code runs from the ROM below 4 GiB: PAM is switched, and the ROM's last 128 KiB copied to
  * where they appear. */
@@ -119,34 +124,8 @@ in_rom:
     movw %ax, %ss
     movw %ax, %fs
     movw %ax, %gs
-    movl $0x80000000, %eax
-    movw $0xcf8, %dx
-    outl %eax, %dx
-    movw $0xcfc, %dx
-    inl %dx, %eax
-    movl $0x80000059, %ebx
-    cmpl $0x12378086, %eax
-    je 1f
-    movl $0x80000090, %ebx
-    cmpl $0x29c08086, %eax
-    jne 3f
-1:  movb $0x30, %cl
-2:  movl %ebx, %eax
-    andb $0xfc, %al
-    movw $0xcf8, %dx
-    outl %eax, %dx
-    movl %ebx, %edx
-    andl $3, %edx
-    addl $0xcfc, %edx
-    movb %cl, %al
-    outb %al, %dx
-    movb $0x33, %cl
-    incl %ebx
-    cmpb $0x60, %bl
-    je 3f
-    cmpb $0x97, %bl
-    jne 2b
-3:  movl $0xfffe0000, %esi
+    SHADOW_ON
+    movl $0xfffe0000, %esi
     movl $0xe0000, %edi
     movl $0x8000, %ecx
     rep movsl
@@ -520,8 +499,8 @@ to_real:
 1:  jmpw *%bx
 
 /* POST's call16, jumped to in 32-bit mode with EBX the address to go on at in the end: runs an
- * interrupt or a far call with the registers of call16_block, on the stack below 7C00h. POST keeps its
- * ESP in stack32. */
+ * interrupt or a far call with the registers of call16_block, on the stack below 7C00h; of the flags,
+ * IF. POST keeps its ESP in stack32. */
     .code32
 call16_32:
     movl %ebx, call16_return + 0xf0000
@@ -538,13 +517,9 @@ call16_32:
     andb $0xfe, %cl
     movl %ecx, %cr0
     ljmpw $0xf000, $1f
-1:  xorw %cx, %cx
-    movw %cx, %ss
-    movl $0x7c00, %esp
-    movw %cs, %cx
+1:  movw %cs, %cx
     movw %cx, %ds
-    movw $call16_block, %si
-    movl 48(%si), %eax          /* the target is behind struct regs */
+    movl call16_block + 48, %eax    /* the target is behind struct regs */
     movl %eax, far_target
     cmpl $0x100, %eax
     jae 2f
@@ -554,46 +529,33 @@ call16_32:
     movw %cx, %es
     movl %es:(%bx), %eax
     movl %eax, far_target
-2:  sti
-    nop
-    pushfw                      /* both IRET and RETF lead to call16_back */
+2:  lss call16_regs, %esp
+    popw %gs
+    popw %fs
+    popw %es
+    popw %ds
+    popal
+    lss %cs:call16_stack, %esp
+    pushw $0x202                /* both IRET and RETF lead to call16_back */
     pushw %cs
     pushw $call16_back
-    cli
-    movw 0(%si), %gs
-    movw 2(%si), %fs
-    movw 4(%si), %es
-    pushw 6(%si)
-    movl 8(%si), %edi
-    movl 16(%si), %ebp
-    movl 24(%si), %ebx
-    movl 28(%si), %edx
-    movl 32(%si), %ecx
-    movl 36(%si), %eax
-    movl 12(%si), %esi
-    popw %ds
-    ljmpw *%cs:far_target
+    testb $2, %cs:call16_block + 45
+    jz 3f
+    sti                         /* a program is started with interrupts on */
+3:  ljmpw *%cs:far_target
 call16_back:
     cli
     cld
     pushfw
+    popw %cs:call16_block + 44
+    lss %cs:call16_regs_end, %esp
+    pushal
     pushw %ds
-    pushl %esi
-    movw %cs, %si
-    movw %si, %ds
-    movw $call16_block, %si
-    movw %gs, 0(%si)
-    movw %fs, 2(%si)
-    movw %es, 4(%si)
-    movl %edi, 8(%si)
-    movl %ebp, 16(%si)
-    movl %ebx, 24(%si)
-    movl %edx, 28(%si)
-    movl %ecx, 32(%si)
-    movl %eax, 36(%si)
-    popl 12(%si)
-    popw 6(%si)
-    popw 44(%si)
+    pushw %es
+    pushw %fs
+    pushw %gs
+    movw %cs, %ax
+    movw %ax, %ds
     lgdtl F_GDTR
     movl %cr0, %eax
     orb $1, %al
@@ -611,6 +573,15 @@ call16_back:
     .data
     .balign 4
 call16_return:  .long 0
+call16_regs:
+    .long call16_block
+    .word 0xf000
+call16_regs_end:
+    .long call16_block + 40
+    .word 0xf000
+call16_stack:
+    .long 0x7c00
+    .word 0
 real_idtr:
     .word 0x3ff
     .long 0

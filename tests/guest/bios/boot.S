@@ -78,59 +78,52 @@ heads:  .byte 0
     jmp 1b
 
     .text
-/* void intr(u8 n, struct regs *r): registers in and out, as if by INT n. */
+/* void intr(u8 n, struct regs *r): registers in and out, as if by INT n. All of them are popped from
+ * and pushed into the structure, which is in the stack's segment. */
     .globl intr
 intr:
     pushal
-    pushw %ds
-    pushw %es
     movzbl %al, %eax
     shll $2, %eax
     xorw %cx, %cx
     movw %cx, %fs
     movl %fs:(%eax), %eax
     movl %eax, target
-    movl %edx, where
-    movl %edx, %esi
-    pushw $1f                   /* what IRET takes: FLAGS on top, IF set */
-    popw %ax
-    pushfw
-    pushw %cs
-    pushw %ax
-    pushw (%esi)                /* DS */
-    movw 2(%esi), %es
-    movl 8(%esi), %ebx
-    movl 12(%esi), %ecx
-    movl 16(%esi), %edx
-    movl 20(%esi), %edi
-    movl 24(%esi), %ebp
-    pushl 28(%esi)
-    movl 4(%esi), %eax
-    popl %esi
-    popw %ds
     cli
-    ljmpw *%cs:target
-1:  pushfw
-    pushw %ds
-    pushl %esi
-    movw %cs, %si
-    movw %si, %ds
-    movl where, %esi
-    popl 28(%esi)
-    popw (%esi)
-    popw 32(%esi)
-    movw %es, 2(%esi)
-    movl %eax, 4(%esi)
-    movl %ebx, 8(%esi)
-    movl %ecx, 12(%esi)
-    movl %edx, 16(%esi)
-    movl %edi, 20(%esi)
-    movl %ebp, 24(%esi)
+    movl %esp, stack
+    movl %edx, %esp
+    addl $40, %edx
+    movl %edx, registers_end
+    popw %gs
+    popw %fs
     popw %es
     popw %ds
+    popal
+    movl %cs:stack, %esp
+    pushw $0x202                /* what IRET takes: IF set */
+    pushw %cs
+    pushw $1f
+    ljmpw *%cs:target
+1:  cli
+    pushfw
+    popw %cs:flags
+    movl %cs:registers_end, %esp
+    pushal
+    pushw %ds
+    pushw %es
+    pushw %fs
+    pushw %gs
+    movw %cs, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    movl registers_end, %edx
+    movw flags, %ax
+    movw %ax, 4(%edx)
+    movl stack, %esp
     sti
     popal
     retl
+
 /* What INT 15h/AX=C207h installs: called far with status, X, Y, Z pushed in this order. */
     .globl mouse_handler
 mouse_handler:
@@ -151,4 +144,6 @@ mouse_handler:
     lretw
     .data
 target: .long 0
-where:  .long 0
+stack:  .long 0
+registers_end: .long 0
+flags:  .word 0

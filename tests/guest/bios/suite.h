@@ -10,20 +10,22 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef _Bool bool;
 
+/* As PUSHAL and the segments behind it have them (boot.S). */
 struct regs {
-    u16 ds, es;
-    union {
-        u32 eax;
-        u16 ax;
-        struct {
-            u8 al, ah;
-        };
-    };
+    u16 gs, fs, es, ds;
+    u32 edi, esi, ebp, esp_pushed;
     union {
         u32 ebx;
         u16 bx;
         struct {
             u8 bl, bh;
+        };
+    };
+    union {
+        u32 edx;
+        u16 dx;
+        struct {
+            u8 dl, dh;
         };
     };
     union {
@@ -34,14 +36,13 @@ struct regs {
         };
     };
     union {
-        u32 edx;
-        u16 dx;
+        u32 eax;
+        u16 ax;
         struct {
-            u8 dl, dh;
+            u8 al, ah;
         };
     };
-    u32 edi, ebp, esi;
-    u16 flags;
+    u16 ip, cs, flags;
 };
 #define CF  1
 #define ZF  0x40
