@@ -27,6 +27,7 @@ tmp_ip:     .skip 2
 tmp_cs:     .skip 2
 tmp_flags:  .skip 2
 far_target: .skip 4
+apm_esp:    .skip 4
 
     .data
     .balign 4
@@ -239,6 +240,12 @@ act:
     jz act_sysreq
     decw %ax
     jz act_sysreq_up
+    decw %ax
+    jz act_pause
+    decw %ax
+    jz act_alarm
+    decw %ax
+    jz act_idle
     jmp act_mouse
 
 /* Until the next interrupt; then the whole service again. */
@@ -282,6 +289,29 @@ act_sysreq_up:
 1:  sti
     int $0x15
     popw %ax
+    iret
+
+/* The Pause key: until the next one, which takes the bit away (kbd_scancode). */
+act_pause:
+    pushw %ds
+    movw $0x40, %ax
+    movw %ax, %ds
+1:  sti
+    hlt
+    testb $0x08, 0x18
+    jnz 1b
+    popw %ds
+    movl %cs:tmp_eax, %eax
+    iret
+act_alarm:
+    movl %cs:tmp_eax, %eax
+    sti
+    int $0x4a
+    iret
+act_idle:
+    movl %cs:tmp_eax, %eax
+    sti
+    hlt
     iret
 
 /* The PS/2 mouse's handler, far, with status, X, Y and 0 (INT 15h/AX=C207h); then the end of
@@ -366,14 +396,19 @@ pnp_entry:
     movw $0x82, %ax
     lretw
 
-/* IRQ 1: the scan code goes through INT 15h/AH=4Fh, which may change it or swallow it (CF clear). */
+/* IRQ 1: the scan code goes through INT 15h/AH=4Fh, which may change it or swallow it (CF clear). A
+ * program that hooked INT 09h may have read it already: then port 60h still has it. But the interrupt of
+ * a byte that our own services polled is none (mouse.c). */
 int09_entry:
     pushw %ax
     inb $0x64, %al
-    andb $0x21, %al
-    cmpb $0x01, %al             /* full, and not the mouse's */
+    testb $0x20, %al            /* the mouse's */
+    jnz 2f
+    testb $0x01, %al
+    jnz 3f
+    cmpb $0, %cs:kbd_stale
     jne 2f
-    movb $0xad, %al             /* the keyboard off meanwhile */
+3:  movb $0xad, %al             /* the keyboard off meanwhile */
     outb %al, $0x64
     inb $0x60, %al
     movb $0x4f, %ah
@@ -386,13 +421,15 @@ int09_entry:
     movb $0x20, %al
     outb %al, $0x20
     popw %ax
+    movb $0, %cs:kbd_stale
     jnc 1f
     pushfw
     pushw %cs
     call kbd_entry
 1:  popw %ax
     iret
-2:  movb $0x20, %al
+2:  movb $0, %cs:kbd_stale
+    movb $0x20, %al
     outb %al, $0x20
     popw %ax
     iret
@@ -426,8 +463,8 @@ int76_entry:
 /* ---- between the modes ---- */
 
 /* u32 call32(u32 function, u32 argument): to post32's entry at E0000h + 8. Real mode is left and
- * entered again with the caller's GDTR; data segments keep a limit of 4 GiB, so that a caller in
- * "unreal" mode still has it. In virtual-8086 mode it cannot be done: -1. */
+ * entered again with the caller's GDTR, IDTR and A20; data segments keep a limit of 4 GiB, so that a
+ * caller in "unreal" mode still has it. In virtual-8086 mode it cannot be done: -1. */
     .globl call32
 call32:
     smsw %cx
@@ -445,6 +482,13 @@ call32:
     movzwl %sp, %ebp
     sgdtl (%ebp)
     sidtl 8(%ebp)
+    movb %al, %cl
+    inb $0x92, %al              /* A20 on: a program may have switched it off */
+    movb %al, 14(%ebp)
+    orb $2, %al
+    andb $0xfe, %al
+    outb %al, $0x92
+    movb %cl, %al
     lgdtl F_GDTR
     movl %cr0, %ecx
     orb $1, %cl
@@ -474,6 +518,11 @@ call32:
     movw %cx, %fs
     lgdtl (%ebp)
     lidtl 8(%ebp)
+    movb %al, %cl
+    movb 14(%ebp), %al
+    andb $0xfe, %al
+    outb %al, $0x92
+    movb %cl, %al
     addw $16, %sp
     popw %cx
     popw %gs
@@ -608,6 +657,9 @@ bios32_entry:
 pci32_entry:
     pushfl
     cld
+    pushl %ds
+    pushl %ss                   /* all that C knows is on the stack */
+    popl %ds
     subl $6, %esp               /* IP, CS, FLAGS of struct regs */
     pushal
     subl $8, %esp               /* the segments */
@@ -616,20 +668,21 @@ pci32_entry:
     addl $8, %esp
     btl $0, 36(%esp)            /* CF */
     popal
-    leal 10(%esp), %esp
+    leal 6(%esp), %esp
+    popl %ds
+    leal 4(%esp), %esp
     lret
 
-/* APM's 32-bit entry (1.2, 4.3): the caller's selectors for 32-bit code, 16-bit code and data follow
- * each other. */
-    .globl apm32_entry
-apm32_entry:
+/* APM's protected-mode entries (1.2, 4.3): the caller's selectors for 32-bit code, 16-bit code and data
+ * follow each other. Idle is a HLT, if interrupts are on. */
+    .macro APM_IN code_to_data
     pushfl
     cld
     pushl %ds
     pushl %es
     pushl %eax
     movl %cs, %eax
-    addl $16, %eax
+    addl $\code_to_data, %eax
     movl %eax, %ds
     movl %eax, %es
     popl apm_regs + 36
@@ -639,19 +692,57 @@ apm32_entry:
     movl %edx, apm_regs + 28
     movl %ecx, apm_regs + 32
     movl $apm_regs, %eax
-    call apm32
-    andl $-2, 8(%esp)           /* CF of the flags pushed above */
+    .endm
+/* EAX the action, which can only be idle; FLAGS the third on the stack at \stack. */
+    .macro APM_OUT stack
+    testl %eax, %eax
+    jz 8f
+    testb $2, 9(\stack)
+    jz 8f
+    hlt
+8:  andl $-2, 8(\stack)         /* CF of the flags pushed above */
     movzwl apm_regs + 44, %eax
     andl $1, %eax
-    orl %eax, 8(%esp)
+    orl %eax, 8(\stack)
     movl apm_regs + 24, %ebx
     movl apm_regs + 28, %edx
     movl apm_regs + 32, %ecx
     movl apm_regs + 36, %eax
+    .endm
+
+    .globl apm32_entry
+apm32_entry:
+    APM_IN 16
+    call apm32
+    APM_OUT %esp
     popl %es
     popl %ds
     popfl
     lret
+
+/* The stack's segment may be one of 16 bits: then ESP's high half, which C's addressing takes, is
+ * cleared meanwhile. */
+    .code16
+    .globl apm16_entry
+apm16_entry:
+    APM_IN 8
+    pushl %ebp
+    movl %esp, apm_esp
+    movw %ss, %cx
+    larl %ecx, %ecx
+    testl $0x400000, %ecx
+    jnz 1f
+    movzwl %sp, %esp
+1:  movl %esp, %ebp
+    calll apm15
+    addl $4, %ebp
+    APM_OUT %ebp
+    movl apm_esp, %esp
+    popl %ebp
+    popl %es
+    popl %ds
+    popfl
+    lretw
 
 /* ---- places of the PC/AT ---- */
 

@@ -17,6 +17,9 @@ enum action {
     ACTION_PRINT,
     ACTION_SYSREQ,
     ACTION_SYSREQ_UP,
+    ACTION_PAUSE,
+    ACTION_ALARM, /* INT 4Ah */
+    ACTION_IDLE,  /* HLT */
     ACTION_MOUSE,
 };
 
@@ -156,5 +159,6 @@ u32 disk_done(struct regs *r, u8 status);
 
 void sercon_poll(void);     /* int10.c: characters of COM1 become keys */
 void kbd_insert(u16 key);   /* int16.c */
-u8 kbd_command(u8 command); /* int15mouse.c */
+u8 kbd_command(u8 command); /* mouse.c */
+void kbc_output(u8 v);      /* the 8042's output port */
 #endif

@@ -61,7 +61,7 @@ void suite(u32 drive)
     test_mouse();
     test_clock();
     test_ports();
-    test_tables();
+    test_old(test_tables());
     test_disk((u8)drive);
     text("1..");
     number(count);

@@ -56,6 +56,11 @@ void note(const char *text, u32 value); /* "# text value" */
 /* INT n with AX, BX, CX, DX given and ES = DS = ours. */
 struct regs call(u8 n, u32 ax, u32 bx, u32 cx, u32 dx);
 
+void kbc_idle(void);
+/* Scan codes come through the keyboard controller. */
+void keyboard_says(u8 code);
+void keyboard_types(const u8 *codes, u32 n);
+
 static inline u8 peek8(u16 seg, u32 off)
 {
     u8 v;
@@ -92,6 +97,7 @@ void test_system(void);
 void test_keyboard(void);
 void test_mouse(void);
 void test_clock(void);
-void test_tables(void);
+u32 test_tables(void); /* the BIOS32 service directory's address */
+void test_old(u32 directory);
 void test_ports(void);
 #endif

@@ -137,6 +137,34 @@ void test_system(void)
 
 /* ---- INT 16h ---- */
 
+void kbc_idle(void)
+{
+    while (inb(0x64) & 2)
+        ;
+}
+
+/* Into the output buffer with its interrupt: D2h as if from the keyboard, D3h from the mouse. */
+static void kbc_says(u8 command, u8 byte)
+{
+    kbc_idle();
+    outb(0x64, command);
+    kbc_idle();
+    outb(0x60, byte);
+    for (u32 i = 0; i < 10000; i++)
+        inb(0x61);
+}
+
+void keyboard_says(u8 code)
+{
+    kbc_says(0xd2, code);
+}
+
+void keyboard_types(const u8 *codes, u32 n)
+{
+    for (u32 i = 0; i < n; i++)
+        keyboard_says(codes[i]);
+}
+
 void test_keyboard(void)
 {
     struct regs r;
@@ -165,18 +193,9 @@ void test_keyboard(void)
         call(0x16, 0x0000, 0, 0, 0);
     r = call(0x16, 0x0200, 0, 0, 0);
     check(r.al == peek8(0x40, 0x17), "keyboard: 02h is 0040:0017");
-    /* As the controller would say it: A with Shift held (scan code set 1). */
+    /* A with Shift held (scan code set 1). */
     static const u8 codes[] = {0x2a, 0x1e, 0x9e, 0xaa};
-    for (u32 i = 0; i < sizeof(codes); i++) {
-        while (inb(0x64) & 2)
-            ;
-        outb(0x64, 0xd2); /* into the output buffer, with its interrupt */
-        while (inb(0x64) & 2)
-            ;
-        outb(0x60, codes[i]);
-        for (u32 j = 0; j < 10000; j++)
-            inb(0x61);
-    }
+    keyboard_types(codes, sizeof(codes));
     r = call(0x16, 0x0100, 0, 0, 0);
     check(!(r.flags & ZF) && r.ax == 0x1e41, "keyboard: INT 09h, Shift and A");
     if (!(r.flags & ZF))
@@ -191,14 +210,7 @@ void mouse_handler(void);
 
 static void mouse_says(u8 byte)
 {
-    while (inb(0x64) & 2)
-        ;
-    outb(0x64, 0xd3); /* into the output buffer as if from the mouse */
-    while (inb(0x64) & 2)
-        ;
-    outb(0x60, byte);
-    for (u32 i = 0; i < 10000; i++)
-        inb(0x61);
+    kbc_says(0xd3, byte);
 }
 
 void test_mouse(void)
@@ -323,12 +335,13 @@ static u32 find(const char *signature, u32 n, u32 length_at, u32 unit)
     return 0xffffffff;
 }
 
-void test_tables(void)
+u32 test_tables(void)
 {
     u32 at = find("_32_", 4, 9, 16);
 
     pci();
     check(at < 0x10000 && peek32(0xf000, at + 4) >= 0xe0000, "tables: BIOS32 service directory");
+    u32 directory = peek32(0xf000, at + 4);
     at = find("$PIR", 4, 6, 1);
     check(at < 0x10000, "tables: PCI interrupt routing");
     check(find("_MP_", 4, 8, 16) < 0x10000, "tables: MP floating pointer");
@@ -336,4 +349,5 @@ void test_tables(void)
     check(find("_SM_", 4, 5, 1) < 0x10000 || find("_SM3_", 5, 6, 1) < 0x10000, "tables: SMBIOS");
     check(peek8(0xf000, 0xfff0) == 0xea && peek8(0xf000, 0xfffe) == 0xfc,
           "tables: reset vector, model");
+    return directory;
 }
