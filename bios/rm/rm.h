@@ -135,6 +135,7 @@ enum {
     DISK_NOT_LOCKED = 0xb0,
     DISK_LOCKED = 0xb1,
     DISK_NOT_REMOVABLE = 0xb2,
+    DISK_TOO_MANY_LOCKS = 0xb4,
 };
 
 /* A transfer of whole sectors, buffer normalized by the callee. Returns a status; *count becomes
@@ -154,6 +155,8 @@ u8 atapi_packet(struct drive *d, const u8 *packet, u16 seg, u16 off, u32 bytes);
 u32 floppy13(struct regs *r);
 u32 cdrom13(struct regs *r, struct drive *d);
 u32 eltorito13(struct regs *r);
+u32 cd_lock(struct regs *r, struct drive *d);
+u32 cd_eject(struct regs *r, struct drive *d);
 bool emulated(u8 dl);
 u32 disk_done(struct regs *r, u8 status);
 

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Boot sector of the BIOS test suite: reads SECTORS sectors behind itself to 1000:0000, CHS with the
- * geometry of INT 13h/AH=08h, one at a time, so that it starts from floppies and disks; then the entry
- * of the suite and its way to software interrupts. */
+ * geometry of the BIOS parameter block or, where that is 0, of INT 13h/AH=08h, one at a time, so that it
+ * starts from floppies and disks; then the entry of the suite and its way to software interrupts. */
     .code16
     .section .boot, "ax"
     .globl _start
 _start:
-    ljmp $0, $1f
+    jmp 0f
+    nop
+    .org 0x18
+spt:    .byte 0, 0              /* filled in for floppies of other sizes */
+heads:  .byte 0, 0
+    .org 0x40
+0:  ljmp $0, $1f
 1:  cli
     xorw %ax, %ax
     movw %ax, %ds
@@ -15,6 +21,8 @@ _start:
     sti
     cld
     movb %dl, drive
+    cmpb $0, spt
+    jne 1f
     movb $8, %ah
     int $0x13
     jc fail
@@ -22,7 +30,7 @@ _start:
     movb %cl, spt
     movb %dh, heads
     incb heads
-    movw $0x1000, %bx
+1:  movw $0x1000, %bx
     movw %bx, %es
     movw $1, %si                /* LBA */
 2:  movw %si, %ax
@@ -59,8 +67,9 @@ fail:
 text:
     .asciz "not ok 1 - the boot sector cannot read its disk\n"
 drive:  .byte 0
-spt:    .byte 0
-heads:  .byte 0
+    .org 446                    /* a partition that ends at 79/1/18: an emulated disk's geometry */
+    .byte 0x80, 0, 2, 0, 1, 1, 18, 79
+    .long 1, 2879
     .org 510
     .word 0xaa55
 
