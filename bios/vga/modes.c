@@ -209,9 +209,14 @@ const ROM struct mode *find_mode(u8 number)
     return NULL;
 }
 
+/* What INT 10h draws to; NULL: a mode of VBE with which only programs draw. */
 const ROM struct mode *current_mode(void)
 {
-    return vbe_active() ? NULL : find_mode(bda->video_mode & 0x7f);
+    static const ROM struct mode planar SECTION_CONST = {VBE_PLANAR, PLANAR, DAC_EGA, 0, 0xa000};
+
+    if (vbe_active())
+        return bda->video_mode == VBE_PLANAR ? &planar : NULL;
+    return find_mode(bda->video_mode & 0x7f);
 }
 
 /* ---- registers ---- */
@@ -369,7 +374,10 @@ void int10_set_mode(struct regs *r)
 {
     u8 m = r->al & 0x7f;
 
-    set_mode(r->al);
+    if (m == VBE_PLANAR)
+        vbe_planar(r->al & 0x80);
+    else
+        set_mode(r->al);
     r->al = m > 7 ? 0x20 : m == 6 ? 0x3f : 0x30;
 }
 
@@ -400,6 +408,7 @@ void int10_page(struct regs *r)
 
 void vga_init(void)
 {
+    set_vector(0x42, FARPTR(peek16(0, 0x42), peek16(0, 0x40))); /* the BIOS's, as EGAs kept it */
     set_vector(0x10, FARPTR(0xc000, (u32)(size_t)&int10));
     set_vector(0x6d, FARPTR(0xc000, (u32)(size_t)&int10));
     bda->video_ctl = 0x60;      /* 256 KiB and more */

@@ -170,13 +170,13 @@ static void tracks(u8 drive)
     struct regs r;
     u8 n = spt > 18 ? 18 : spt;
 
-    r = disk(drive, 0x0200 | n, 1, 0, (u8 *)0xa000);
-    check(!(r.flags & CF) && r.al == n && peek16(SEG, 0xa000 + 510) == 0xaa55,
+    r = disk(drive, 0x0200 | n, 1, 0, (u8 *)TRACK);
+    check(!(r.flags & CF) && r.al == n && peek16(SEG, TRACK + 510) == 0xaa55,
           "disk: a whole track is read");
     if (heads > 1) {
-        r = disk(drive, 0x0202, spt, 0, (u8 *)0xa000);
+        r = disk(drive, 0x0202, spt, 0, (u8 *)TRACK);
         disk(drive, 0x0201, 1, 1, two);
-        copy(one, 0xa200);
+        copy(one, TRACK + 512);
         check(!(r.flags & CF) && same(), "disk: from the last sector on to the next head");
     }
     call(0x15, 0x2400, 0, 0, 0);
@@ -253,17 +253,17 @@ static void emulation(u8 drive)
         check(call(0x11, 0, 0, 0, 0).ax & 1, "El Torito: INT 11h, there is a floppy drive");
     packet[0] = 8;
     packet[1] = 1;
-    *(u32 *)(packet + 2) = (u32)SEG << 16 | 0xa000;
+    *(u32 *)(packet + 2) = (u32)SEG << 16 | TRACK;
     *(u16 *)(packet + 6) = 0;
     r.eax = 0x4d00;
     r.edx = drive;
     r.esi = (u32)packet;
     intr(0x13, &r);
-    check(!(r.flags & CF) && peek8(SEG, 0xa000) == 1 && peek16(SEG, 0xa01e) == 0xaa55,
+    check(!(r.flags & CF) && peek8(SEG, TRACK) == 1 && peek16(SEG, TRACK + 30) == 0xaa55,
           "El Torito: 4D00h, the boot catalog");
     r = disk(drive, 0x0301, 2, 0, one);
     check(r.flags & CF && r.ah == 3, "El Torito: it is write-protected");
-    r = disk(drive, 0x0212, 0x0101, 1, (u8 *)0x8000);
+    r = disk(drive, 0x0212, 0x0101, 1, (u8 *)TRACK);
     check(!(r.flags & CF) && r.ah == 0, "El Torito: a whole track");
     r.eax = 0x4b00;
     r.esi = (u32)packet;

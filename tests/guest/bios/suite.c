@@ -57,6 +57,7 @@ void suite(u32 drive)
     test_system();
     test_video();
     test_vbe();
+    test_adapter();
     test_keyboard();
     test_mouse();
     test_clock();

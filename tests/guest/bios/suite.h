@@ -44,9 +44,10 @@ struct regs {
     };
     u16 ip, cs, flags;
 };
-#define CF  1
-#define ZF  0x40
-#define SEG 0x1000 /* ours */
+#define CF    1
+#define ZF    0x40
+#define SEG   0x1000 /* ours */
+#define TRACK 0xc000 /* room for 18 sectors, between the suite and its stack (suite.ld) */
 
 void intr(u8 n, struct regs *r);
 
@@ -92,6 +93,7 @@ static inline u8 inb(u16 port)
 
 void test_video(void);
 void test_vbe(void);
+void test_adapter(void);
 void test_disk(u8 drive);
 void test_system(void);
 void test_keyboard(void);
