@@ -298,7 +298,7 @@ static void show(const ROM struct vbe_mode *m, u16 number)
     set_dispi(DISPI_ENABLE,
               (u16)(DISPI_ENABLED | (number & MODE_LFB ? DISPI_LFB : 0) | (keep ? DISPI_KEEP : 0)));
     set_dispi(DISPI_BANK, 0);
-    bda->video_mode = number == 0x102 ? VBE_PLANAR : 0x7f; /* 0Fh: none of the VGA's */
+    bda->video_mode = m->number == 0x102 ? VBE_PLANAR : 0x7f; /* 0Fh: none of the VGA's */
     bda->video_cols = m->width / 8;
     bda->video_page_size = (u16)(m->bpp == 4 ? 0xea60 : 0);
     bda->video_rows = (u8)(m->height / 16 - 1);

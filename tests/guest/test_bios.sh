@@ -86,6 +86,45 @@ floppy 1200 15 2
 floppy 1680 21 2
 floppy 1722 21 2
 floppy 2880 36 2
+# The boot menu and setup, by their keys: the CD's floppy is chosen; then its place in the order is
+# changed, which a restart keeps.
+menu() { # keys from standard input
+    cp "$bios/suite.img" "$scratch/suite.img"
+    # shellcheck disable=SC2086
+    $CALQUE -m 64 $firmware -boot menu=on -display none -monitor stdio -serial null --timeout 100 \
+        -hda "$file" -cdrom "$bios/suite-2.iso" >"$scratch/out" 2>&1
+}
+menu <<'END'
+screen wait "F12: boot" 30
+sendkey f12
+screen wait "Boot from" 30
+sendkey 3
+screen wait "Booting from CD" 30
+quit
+END
+! grep -q 'was not seen' "$scratch/out"
+result $? "F12 chooses what to boot"
+menu <<'END'
+screen wait "F12: boot" 30
+sendkey f2
+screen wait "first : Disk" 30
+sendkey 1
+screen wait "first : CD" 30
+sendkey s
+screen wait "signature: yes" 30
+screen text
+sendkey f10
+screen wait "F12: boot" 30
+sendkey f2
+screen wait "signature: yes" 30
+screen wait "first : CD" 30
+sendkey esc
+screen wait "Booting from CD" 30
+quit
+END
+! grep -q 'was not seen' "$scratch/out" && grep -q '^Processors  1' "$scratch/out" &&
+    grep -q '^Memory      64 MiB' "$scratch/out" && grep -q '^Time        20' "$scratch/out"
+result $? "F2 shows processors, memory and time, and keeps the boot order"
 firmware=
 suite "a disk without -bios, with the images in roms/" -hda "$file"
 
