@@ -34,30 +34,16 @@
 #define LINEAR_COLORS                                                                              \
     0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f
 
-#define GFX_TEXT                                                                                   \
+#define GFX(mode, misc)                                                                            \
     {                                                                                              \
-        0, 0, 0, 0, 0, 0x10, 0x0e, 0x0f, 0xff                                                      \
+        0, 0, 0, 0, 0, mode, misc, 0x0f, 0xff                                                      \
     }
-#define GFX_MONO                                                                                   \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x10, 0x0a, 0x0f, 0xff                                                      \
-    }
-#define GFX_CGA4                                                                                   \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x30, 0x0f, 0x0f, 0xff                                                      \
-    }
-#define GFX_CGA2                                                                                   \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x00, 0x0d, 0x0f, 0xff                                                      \
-    }
-#define GFX_PLANAR                                                                                 \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x00, 0x05, 0x0f, 0xff                                                      \
-    }
-#define GFX_LINEAR                                                                                 \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x40, 0x05, 0x0f, 0xff                                                      \
-    }
+#define GFX_TEXT   GFX(0x10, 0x0e)
+#define GFX_MONO   GFX(0x10, 0x0a)
+#define GFX_CGA4   GFX(0x30, 0x0f)
+#define GFX_CGA2   GFX(0x00, 0x0d)
+#define GFX_PLANAR GFX(0x00, 0x05)
+#define GFX_LINEAR GFX(0x40, 0x05)
 
 /* Text modes: 200 scan lines (doubled), 350, 400. */
 #define TEXT40_200                                                                                 \
