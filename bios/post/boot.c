@@ -4,9 +4,19 @@
 
 /* ---- floppies ---- */
 
+/* The first drive's sectors are those of INT 1Eh's table. */
+static void set_table(u8 type)
+{
+    static const u8 sectors[7] = {18, 9, 15, 9, 18, 36, 36};
+
+    dpt[4] = sectors[type < 7 ? type : 0];
+}
+
 void floppy_init(void)
 {
     u8 types = cmos_read(0x10);
+
+    set_table(types >> 4);
 
     for (u8 i = 0; i < MAX_FLOPPY; i++) {
         u8 type = i ? types & 15 : types >> 4;

@@ -381,15 +381,17 @@ static u32 transferred(struct regs *r, u8 left, u8 status)
     return disk_done(r, status);
 }
 
-/* The last sector of the tracks that a request is for: as many as it wants, or INT 1Eh's table
- * says, if the disk has them. */
+/* The last sector of the tracks that a request is for. 0: it goes on behind the last one that there
+ * is, where tracks end according to INT 1Eh's table: programs try so how many there are. */
 static u8 track_end(const struct chs *at, u8 count)
 {
     u32 last = at->sector + count - 1u;
+    u8 table = table_byte(4, dpt[4]);
 
-    if (last > units[at->unit].spt && !has_sector(at->unit, (u8)MIN(last, 255)))
-        has_sector(at->unit, table_byte(4, 0));
-    return units[at->unit].spt;
+    if (last <= units[at->unit].spt || has_sector(at->unit, (u8)MIN(last, 255)))
+        return units[at->unit].spt;
+    has_sector(at->unit, table);
+    return units[at->unit].spt == table ? table : 0;
 }
 
 /* A request may go over to the next head, as AT BIOSes' do with multi-track. */

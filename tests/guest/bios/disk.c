@@ -164,6 +164,45 @@ static void edd(u8 drive)
     check(r.flags & CF, "EDD: a buffer too small is refused");
 }
 
+static bool is_emulated(u8 drive)
+{
+    static u8 packet[19];
+    struct regs r = {.ds = SEG, .es = SEG, .eax = 0x4b01, .edx = drive, .esi = (u32)packet};
+
+    intr(0x13, &r);
+    return !(r.flags & CF) && packet[1] & 15;
+}
+
+/* As DOS does: INT 1Eh's table says how many sectors the tracks have. */
+static u8 table[11];
+
+static void set_table(u32 to)
+{
+    for (u32 i = 0; i < 4; i++)
+        poke8(0, 0x1e * 4 + i, (u8)(to >> i * 8));
+}
+
+static void next_head(u8 drive)
+{
+    u32 saved = peek32(0, 0x1e * 4);
+    struct regs r;
+
+    for (u32 i = 0; i < sizeof(table); i++)
+        table[i] = peek8((u16)(saved >> 16), (saved & 0xffff) + i);
+    table[4] = spt;
+    set_table((u32)SEG << 16 | (u32)table);
+    r = disk(drive, 0x0202, spt, 0, (u8 *)TRACK);
+    disk(drive, 0x0201, 1, 1, two);
+    copy(one, TRACK + 512);
+    check(!(r.flags & CF) && same(), "disk: from the last sector on to the next head");
+    if (!(drive & 0x80) && !is_emulated(drive)) {
+        table[4] = (u8)(spt + 9);
+        r = disk(drive, 0x0200 | (spt + 1), 1, 0, (u8 *)TRACK);
+        check(r.flags & CF, "disk: but not where tracks are thought to be longer");
+    }
+    set_table(saved);
+}
+
 /* Whole tracks, the next head's among them; and with A20 off, which what moves data must mind. */
 static void tracks(u8 drive)
 {
@@ -173,12 +212,8 @@ static void tracks(u8 drive)
     r = disk(drive, 0x0200 | n, 1, 0, (u8 *)TRACK);
     check(!(r.flags & CF) && r.al == n && peek16(SEG, TRACK + 510) == 0xaa55,
           "disk: a whole track is read");
-    if (heads > 1) {
-        r = disk(drive, 0x0202, spt, 0, (u8 *)TRACK);
-        disk(drive, 0x0201, 1, 1, two);
-        copy(one, TRACK + 512);
-        check(!(r.flags & CF) && same(), "disk: from the last sector on to the next head");
-    }
+    if (heads > 1)
+        next_head(drive);
     call(0x15, 0x2400, 0, 0, 0);
     r = disk(drive, 0x0201, 1, 0, one);
     check(!(r.flags & CF) && one[510] == 0x55 && one[511] == 0xaa, "disk: with A20 off");
@@ -190,7 +225,7 @@ static void floppy_only(u8 drive)
 {
     static u8 ids[36 * 4];
     struct regs r = disk(drive, 0x0800, 0, 0, 0);
-    u32 table = (u32)r.es << 16 | (r.edi & 0xffff), saved = peek32(0, 0x1e * 4);
+    u32 given, saved = peek32(0, 0x1e * 4);
     u8 last = r.ch;
 
     check(peek8(r.es, r.edi + 4) == (r.cl & 0x3f) && peek8(r.es, r.edi + 3) == 2,
@@ -199,9 +234,8 @@ static void floppy_only(u8 drive)
         return;
     r = disk(drive, 0x1800, (u32)last << 8 | spt, 0, 0);
     check(!(r.flags & CF) && peek8(r.es, r.edi + 4) == spt, "floppy: 18h, a medium to format");
-    table = (u32)r.es << 16 | (r.edi & 0xffff);
-    for (u32 i = 0; i < 4; i++)
-        poke8(0, 0x1e * 4 + i, (u8)(table >> i * 8));
+    given = (u32)r.es << 16 | (r.edi & 0xffff);
+    set_table(given);
     for (u8 i = 0; i < spt && i < 36; i++) {
         ids[i * 4] = 30;
         ids[i * 4 + 1] = 0;
@@ -209,8 +243,7 @@ static void floppy_only(u8 drive)
         ids[i * 4 + 3] = 2;
     }
     r = disk(drive, 0x0500 | spt, 30 << 8 | 1, 0, ids);
-    for (u32 i = 0; i < 4; i++)
-        poke8(0, 0x1e * 4 + i, (u8)(saved >> i * 8));
+    set_table(saved);
     check(!(r.flags & CF) && r.ah == 0, "floppy: 05h formats a track");
     r = disk(drive, 0x0201, 30 << 8 | spt, 0, two);
     check(!(r.flags & CF) && two[0] == 0xf6 && two[511] == 0xf6,
@@ -271,15 +304,6 @@ static void emulation(u8 drive)
     intr(0x13, &r);
     r = disk(drive, 0x0201, 1, 0, two);
     check(r.flags & CF || peek8(0x40, 0x75), "El Torito: after 4B00h it is gone");
-}
-
-static bool is_emulated(u8 drive)
-{
-    static u8 packet[19];
-    struct regs r = {.ds = SEG, .es = SEG, .eax = 0x4b01, .edx = drive, .esi = (u32)packet};
-
-    intr(0x13, &r);
-    return !(r.flags & CF) && packet[1] & 15;
 }
 
 void test_disk(u8 drive)
