@@ -142,6 +142,20 @@ void boot_collect(void)
     }
 }
 
+/* Disks are numbered in the order in which they are booted: systems expect to be on 80h. */
+void boot_number_disks(void)
+{
+    static struct drive sorted[MAX_DISKS];
+    u8 n = 0;
+
+    for (u32 i = 0; i < shared.nboot; i++)
+        if (shared.boot[i].kind == BOOT_DISK) {
+            sorted[n] = shared.disks[shared.boot[i].index];
+            shared.boot[i].index = n++;
+        }
+    memcpy(shared.disks, sorted, n * sizeof(sorted[0]));
+}
+
 /* ---- starting ---- */
 
 /* At FARPTR target with DL the drive and ES:DI the Plug and Play structure (BIOS boot specification

@@ -48,11 +48,13 @@ reset:
     outb %al, $0x70
     inb $0x71, %al
     movb %al, %bl
+    cmpb $0xfe, %al             /* S3: for POST to say no */
+    je 1f
     movb $0x80 | CMOS_SHUTDOWN, %al
     outb %al, $0x70
     xorb %al, %al
     outb %al, $0x71
-    inb $0x92, %al              /* A20 on */
+1:  inb $0x92, %al              /* A20 on */
     orb $2, %al
     andb $0xfe, %al
     outb %al, $0x92

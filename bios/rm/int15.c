@@ -182,15 +182,29 @@ static void event_wait(struct regs *r)
     set_cf(r, false);
 }
 
+/* Interrupts come in all the time, and what they take is part of the wait. */
+static void wait_ticks(u32 left)
+{
+    for (u32 last = timer_now();;) {
+        u32 now, gone;
+
+        yield();
+        now = timer_now();
+        gone = (now - last) & 0xffffff;
+        if (gone >= left)
+            return;
+        left -= gone;
+        last = now;
+    }
+}
+
 static void wait(struct regs *r)
 {
     u32 us = (u32)r->cx << 16 | r->dx;
 
-    for (; us > 100; us -= 100) { /* often enough for fast timers' interrupts */
-        delay_us(100);
-        yield();
-    }
-    delay_us(us);
+    for (; us > 1000000; us -= 1000000)
+        wait_ticks(3579545);
+    wait_ticks(us * 358 / 100 + 1);
     done(r, 0);
 }
 

@@ -86,6 +86,23 @@ floppy 1200 15 2
 floppy 1680 21 2
 floppy 1722 21 2
 floppy 2880 36 2
+# A disk that stops where it is booted, and the suite on the second: that one becomes 80h.
+printf '\364\353\375' >"$scratch/stop.img"
+truncate -s 1440K "$scratch/stop.img"
+printf '\125\252' | dd of="$scratch/stop.img" bs=1 seek=510 conv=notrunc status=none
+cp "$bios/suite.img" "$file"
+# shellcheck disable=SC2086
+$CALQUE -m 64 -icount shift=3 $firmware -boot menu=on -display none -monitor stdio -serial file:"$scratch/serial" --timeout 60 \
+    -device isa-debug-exit,iobase=0xf4 -hda "$scratch/stop.img" -hdb "$file" >"$scratch/out" 2>&1 <<'END'
+screen wait "F12: boot" 30
+sendkey f12
+screen wait "Boot from" 30
+sendkey 2
+screen wait "the end" 60
+END
+grep -q '^1\.\.' "$scratch/serial" && ! grep -q '^not ok' "$scratch/serial"
+result $? "the suite from the second disk, chosen by F12"
+
 # The boot menu and setup, by their keys: the CD's floppy is chosen; then its place in the order is
 # changed, which a restart keeps.
 menu() { # keys from standard input

@@ -309,6 +309,8 @@ static void emulation(u8 drive)
 void test_disk(u8 drive)
 {
     chs(drive);
+    if (drive & 0x80)
+        check(drive == 0x80, "disk: the one that is booted is 80h");
     if (is_emulated(drive)) {
         emulation(drive);
         return;

@@ -224,6 +224,18 @@ void test_mouse(void)
     check(!(r.flags & CF) && (r.bh == 0 || r.bh == 3), "mouse: C204h, identifier");
     r = call(0x15, 0xc202, 0x0900, 0, 0);
     check(r.flags & CF && r.ah == 2, "mouse: C202h refuses a rate that there is not");
+    r = call(0x15, 0xc205, 0x0900, 0, 0);
+    check(r.flags & CF && r.ah == 2, "mouse: C205h refuses packets of 9 bytes");
+    r = call(0x15, 0xc201, 0, 0, 0);
+    check(!(r.flags & CF) && r.bl == 0xaa && r.bh == 0, "mouse: C201h resets");
+    call(0x15, 0xc203, 0x0200, 0, 0);
+    call(0x15, 0xc202, 0x0300, 0, 0);
+    r = call(0x15, 0xc206, 0, 0, 0);
+    check(!(r.flags & CF) && !(r.bl & 0x20) && r.cl == 2 && r.dl == 60,
+          "mouse: C206h, off, 4 counts per mm, 60 samples");
+    check(!(call(0x15, 0xc206, 0x0200, 0, 0).flags & CF) && call(0x15, 0xc206, 0, 0, 0).bl & 0x10,
+          "mouse: C206h sets scaling 2:1");
+    call(0x15, 0xc206, 0x0100, 0, 0);
     r = call(0x15, 0xc207, (u32)mouse_handler, 0, 0);
     check(!(r.flags & CF), "mouse: C207h, a handler");
     r = call(0x15, 0xc200, 0x0100, 0, 0);
@@ -280,6 +292,9 @@ void test_ports(void)
 
     check(r.ah & 0x20 && !(r.ah & 0x80), "ports: INT 14h/03h, COM1 can send");
     check(peek16(0x40, 0) == 0x3f8, "ports: COM1 is at 3F8h");
+    r = call(0x14, 0x0141, 0, 0, 3);
+    check(peek16(0x40, 6) != 0 || r.ah & 0x80,
+          "ports: INT 14h, a port that is not there times out");
     r = call(0x17, 0x0200, 0, 0, 2);
     check(peek16(0x40, 12) != 0 || r.ah & 1,
           "ports: INT 17h, a printer that is not there times out");
