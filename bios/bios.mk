@@ -79,19 +79,23 @@ roms: bios $(BIOS_B)/bios.map
 	cd roms && sha256sum bios.bin vgabios.bin > SHA256SUMS
 
 # ---- the BIOS test suite: tests/guest/bios, a bootable image of 1.44 MB ----
-BIOS_TEST_OBJS := $(patsubst tests/guest/bios/%,$(BIOS_B)/test/%.o,$(basename $(wildcard tests/guest/bios/*.c)) tests/guest/bios/boot)
+BIOS_TEST_OBJS := $(patsubst tests/guest/bios/%,$(BIOS_B)/test/%.o,$(basename $(wildcard tests/guest/bios/*.c)) tests/guest/bios/boot tests/guest/bios/hooks)
 $(BIOS_B)/test/%.o: tests/guest/bios/%.c tests/guest/bios/suite.h bios/bios.mk
 	@mkdir -p $(@D)
 	$(call say,BIOS,$<) $(BIOS_CC) -m16 $(filter-out -ffunction-sections -fdata-sections,$(BIOS_FLAGS)) -c -o $@ $<
 $(BIOS_B)/test/%.o: tests/guest/bios/%.S bios/bios.mk
 	@mkdir -p $(@D)
-	$(call say,BIOS,$<) $(BIOS_CC) -m32 -DSECTORS=64 -c -o $@ $<
+	$(call say,BIOS,$<) $(BIOS_CC) -m32 -DSECTORS=100 -c -o $@ $<
 $(BIOS_B)/suite.elf: $(BIOS_TEST_OBJS) tests/guest/bios/suite.ld
-	$(call say,LD,$@) $(BIOS_LD) -m elf_i386 -z noexecstack --no-warn-rwx-segments -T tests/guest/bios/suite.ld -o $@ $(BIOS_TEST_OBJS)
+	$(call say,LD,$@) $(BIOS_LD) -m elf_i386 -z noexecstack --no-warn-rwx-segments --no-check-sections -T tests/guest/bios/suite.ld -o $@ $(BIOS_TEST_OBJS)
 $(BIOS_B)/suite.img: $(BIOS_B)/suite.bin $(BIOS_B)/mkrom
 	$(call say,ROM,$@) $(BIOS_B)/mkrom $@ 1474560 $<@0
-# The same as the floppy of a bootable CD.
-$(BIOS_B)/eltorito.bin: $(BIOS_B)/test/eltorito.o
+# The same as the floppy, and as the hard disk, of a bootable CD.
+$(BIOS_B)/test/eltorito-%.o: tests/guest/bios/eltorito.S bios/bios.mk
+	@mkdir -p $(@D)
+	$(call say,BIOS,$<) $(BIOS_CC) -m32 -DMEDIA=$* -c -o $@ $<
+$(BIOS_B)/eltorito-%.bin: $(BIOS_B)/test/eltorito-%.o
 	$(BIOS_OBJCOPY) -O binary -j .text $< $@
-$(BIOS_B)/suite.iso: $(BIOS_B)/suite.bin $(BIOS_B)/eltorito.bin $(BIOS_B)/mkrom
-	$(call say,ROM,$@) $(BIOS_B)/mkrom $@ 1515520 $(BIOS_B)/eltorito.bin@32768 $<@40960
+$(BIOS_B)/suite-%.iso: $(BIOS_B)/suite.bin $(BIOS_B)/eltorito-%.bin $(BIOS_B)/mkrom
+	$(call say,ROM,$@) $(BIOS_B)/mkrom $@ 1515520 $(BIOS_B)/eltorito-$*.bin@32768 $<@40960
+.PRECIOUS: $(BIOS_B)/test/eltorito-%.o $(BIOS_B)/eltorito-%.bin

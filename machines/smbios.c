@@ -31,6 +31,15 @@
 /* NUMBERED: a text, after which the structure's number stands. */
 enum field_kind { TEXT, NUMBERED, RELEASE, ON_OFF, UUID, SPEED, ID64 };
 
+/* What a system and its board (types 1 and 2) have at the same places. */
+#define PRODUCT(type)                                                                              \
+    {type, "manufacturer", "Calque", TEXT, 0x04},                                                  \
+        {type, "product", "Standard PC (i440FX + PIIX)", TEXT, 0x05},                              \
+        {type, "version", "pc", TEXT, 0x06},                                                       \
+    {                                                                                              \
+        type, "serial", NULL, TEXT, 0x07                                                           \
+    }
+
 /* Rows of a type are in the order of the structure's strings. */
 static const struct field {
     uint8_t type;
@@ -44,17 +53,11 @@ static const struct field {
     {0, "date", "01/01/2026", TEXT, 0x08},
     {0, "release", "0.0", RELEASE, 0},
     {0, "uefi", "off", ON_OFF, 0},
-    {1, "manufacturer", "Calque", TEXT, 0x04},
-    {1, "product", "Standard PC (i440FX + PIIX)", TEXT, 0x05},
-    {1, "version", "pc", TEXT, 0x06},
-    {1, "serial", NULL, TEXT, 0x07},
+    PRODUCT(1),
     {1, "uuid", NULL, UUID, 0},
     {1, "sku", NULL, TEXT, 0x19},
     {1, "family", NULL, TEXT, 0x1a},
-    {2, "manufacturer", "Calque", TEXT, 0x04},
-    {2, "product", "Standard PC (i440FX + PIIX)", TEXT, 0x05},
-    {2, "version", "pc", TEXT, 0x06},
-    {2, "serial", NULL, TEXT, 0x07},
+    PRODUCT(2),
     {2, "asset", NULL, TEXT, 0x08},
     {2, "location", NULL, TEXT, 0x0a},
     {3, "manufacturer", "Calque", TEXT, 0x04},

@@ -51,6 +51,7 @@ struct emulation {
     u8 drive; /* the emulated BIOS number: 00h or 80h; no emulation: the CD's own */
     u8 cd;    /* index of the CD drive */
     u32 lba;  /* of the image, in CD sectors */
+    u32 catalog;
     u16 load_segment, sector_count;
     u16 cyls;
     u8 heads, spt;

@@ -4,9 +4,19 @@
 
 /* ---- floppies ---- */
 
+/* The first drive's sectors are those of INT 1Eh's table. */
+static void set_table(u8 type)
+{
+    static const u8 sectors[7] = {18, 9, 15, 9, 18, 36, 36};
+
+    dpt[4] = sectors[type < 7 ? type : 0];
+}
+
 void floppy_init(void)
 {
     u8 types = cmos_read(0x10);
+
+    set_table(types >> 4);
 
     for (u8 i = 0; i < MAX_FLOPPY; i++) {
         u8 type = i ? types & 15 : types >> 4;
@@ -136,14 +146,32 @@ void boot_collect(void)
     }
 }
 
+/* Disks are numbered in the order in which they are booted: systems expect to be on 80h. */
+void boot_number_disks(void)
+{
+    static struct drive sorted[MAX_DISKS];
+    u8 n = 0;
+
+    for (u32 i = 0; i < shared.nboot; i++)
+        if (shared.boot[i].kind == BOOT_DISK) {
+            sorted[n] = shared.disks[shared.boot[i].index];
+            shared.boot[i].index = n++;
+        }
+    memcpy(shared.disks, sorted, n * sizeof(sorted[0]));
+}
+
 /* ---- starting ---- */
 
-/* At FARPTR target with DL the drive. Comes back only by a far return, which is not expected. */
+/* At FARPTR target with DL the drive and ES:DI the Plug and Play structure (BIOS boot specification
+ * 1.01, 6.5). Comes back only by a far return, which is not expected. */
 static void start(u32 target, u8 drive)
 {
     memset(&call16_block.r, 0, sizeof(call16_block.r));
     call16_block.r.edx = drive;
     call16_block.r.eax = 0xaa55;
+    call16_block.r.es = SEG_BIOS;
+    call16_block.r.edi = (u16)pnp_structure;
+    call16_block.r.flags = FLAG_IF;
     call16_far((u16)(target >> 16), (u16)target);
 }
 
@@ -253,6 +281,18 @@ static bool set_emulation(struct emulation *e, u32 address)
     return e->spt && e->heads;
 }
 
+/* An emulated drive is one more: of the disks at 0040:0075, or a floppy in the equipment word,
+ * which stays. */
+static void count_emulated(const struct emulation *e, bool on)
+{
+    if (!e->media)
+        return;
+    if (e->drive)
+        bda->disk_count = (u8)(shared.ndisks + on);
+    else if (on)
+        bda->equipment = (u16)((bda->equipment & ~0xc0) | 1 | (shared.nfloppies & 3) << 6);
+}
+
 static void boot_cd(u8 cd)
 {
     u32 catalog = catalog_of(cd), address;
@@ -266,6 +306,7 @@ static void boot_cd(u8 cd)
     }
     e->media = entry[1] & 15;
     e->cd = cd;
+    e->catalog = catalog;
     e->lba = *(const u32 *)(entry + 8);
     e->load_segment = *(const u16 *)(entry + 2);
     e->sector_count = *(const u16 *)(entry + 6);
@@ -280,9 +321,11 @@ static void boot_cd(u8 cd)
         return;
     }
     e->active = 1;
+    count_emulated(e, true);
     start(FARPTR(e->load_segment == 0x7c0 ? 0 : e->load_segment,
                  e->load_segment == 0x7c0 ? 0x7c00 : 0),
           e->drive);
+    count_emulated(e, false);
     e->active = 0;
 }
 

@@ -105,9 +105,28 @@ static void keyboard_init(void)
     outb(0x60, 0x61);
 }
 
+/* A20 on by the keyboard controller alone, as after its reset: a program may then switch it off
+ * there, or by INT 15h/AH=24h. Without a controller port 92h keeps it. */
+static void a20_init(void)
+{
+    volatile u32 *low = (u32 *)0x4f0, *high = (u32 *)0x1004f0;
+
+    kbc_command(0xd1);
+    wait_input();
+    outb(0x60, 0xdf);
+    wait_input();
+    outb(0x92, inb(0x92) & ~3);
+    *low = 0x12345678;
+    *high = 0;
+    if (*low == 0)
+        outb(0x92, inb(0x92) | 2);
+    *low = 0;
+}
+
 void interrupts_on(void)
 {
     keyboard_init();
+    a20_init();
     outb(0x21, inb(0x21) & ~0x43); /* timer, keyboard, floppy */
     outb(0xa1, inb(0xa1) & ~0xc0); /* disks: only a flag is set */
 }

@@ -47,9 +47,19 @@ static void banner(void)
           (shared.ram_below_4g >> 20) + (u32)(shared.ram_above_4g >> 20));
 }
 
+/* No machine of ours sleeps (etc/system-states): a program that asked for it starts anew. */
+static void refuse_resume(void)
+{
+    if (cmos_read(0x0f) != 0xfe)
+        return;
+    cmos_write(0x0f, 0);
+    debug("resuming from ACPI S3 is not supported: a cold start\n");
+}
+
 void post(void)
 {
     posted = 1;
+    refuse_resume();
     chipset_init();
     fwcfg_init();
     memory_init();
@@ -67,10 +77,11 @@ void post(void)
     ide_init();
     ahci_init();
     virtio_init();
-    disk_tables();
     rom_others();
     boot_collect();
     boot_menu();
+    boot_number_disks();
+    disk_tables();
     rom_lock();
     memory_finish();
     boot_start();

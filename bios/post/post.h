@@ -108,6 +108,7 @@ void ata_identity(struct drive *d, const u16 *id);
 
 /* ---- boot.c, menu.c ---- */
 void boot_collect(void);
+void boot_number_disks(void);
 void boot_menu(void);
 void boot_start(void); /* INT 19h */
 void boot_loop(u32 first) __attribute__((noreturn));

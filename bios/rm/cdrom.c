@@ -39,32 +39,94 @@ static u8 read_image(u32 sector, u16 count, u16 seg, u16 off)
     return DISK_OK;
 }
 
+static u32 emulated_sectors(void)
+{
+    return (u32)shared.emu.cyls * shared.emu.heads * shared.emu.spt;
+}
+
+/* By CHS, where the image is as large as its geometry. */
 static u32 read_chs(struct regs *r, bool move)
 {
     struct emulation *e = &shared.emu;
     u16 cylinder = (u16)(r->ch | (r->cl & 0xc0) << 2);
     u8 sector = r->cl & 0x3f, status = DISK_OK;
     u16 seg = r->es, off = r->bx;
+    u32 lba = ((u32)cylinder * e->heads + r->dh) * e->spt + sector - 1;
 
-    if (!sector || sector > e->spt || r->dh >= e->heads || cylinder >= e->cyls || !r->al)
+    if (!sector || sector > e->spt || r->dh >= e->heads || !r->al ||
+        lba + r->al > emulated_sectors())
         return disk_done(r, DISK_NO_SECTOR);
     if (off > 15) {
         seg = (u16)(seg + (off >> 4));
         off &= 15;
     }
     if (move)
-        status =
-            read_image(((u32)cylinder * e->heads + r->dh) * e->spt + sector - 1, r->al, seg, off);
+        status = read_image(lba, r->al, seg, off);
+    if (status)
+        r->al = 0;
     return disk_done(r, status);
 }
 
-static u32 read_edd(struct regs *r)
+static u32 edd(struct regs *r, bool move)
 {
     u16 count = peek16(r->ds, r->si + 2u), off = peek16(r->ds, r->si + 4u),
         seg = peek16(r->ds, r->si + 6u);
+    u32 lba = peek32(r->ds, r->si + 8u);
+    u8 status = DISK_OK;
 
-    return disk_done(
-        r, read_image(peek32(r->ds, r->si + 8u), count, (u16)(seg + (off >> 4)), off & 15));
+    if (peek8(r->ds, r->si) < 16)
+        return disk_done(r, DISK_BAD_COMMAND);
+    if (peek32(r->ds, r->si + 12u) || lba > emulated_sectors() ||
+        (r->ah != 0x47 && count > emulated_sectors() - lba))
+        return disk_done(r, DISK_NO_SECTOR);
+    if (move)
+        status = read_image(lba, count, (u16)(seg + (off >> 4)), off & 15);
+    if (status)
+        poke16(r->ds, r->si + 2u, 0);
+    return disk_done(r, status);
+}
+
+/* EDD 1.1's: flags, geometry, sectors and their size. */
+static u32 edd_parameters(struct regs *r)
+{
+    struct emulation *e = &shared.emu;
+
+    if (peek16(r->ds, r->si) < 26)
+        return disk_done(r, DISK_BAD_COMMAND);
+    poke16(r->ds, r->si, 26);
+    poke16(r->ds, r->si + 2u, 2); /* the geometry is right */
+    poke32(r->ds, r->si + 4u, e->cyls);
+    poke32(r->ds, r->si + 8u, e->heads);
+    poke32(r->ds, r->si + 12u, e->spt);
+    poke32(r->ds, r->si + 16u, emulated_sectors());
+    poke32(r->ds, r->si + 20u, 0);
+    poke16(r->ds, r->si + 24u, 512);
+    return disk_done(r, DISK_OK);
+}
+
+static u32 emulated_edd(struct regs *r)
+{
+    switch (r->ah) {
+    case 0x41:
+        if (r->bx != 0x55aa)
+            return disk_done(r, DISK_BAD_COMMAND);
+        r->bx = 0xaa55;
+        r->cx = 1;
+        disk_done(r, DISK_OK);
+        r->ah = 0x21;
+        return ACTION_NONE;
+    case 0x42:
+        return edd(r, true);
+    case 0x43:
+        return disk_done(r, DISK_WRITE_PROTECTED);
+    case 0x44:
+    case 0x47:
+        return edd(r, false);
+    case 0x48:
+        return edd_parameters(r);
+    default:
+        return disk_done(r, DISK_BAD_COMMAND);
+    }
 }
 
 static u32 parameters(struct regs *r)
@@ -82,7 +144,7 @@ static u32 parameters(struct regs *r)
         r->bx = types[e->media & 3];
         r->dl = (u8)(shared.nfloppies + 1);
         r->es = SEG_BIOS;
-        r->di = 0xefc7;
+        r->di = (u16)(u32)dpt;
     } else {
         r->dl = (u8)(shared.ndisks + 1);
     }
@@ -117,9 +179,25 @@ static u32 terminate(struct regs *r)
     if (r->dl != 0x7f && r->dl != shared.emu.drive)
         return disk_done(r, DISK_BAD_COMMAND);
     fill_packet(r);
-    if (r->al == 0)
+    if (r->al == 0) {
+        if (shared.emu.media && shared.emu.drive)
+            bda->disk_count--;
         shared.emu.active = 0;
+    }
     return disk_done(r, DISK_OK);
+}
+
+/* 4Dh: so many sectors of the boot catalog, from one on (figure 5). */
+static u32 read_catalog(struct regs *r)
+{
+    u16 off = peek16(r->ds, r->si + 2u), seg = peek16(r->ds, r->si + 4u);
+    struct transfer t = {
+        &shared.cds[shared.emu.cd], DISK_READ, shared.emu.catalog + peek16(r->ds, r->si + 6u),
+        peek8(r->ds, r->si + 1u),   seg,       off};
+
+    if (peek8(r->ds, r->si) < 8 || t.count > 31)
+        return disk_done(r, DISK_BAD_COMMAND);
+    return disk_done(r, disk_transfer(&t));
 }
 
 u32 eltorito13(struct regs *r)
@@ -127,13 +205,16 @@ u32 eltorito13(struct regs *r)
     switch (r->ah) {
     case 0x4b:
         return terminate(r);
+    case 0x4d:
+        return read_catalog(r);
     case 0x4a:
     case 0x4c:
-    case 0x4d:
         return disk_done(r, DISK_BAD_COMMAND); /* another image of the catalog: not here */
     default:
         break;
     }
+    if (r->ah >= 0x41 && shared.emu.drive)
+        return emulated_edd(r);
     switch (r->ah) {
     case 0x00:
     case 0x09:
@@ -151,7 +232,6 @@ u32 eltorito13(struct regs *r)
         return read_chs(r, false);
     case 0x03:
     case 0x05:
-    case 0x43:
         return disk_done(r, DISK_WRITE_PROTECTED);
     case 0x08:
         return parameters(r);
@@ -159,23 +239,65 @@ u32 eltorito13(struct regs *r)
         disk_done(r, DISK_OK);
         r->ah = shared.emu.drive ? 3 : 1;
         if (shared.emu.drive) {
-            u32 n = (u32)shared.emu.cyls * shared.emu.heads * shared.emu.spt;
-
-            r->cx = (u16)(n >> 16);
-            r->dx = (u16)n;
+            r->cx = (u16)(emulated_sectors() >> 16);
+            r->dx = (u16)emulated_sectors();
         }
         return ACTION_NONE;
-    case 0x41:
-        if (r->bx != 0x55aa || !shared.emu.drive)
-            return disk_done(r, DISK_BAD_COMMAND);
-        r->bx = 0xaa55;
-        r->cx = 1;
-        disk_done(r, DISK_OK);
-        r->ah = 0x30;
-        return ACTION_NONE;
-    case 0x42:
-        return shared.emu.drive ? read_edd(r) : disk_done(r, DISK_BAD_COMMAND);
     default:
         return disk_done(r, DISK_BAD_COMMAND);
     }
+}
+
+/* ---- locking and ejecting (EDD 3.0, functions 45h and 46h; MMC) ---- */
+
+static u8 locks[MAX_CDS]; /* how many times, as callers count */
+
+/* A packet command without data to a drive of ours that takes such. */
+static u8 simple_packet(struct drive *d, u8 command, u8 argument)
+{
+    static u8 packet[12];
+    u8 status;
+
+    if (d->type != DRIVE_ATAPI)
+        return DISK_BAD_COMMAND;
+    memset(packet, 0, sizeof(packet));
+    packet[0] = command;
+    packet[4] = argument;
+    status = atapi_packet(d, packet, SEG_BIOS, 0, 0);
+    outb(d->control, 0x08);
+    return status;
+}
+
+static u8 set_lock(struct drive *d, bool on)
+{
+    return simple_packet(d, 0x1e, on); /* PREVENT ALLOW MEDIUM REMOVAL */
+}
+
+/* AL=0 locks, 1 unlocks, 2 asks; AL comes back as 1 for locked. */
+u32 cd_lock(struct regs *r, struct drive *d)
+{
+    u8 *count = &locks[d - shared.cds], status = DISK_OK;
+
+    if (r->al > 2 || d->type != DRIVE_ATAPI)
+        return disk_done(r, DISK_BAD_COMMAND);
+    if (r->al == 0 && *count == 255)
+        return disk_done(r, DISK_TOO_MANY_LOCKS);
+    if (r->al == 1 && !*count)
+        return disk_done(r, DISK_NOT_LOCKED);
+    if (r->al == 0 && (*count)++ == 0)
+        status = set_lock(d, true);
+    if (r->al == 1 && --*count == 0)
+        status = set_lock(d, false);
+    r->al = *count != 0;
+    return disk_done(r, status);
+}
+
+/* INT 15h/AH=52h may forbid it. */
+u32 cd_eject(struct regs *r, struct drive *d)
+{
+    if (r->al)
+        return disk_done(r, DISK_BAD_COMMAND);
+    if (locks[d - shared.cds])
+        return disk_done(r, DISK_LOCKED);
+    return disk_done(r, simple_packet(d, 0x1b, 2)); /* START STOP UNIT: eject */
 }

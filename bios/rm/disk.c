@@ -74,7 +74,6 @@ static u32 chs_transfer(struct regs *r, struct drive *d, u8 command)
     return disk_done(r, status);
 }
 
-/* The last cylinder is not reported: by custom it was for diagnostics. */
 static u32 parameters(struct regs *r, struct drive *d)
 {
     u16 last = (u16)(d->cyls - 1);
@@ -114,13 +113,14 @@ static u32 reset(struct regs *r, struct drive *d)
 
 /* ---- EDD ---- */
 
-/* The disk address packet: size, 0, blocks, buffer, first block, and with buffer FFFF:FFFF and 24
- * bytes a flat address. */
+/* The disk address packet. With 24 bytes and the buffer FFFF:FFFF its address is flat, of 64 bits.
+ */
 struct packet {
     u8 size, reserved;
     u16 count;
     u16 off, seg;
     u64 lba;
+    u64 flat;
 } PACKED;
 
 static bool get_packet(struct regs *r, struct packet *p)
@@ -128,8 +128,42 @@ static bool get_packet(struct regs *r, struct packet *p)
     p->size = peek8(r->ds, r->si);
     if (p->size < 16)
         return false;
-    copy_from_far(p, r->ds, r->si, sizeof(*p));
+    p->flat = 0;
+    copy_from_far(p, r->ds, r->si, MIN(p->size, sizeof(*p)));
     return true;
+}
+
+static bool is_flat(const struct packet *p)
+{
+    return p->size >= 24 && p->off == 0xffff && p->seg == 0xffff;
+}
+
+static u8 copy_flat(u32 to, u32 from, u32 bytes)
+{
+    static struct copy_request q;
+
+    q.to = to;
+    q.from = from;
+    q.bytes = bytes;
+    return call32(CALL32_COPY, PHYS(&q)) == 0xffffffff ? DISK_CONTROLLER : DISK_OK;
+}
+
+/* Sector by sector through ours. */
+static u8 flat_transfer(struct transfer *t, u32 flat)
+{
+    static u8 sector[2048];
+    u16 bytes = t->drive->sector_size;
+    u8 status = DISK_OK;
+
+    t->seg = SEG_BIOS;
+    t->off = (u16)(u32)sector;
+    if (t->command == DISK_WRITE)
+        status = copy_flat(PHYS(sector), flat, bytes);
+    if (!status)
+        status = disk_transfer(t);
+    if (!status && t->command == DISK_READ)
+        status = copy_flat(flat, PHYS(sector), bytes);
+    return status;
 }
 
 static u32 edd_transfer(struct regs *r, struct drive *d, u8 command)
@@ -137,21 +171,23 @@ static u32 edd_transfer(struct regs *r, struct drive *d, u8 command)
     struct packet p;
     u8 status = DISK_OK;
     u32 todo;
+    u16 most = d->sector_size == 512 ? 127 : 31;
 
-    if (!get_packet(r, &p) || p.count > 0x7fff)
+    if (!get_packet(r, &p) || p.count > 0x7fff || p.flat >> 32)
         return disk_done(r, DISK_BAD_COMMAND);
     if (p.lba >= d->sectors || p.count > d->sectors - p.lba)
         return disk_done(r, DISK_NO_SECTOR);
+    if (is_flat(&p))
+        most = 1;
     struct transfer t = {d, command, p.lba, 0, p.seg, p.off};
-    for (todo = p.count; todo && !status; todo -= t.count) {
-        u16 most = d->sector_size == 512 ? 127 : 31;
-
+    for (todo = p.count; todo; todo -= t.count) {
         t.count = (u16)MIN(todo, most);
-        status = disk_transfer(&t);
+        status = is_flat(&p) ? flat_transfer(&t, (u32)p.flat) : disk_transfer(&t);
         if (status)
             break;
         t.lba += t.count;
         t.seg = (u16)(t.seg + t.count * d->sector_size / 16);
+        p.flat += d->sector_size;
     }
     poke16(r->ds, r->si + 2u, (u16)(p.count - todo));
     return disk_done(r, status);
@@ -162,7 +198,8 @@ static u32 edd_present(struct regs *r)
     if (r->bx != 0x55aa)
         return disk_done(r, DISK_BAD_COMMAND);
     r->bx = 0xaa55;
-    r->cx = r->dl >= 0xe0 ? 7 : 5; /* extended access, EDD; removable media too for CDs */
+    /* Extended access, EDD, flat addresses; for CDs locking and ejecting too. */
+    r->cx = r->dl >= 0xe0 ? 0x0f : 0x0d;
     disk_done(r, DISK_OK);
     r->ah = 0x30;
     return ACTION_NONE;
@@ -329,10 +366,15 @@ static u32 disk13(struct regs *r, struct drive *d)
         return edd_write(r, d);
     case 0x44:
         return edd_transfer(r, d, DISK_VERIFY);
+    case 0x45:
+    case 0x46:
+        return disk_done(r, DISK_NOT_REMOVABLE);
     case 0x47:
         return edd_seek(r, d);
     case 0x48:
         return edd_parameters(r, d);
+    case 0x49:
+        return disk_done(r, DISK_OK); /* not changed */
     case 0x4e:
         return set_hardware(r);
     default:
@@ -366,7 +408,9 @@ u32 cdrom13(struct regs *r, struct drive *d)
     case 0x44:
         return edd_transfer(r, d, DISK_VERIFY);
     case 0x45:
-        return disk_done(r, DISK_BAD_COMMAND);
+        return cd_lock(r, d);
+    case 0x46:
+        return cd_eject(r, d);
     case 0x48:
         return edd_parameters(r, d);
     case 0x49:

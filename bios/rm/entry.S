@@ -27,6 +27,7 @@ tmp_ip:     .skip 2
 tmp_cs:     .skip 2
 tmp_flags:  .skip 2
 far_target: .skip 4
+apm_esp:    .skip 4
 
     .data
     .balign 4
@@ -47,11 +48,13 @@ reset:
     outb %al, $0x70
     inb $0x71, %al
     movb %al, %bl
+    cmpb $0xfe, %al             /* S3: for POST to say no */
+    je 1f
     movb $0x80 | CMOS_SHUTDOWN, %al
     outb %al, $0x70
     xorb %al, %al
     outb %al, $0x71
-    inb $0x92, %al              /* A20 on */
+1:  inb $0x92, %al              /* A20 on */
     orb $2, %al
     andb $0xfe, %al
     outb %al, $0x92
@@ -78,8 +81,8 @@ resume:
     ljmpw *0x467
 
 /* PAM0 to PAM6 of the host bridge (82441FX 59h, Q35's MCH 90h): C0000h-FFFFFh is RAM. Only
- * registers: there is no memory yet. */
-shadow_on:
+ * registers: there is no memory yet. The same for 16 and 32 bits. */
+    .macro SHADOW_ON
     movl $0x80000000, %eax
     movw $0xcf8, %dx
     outl %eax, %dx
@@ -107,7 +110,12 @@ shadow_on:
     je 3f
     cmpb $0x97, %bl
     jne 2b
-3:  ret
+3:
+    .endm
+
+shadow_on:
+    SHADOW_ON
+    ret
 
 /* The same code runs from the ROM below 4 GiB: PAM is switched, and the ROM's last 128 KiB copied to
  * where they appear. */
@@ -119,34 +127,8 @@ in_rom:
     movw %ax, %ss
     movw %ax, %fs
     movw %ax, %gs
-    movl $0x80000000, %eax
-    movw $0xcf8, %dx
-    outl %eax, %dx
-    movw $0xcfc, %dx
-    inl %dx, %eax
-    movl $0x80000059, %ebx
-    cmpl $0x12378086, %eax
-    je 1f
-    movl $0x80000090, %ebx
-    cmpl $0x29c08086, %eax
-    jne 3f
-1:  movb $0x30, %cl
-2:  movl %ebx, %eax
-    andb $0xfc, %al
-    movw $0xcf8, %dx
-    outl %eax, %dx
-    movl %ebx, %edx
-    andl $3, %edx
-    addl $0xcfc, %edx
-    movb %cl, %al
-    outb %al, %dx
-    movb $0x33, %cl
-    incl %ebx
-    cmpb $0x60, %bl
-    je 3f
-    cmpb $0x97, %bl
-    jne 2b
-3:  movl $0xfffe0000, %esi
+    SHADOW_ON
+    movl $0xfffe0000, %esi
     movl $0xe0000, %edi
     movl $0x8000, %ecx
     rep movsl
@@ -260,6 +242,12 @@ act:
     jz act_sysreq
     decw %ax
     jz act_sysreq_up
+    decw %ax
+    jz act_pause
+    decw %ax
+    jz act_alarm
+    decw %ax
+    jz act_idle
     jmp act_mouse
 
 /* Until the next interrupt; then the whole service again. */
@@ -303,6 +291,29 @@ act_sysreq_up:
 1:  sti
     int $0x15
     popw %ax
+    iret
+
+/* The Pause key: until the next one, which takes the bit away (kbd_scancode). */
+act_pause:
+    pushw %ds
+    movw $0x40, %ax
+    movw %ax, %ds
+1:  sti
+    hlt
+    testb $0x08, 0x18
+    jnz 1b
+    popw %ds
+    movl %cs:tmp_eax, %eax
+    iret
+act_alarm:
+    movl %cs:tmp_eax, %eax
+    sti
+    int $0x4a
+    iret
+act_idle:
+    movl %cs:tmp_eax, %eax
+    sti
+    hlt
     iret
 
 /* The PS/2 mouse's handler, far, with status, X, Y and 0 (INT 15h/AX=C207h); then the end of
@@ -387,14 +398,19 @@ pnp_entry:
     movw $0x82, %ax
     lretw
 
-/* IRQ 1: the scan code goes through INT 15h/AH=4Fh, which may change it or swallow it (CF clear). */
+/* IRQ 1: the scan code goes through INT 15h/AH=4Fh, which may change it or swallow it (CF clear). A
+ * program that hooked INT 09h may have read it already: then port 60h still has it. But the interrupt of
+ * a byte that our own services polled is none (mouse.c). */
 int09_entry:
     pushw %ax
     inb $0x64, %al
-    andb $0x21, %al
-    cmpb $0x01, %al             /* full, and not the mouse's */
+    testb $0x20, %al            /* the mouse's */
+    jnz 2f
+    testb $0x01, %al
+    jnz 3f
+    cmpb $0, %cs:kbd_stale
     jne 2f
-    movb $0xad, %al             /* the keyboard off meanwhile */
+3:  movb $0xad, %al             /* the keyboard off meanwhile */
     outb %al, $0x64
     inb $0x60, %al
     movb $0x4f, %ah
@@ -407,13 +423,15 @@ int09_entry:
     movb $0x20, %al
     outb %al, $0x20
     popw %ax
+    movb $0, %cs:kbd_stale
     jnc 1f
     pushfw
     pushw %cs
     call kbd_entry
 1:  popw %ax
     iret
-2:  movb $0x20, %al
+2:  movb $0, %cs:kbd_stale
+    movb $0x20, %al
     outb %al, $0x20
     popw %ax
     iret
@@ -447,8 +465,8 @@ int76_entry:
 /* ---- between the modes ---- */
 
 /* u32 call32(u32 function, u32 argument): to post32's entry at E0000h + 8. Real mode is left and
- * entered again with the caller's GDTR; data segments keep a limit of 4 GiB, so that a caller in
- * "unreal" mode still has it. In virtual-8086 mode it cannot be done: -1. */
+ * entered again with the caller's GDTR, IDTR and A20; data segments keep a limit of 4 GiB, so that a
+ * caller in "unreal" mode still has it. In virtual-8086 mode it cannot be done: -1. */
     .globl call32
 call32:
     smsw %cx
@@ -466,6 +484,13 @@ call32:
     movzwl %sp, %ebp
     sgdtl (%ebp)
     sidtl 8(%ebp)
+    movb %al, %cl
+    inb $0x92, %al              /* A20 on: a program may have switched it off */
+    movb %al, 14(%ebp)
+    orb $2, %al
+    andb $0xfe, %al
+    outb %al, $0x92
+    movb %cl, %al
     lgdtl F_GDTR
     movl %cr0, %ecx
     orb $1, %cl
@@ -495,6 +520,11 @@ call32:
     movw %cx, %fs
     lgdtl (%ebp)
     lidtl 8(%ebp)
+    movb %al, %cl
+    movb 14(%ebp), %al
+    andb $0xfe, %al
+    outb %al, $0x92
+    movb %cl, %al
     addw $16, %sp
     popw %cx
     popw %gs
@@ -520,8 +550,8 @@ to_real:
 1:  jmpw *%bx
 
 /* POST's call16, jumped to in 32-bit mode with EBX the address to go on at in the end: runs an
- * interrupt or a far call with the registers of call16_block, on the stack below 7C00h. POST keeps its
- * ESP in stack32. */
+ * interrupt or a far call with the registers of call16_block, on the stack below 7C00h; of the flags,
+ * IF. POST keeps its ESP in stack32. */
     .code32
 call16_32:
     movl %ebx, call16_return + 0xf0000
@@ -538,13 +568,9 @@ call16_32:
     andb $0xfe, %cl
     movl %ecx, %cr0
     ljmpw $0xf000, $1f
-1:  xorw %cx, %cx
-    movw %cx, %ss
-    movl $0x7c00, %esp
-    movw %cs, %cx
+1:  movw %cs, %cx
     movw %cx, %ds
-    movw $call16_block, %si
-    movl 48(%si), %eax          /* the target is behind struct regs */
+    movl call16_block + 48, %eax    /* the target is behind struct regs */
     movl %eax, far_target
     cmpl $0x100, %eax
     jae 2f
@@ -554,46 +580,33 @@ call16_32:
     movw %cx, %es
     movl %es:(%bx), %eax
     movl %eax, far_target
-2:  sti
-    nop
-    pushfw                      /* both IRET and RETF lead to call16_back */
+2:  lss call16_regs, %esp
+    popw %gs
+    popw %fs
+    popw %es
+    popw %ds
+    popal
+    lss %cs:call16_stack, %esp
+    pushw $0x202                /* both IRET and RETF lead to call16_back */
     pushw %cs
     pushw $call16_back
-    cli
-    movw 0(%si), %gs
-    movw 2(%si), %fs
-    movw 4(%si), %es
-    pushw 6(%si)
-    movl 8(%si), %edi
-    movl 16(%si), %ebp
-    movl 24(%si), %ebx
-    movl 28(%si), %edx
-    movl 32(%si), %ecx
-    movl 36(%si), %eax
-    movl 12(%si), %esi
-    popw %ds
-    ljmpw *%cs:far_target
+    testb $2, %cs:call16_block + 45
+    jz 3f
+    sti                         /* a program is started with interrupts on */
+3:  ljmpw *%cs:far_target
 call16_back:
     cli
     cld
     pushfw
+    popw %cs:call16_block + 44
+    lss %cs:call16_regs_end, %esp
+    pushal
     pushw %ds
-    pushl %esi
-    movw %cs, %si
-    movw %si, %ds
-    movw $call16_block, %si
-    movw %gs, 0(%si)
-    movw %fs, 2(%si)
-    movw %es, 4(%si)
-    movl %edi, 8(%si)
-    movl %ebp, 16(%si)
-    movl %ebx, 24(%si)
-    movl %edx, 28(%si)
-    movl %ecx, 32(%si)
-    movl %eax, 36(%si)
-    popl 12(%si)
-    popw 6(%si)
-    popw 44(%si)
+    pushw %es
+    pushw %fs
+    pushw %gs
+    movw %cs, %ax
+    movw %ax, %ds
     lgdtl F_GDTR
     movl %cr0, %eax
     orb $1, %al
@@ -611,6 +624,15 @@ call16_back:
     .data
     .balign 4
 call16_return:  .long 0
+call16_regs:
+    .long call16_block
+    .word 0xf000
+call16_regs_end:
+    .long call16_block + 40
+    .word 0xf000
+call16_stack:
+    .long 0x7c00
+    .word 0
 real_idtr:
     .word 0x3ff
     .long 0
@@ -637,6 +659,9 @@ bios32_entry:
 pci32_entry:
     pushfl
     cld
+    pushl %ds
+    pushl %ss                   /* all that C knows is on the stack */
+    popl %ds
     subl $6, %esp               /* IP, CS, FLAGS of struct regs */
     pushal
     subl $8, %esp               /* the segments */
@@ -645,20 +670,21 @@ pci32_entry:
     addl $8, %esp
     btl $0, 36(%esp)            /* CF */
     popal
-    leal 10(%esp), %esp
+    leal 6(%esp), %esp
+    popl %ds
+    leal 4(%esp), %esp
     lret
 
-/* APM's 32-bit entry (1.2, 4.3): the caller's selectors for 32-bit code, 16-bit code and data follow
- * each other. */
-    .globl apm32_entry
-apm32_entry:
+/* APM's protected-mode entries (1.2, 4.3): the caller's selectors for 32-bit code, 16-bit code and data
+ * follow each other. Idle is a HLT, if interrupts are on. */
+    .macro APM_IN code_to_data
     pushfl
     cld
     pushl %ds
     pushl %es
     pushl %eax
     movl %cs, %eax
-    addl $16, %eax
+    addl $\code_to_data, %eax
     movl %eax, %ds
     movl %eax, %es
     popl apm_regs + 36
@@ -668,19 +694,57 @@ apm32_entry:
     movl %edx, apm_regs + 28
     movl %ecx, apm_regs + 32
     movl $apm_regs, %eax
-    call apm32
-    andl $-2, 8(%esp)           /* CF of the flags pushed above */
+    .endm
+/* EAX the action, which can only be idle; FLAGS the third on the stack at \stack. */
+    .macro APM_OUT stack
+    testl %eax, %eax
+    jz 8f
+    testb $2, 9(\stack)
+    jz 8f
+    hlt
+8:  andl $-2, 8(\stack)         /* CF of the flags pushed above */
     movzwl apm_regs + 44, %eax
     andl $1, %eax
-    orl %eax, 8(%esp)
+    orl %eax, 8(\stack)
     movl apm_regs + 24, %ebx
     movl apm_regs + 28, %edx
     movl apm_regs + 32, %ecx
     movl apm_regs + 36, %eax
+    .endm
+
+    .globl apm32_entry
+apm32_entry:
+    APM_IN 16
+    call apm32
+    APM_OUT %esp
     popl %es
     popl %ds
     popfl
     lret
+
+/* The stack's segment may be one of 16 bits: then ESP's high half, which C's addressing takes, is
+ * cleared meanwhile. */
+    .code16
+    .globl apm16_entry
+apm16_entry:
+    APM_IN 8
+    pushl %ebp
+    movl %esp, apm_esp
+    movw %ss, %cx
+    larl %ecx, %ecx
+    testl $0x400000, %ecx
+    jnz 1f
+    movzwl %sp, %esp
+1:  movl %esp, %ebp
+    calll apm15
+    addl $4, %ebp
+    APM_OUT %ebp
+    movl apm_esp, %esp
+    popl %ebp
+    popl %es
+    popl %ds
+    popfl
+    lretw
 
 /* ---- places of the PC/AT ---- */
 

@@ -11,28 +11,63 @@ struct media {
     u8 cyls, heads, spt, rate, gap, format_gap;
 };
 /* In the order in which they are tried: a drive's own medium first. Rates: 0 500, 1 300, 2 250,
- * 3 1000 kbit/s. */
+ * 3 1000 kbit/s. With more sectors than these (1680, 1722 KiB): has_sector(). */
 static const struct media media_2880 = {80, 2, 36, 3, 0x1b, 0x53},
                           media_1440 = {80, 2, 18, 0, 0x1b, 0x6c},
                           media_1200 = {80, 2, 15, 0, 0x1b, 0x54},
                           media_720 = {80, 2, 9, 2, 0x2a, 0x50},
                           media_360 = {40, 2, 9, 2, 0x2a, 0x50},
-                          media_360_in_1200 = {40, 2, 9, 1, 0x2a, 0x50};
+                          media_320 = {40, 2, 8, 2, 0x2a, 0x50},
+                          media_360_in_1200 = {40, 2, 9, 1, 0x2a, 0x50},
+                          media_320_in_1200 = {40, 2, 8, 1, 0x2a, 0x50};
 static const struct media *const by_type[7][4] = {
     {NULL},
-    {&media_360, NULL},
-    {&media_1200, &media_360_in_1200, NULL},
+    {&media_360, &media_320, NULL},
+    {&media_1200, &media_360_in_1200, &media_320_in_1200, NULL},
     {&media_720, NULL},
     {&media_1440, &media_720, NULL},
     {&media_2880, &media_1440, &media_720, NULL},
     {&media_2880, &media_1440, &media_720, NULL},
 };
+#define MAX_SPT 63
 
 static struct {
     const struct media *media; /* found out; NULL: not yet */
+    u8 spt, absent;            /* sectors that a track has, and one that it has not */
     bool calibrated;
     u8 track;
+    u8 table[sizeof(dpt)]; /* what 08h and 18h say of it */
 } units[MAX_FLOPPY];
+
+static void set_unit_media(u8 unit, const struct media *m)
+{
+    units[unit].media = m;
+    units[unit].spt = m->spt;
+    units[unit].absent = MAX_SPT + 1;
+}
+
+/* A diskette parameter table for programs, to INT 1Eh or only to look at. */
+static void give_table(struct regs *r, const struct media *m)
+{
+    u8 *table = units[r->dl].table;
+
+    memcpy(table, dpt, sizeof(dpt));
+    table[4] = m->spt;
+    table[5] = m->gap;
+    table[7] = m->format_gap;
+    r->es = SEG_BIOS;
+    r->di = (u16)(u32)table;
+}
+
+/* A byte of the table that INT 1Eh points to; of ours when it is the ROM's, which is for 1.44 MB.
+ */
+static u8 table_byte(u8 at, u8 otherwise)
+{
+    u32 table = peek32(0, 0x1e * 4);
+
+    return table == FARPTR(SEG_BIOS, (u32)dpt) ? otherwise
+                                               : peek8((u16)(table >> 16), (u16)(table + at));
+}
 
 /* ---- the controller ---- */
 
@@ -123,9 +158,16 @@ static void motor_on(u8 unit)
         delay_us(50000); /* drives of today's machines are up to speed at once */
 }
 
+/* A disk of 40 tracks in a drive of 1.2 MB: every other track. */
+static bool double_step(u8 unit)
+{
+    return units[unit].media && units[unit].media->rate == 1;
+}
+
 static u8 seek(u8 unit, u8 head, u8 track)
 {
-    u8 bytes[3] = {0x0f, (u8)(head << 2 | unit), track};
+    u8 step = (u8)(double_step(unit) ? track * 2 : track);
+    u8 bytes[3] = {0x0f, (u8)(head << 2 | unit), step};
     u8 status = DISK_OK;
 
     bda->floppy_recal &= 0x7f;
@@ -143,16 +185,16 @@ static u8 seek(u8 unit, u8 head, u8 track)
         units[unit].track = 0;
         bda->floppy_recal |= (u8)(1 << unit);
     }
-    if (units[unit].track == track)
+    if (units[unit].track == step)
         return DISK_OK;
     status = command(bytes, 3);
     if (!status)
         status = wait_irq();
     if (!status)
         status = sense_interrupt();
-    if (!status && (bda->floppy_result[0] & 0xc0 || bda->floppy_result[1] != track))
+    if (!status && (bda->floppy_result[0] & 0xc0 || bda->floppy_result[1] != step))
         status = DISK_SEEK;
-    units[unit].track = track;
+    units[unit].track = step;
     bda->floppy_track[unit] = track;
     return status;
 }
@@ -261,16 +303,35 @@ static u8 clear_change(u8 unit)
     return inb(DIR) & 0x80 ? DISK_NO_MEDIA : DISK_OK;
 }
 
-/* A medium has so many sectors when the last can be read, and an ID on its last track. */
-static bool fits(u8 unit, const struct media *m)
+static bool readable(u8 unit, const struct media *m, u8 sector)
 {
-    struct chs last = {unit, 0, 1, m->spt};
-    static u8 buffer[512 * 2]; /* part of it does not cross 64 KiB */
+    struct chs at = {unit, 0, 0, sector};
+    static u8 buffer[512]; /* the F segment is within 64 KiB */
 
     outb(CCR, m->rate);
     if (seek(unit, 0, 0) || read_id(unit, 0))
         return false;
-    return track_transfer(&last, m, 1, PHYS(buffer), DISK_READ) == DISK_OK;
+    return track_transfer(&at, m, 1, PHYS(buffer), DISK_READ) == DISK_OK;
+}
+
+/* A medium has so many sectors when the last can be read; the first side is enough. */
+static bool fits(u8 unit, const struct media *m)
+{
+    return readable(unit, m, m->spt);
+}
+
+/* More than usual is found out when a program asks for it. */
+static bool has_sector(u8 unit, u8 sector)
+{
+    if (sector <= units[unit].spt)
+        return true;
+    if (sector >= units[unit].absent || sector > MAX_SPT)
+        return false;
+    if (readable(unit, units[unit].media, sector))
+        units[unit].spt = sector;
+    else
+        units[unit].absent = sector;
+    return sector <= units[unit].spt;
 }
 
 static u8 media_state(const struct media *m, u8 type)
@@ -294,7 +355,7 @@ static u8 find_media(u8 unit)
         return DISK_OK;
     for (u32 i = 0; i < 4 && type < 7 && by_type[type][i]; i++)
         if (fits(unit, by_type[type][i])) {
-            units[unit].media = by_type[type][i];
+            set_unit_media(unit, by_type[type][i]);
             bda->floppy_media[unit] = media_state(units[unit].media, type);
             return DISK_OK;
         }
@@ -314,29 +375,43 @@ static u8 retry(const struct chs *at, const struct media *m, u8 n, u32 address, 
     return status;
 }
 
+static u32 transferred(struct regs *r, u8 left, u8 status)
+{
+    r->al = (u8)(r->al - left);
+    return disk_done(r, status);
+}
+
+/* The last sector of the tracks that a request is for. 0: it goes on behind the last one that there
+ * is, where tracks end according to INT 1Eh's table: programs try so how many there are. */
+static u8 track_end(const struct chs *at, u8 count)
+{
+    u32 last = at->sector + count - 1u;
+    u8 table = table_byte(4, dpt[4]);
+
+    if (last <= units[at->unit].spt || has_sector(at->unit, (u8)MIN(last, 255)))
+        return units[at->unit].spt;
+    has_sector(at->unit, table);
+    return units[at->unit].spt == table ? table : 0;
+}
+
 /* A request may go over to the next head, as AT BIOSes' do with multi-track. */
 static u32 transfer(struct regs *r, u8 what)
 {
     struct chs at = {r->dl, r->ch, r->dh, r->cl};
-    u8 left = r->al, status = find_media(r->dl);
+    u8 left = r->al, status = find_media(r->dl), end;
     const struct media *m = units[r->dl].media;
     u32 address = linear(r->es, r->bx);
 
-    if (status) {
-        r->al = 0;
-        return disk_done(r, status);
-    }
+    if (status || !left)
+        return transferred(r, left, status ? status : DISK_BAD_COMMAND);
+    end = track_end(&at, left);
     outb(CCR, m->rate);
-    if (!left || at.sector == 0 || at.sector > m->spt || at.head > 1 || at.cyl >= m->cyls + 2) {
-        r->al = 0;
-        return disk_done(r, left ? DISK_NO_SECTOR : DISK_BAD_COMMAND);
-    }
-    if (what != DISK_VERIFY && (address & 0xffff) + left * 512u > 0x10000) {
-        r->al = 0;
-        return disk_done(r, DISK_DMA_64K);
-    }
+    if (at.sector == 0 || at.sector > end || at.head > 1 || at.cyl > m->cyls + 5)
+        return transferred(r, left, DISK_NO_SECTOR);
+    if (what != DISK_VERIFY && (address & 0xffff) + left * 512u > 0x10000)
+        return transferred(r, left, DISK_DMA_64K);
     while (left && !status && at.head < 2) {
-        u8 n = (u8)MIN(left, m->spt - at.sector + 1);
+        u8 n = (u8)MIN(left, end - at.sector + 1);
 
         status = retry(&at, m, n, what == DISK_VERIFY ? 0 : address, what);
         if (status)
@@ -346,32 +421,32 @@ static u32 transfer(struct regs *r, u8 what)
         at.sector = 1;
         at.head++;
     }
-    if (left && !status)
-        status = DISK_NO_SECTOR;
-    r->al = (u8)(r->al - left);
-    return disk_done(r, status);
+    return transferred(r, left, left && !status ? DISK_NO_SECTOR : status);
 }
 
-/* 05h: ES:BX has cylinder, head, number and size of each sector. */
+/* 05h: ES:BX has cylinder, head, number and size of each sector; how many is in INT 1Eh's table. */
 static u32 format(struct regs *r)
 {
-    u8 unit = r->dl, status;
+    u8 unit = r->dl, status, spt;
     const struct media *m;
 
     motor_on(unit);
-    m = units[unit].media ? units[unit].media : by_type[shared.floppies[unit].floppy % 7][0];
-    if (!m)
-        return disk_done(r, DISK_BAD_MEDIA_TYPE);
-    u8 bytes[6] = {0x4d, (u8)(r->dh << 2 | unit), 2, m->spt, m->format_gap, 0xf6};
+    if (!units[unit].media)
+        set_unit_media(unit, by_type[shared.floppies[unit].floppy % 7][0]);
+    m = units[unit].media;
+    spt = table_byte(4, m->spt);
+    u8 bytes[6] = {0x4d, (u8)(r->dh << 2 | unit),      table_byte(3, 2),
+                   spt,  table_byte(7, m->format_gap), table_byte(8, 0xf6)};
     outb(CCR, m->rate);
     status = seek(unit, r->dh, r->ch);
     if (!status)
-        status = start_dma(linear(r->es, r->bx), m->spt * 4u, false);
+        status = start_dma(linear(r->es, r->bx), spt * 4u, false);
     if (!status)
         status = command(bytes, 6);
     if (!status)
         status = results(7, 3000);
     bda->floppy_recal &= 0x7f;
+    set_unit_media(unit, m);
     return disk_done(r, status ? status : result_status());
 }
 
@@ -381,6 +456,8 @@ static u32 parameters(struct regs *r)
     u8 type = r->dl < MAX_FLOPPY ? shared.floppies[r->dl].floppy : 0;
     const struct media *m = type && type < 7 ? by_type[type][0] : NULL;
 
+    if (m)
+        give_table(r, m);
     r->ax = r->bx = r->cx = r->dx = 0;
     r->dl = shared.nfloppies;
     if (m) {
@@ -388,8 +465,6 @@ static u32 parameters(struct regs *r)
         r->ch = (u8)(m->cyls - 1);
         r->cl = m->spt;
         r->dh = 1;
-        r->es = SEG_BIOS;
-        r->di = 0xefc7;
     }
     bda->floppy_status = 0;
     set_cf(r, false);
@@ -421,7 +496,7 @@ static u32 set_type(struct regs *r)
 
     if (r->al < 1 || r->al > 4)
         return disk_done(r, DISK_BAD_COMMAND);
-    units[r->dl].media = types[r->al];
+    set_unit_media(r->dl, types[r->al]);
     return disk_done(r, DISK_OK);
 }
 
@@ -433,9 +508,8 @@ static u32 set_media(struct regs *r)
         const struct media *m = by_type[type][i];
 
         if (m->cyls == r->ch + 1 && m->spt == (r->cl & 0x3f)) {
-            units[r->dl].media = m;
-            r->es = SEG_BIOS;
-            r->di = 0xefc7;
+            set_unit_media(r->dl, m);
+            give_table(r, m);
             return disk_done(r, DISK_OK);
         }
     }

@@ -17,7 +17,22 @@ static void done(struct regs *r, u8 ah)
     set_cf(r, ah != 0);
 }
 
-/* ---- A20: port 92h bit 1 ---- */
+/* ---- A20 ---- */
+
+/* It passes while port 92h or the keyboard controller asks for it (82371 datasheets, A20M#). The
+ * byte at 0040:00F0 is 1 MiB below that at FFFF:0500. */
+static bool a20_is_on(void)
+{
+    u8 low = bda->user[0], high = peek8(0xffff, 0x500);
+    bool on;
+
+    bda->user[0] = 0x55;
+    poke8(0xffff, 0x500, 0xaa);
+    on = bda->user[0] == 0x55;
+    poke8(0xffff, 0x500, high);
+    bda->user[0] = low;
+    return on;
+}
 
 static void a20(struct regs *r)
 {
@@ -26,12 +41,14 @@ static void a20(struct regs *r)
     switch (r->al) {
     case 0:
         outb(0x92, v & ~3);
+        if (a20_is_on())
+            kbc_output(0xdd);
         break;
     case 1:
         outb(0x92, (u8)((v & ~1) | 2));
         break;
     case 2:
-        r->al = v >> 1 & 1;
+        r->al = a20_is_on();
         break;
     case 3:
         r->bx = 3;
@@ -52,17 +69,12 @@ static u32 descriptor_base(u16 seg, u16 at)
 static void move_block(struct regs *r)
 {
     static struct copy_request q;
-    u8 v = inb(0x92);
 
     q.from = descriptor_base(r->es, (u16)(r->si + 0x10));
     q.to = descriptor_base(r->es, (u16)(r->si + 0x18));
     q.bytes = r->cx * 2u;
-    outb(0x92, (v & ~1) | 2);
-    if (call32(CALL32_COPY, PHYS(&q)) == 0xffffffff)
-        done(r, 3); /* in virtual-8086 mode: the address line would not be ours to switch */
-    else
-        done(r, 0);
-    outb(0x92, v & ~1);
+    /* In virtual-8086 mode the address line would not be ours to switch: 3. */
+    done(r, call32(CALL32_COPY, PHYS(&q)) == 0xffffffff ? 3 : 0);
 }
 
 /* ---- 88h, E801h, E820h ---- */
@@ -109,6 +121,27 @@ static void map_e820(struct regs *r)
     set_cf(r, false);
 }
 
+/* 8Ah (Phoenix) and DA88h (AMI): extended memory in KiB, in DX:AX or CL:BX. */
+static void size_8a(struct regs *r)
+{
+    u32 kib = above_1m_kib();
+
+    r->ax = (u16)kib;
+    r->dx = (u16)(kib >> 16);
+    set_cf(r, false);
+}
+
+static void size_da88(struct regs *r)
+{
+    u32 kib = above_1m_kib();
+
+    if (r->al != 0x88)
+        return unsupported(r);
+    r->bx = (u16)kib;
+    r->cl = (u8)(kib >> 16);
+    done(r, 0);
+}
+
 static void size_services(struct regs *r)
 {
     switch (r->al) {
@@ -149,16 +182,29 @@ static void event_wait(struct regs *r)
     set_cf(r, false);
 }
 
+/* Interrupts come in all the time, and what they take is part of the wait. */
+static void wait_ticks(u32 left)
+{
+    for (u32 last = timer_now();;) {
+        u32 now, gone;
+
+        yield();
+        now = timer_now();
+        gone = (now - last) & 0xffffff;
+        if (gone >= left)
+            return;
+        left -= gone;
+        last = now;
+    }
+}
+
 static void wait(struct regs *r)
 {
     u32 us = (u32)r->cx << 16 | r->dx;
 
-    while (us > 10000) {
-        delay_us(10000);
-        yield();
-        us -= 10000;
-    }
-    delay_us(us);
+    for (; us > 1000000; us -= 1000000)
+        wait_ticks(3579545);
+    wait_ticks(us * 358 / 100 + 1);
     done(r, 0);
 }
 
@@ -205,6 +251,9 @@ u32 int15(struct regs *r)
     case 0x4f:
         set_cf(r, true);
         break; /* the key is as it was */
+    case 0x52: /* a medium will be ejected: nobody minds */
+        done(r, 0);
+        break;
     case 0x53:
         return apm15(r);
     case 0x80:
@@ -228,13 +277,12 @@ u32 int15(struct regs *r)
     case 0x88:
         size_88(r);
         break;
-    case 0x90:
-        set_cf(r, false);
-        r->ah = 0;
+    case 0x8a:
+        size_8a(r);
         break;
+    case 0x90:
     case 0x91:
-        r->ah = 0;
-        set_cf(r, false);
+        done(r, 0);
         break;
     case 0xc0:
         configuration(r);
@@ -244,6 +292,9 @@ u32 int15(struct regs *r)
         break;
     case 0xc2:
         return mouse15(r);
+    case 0xda:
+        size_da88(r);
+        break;
     case 0xe8:
         size_services(r);
         break;

@@ -15,16 +15,15 @@ enum {
     KF2_LALT = 0x0200,
     KF2_SYSREQ = 0x0400,
     KF2_PAUSE = 0x0800,
-    KF2_SCROLL = 0x1000,
-    KF2_NUM = 0x2000,
-    KF2_CAPS = 0x4000,
-    KF2_INSERT = 0x8000,
     KM_E1 = 0x01, /* 0040:0096 */
     KM_E0 = 0x02,
     KM_RCTRL = 0x04,
     KM_RALT = 0x08,
     KM_ENHANCED = 0x10,
 };
+
+/* 0040:0018 has for each lock key, at the same bit, whether it is held. */
+#define HELD(locks) ((locks) << 8)
 
 /* What a key gives: normal, with Shift, Ctrl, Alt; scan code in the high byte, 0: nothing. */
 struct key {
@@ -171,11 +170,11 @@ static u16 modifier_bit(u8 scan, bool e0)
     case 0x36:
         return e0 ? 0 : KF_RSHIFT;
     case 0x3a:
-        return KF2_CAPS;
+        return HELD(KF_CAPS);
     case 0x45:
-        return KF2_NUM;
+        return HELD(KF_NUM);
     case 0x46:
-        return KF2_SCROLL;
+        return HELD(KF_SCROLL);
     default:
         return 0;
     }
@@ -195,7 +194,7 @@ static void set_modifier(u8 scan, bool e0, bool down)
     if (e0 && right) {
         bda->kbd_mode = down ? bda->kbd_mode | right : bda->kbd_mode & ~right;
     }
-    if (down && bits & (KF2_CAPS | KF2_NUM | KF2_SCROLL) && !(flags & bits))
+    if (down && bits & HELD(KF_CAPS | KF_NUM | KF_SCROLL) && !(flags & bits))
         flags ^= (u16)(bits >> 8); /* the lock itself, once a press */
     flags = down ? flags | bits : flags & ~bits;
     /* One Ctrl or Alt may be let go while the other is held. */
@@ -315,20 +314,32 @@ static u32 release(u8 scan, bool e0)
     return ACTION_NONE;
 }
 
-/* Pause is E1 1D 45 E1 9D C5. It only sets its bit: INT 16h's next key ends it. */
-static bool in_e1(u8 scan)
+/* Pause is E1 1D 45 E1 9D C5, and Ctrl and Num Lock of the PC's keyboard. */
+static u32 pause(void)
 {
-    if (!(bda->kbd_mode & KM_E1))
-        return false;
+    bda->kbd_flags |= KF2_PAUSE;
+    return ACTION_PAUSE;
+}
+
+static u32 in_e1(u8 scan)
+{
     if (scan == 0x45 || scan == 0xc5)
         bda->kbd_mode &= ~KM_E1;
-    return true;
+    return scan == 0x45 ? pause() : ACTION_NONE;
+}
+
+/* Locks with Ctrl are Break and Pause. */
+static bool acts_as_modifier(u8 scan, bool e0)
+{
+    if (scan == 0x46 && (e0 || bda->kbd_flags & KF_CTRL))
+        return false;
+    return is_modifier(scan, e0) && !(scan == 0x45 && bda->kbd_flags & KF_CTRL);
 }
 
 u32 kbd_scancode(struct regs *r)
 {
-    u8 scan = r->al;
-    bool e0 = bda->kbd_mode & KM_E0;
+    u8 scan = r->al, key = scan & 0x7f;
+    bool e0 = bda->kbd_mode & KM_E0, down = !(scan & 0x80);
 
     if (scan == 0xe0 || scan == 0xe1) {
         bda->kbd_mode |= scan == 0xe0 ? KM_E0 : KM_E1;
@@ -338,15 +349,22 @@ u32 kbd_scancode(struct regs *r)
         bda->kbd_leds |= scan == 0xfa ? 0x10 : 0x20;
         return ACTION_NONE;
     }
-    if (in_e1(scan))
-        return ACTION_NONE;
+    if (bda->kbd_mode & KM_E1)
+        return in_e1(scan);
     bda->kbd_mode &= ~KM_E0;
-    if (is_modifier(scan & 0x7f, e0) && !(scan == 0x46 && (e0 || bda->kbd_flags & KF_CTRL)) &&
-        !(scan == 0x45 && bda->kbd_flags & KF_CTRL)) {
-        set_modifier(scan & 0x7f, e0, !(scan & 0x80));
-        return scan & 0x80 ? release(scan & 0x7f, e0) : ACTION_NONE;
+    if (acts_as_modifier(key, e0)) {
+        set_modifier(key, e0, down);
+        return down ? ACTION_NONE : release(key, e0);
     }
-    return scan & 0x80 ? release(scan & 0x7f, e0) : press(scan, e0);
+    if (!down)
+        return release(key, e0);
+    if (key == 0x45)
+        return pause();
+    if (bda->kbd_flags & KF2_PAUSE) { /* the key that ends it is for nobody */
+        bda->kbd_flags &= ~KF2_PAUSE;
+        return ACTION_NONE;
+    }
+    return press(key, e0);
 }
 
 /* ---- INT 16h ---- */

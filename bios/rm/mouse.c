@@ -53,6 +53,25 @@ static void set_controller_byte(u8 v)
     outb(0x60, v);
 }
 
+void kbc_output(u8 v)
+{
+    wait_writable();
+    outb(0x64, 0xd1);
+    wait_writable();
+    outb(0x60, v);
+    wait_writable();
+}
+
+/* Whether IRQ 1 is still to come for a byte that was polled: an 8259 may have latched it. INT 09h
+ * (entry.S) leaves it out then. */
+u8 kbd_stale;
+
+static void polled(void)
+{
+    outb(0x20, 0x0a); /* the request register */
+    kbd_stale = inb(0x20) & 2 && !(inb(0x64) & 1);
+}
+
 /* A command or argument to the keyboard; true when it is acknowledged. */
 u8 kbd_command(u8 command)
 {
@@ -64,6 +83,7 @@ u8 kbd_command(u8 command)
     v = read_byte(false, 100);
     wait_writable();
     outb(0x64, 0xae);
+    polled();
     return v == 0xfa;
 }
 
@@ -88,6 +108,7 @@ static u8 begin(void)
 static void end(u8 byte)
 {
     set_controller_byte(byte);
+    polled();
 }
 
 /* ---- INT 15h/AH=C2h ---- */

@@ -77,8 +77,10 @@ u32 int14(struct regs *r)
     u16 port = r->dx < 4 ? bda->com[r->dx] : 0;
     u8 timeout = r->dx < 4 ? bda->com_timeout[r->dx] : 0;
 
-    if (!port)
+    if (!port) {
+        r->ah = 0x80; /* time-out */
         return ACTION_NONE;
+    }
     switch (r->ah) {
     case 0x00:
         set_line(port, divisors[r->al >> 5], r->al & 0x1f);

@@ -17,6 +17,9 @@ enum action {
     ACTION_PRINT,
     ACTION_SYSREQ,
     ACTION_SYSREQ_UP,
+    ACTION_PAUSE,
+    ACTION_ALARM, /* INT 4Ah */
+    ACTION_IDLE,  /* HLT */
     ACTION_MOUSE,
 };
 
@@ -132,6 +135,7 @@ enum {
     DISK_NOT_LOCKED = 0xb0,
     DISK_LOCKED = 0xb1,
     DISK_NOT_REMOVABLE = 0xb2,
+    DISK_TOO_MANY_LOCKS = 0xb4,
 };
 
 /* A transfer of whole sectors, buffer normalized by the callee. Returns a status; *count becomes
@@ -151,10 +155,13 @@ u8 atapi_packet(struct drive *d, const u8 *packet, u16 seg, u16 off, u32 bytes);
 u32 floppy13(struct regs *r);
 u32 cdrom13(struct regs *r, struct drive *d);
 u32 eltorito13(struct regs *r);
+u32 cd_lock(struct regs *r, struct drive *d);
+u32 cd_eject(struct regs *r, struct drive *d);
 bool emulated(u8 dl);
 u32 disk_done(struct regs *r, u8 status);
 
 void sercon_poll(void);     /* int10.c: characters of COM1 become keys */
 void kbd_insert(u16 key);   /* int16.c */
-u8 kbd_command(u8 command); /* int15mouse.c */
+u8 kbd_command(u8 command); /* mouse.c */
+void kbc_output(u8 v);      /* the 8042's output port */
 #endif

@@ -172,7 +172,7 @@ u32 int70(struct regs *r)
     outb(0xa0, 0x20);
     outb(0x20, 0x20);
     outb(0x70, 0x0d); /* NMI as it was: on */
-    return ACTION_NONE;
+    return why & 0x20 ? ACTION_ALARM : ACTION_NONE;
 }
 
 /* ---- INT 1Ah ---- */

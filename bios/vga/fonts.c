@@ -63,27 +63,43 @@ void load_rom_font(u8 height, u8 block)
 
 /* ---- what follows from a cell's height ---- */
 
+static bool doubled(void)
+{
+    return get_reg(bda->crtc, 9) & 0x80;
+}
+
+/* Of the display, with the part of a row that end_display() took away. */
 static u16 scan_lines(void)
 {
+    static const ROM u16 usual[] SECTION_CONST = {200, 350, 400, 480};
     u8 overflow = get_reg(bda->crtc, 7);
-    u16 lines = (u16)(get_reg(bda->crtc, 0x12) | (overflow & 2) << 7 | (overflow & 0x40) << 3);
+    u16 end = (u16)(get_reg(bda->crtc, 0x12) | (overflow & 2) << 7 | (overflow & 0x40) << 3);
+    u16 lines = (u16)(doubled() ? (end + 1) / 2 : end + 1);
 
-    lines++;
-    return get_reg(bda->crtc, 9) & 0x80 ? lines / 2 : lines;
+    for (u8 i = 0; i < ARRAY_SIZE(usual); i++)
+        if (lines <= usual[i] && lines + 16 > usual[i])
+            return usual[i];
+    return lines;
+}
+
+/* The display ends with the last whole row. Bits 8 and 9 stay as they are: less than a row is lost,
+ * and no mode's lines are just above 256 or 512. */
+static void end_display(u16 lines)
+{
+    set_reg(bda->crtc, 0x12, (u8)((doubled() ? lines * 2 : lines) - 1));
 }
 
 void set_text_height(u8 height)
 {
-    u16 crtc = bda->crtc, lines, rows;
+    u16 crtc = bda->crtc, rows = scan_lines() / height;
 
     set_reg(crtc, 9, (u8)((get_reg(crtc, 9) & 0xe0) | (height - 1)));
-    lines = scan_lines();
-    rows = lines / height;
+    end_display((u16)(rows * height));
     bda->char_height = height;
     bda->video_rows = (u8)(rows - 1);
     bda->video_page_size = (u16)((rows * bda->video_cols * 2 + 0xff) & ~0xff);
-    if (bda->crtc == CRTC_MONO && height == 14)
-        set_reg(crtc, 0x14, 0x0d);
+    if (crtc == CRTC_MONO)
+        set_reg(crtc, 0x14, (u8)(height - 1)); /* underline */
     set_cursor_shape((u8)(height - (height > 8 ? 3 : 2)), (u8)(height - (height > 8 ? 2 : 1)));
 }
 

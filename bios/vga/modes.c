@@ -34,30 +34,16 @@
 #define LINEAR_COLORS                                                                              \
     0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f
 
-#define GFX_TEXT                                                                                   \
+#define GFX(mode, misc)                                                                            \
     {                                                                                              \
-        0, 0, 0, 0, 0, 0x10, 0x0e, 0x0f, 0xff                                                      \
+        0, 0, 0, 0, 0, mode, misc, 0x0f, 0xff                                                      \
     }
-#define GFX_MONO                                                                                   \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x10, 0x0a, 0x0f, 0xff                                                      \
-    }
-#define GFX_CGA4                                                                                   \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x30, 0x0f, 0x0f, 0xff                                                      \
-    }
-#define GFX_CGA2                                                                                   \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x00, 0x0d, 0x0f, 0xff                                                      \
-    }
-#define GFX_PLANAR                                                                                 \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x00, 0x05, 0x0f, 0xff                                                      \
-    }
-#define GFX_LINEAR                                                                                 \
-    {                                                                                              \
-        0, 0, 0, 0, 0, 0x40, 0x05, 0x0f, 0xff                                                      \
-    }
+#define GFX_TEXT   GFX(0x10, 0x0e)
+#define GFX_MONO   GFX(0x10, 0x0a)
+#define GFX_CGA4   GFX(0x30, 0x0f)
+#define GFX_CGA2   GFX(0x00, 0x0d)
+#define GFX_PLANAR GFX(0x00, 0x05)
+#define GFX_LINEAR GFX(0x40, 0x05)
 
 /* Text modes: 200 scan lines (doubled), 350, 400. */
 #define TEXT40_200                                                                                 \
@@ -209,9 +195,14 @@ const ROM struct mode *find_mode(u8 number)
     return NULL;
 }
 
+/* What INT 10h draws to; NULL: a mode of VBE with which only programs draw. */
 const ROM struct mode *current_mode(void)
 {
-    return vbe_active() ? NULL : find_mode(bda->video_mode & 0x7f);
+    static const ROM struct mode planar SECTION_CONST = {VBE_PLANAR, PLANAR, DAC_EGA, 0, 0xa000};
+
+    if (vbe_active())
+        return bda->video_mode == VBE_PLANAR ? &planar : NULL;
+    return find_mode(bda->video_mode & 0x7f);
 }
 
 /* ---- registers ---- */
@@ -369,7 +360,10 @@ void int10_set_mode(struct regs *r)
 {
     u8 m = r->al & 0x7f;
 
-    set_mode(r->al);
+    if (m == VBE_PLANAR)
+        vbe_planar(r->al & 0x80);
+    else
+        set_mode(r->al);
     r->al = m > 7 ? 0x20 : m == 6 ? 0x3f : 0x30;
 }
 
@@ -400,6 +394,7 @@ void int10_page(struct regs *r)
 
 void vga_init(void)
 {
+    set_vector(0x42, FARPTR(peek16(0, 0x42), peek16(0, 0x40))); /* the BIOS's, as EGAs kept it */
     set_vector(0x10, FARPTR(0xc000, (u32)(size_t)&int10));
     set_vector(0x6d, FARPTR(0xc000, (u32)(size_t)&int10));
     bda->video_ctl = 0x60;      /* 256 KiB and more */

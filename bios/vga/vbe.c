@@ -259,9 +259,9 @@ static u16 mode_info(struct regs *r)
         return VBE_FAILED;
     pitch = bytes_per_line(m->width, m->bpp);
     far_fill16(o.seg, o.at, 0, 128);
-    /* There, optional fields, color, graphics; no VGA registers; linear. Planar: TTY works, windows
-     * only. */
-    put16(&o, m->bpp == 4 ? 0x1b : lfb ? 0xbb : 0x3b);
+    /* There, optional fields, color, graphics; no VGA registers; linear. Planar: windows
+     * only; 800x600, whose planes one window shows, has INT 10h's characters and pixels. */
+    put16(&o, m->number == 0x102 ? 0x1f : m->bpp == 4 ? 0x1b : lfb ? 0xbb : 0x3b);
     put16(&o, 7); /* window A: relocatable, readable, writable; B: none */
     put16(&o, 64);
     put16(&o, 64);
@@ -298,8 +298,9 @@ static void show(const ROM struct vbe_mode *m, u16 number)
     set_dispi(DISPI_ENABLE,
               (u16)(DISPI_ENABLED | (number & MODE_LFB ? DISPI_LFB : 0) | (keep ? DISPI_KEEP : 0)));
     set_dispi(DISPI_BANK, 0);
-    bda->video_mode = (u8)(number & 0x7f);
+    bda->video_mode = m->number == 0x102 ? VBE_PLANAR : 0x7f; /* 0Fh: none of the VGA's */
     bda->video_cols = m->width / 8;
+    bda->video_page_size = (u16)(m->bpp == 4 ? 0xea60 : 0);
     bda->video_rows = (u8)(m->height / 16 - 1);
     bda->char_height = 16;
 }
@@ -320,6 +321,13 @@ static u16 set_vbe(struct regs *r)
         return VBE_FAILED;
     show(m, number);
     return VBE_OK;
+}
+
+bool vbe_planar(u8 keep)
+{
+    struct regs r = {.bx = (u16)(0x102 | keep << 8)};
+
+    return vbe_present() && set_vbe(&r) == VBE_OK;
 }
 
 static u16 get_vbe(struct regs *r)
@@ -415,13 +423,25 @@ static u16 line_length(struct regs *r)
     return VBE_OK;
 }
 
+/* Subfunction 02h: ECX is a byte's number in the display memory (a plane's with 4 bits). */
+static u16 start_by_byte(u32 at)
+{
+    u16 bpp = dispi(DISPI_BPP), pitch = bytes_per_line(dispi(DISPI_VIRT_WIDTH), (u8)bpp);
+    u32 y = divide(at, pitch), x = at - y * pitch;
+
+    if (y > 0xffff)
+        return VBE_FAILED;
+    set_dispi(DISPI_X_OFFSET, (u16)(bpp == 4 ? x * 8 : divide(x, (bpp + 7u) / 8)));
+    set_dispi(DISPI_Y_OFFSET, (u16)y);
+    return VBE_OK;
+}
+
 static u16 display_start(struct regs *r)
 {
     if (!vbe_active())
         return VBE_INVALID;
     switch (r->bl & 0x7f) {
     case 0x00:
-    case 0x02: /* by scan line, in bytes of ECX; here only whole pixels are asked for */
         set_dispi(DISPI_X_OFFSET, r->cx);
         set_dispi(DISPI_Y_OFFSET, r->dx);
         return VBE_OK;
@@ -430,6 +450,8 @@ static u16 display_start(struct regs *r)
         r->cx = dispi(DISPI_X_OFFSET);
         r->dx = dispi(DISPI_Y_OFFSET);
         return VBE_OK;
+    case 0x02:
+        return start_by_byte(r->ecx);
     default:
         return VBE_FAILED;
     }
@@ -472,6 +494,33 @@ static u16 palette(struct regs *r)
         poke8(r->es, (u16)(at + 1), inb(DAC_DATA));
         poke8(r->es, at, inb(DAC_DATA));
         poke8(r->es, (u16)(at + 3), 0);
+    }
+    return VBE_OK;
+}
+
+/* ---- 0Bh, 10h: pixel clock, power (VBE/PM 1.0) ---- */
+
+/* Any clock will do: nothing is scanned out. */
+static u16 pixel_clock(struct regs *r)
+{
+    return r->bl == 0 && find_vbe(r->dx) ? VBE_OK : VBE_FAILED;
+}
+
+/* Only "off", which is the sequencer's screen off. */
+static u16 power(struct regs *r)
+{
+    u8 clocking = get_reg(SEQ, 1);
+
+    if (r->bl == 0) {
+        r->bx = 0x0410; /* version 1.0 */
+    } else if (r->bl == 1) {
+        if (r->bh & ~4)
+            return VBE_FAILED;
+        set_reg(SEQ, 1, (u8)((clocking & ~0x20) | (r->bh ? 0x20 : 0)));
+    } else if (r->bl == 2) {
+        r->bh = clocking & 0x20 ? 4 : 0;
+    } else {
+        return VBE_FAILED;
     }
     return VBE_OK;
 }
@@ -543,6 +592,12 @@ void int10_vbe(struct regs *r)
         break;
     case 0x09:
         ax = palette(r);
+        break;
+    case 0x0b:
+        ax = pixel_clock(r);
+        break;
+    case 0x10:
+        ax = power(r);
         break;
     case 0x15:
         ax = edid(r);

@@ -166,6 +166,9 @@ void restore_state(u16 what, u16 seg, u16 off);
 void int10_vbe(struct regs *r);
 bool vbe_present(void);
 bool vbe_active(void);
+/* VESA's 800x600 with 16 colors by its number in AH=00h, 6Ah; `keep`: 80h or 0. */
+#define VBE_PLANAR 0x6a
+bool vbe_planar(u8 keep);
 void vbe_off(void);
 
 #endif

@@ -144,36 +144,36 @@ static void draw(struct vga_rig *t, unsigned width, unsigned height)
     assert_int_equal(t->picture.height, height);
 }
 
-static const struct mode mode12 = {0xe3,
-                                   {0x01, 0x0f, 0x00, 0x06},
-                                   {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0x0b, 0x3e, 0,
-                                    0x40, 0,    0,    0,    0,    0,    0,    0xea, 0x8c,
-                                    0xdf, 0x28, 0,    0xe7, 0x04, 0xe3, 0xff},
-                                   {0, 0, 0, 0, 0, 0, 0x05, 0x0f, 0xff},
-                                   0x01,
-                                   0};
+/* CRTC registers: horizontally, 40 or 80 columns; vertically, 400 lines. */
+#define H40       0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80
+#define H80(h, r) 0x5f, 0x4f, 0x50, 0x82, h, r
+#define V400(scan, cursor, cursor_end, pitch, underline, mode)                                     \
+    0xbf, 0x1f, 0, scan, cursor, cursor_end, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, pitch, underline, 0x96, \
+        0xb9, mode, 0xff
+#define V480                                                                                       \
+    0x0b, 0x3e, 0, 0x40, 0, 0, 0, 0, 0, 0, 0xea, 0x8c, 0xdf, 0x28, 0, 0xe7, 0x04, 0xe3, 0xff
+#define GFX(mode, misc)                                                                            \
+    {                                                                                              \
+        0, 0, 0, 0, 0, mode, misc, 0x0f, 0xff                                                      \
+    }
+static const struct mode mode12 = {
+    0xe3, {0x01, 0x0f, 0x00, 0x06}, {H80(0x54, 0x80), V480}, GFX(0x00, 0x05), 0x01, 0};
 static const struct mode mode13 = {0x63,
                                    {0x01, 0x0f, 0x00, 0x0e},
-                                   {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0,
-                                    0x41, 0,    0,    0,    0,    0,    0,    0x9c, 0x8e,
-                                    0x8f, 0x28, 0x40, 0x96, 0xb9, 0xa3, 0xff},
-                                   {0, 0, 0, 0, 0, 0x40, 0x05, 0x0f, 0xff},
+                                   {H80(0x54, 0x80), V400(0x41, 0, 0, 0x28, 0x40, 0xa3)},
+                                   GFX(0x40, 0x05),
                                    0x41,
                                    0};
 static const struct mode mode3 = {0x67,
                                   {0x00, 0x03, 0x00, 0x02},
-                                  {0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0,
-                                   0x4f, 0x0d, 0x0e, 0,    0,    0,    0,    0x9c, 0x8e,
-                                   0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff},
-                                  {0, 0, 0, 0, 0, 0x10, 0x0e, 0x0f, 0xff},
+                                  {H80(0x55, 0x81), V400(0x4f, 0x0d, 0x0e, 0x28, 0x1f, 0xa3)},
+                                  GFX(0x10, 0x0e),
                                   0x0c,
                                   8};
 static const struct mode mode4 = {0x63,
                                   {0x09, 0x03, 0x00, 0x02},
-                                  {0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80, 0xbf, 0x1f, 0,
-                                   0xc1, 0,    0,    0,    0,    0,    0,    0x9c, 0x8e,
-                                   0x8f, 0x14, 0x00, 0x96, 0xb9, 0xa2, 0xff},
-                                  {0, 0, 0, 0, 0, 0x30, 0x0f, 0x0f, 0xff},
+                                  {H40, V400(0xc1, 0, 0, 0x14, 0x00, 0xa2)},
+                                  GFX(0x30, 0x0f),
                                   0x01,
                                   0};
 

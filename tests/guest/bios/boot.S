@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Boot sector of the BIOS test suite: reads SECTORS sectors behind itself to 1000:0000, CHS with the
- * geometry of INT 13h/AH=08h, one at a time, so that it starts from floppies and disks; then the entry
- * of the suite and its way to software interrupts. */
+ * geometry of the BIOS parameter block or, where that is 0, of INT 13h/AH=08h, one at a time, so that it
+ * starts from floppies and disks; then the entry of the suite and its way to software interrupts. */
     .code16
     .section .boot, "ax"
     .globl _start
 _start:
-    ljmp $0, $1f
+    jmp 0f
+    nop
+    .org 0x18
+spt:    .byte 0, 0              /* filled in for floppies of other sizes */
+heads:  .byte 0, 0
+    .org 0x40
+0:  ljmp $0, $1f
 1:  cli
     xorw %ax, %ax
     movw %ax, %ds
@@ -15,6 +21,8 @@ _start:
     sti
     cld
     movb %dl, drive
+    cmpb $0, spt
+    jne 1f
     movb $8, %ah
     int $0x13
     jc fail
@@ -22,7 +30,7 @@ _start:
     movb %cl, spt
     movb %dh, heads
     incb heads
-    movw $0x1000, %bx
+1:  movw $0x1000, %bx
     movw %bx, %es
     movw $1, %si                /* LBA */
 2:  movw %si, %ax
@@ -59,8 +67,9 @@ fail:
 text:
     .asciz "not ok 1 - the boot sector cannot read its disk\n"
 drive:  .byte 0
-spt:    .byte 0
-heads:  .byte 0
+    .org 446                    /* a partition that ends at 79/1/18: an emulated disk's geometry */
+    .byte 0x80, 0, 2, 0, 1, 1, 18, 79
+    .long 1, 2879
     .org 510
     .word 0xaa55
 
@@ -78,59 +87,52 @@ heads:  .byte 0
     jmp 1b
 
     .text
-/* void intr(u8 n, struct regs *r): registers in and out, as if by INT n. */
+/* void intr(u8 n, struct regs *r): registers in and out, as if by INT n. All of them are popped from
+ * and pushed into the structure, which is in the stack's segment. */
     .globl intr
 intr:
     pushal
-    pushw %ds
-    pushw %es
     movzbl %al, %eax
     shll $2, %eax
     xorw %cx, %cx
     movw %cx, %fs
     movl %fs:(%eax), %eax
     movl %eax, target
-    movl %edx, where
-    movl %edx, %esi
-    pushw $1f                   /* what IRET takes: FLAGS on top, IF set */
-    popw %ax
-    pushfw
-    pushw %cs
-    pushw %ax
-    pushw (%esi)                /* DS */
-    movw 2(%esi), %es
-    movl 8(%esi), %ebx
-    movl 12(%esi), %ecx
-    movl 16(%esi), %edx
-    movl 20(%esi), %edi
-    movl 24(%esi), %ebp
-    pushl 28(%esi)
-    movl 4(%esi), %eax
-    popl %esi
-    popw %ds
     cli
-    ljmpw *%cs:target
-1:  pushfw
-    pushw %ds
-    pushl %esi
-    movw %cs, %si
-    movw %si, %ds
-    movl where, %esi
-    popl 28(%esi)
-    popw (%esi)
-    popw 32(%esi)
-    movw %es, 2(%esi)
-    movl %eax, 4(%esi)
-    movl %ebx, 8(%esi)
-    movl %ecx, 12(%esi)
-    movl %edx, 16(%esi)
-    movl %edi, 20(%esi)
-    movl %ebp, 24(%esi)
+    movl %esp, stack
+    movl %edx, %esp
+    addl $40, %edx
+    movl %edx, registers_end
+    popw %gs
+    popw %fs
     popw %es
     popw %ds
+    popal
+    movl %cs:stack, %esp
+    pushw $0x202                /* what IRET takes: IF set */
+    pushw %cs
+    pushw $1f
+    ljmpw *%cs:target
+1:  cli
+    pushfw
+    popw %cs:flags
+    movl %cs:registers_end, %esp
+    pushal
+    pushw %ds
+    pushw %es
+    pushw %fs
+    pushw %gs
+    movw %cs, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    movl registers_end, %edx
+    movw flags, %ax
+    movw %ax, 4(%edx)
+    movl stack, %esp
     sti
     popal
     retl
+
 /* What INT 15h/AX=C207h installs: called far with status, X, Y, Z pushed in this order. */
     .globl mouse_handler
 mouse_handler:
@@ -151,4 +153,6 @@ mouse_handler:
     lretw
     .data
 target: .long 0
-where:  .long 0
+stack:  .long 0
+registers_end: .long 0
+flags:  .word 0

@@ -57,11 +57,12 @@ void suite(u32 drive)
     test_system();
     test_video();
     test_vbe();
+    test_adapter();
     test_keyboard();
     test_mouse();
     test_clock();
     test_ports();
-    test_tables();
+    test_old(test_tables());
     test_disk((u8)drive);
     text("1..");
     number(count);

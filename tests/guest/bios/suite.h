@@ -10,20 +10,22 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef _Bool bool;
 
+/* As PUSHAL and the segments behind it have them (boot.S). */
 struct regs {
-    u16 ds, es;
-    union {
-        u32 eax;
-        u16 ax;
-        struct {
-            u8 al, ah;
-        };
-    };
+    u16 gs, fs, es, ds;
+    u32 edi, esi, ebp, esp_pushed;
     union {
         u32 ebx;
         u16 bx;
         struct {
             u8 bl, bh;
+        };
+    };
+    union {
+        u32 edx;
+        u16 dx;
+        struct {
+            u8 dl, dh;
         };
     };
     union {
@@ -34,18 +36,18 @@ struct regs {
         };
     };
     union {
-        u32 edx;
-        u16 dx;
+        u32 eax;
+        u16 ax;
         struct {
-            u8 dl, dh;
+            u8 al, ah;
         };
     };
-    u32 edi, ebp, esi;
-    u16 flags;
+    u16 ip, cs, flags;
 };
-#define CF  1
-#define ZF  0x40
-#define SEG 0x1000 /* ours */
+#define CF    1
+#define ZF    0x40
+#define SEG   0x1000 /* ours */
+#define TRACK 0xc000 /* room for 18 sectors, between the suite and its stack (suite.ld) */
 
 void intr(u8 n, struct regs *r);
 
@@ -54,6 +56,11 @@ void check(bool ok, const char *name);
 void note(const char *text, u32 value); /* "# text value" */
 /* INT n with AX, BX, CX, DX given and ES = DS = ours. */
 struct regs call(u8 n, u32 ax, u32 bx, u32 cx, u32 dx);
+
+void kbc_idle(void);
+/* Scan codes come through the keyboard controller. */
+void keyboard_says(u8 code);
+void keyboard_types(const u8 *codes, u32 n);
 
 static inline u8 peek8(u16 seg, u32 off)
 {
@@ -86,11 +93,13 @@ static inline u8 inb(u16 port)
 
 void test_video(void);
 void test_vbe(void);
+void test_adapter(void);
 void test_disk(u8 drive);
 void test_system(void);
 void test_keyboard(void);
 void test_mouse(void);
 void test_clock(void);
-void test_tables(void);
+u32 test_tables(void); /* the BIOS32 service directory's address */
+void test_old(u32 directory);
 void test_ports(void);
 #endif

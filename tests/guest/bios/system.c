@@ -137,6 +137,34 @@ void test_system(void)
 
 /* ---- INT 16h ---- */
 
+void kbc_idle(void)
+{
+    while (inb(0x64) & 2)
+        ;
+}
+
+/* Into the output buffer with its interrupt: D2h as if from the keyboard, D3h from the mouse. */
+static void kbc_says(u8 command, u8 byte)
+{
+    kbc_idle();
+    outb(0x64, command);
+    kbc_idle();
+    outb(0x60, byte);
+    for (u32 i = 0; i < 10000; i++)
+        inb(0x61);
+}
+
+void keyboard_says(u8 code)
+{
+    kbc_says(0xd2, code);
+}
+
+void keyboard_types(const u8 *codes, u32 n)
+{
+    for (u32 i = 0; i < n; i++)
+        keyboard_says(codes[i]);
+}
+
 void test_keyboard(void)
 {
     struct regs r;
@@ -165,18 +193,9 @@ void test_keyboard(void)
         call(0x16, 0x0000, 0, 0, 0);
     r = call(0x16, 0x0200, 0, 0, 0);
     check(r.al == peek8(0x40, 0x17), "keyboard: 02h is 0040:0017");
-    /* As the controller would say it: A with Shift held (scan code set 1). */
+    /* A with Shift held (scan code set 1). */
     static const u8 codes[] = {0x2a, 0x1e, 0x9e, 0xaa};
-    for (u32 i = 0; i < sizeof(codes); i++) {
-        while (inb(0x64) & 2)
-            ;
-        outb(0x64, 0xd2); /* into the output buffer, with its interrupt */
-        while (inb(0x64) & 2)
-            ;
-        outb(0x60, codes[i]);
-        for (u32 j = 0; j < 10000; j++)
-            inb(0x61);
-    }
+    keyboard_types(codes, sizeof(codes));
     r = call(0x16, 0x0100, 0, 0, 0);
     check(!(r.flags & ZF) && r.ax == 0x1e41, "keyboard: INT 09h, Shift and A");
     if (!(r.flags & ZF))
@@ -191,14 +210,7 @@ void mouse_handler(void);
 
 static void mouse_says(u8 byte)
 {
-    while (inb(0x64) & 2)
-        ;
-    outb(0x64, 0xd3); /* into the output buffer as if from the mouse */
-    while (inb(0x64) & 2)
-        ;
-    outb(0x60, byte);
-    for (u32 i = 0; i < 10000; i++)
-        inb(0x61);
+    kbc_says(0xd3, byte);
 }
 
 void test_mouse(void)
@@ -212,6 +224,18 @@ void test_mouse(void)
     check(!(r.flags & CF) && (r.bh == 0 || r.bh == 3), "mouse: C204h, identifier");
     r = call(0x15, 0xc202, 0x0900, 0, 0);
     check(r.flags & CF && r.ah == 2, "mouse: C202h refuses a rate that there is not");
+    r = call(0x15, 0xc205, 0x0900, 0, 0);
+    check(r.flags & CF && r.ah == 2, "mouse: C205h refuses packets of 9 bytes");
+    r = call(0x15, 0xc201, 0, 0, 0);
+    check(!(r.flags & CF) && r.bl == 0xaa && r.bh == 0, "mouse: C201h resets");
+    call(0x15, 0xc203, 0x0200, 0, 0);
+    call(0x15, 0xc202, 0x0300, 0, 0);
+    r = call(0x15, 0xc206, 0, 0, 0);
+    check(!(r.flags & CF) && !(r.bl & 0x20) && r.cl == 2 && r.dl == 60,
+          "mouse: C206h, off, 4 counts per mm, 60 samples");
+    check(!(call(0x15, 0xc206, 0x0200, 0, 0).flags & CF) && call(0x15, 0xc206, 0, 0, 0).bl & 0x10,
+          "mouse: C206h sets scaling 2:1");
+    call(0x15, 0xc206, 0x0100, 0, 0);
     r = call(0x15, 0xc207, (u32)mouse_handler, 0, 0);
     check(!(r.flags & CF), "mouse: C207h, a handler");
     r = call(0x15, 0xc200, 0x0100, 0, 0);
@@ -268,6 +292,9 @@ void test_ports(void)
 
     check(r.ah & 0x20 && !(r.ah & 0x80), "ports: INT 14h/03h, COM1 can send");
     check(peek16(0x40, 0) == 0x3f8, "ports: COM1 is at 3F8h");
+    r = call(0x14, 0x0141, 0, 0, 3);
+    check(peek16(0x40, 6) != 0 || r.ah & 0x80,
+          "ports: INT 14h, a port that is not there times out");
     r = call(0x17, 0x0200, 0, 0, 2);
     check(peek16(0x40, 12) != 0 || r.ah & 1,
           "ports: INT 17h, a printer that is not there times out");
@@ -323,12 +350,13 @@ static u32 find(const char *signature, u32 n, u32 length_at, u32 unit)
     return 0xffffffff;
 }
 
-void test_tables(void)
+u32 test_tables(void)
 {
     u32 at = find("_32_", 4, 9, 16);
 
     pci();
     check(at < 0x10000 && peek32(0xf000, at + 4) >= 0xe0000, "tables: BIOS32 service directory");
+    u32 directory = peek32(0xf000, at + 4);
     at = find("$PIR", 4, 6, 1);
     check(at < 0x10000, "tables: PCI interrupt routing");
     check(find("_MP_", 4, 8, 16) < 0x10000, "tables: MP floating pointer");
@@ -336,4 +364,5 @@ void test_tables(void)
     check(find("_SM_", 4, 5, 1) < 0x10000 || find("_SM3_", 5, 6, 1) < 0x10000, "tables: SMBIOS");
     check(peek8(0xf000, 0xfff0) == 0xea && peek8(0xf000, 0xfffe) == 0xfc,
           "tables: reset vector, model");
+    return directory;
 }
