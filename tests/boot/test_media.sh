@@ -4,6 +4,7 @@
 # on a disk, both loading Debian's kernel from an ext4 file system; SYSLINUX on a floppy and on FAT
 # file systems, ISOLINUX on a CD; iPXE's CD, and on a floppy; memtest86+'s CDs. Arguments name some of
 # them, as medium or medium-BIOS.
+# shellcheck disable=SC2317 # functions are called by name
 media=(grub-cd grub-disk isolinux syslinux-floppy syslinux-fat16 syslinux-fat32 ipxe-cd memtest-x64 memtest-ia32)
 . tests/boot/boot.sh
 . tests/boot/person.sh
