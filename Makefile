@@ -141,7 +141,7 @@ CLASS_G := cpu/x86/tlb_fill translator/quick translator/quick_system
 $(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<
-	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|__((start|stop)___)?(asan|ubsan|sanitizer|tsan|sancov)_.*)$$'); \
+	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|operations|__((start|stop)___)?(asan|ubsan|sanitizer|tsan|sancov)_.*)$$'); \
 	  [ -z "$$calls" ] || { rm -f $@; echo "make: $< calls what uses vector registers:" $$calls >&2; exit 1; }
 
 # Objects depend on the flags they were compiled with.

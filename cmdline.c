@@ -402,11 +402,13 @@ static bool parse_smp(struct smp_setting *t, const char *value, struct error *er
 /* "jit,cache-size=64,threshold=16,links=off" */
 static bool parse_accel(struct settings *s, const char *value, struct error *err)
 {
-    static const char *const keys[] = {"engine", "cache-size", "threshold", "links",  "jumpcache",
-                                       "calls",  "lockstep",   "perfmap",   "thread", NULL};
+    static const char *const keys[] = {"engine",    "cache-size", "threshold", "links",
+                                       "jumpcache", "calls",      "join",      "lockstep",
+                                       "perfmap",   "thread",     "tier",      NULL};
     struct option_list l;
-    bool links = true, jump_cache = true, calls = true, lockstep = false, perf_map = false;
-    uint64_t cache_size = 0, threshold = 0;
+    bool links = true, jump_cache = true, calls = true, join = true, lockstep = false,
+         perf_map = false;
+    uint64_t cache_size = 0, threshold = 0, tier = 2;
 
     if (!option_list_parse(&l, value, "engine", err)) {
         error_prefix(err, "-accel");
@@ -415,11 +417,17 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     bool ok = option_list_check(&l, keys, err) && option_get_bool(&l, "links", &links, err) &&
               option_get_bool(&l, "jumpcache", &jump_cache, err) &&
               option_get_bool(&l, "calls", &calls, err) &&
+              option_get_bool(&l, "join", &join, err) &&
               option_get_bool(&l, "lockstep", &lockstep, err) &&
               option_get_bool(&l, "perfmap", &perf_map, err) &&
               option_get_number(&l, "cache-size", TRANSLATOR_CACHE_MIN >> 20,
                                 TRANSLATOR_CACHE_MAX >> 20, &cache_size, err) &&
+              option_get_number(&l, "tier", 0, 1, &tier, err) &&
               option_get_number(&l, "threshold", 1, 1000000, &threshold, err);
+    if (tier < 2 && threshold)
+        ok = error_set(err, "tier= and threshold= say the same: one of them");
+    else if (tier < 2) /* interpreted always, or translated from the first time on */
+        threshold = tier ? 1 : UINT32_MAX;
     if (!ok)
         error_prefix(err, "-accel");
     const char *engine = option_get(&l, "engine"), *thread = option_get(&l, "thread");
@@ -434,6 +442,7 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
                                                .no_links = !links,
                                                .no_jump_cache = !jump_cache,
                                                .no_calls = !calls,
+                                               .no_join = !join,
                                                .lockstep = lockstep,
                                                .perf_map = perf_map};
     option_list_free(&l);

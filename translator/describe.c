@@ -90,6 +90,7 @@ static void print_counters(const struct translator_stats *s, const struct printe
         {"blocks interpreted", s->interpreted_blocks},
         {"exits linked", s->links},
         {"TLB misses", s->misses},
+        {"  that C has looked after", s->slow_misses},
         {"page passes asked for", s->refetches},
         {"jump cache misses", s->indirect_misses},
         {"returns to elsewhere", s->unwinds},
@@ -130,6 +131,29 @@ static void print_segments(const struct translator *tr, const struct printer *p)
     }
 }
 
+#define MISSES_SHOWN 10
+
+/* Instructions that miss the TLB, those that do so most often first. */
+static void print_misses(const struct translator *tr, const struct printer *p)
+{
+    uint32_t below = UINT32_MAX;
+
+    p->line(p->opaque, "TLB misses of one instruction, at least");
+    for (unsigned shown = 0; shown < MISSES_SHOWN; shown++) {
+        const struct missing *most = NULL;
+
+        for (const struct missing *m = tr->missing; m < tr->missing + MISSING_PLACES; m++)
+            if (m->n < below && (!most || m->n > most->n) && !tr->tblocks[m->tblock].retired)
+                most = m;
+        if (!most || !most->n)
+            break;
+        const struct tblock *t = &tr->tblocks[most->tblock];
+        print(p, "  %016llx %13u", (unsigned long long)t->rip + t->block->insns[most->insn].off,
+              most->n);
+        below = most->n;
+    }
+}
+
 #define OPERATIONS_SHOWN 20
 
 /* The operation run most often among those run less often than `below`, or as often and later in
@@ -164,6 +188,7 @@ void translator_describe(const struct translator *tr, void (*line)(void *opaque,
     print_counters(&s, &p);
     print_exits(&s, &p);
     print_segments(tr, &p);
+    print_misses(tr, &p);
     line(opaque, "operations run by handlers");
     for (unsigned n = 0, at = 0; n < OPERATIONS_SHOWN && next_operation(tr, &calls, &at, &name);
          n++)

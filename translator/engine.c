@@ -21,7 +21,8 @@
 #define STACK_USED(alone) (STACK_KEPT + 16u * ((alone) ? 200000 : 20000))
 #define SENTINEL_FRAMES   16
 #define SENTINEL_TAG      (1ull << 62) /* no address, whatever the mode */
-#define THRESHOLD_DEFAULT 16
+#define THRESHOLD_DEFAULT 4
+#define PATIENCE          8u /* executions that a hot block waits for others at most */
 #define MAX_PASSES        (1u << 17)
 
 /* ---- modes ---- */
@@ -171,21 +172,41 @@ static void grant_pass(struct cpu *cpu, const struct tblock *t)
 
 /* ---- translations ---- */
 
+static struct tblock *tblock_of_block(const struct cpu *cpu, const struct block *b)
+{
+    struct tblock *t = b->code;
+
+    while (t && (t->rip != cpu->r[R_RIP] || t->mode != cpu->jit.mode))
+        t = t->next;
+    return t;
+}
+
 struct tblock *tblock_now(struct cpu *cpu, struct block *b)
 {
-    for (struct tblock *t = b->code; t; t = t->next) {
-        if (t->rip == cpu->r[R_RIP] && t->mode == cpu->jit.mode) {
-            grant_pass(cpu, t);
-            return t;
-        }
+    struct tblock *t = tblock_of_block(cpu, b);
+
+    if (t)
+        grant_pass(cpu, t);
+    return t;
+}
+
+/* Drops a block from those that wait. */
+static void wait_no_more(struct translator *tr, struct block *b)
+{
+    for (unsigned n = 0; b->waiting && n < tr->nwaiting; n++) {
+        if (tr->waiting[n].block != b)
+            continue;
+        tr->nwaiting--;
+        memmove(&tr->waiting[n], &tr->waiting[n + 1], (tr->nwaiting - n) * sizeof(tr->waiting[0]));
+        b->waiting = false;
     }
-    return NULL;
 }
 
 static void block_event(void *opaque, struct block *b, enum block_event e)
 {
     struct translator *tr = opaque;
 
+    wait_no_more(tr, b);
     if (e == BLOCK_GONE) {
         tblocks_retire(tr, b);
         return;
@@ -284,11 +305,14 @@ static void note_translation(struct translator *tr, const struct tblock *t)
         perf_map_add(tr->perf_map, t);
 }
 
-static struct tblock *translate(struct cpu *cpu, struct block *b)
+/* *block may become another. */
+static struct tblock *translate(struct cpu *cpu, struct block **block)
 {
     struct translator *tr = cpu->jit.translator;
     uint64_t start = host_cycles();
     uint32_t pass[2];
+    struct block *b = *block = tr->config.no_join ? *block : block_join(cpu, *block);
+
     passes_of(cpu, b, pass);
     struct tblock *t = try_translate(cpu, b, pass);
 
@@ -298,12 +322,45 @@ static struct tblock *translate(struct cpu *cpu, struct block *b)
     }
     if (t) {
         note_translation(tr, t);
-        grant_pass(cpu, t);
     } else if (!b->discarded) { /* else it was in that segment: it is run once more as it is */
         hand_back(cpu, b);
     }
     tr->stats.translating_cycles += host_cycles() - start;
     return t;
+}
+
+/* Whether the block at RIP, which has become hot, can wait for others. */
+static bool wait_for_others(struct cpu *cpu, struct block *b)
+{
+    struct translator *tr = cpu->jit.translator;
+
+    if (tr->config.threshold == 1 || b->hits >> b->changes >= tr->config.threshold + PATIENCE)
+        return false;
+    if (b->waiting || tr->nwaiting == WAITING_MAX)
+        return b->waiting;
+    b->waiting = true;
+    tr->waiting[tr->nwaiting].block = b;
+    tr->waiting[tr->nwaiting].rip = cpu->r[R_RIP];
+    tr->waiting[tr->nwaiting++].mode = cpu->jit.mode;
+    return true;
+}
+
+/* Translates those that wait and are still hot, as far as their mode is the one that is on. */
+static void translate_waiting(struct cpu *cpu)
+{
+    struct translator *tr = cpu->jit.translator;
+    uint64_t rip = cpu->r[R_RIP];
+
+    while (tr->nwaiting) {
+        uint32_t mode = tr->waiting[0].mode;
+        struct block *b = tr->waiting[0].block;
+
+        cpu->r[R_RIP] = tr->waiting[0].rip;
+        wait_no_more(tr, b);
+        if (mode == cpu->jit.mode && b->hits && !tblock_of_block(cpu, b))
+            translate(cpu, &b);
+    }
+    cpu->r[R_RIP] = rip;
 }
 
 /* ---- running ---- */
@@ -319,16 +376,24 @@ int run_translated(struct cpu *cpu, const struct tblock *t)
     return cpu->jit.result;
 }
 
-/* The translation to run now, made if the block is hot; NULL: interpret it. */
-static const struct tblock *translation(struct cpu *cpu, struct block *b)
+/* The translation to run now, made if the block is hot; NULL: interpret *block, which may become
+ * another. */
+static const struct tblock *translation(struct cpu *cpu, struct block **block)
 {
+    struct block *b = *block;
     struct tblock *t = NULL;
 
     if (!cpu->jit.mode || b->arena == ARENA_NONE || b->untranslatable)
         return NULL;
     t = tblock_now(cpu, b);
-    if (!t && ++b->hits >> b->changes >= cpu->jit.translator->config.threshold)
-        t = translate(cpu, b);
+    if (!t && ++b->hits >> b->changes >= cpu->jit.translator->config.threshold &&
+        !wait_for_others(cpu, b)) {
+        translate_waiting(cpu);
+        *block = block_find(cpu); /* there may have been no room for it any more */
+        t = *block ? translate(cpu, block) : NULL;
+        if (t)
+            grant_pass(cpu, t);
+    }
     return t && t->ninsn <= cpu->v.budget ? t : NULL;
 }
 
@@ -349,7 +414,7 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
         }
         jit_update_mode(cpu);
         b = b ? block_after(cpu, b) : block_find(cpu);
-        const struct tblock *t = b ? translation(cpu, b) : NULL;
+        const struct tblock *t = b ? translation(cpu, &b) : NULL;
         if (t && j->lockstep) {
             r = lockstep_run(cpu, t);
             b = NULL;
@@ -361,6 +426,8 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
             return t;
         }
         r = b ? interp_block(cpu, b) : OP_FAULT;
+        if (r == OP_OK)
+            b->fell++;
         j->translator->stats.interpreted_blocks++;
     }
 }

@@ -50,7 +50,7 @@ struct tblock_link {
     uint32_t to;         /* translation */
     uint32_t next, prev; /* others that lead there: translation * TBLOCK_LINKS + number */
 };
-#define TBLOCK_LINKS 2u /* no instruction has more exits */
+#define TBLOCK_LINKS (BLOCK_JOIN_MAX + 1u) /* no block has more exits */
 #define NO_LINK      UINT32_MAX
 
 /* A translation of a decoded block for one linear address and one mode. Its memory is used again
@@ -166,6 +166,15 @@ enum {
 
 #define STACK_SLOT_SIZES 6 /* accesses of 1, 2, ... 32 bytes */
 
+#define WAITING_MAX 16u
+
+/* Counts the TLB misses of an instruction; those that miss often keep their place in the table. */
+struct missing {
+    uint32_t tblock, n;
+    uint8_t insn;
+};
+#define MISSING_PLACES 1024u
+
 struct translator {
     struct machine *m;
     struct translator_config config;
@@ -180,6 +189,15 @@ struct translator {
     struct page_pass *passes; /* by number */
     uint32_t npasses, max_passes, *pass_hash;
     uint32_t last_pass; /* 0: none */
+    /* Hot blocks, to be translated together: the emitter is in the caches then, which running the
+     * guest has filled with other things between. */
+    struct {
+        struct block *block;
+        uint64_t rip;
+        uint32_t mode; /* number */
+    } waiting[WAITING_MAX];
+    unsigned nwaiting;
+    struct missing missing[MISSING_PLACES];
     struct translator_stats stats;
     uint64_t calls[NUM_OPERATIONS]; /* of semantic functions */
     struct cpu *cpus;               /* linked by jit.next */
@@ -190,6 +208,22 @@ struct translator {
     const uint8_t *stack_slot_miss[2 * NUM_TLB_CLASSES][STACK_SLOT_SIZES];
     unsigned (*enter)(struct cpu *cpu, const void *code);
 };
+
+static inline void count_miss(struct translator *tr, const struct site *s)
+{
+    struct missing *m = &tr->missing[(s->tblock * 31 + s->insn) % MISSING_PLACES];
+
+    tr->stats.misses++;
+    if (m->tblock == s->tblock && m->insn == s->insn) {
+        m->n++;
+    } else if (m->n > 1) {
+        m->n--;
+    } else {
+        m->tblock = s->tblock;
+        m->insn = s->insn;
+        m->n = 1;
+    }
+}
 
 /* ---- state of the FPU in host registers (x86_64/fpu.c) ---- */
 

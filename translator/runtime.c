@@ -249,7 +249,7 @@ static const uint8_t *miss(struct cpu *cpu, bool store)
     const struct tblock *t = tblock_of(cpu, s);
     const uint8_t *again = cpu->jit.site + sizeof(*s);
 
-    translator_of(cpu)->stats.misses++;
+    translator_of(cpu)->stats.slow_misses++;
     unswap(cpu, t);
     cpu->r[R_RIP] = t->rip;
     if (!(cpu->jit.t0 & s->align) && mem_fill(cpu, cpu->jit.t0, s->size, store)) {

@@ -12,7 +12,7 @@
 #include "translator/internal.h"
 
 #define TBLOCK_BYTES  256u       /* of code: the table has an entry for each so many bytes, */
-#define TBLOCKS_MAX   (5u << 15) /* and no more than so many */
+#define TBLOCKS_MAX   (1u << 17) /* and no more than so many */
 #define SEGMENT_ALIGN 64u
 
 bool tblocks_init(struct translator *tr)

@@ -16,7 +16,7 @@ struct translator;
 struct translator_config {
     uint64_t cache_size; /* bytes of host code; 0: the default */
     unsigned threshold;  /* executions before a block is translated; 0: the default */
-    bool no_links, no_jump_cache, no_calls; /* leave out an optimization */
+    bool no_links, no_jump_cache, no_calls, no_join; /* leave out an optimization */
     bool lockstep; /* run every block in the interpreter too, and compare */
     bool perf_map; /* write /tmp/perf-PID.map */
 };
@@ -50,7 +50,7 @@ struct translator_stats {
     uint64_t flushes;            /* all ended: numbers ran out */
     uint64_t handed_back;        /* blocks that could not be translated */
     uint64_t translating_cycles; /* of the host's time stamp counter */
-    uint64_t enters, links, misses, handlers, refetches, indirect_misses, unwinds;
+    uint64_t enters, links, misses, slow_misses, handlers, refetches, indirect_misses, unwinds;
     uint64_t interpreted_blocks;
     uint64_t left[7]; /* translated code was left, by enum op_result */
     uint64_t cache_size, cache_used;

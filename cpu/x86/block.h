@@ -5,9 +5,10 @@
 #include "cpu/x86/cpu.h"
 
 /* A straight run of decoded instructions: up to the first that may transfer control or change the
- * mode, the end of the page, or BLOCK_MAX. Blocks are found by where their bytes are stored (arena
- * offset) and the code mode, so every mapping of a page shares them. An instruction that crosses
- * the page's end is a block of its own, and there may be several, with different second pages. */
+ * mode, the end of the page, or BLOCK_MAX; a joined one has conditional jumps in the middle too.
+ * Blocks are found by where their bytes are stored (arena offset) and the code mode, so every
+ * mapping of a page shares them. An instruction that crosses the page's end is a block of its own,
+ * and there may be several, with different second pages. */
 #define BLOCK_MAX 64
 
 struct block {
@@ -25,15 +26,20 @@ struct block {
      * the list of that page. Of that part: the block. */
     struct block *tail, *whole;
     bool discarded;
-    bool untranslatable, lost_code; /* the translator's: it failed; there was a translation */
+    /* The translator's: it failed; there was a translation; it is one of those to be translated
+     * together. */
+    bool untranslatable, lost_code, waiting;
     /* How often other code was found in its place. What changes often is not worth translating: it
      * has to be executed 2^changes times as often before, unchanged. */
     uint8_t changes;
-    uint32_t hits;       /* the translator's: executions not translated, since it changed */
+    uint8_t joined;      /* blocks that were joined to it */
+    uint32_t hits;       /* the translator's: executions not translated, since it changed, */
+    uint32_t fell;       /* and of those, how many went on right behind it */
     struct tblock *code; /* the translator's: translations */
     struct insn insns[]; /* behind them: the bytes that they were decoded from */
 };
 #define BLOCK_CHANGES_MAX 8
+#define BLOCK_JOIN_MAX    4 /* blocks in one */
 
 struct tblock;
 
@@ -61,7 +67,12 @@ size_t block_cache_memory(const struct cpu *cpu);
 /* The block at CS:RIP, decoded now if need be. NULL: fetching it faulted (cpu->exc is set). Valid
  * until the next call. */
 struct block *block_find(struct cpu *cpu);
-/* The same, when the last to run was `from` and left by OP_OK or OP_BRANCH (the mode and CS stay).
+/* Joins a block that has no translation with those right behind it, while its conditional jump, and
+ * then theirs, often enough does not jump: such a jump is then one in the middle. The new block
+ * takes the place of b, which is discarded. Returns b where there is nothing to join. */
+struct block *block_join(struct cpu *cpu, struct block *b);
+/* The same as block_find(), when the last to run was `from` and left by OP_OK or OP_BRANCH (the
+ * mode and CS stay).
  */
 struct block *block_after(struct cpu *cpu, struct block *from);
 

@@ -30,7 +30,7 @@ boot() {
     local share status=77
     if guest "$1"; then
         timeout -k 5 "$limit" "$CALQUE" "${options[@]}" -nographic -no-reboot -icount shift=2 \
-            -accel jit,threshold=1,lockstep=on </dev/null
+            -accel jit,threshold=2,lockstep=on </dev/null
         status=$?
         share=$(sed -n 's/^.*lockstep, processor 0: .* compared (\([0-9]*\.[0-9]\)[0-9]* %), no difference$/\1/p' "$scratch/$1.out")
         echo "status $status, $share % compared"

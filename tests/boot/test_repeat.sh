@@ -5,7 +5,7 @@
 # LONG at every setting, or at those named as arguments.
 if [ $# -eq 0 ]; then
     set -- jit,threshold=1
-    [ -z "$LONG" ] || set -- interp jit jit,threshold={1,16,1000000} jit,{links,jumpcache,calls}=off jit,cache-size=1
+    [ -z "$LONG" ] || set -- interp jit jit,tier={0,1} jit,threshold=16 jit,{links,jumpcache,calls,join}=off jit,cache-size=1
 fi
 . tests/boot/boot.sh
 names=("${@/#/digests: }")

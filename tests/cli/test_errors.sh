@@ -76,6 +76,8 @@ refused "on or off is expected" -accel jit,perfmap=1x
 refused "cache-size" -accel jit,cache-size=0
 refused "cache-size" -accel jit,cache-size=100000
 refused "threshold" -accel jit,threshold=0
+refused "tier" -accel jit,tier=2
+refused "say the same" -accel jit,tier=1,threshold=3
 refused "did you mean isa-debug-exit?" -device isa-debugexit
 refused "did you mean iobase?" -device isa-debug-exit,iobas=1
 refused "iobase: 0x10000" -device isa-debug-exit,iobase=0x10000

@@ -38,6 +38,7 @@ GUEST_BOTH := \
     ioperm \
     supervisor \
     msrs \
+    joins \
     loops \
     returns \
     remap \

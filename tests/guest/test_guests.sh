@@ -52,9 +52,10 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in vga-*) continue ;; esac
     try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
     case $name in
-    control-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-*)
-        for option in links=off jumpcache=off calls=off cache-size=1; do
-            try "$name, $option" "$name" "$@" -accel "jit,threshold=1,$option"
+    control-* | joins-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-*)
+        for option in threshold=1,{links,jumpcache,calls}=off threshold=1,cache-size=1 \
+            threshold=8 threshold=8,join=off threshold=8,lockstep=on; do
+            try "$name, $option" "$name" "$@" -accel "jit,$option"
         done ;;
     esac
 done

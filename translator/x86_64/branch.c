@@ -34,13 +34,30 @@ static uint64_t tag_of(const struct xlat *x, uint64_t rip)
 }
 
 /* ---- jumps ---- */
+
+/* Out of the middle of a joined block. */
+static void emit_side_exit(struct xlat *x, unsigned cc, uint64_t target)
+{
+    struct stub aside = {0};
+
+    flags_for_side_exit(x, &aside);
+    struct stub *s = add_stub(x, STUB_SIDE_EXIT, a_jcc(&x->a, cc));
+    s->target = target;
+    s->saves = aside.saves;
+    s->after_shift = aside.after_shift;
+}
+
 bool emit_jcc(struct xlat *x, const struct insn *i)
 {
-    unsigned cc = (unsigned)(op_operation(i->op) - &operations[OPN_jo]);
+    unsigned cc = insn_cc(i);
     uint64_t target;
 
     if (!relative_target(x, i, &target))
         return false;
+    if (x->k + 1 < x->n) {
+        emit_side_exit(x, cc, target);
+        return true;
+    }
     flags_to_both(x);
     emit_unswap(x);
     add_stub(x, STUB_EXIT, a_jcc(&x->a, cc))->target = target;

@@ -44,6 +44,7 @@ enum stub_kind {
     STUB_MISS,
     STUB_HANDLER,
     STUB_EXIT,
+    STUB_SIDE_EXIT,
     STUB_INDIRECT,
     STUB_RETURN,
     STUB_THUNK,
@@ -60,6 +61,7 @@ struct stub {
     uint8_t thunk;
     uint8_t insn, producer, size, align;
     bool returns;              /* STUB_EXIT: from a call */
+    bool saves, after_shift;   /* STUB_SIDE_EXIT: the flags are in the host's, of a shift */
     bool reload;               /* the next instruction wants the flags in the host's */
     const uint8_t *stack_slot; /* STUB_MISS: of the stack's slot: what looks further */
     size_t table;              /* STUB_MISS: offset of the TLB's page words */
@@ -112,6 +114,10 @@ void flags_to_both(struct xlat *x);
  * the low half in `low`. TEMP2 is gone. */
 void flags_of_product(struct xlat *x, unsigned size, unsigned low);
 void flags_reload(struct assembler *a);
+/* Out of line: the host's flags, which a shift has made or not, into memory. */
+void flags_save(struct assembler *a, bool shift);
+/* Before a jump out of the middle of the block: makes them the host's, and fills in s. */
+void flags_for_side_exit(struct xlat *x, struct stub *s);
 /* The host's into rax, as jit_state.flags has them. */
 void flags_to_rax(struct assembler *a);
 /* After an operation whose carry is in the host's flags and whose other flags are a logical
@@ -245,6 +251,17 @@ static inline bool host_has(const struct xlat *x, const struct insn *i)
 static inline unsigned form_of(const struct insn *i)
 {
     return i->op - op_operation(i->op)->first_op;
+}
+
+static inline bool insn_is_jcc(const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+
+    return op >= &operations[OPN_jo] && op < &operations[OPN_jo + 16];
+}
+static inline unsigned insn_cc(const struct insn *jcc)
+{
+    return (unsigned)(op_operation(jcc->op) - &operations[OPN_jo]);
 }
 
 #define JIT_OFF(member) (offsetof(struct cpu, jit) + offsetof(struct jit_state, member))

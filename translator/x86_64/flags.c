@@ -91,6 +91,8 @@ void flags_analyse(struct xlat *x)
         visible = (uint8_t)((visible & ~surely_written(i)) | flags_read(i));
         if (may_fault(x, k))
             visible = FL_ARITH;
+        if (insn_is_jcc(i)) /* there everything must be right */
+            read = FL_ARITH;
     }
     x->read_in = read;
     x->visible_in = visible;
@@ -186,18 +188,29 @@ void flags_to_rax(struct assembler *a)
     a_xr(a, OPC_0F | (0x90 | CC_O), 1, 0, H_RAX); /* seto al */
 }
 
-/* keep: the host's flags are wanted afterwards too. */
-static void save(struct xlat *x, bool keep)
+void flags_save(struct assembler *a, bool shift)
 {
-    struct assembler *a = &x->a;
-    bool shift = is_shift(x);
-
     flags_to_rax(a);
     if (shift)
         a_alu_ri(a, 4, 4, H_RAX, ~0x1000);
     a_store(a, 4, H_RAX, h_state(JIT_OFF(flags)));
+}
+
+/* keep: the host's flags are wanted afterwards too. */
+static void save(struct xlat *x, bool keep)
+{
+    bool shift = is_shift(x);
+
+    flags_save(&x->a, shift);
     if (shift && keep)
-        flags_from_rax(a);
+        flags_from_rax(&x->a);
+}
+
+void flags_for_side_exit(struct xlat *x, struct stub *s)
+{
+    s->saves = x->flags == FLAGS_HOST;
+    s->after_shift = is_shift(x);
+    flags_to_host(x);
 }
 
 static uint8_t wanted_later(const struct xlat *x, const uint8_t *after)

@@ -7,7 +7,7 @@
  * instruction of the second copy that faults finds the flags by comparing again. */
 #include "translator/x86_64/emit.h"
 
-#define LOOP_MAX 24 /* instructions */
+#define LOOP_MAX 48 /* instructions */
 
 static uint64_t target_of(const struct xlat *x, const struct insn *jump)
 {
@@ -15,13 +15,6 @@ static uint64_t target_of(const struct xlat *x, const struct insn *jump)
     unsigned size = insn_osize(jump);
 
     return size == 8 ? target : target & ((1ull << 8 * size) - 1);
-}
-
-static bool is_jcc(const struct insn *i)
-{
-    const struct operation_info *op = op_operation(i->op);
-
-    return op >= &operations[OPN_jo] && op < &operations[OPN_jo + 16];
 }
 
 /* Computes in registers, writes all flags and reads none, and cannot fault. */
@@ -46,7 +39,7 @@ bool loop_is_simple(const struct xlat *x)
     unsigned n = x->n;
 
     if (x->tr->config.no_links || n < 3 || n > LOOP_MAX || n != x->t->block->ninsn || x->t->pass2 ||
-        !is_jcc(&x->list[n - 1]) || target_of(x, &x->list[n - 1]) != x->t->rip)
+        !insn_is_jcc(&x->list[n - 1]) || target_of(x, &x->list[n - 1]) != x->t->rip)
         return false;
     return is_plain_alu(&x->list[n - 2]) && !x->read_in &&
            (!x->visible_in || flags_last_around(x, n - 2));
@@ -87,7 +80,7 @@ void emit_loop_block(struct xlat *x)
 {
     struct assembler *a = &x->a;
     const struct insn *jump = &x->list[x->n - 1];
-    unsigned cc = (unsigned)(op_operation(jump->op) - &operations[OPN_jo]);
+    unsigned cc = insn_cc(jump);
     uint8_t *out[2], *end;
 
     emit_range(x, 0, x->n - 2);

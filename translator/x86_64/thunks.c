@@ -108,9 +108,11 @@ static void emit_c_call(struct assembler *a, const struct translator *tr, runtim
     const struct code_cache *c = &tr->cache;
 
     emit_to_c(a);
-    if (quick)
+    if (quick && quick != quick_miss_store)
         emit_quick_call(a, quick);
     registers(a, true, true);
+    if (quick == quick_miss_store) /* it looks at what is stored */
+        emit_quick_call(a, quick);
     struct detour save = detour(a, JIT_OFF(fpu_live));
     call(a, fn);
     struct detour reload = detour(a, JIT_OFF(fpu_saved));

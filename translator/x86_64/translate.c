@@ -160,10 +160,29 @@ static void emit_exit_stub(struct xlat *x, const struct stub *s)
     a_bytes(&x->a, &e, sizeof(e));
 }
 
+/* The block's budget was for all of it. */
+static void emit_side_exit_stub(struct xlat *x, const struct stub *s)
+{
+    struct assembler *a = &x->a;
+    struct stub exit = *s;
+
+    if (s->saves)
+        flags_save(a, s->after_shift);
+    a_alu_mi(a, 0, 8, h_state(BUDGET_OFF), (int32_t)(x->n - 1 - s->insn));
+    emit_unswap(x);
+    exit.jump = a_jmp(a);
+    a_fix(exit.jump, a->p);
+    emit_exit_stub(x, &exit);
+}
+
 static void emit_stub(struct xlat *x, const struct stub *s)
 {
     struct assembler *a = &x->a;
 
+    if (s->kind == STUB_SIDE_EXIT) {
+        emit_side_exit_stub(x, s);
+        return;
+    }
     if (s->kind == STUB_EXIT) {
         emit_exit_stub(x, s);
         return;

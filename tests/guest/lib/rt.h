@@ -103,6 +103,17 @@ extern word try_end;
 
 void run_user(void (*fn)(void));
 
+/* ---- flags ---- */
+#define ARITH 0x8d5u /* OF SF ZF AF PF CF */
+
+/* Those of a comparison. */
+static inline word flags_of_cmp(word a, word b)
+{
+    word f;
+    __asm__ volatile("cmp %2, %1\n\tpushf\n\tpop %0" : "=r"(f) : "r"(a), "r"(b) : "cc");
+    return f & ARITH;
+}
+
 /* ---- verdicts ---- */
 void print(const char *s);
 void print_hex(uint64_t v);
