@@ -220,6 +220,30 @@ static void straddling(void)
     check("aliases, hot", wrong, 0);
 }
 
+/* 66h ends a page; MOVD EAX, XMM0 goes on in another one than that behind it in memory, where MOVD
+ * XMM0, EAX would. */
+static void straddling_vector(void)
+{
+    static const uint8_t rest[] = {0x0f, 0x7e, 0xc0, 0xc3}, decoy[] = {0x0f, 0x6e, 0xc0, 0xc3};
+    uint8_t *w = (uint8_t *)WINDOW;
+    uint32_t wrong = 0;
+    write_cr4(read_cr4() | 1 << 9); /* OSFXSR */
+    memset(page[0] + 4080, 0x90, 15), page[0][4095] = 0x66;
+    memcpy(page[1], decoy, sizeof(decoy));
+    memcpy(page[2], rest, sizeof(rest));
+    map_window(0, page[0], 7);
+    map_window(1, page[2], 7);
+    for (uint32_t i = 1; i <= HOT; i++) {
+        uint32_t v;
+        __asm__ volatile("movd %2, %%xmm0\n\txor %%eax, %%eax\n\tcall *%1"
+                         : "=&a"(v)
+                         : "r"(w + 4080), "r"(i)
+                         : "ecx", "edx", "memory", "cc");
+        wrong += v != i;
+    }
+    check("vector instruction on two pages", wrong, 0);
+}
+
 /* ---- devices ---- */
 
 static void dma_over_code(void)
@@ -309,5 +333,6 @@ void guest_main(void)
     wraps();
 #endif
     straddling();
+    straddling_vector();
     code_in_device();
 }

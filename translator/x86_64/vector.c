@@ -76,7 +76,7 @@ static bool is_copied(const struct xlat *x, const struct insn *i)
 
 static const struct encoding *row_of(const struct xlat *x, const struct insn *i)
 {
-    const uint8_t *bytes = x->tr->m->arena.host + x->t->block->arena + i->off;
+    const uint8_t *bytes = block_bytes(x->t->block) + i->off; /* it may be on two pages */
     const struct encoding *row;
     struct insn again;
 
