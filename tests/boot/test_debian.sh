@@ -14,8 +14,8 @@ session() {
     if [ "$name" = ahci ]; then
         more="send dmesg | grep -o 'NCQ (depth [0-9]*)'\\r
 want 60 NCQ (depth 32)
-send ./outstanding sda\\r
-want 200 outstanding "
+send n=\$(./outstanding sda); echo \$n; [ \${n#* } -gt 1 ] && echo several at on''ce\\r
+want 200 several at once"
     fi
     "$BUILD/tests/tools/pty" "$CALQUE" -m 512 -nographic -snapshot --timeout 1000 "$@" <<STEPS
 want $limit debian login:
