@@ -162,15 +162,15 @@ void boot_number_disks(void)
 
 /* ---- starting ---- */
 
-/* At FARPTR target with DL the drive and ES:DI the Plug and Play structure (BIOS boot specification
- * 1.01, 6.5). Comes back only by a far return, which is not expected. */
+/* At FARPTR target with DL the drive. ES is 0 and does not lead to the Plug and Play structure (BIOS
+ * boot specification 1.01, 6.5): boot sectors that rely on it are known, as it is so elsewhere, and
+ * the structure is found by looking for it. Comes back only by a far return, which is not expected.
+ */
 static void start(u32 target, u8 drive)
 {
     memset(&call16_block.r, 0, sizeof(call16_block.r));
     call16_block.r.edx = drive;
     call16_block.r.eax = 0xaa55;
-    call16_block.r.es = SEG_BIOS;
-    call16_block.r.edi = (u16)pnp_structure;
     call16_block.r.flags = FLAG_IF;
     call16_far((u16)(target >> 16), (u16)target);
 }

@@ -86,7 +86,7 @@ for device in piix3-usb-uhci virtio-net-pci e1000 virtio-balloon-pci virtio-seri
     virtio-rng-pci vmcoreinfo pcie-root-port qemu-xhci ich9-intel-hda hda-duplex usb-redir; do
     refused -device "{\"driver\":\"$device\",\"id\":\"x\"}" || ok=1
 done
-refused -blockdev '{"driver":"file","filename":"x","node-name":"n"}' || ok=1
+refused -blockdev '{"driver":"nbd","node-name":"n"}' || ok=1
 refused -netdev '{"type":"user","id":"hostnet0"}' || ok=1
 refused -sandbox on,obsolete=deny || ok=1
 refused -loadvm s-int || ok=1
