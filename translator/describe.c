@@ -133,24 +133,33 @@ static void print_segments(const struct translator *tr, const struct printer *p)
 
 #define MISSES_SHOWN 10
 
+/* The place may be another translation's by now. */
+static bool is_there(const struct translator *tr, const struct missing *m)
+{
+    const struct tblock *t = &tr->tblocks[m->tblock];
+
+    return !t->retired && m->insn < t->ninsn;
+}
+
 /* Instructions that miss the TLB, those that do so most often first. */
 static void print_misses(const struct translator *tr, const struct printer *p)
 {
-    uint32_t below = UINT32_MAX;
+    const struct missing *last = NULL;
 
     p->line(p->opaque, "TLB misses of one instruction, at least");
     for (unsigned shown = 0; shown < MISSES_SHOWN; shown++) {
         const struct missing *most = NULL;
 
         for (const struct missing *m = tr->missing; m < tr->missing + MISSING_PLACES; m++)
-            if (m->n < below && (!most || m->n > most->n) && !tr->tblocks[m->tblock].retired)
+            if (m->n && (!last || m->n < last->n || (m->n == last->n && m > last)) &&
+                (!most || m->n > most->n) && is_there(tr, m))
                 most = m;
-        if (!most || !most->n)
+        if (!most)
             break;
         const struct tblock *t = &tr->tblocks[most->tblock];
         print(p, "  %016llx %13u", (unsigned long long)t->rip + t->block->insns[most->insn].off,
               most->n);
-        below = most->n;
+        last = most;
     }
 }
 

@@ -228,6 +228,8 @@ void jit_stack_reset(struct cpu *cpu)
 static void flush(struct translator *tr)
 {
     tblocks_flush(tr);
+    while (tr->nwaiting) /* their modes' numbers are others' now */
+        wait_no_more(tr, tr->waiting[0].block);
     memset(tr->pass_hash, 0, 2 * sizeof(*tr->pass_hash) * tr->max_passes);
     tr->npasses = 1;
     tr->last_pass = 0;

@@ -660,23 +660,17 @@ struct block *block_find(struct cpu *cpu)
 
 /* ---- joining ---- */
 
-static bool is_conditional_jump(const struct insn *i)
-{
-    const struct operation_info *op = op_operation(i->op);
-    return op >= &operations[OPN_jo] && op < &operations[OPN_jo + 16];
-}
-
 /* It went on behind its end a third of the time: what is saved then is three times what an exit in
  * the middle costs. */
 static bool falls_through(const struct block *b)
 {
-    return is_conditional_jump(&b->insns[b->ninsn - 1]) && b->fell && 3 * b->fell >= b->hits;
+    return insn_is_jcc(&b->insns[b->ninsn - 1]) && b->fell && 3 * b->fell >= b->hits;
 }
 
 static bool jumps_to_itself(const struct block *b)
 {
     const struct insn *last = &b->insns[b->ninsn - 1];
-    return is_conditional_jump(last) && last->imm == -(uint64_t)b->nbytes;
+    return insn_is_jcc(last) && last->imm == -(uint64_t)b->nbytes;
 }
 
 /* The block that starts at `at` of the page of b and may be joined to it. */
@@ -698,7 +692,6 @@ static bool append(struct insn *list, unsigned *n, unsigned *joined, uint8_t *by
 {
     if (*n + part->ninsn > BLOCK_MAX || *joined + part->joined + 1u > BLOCK_JOIN_MAX)
         return false;
-    *joined += part->joined + 1;
     for (unsigned k = 0; k < part->ninsn; k++) {
         struct insn *i = &list[*n + k];
         *i = part->insns[k];
@@ -708,6 +701,7 @@ static bool append(struct insn *list, unsigned *n, unsigned *joined, uint8_t *by
             return false;
     }
     *n += part->ninsn;
+    *joined += part->joined + 1;
     memcpy(bytes + at, block_bytes(part), part->nbytes);
     return true;
 }

@@ -206,6 +206,13 @@ static inline const struct operation_info *op_operation(unsigned op)
 {
     return &operations[operation_of[op]];
 }
+/* A jump on a condition of the flags: not LOOP, not JCXZ. */
+static inline bool insn_is_jcc(const struct insn *i)
+{
+    const struct operation_info *op = op_operation(i->op);
+
+    return op >= &operations[OPN_jo] && op < &operations[OPN_jo + 16];
+}
 const char *op_name(unsigned op);
 
 /* ---- opcode maps, match conditions, operands: how ENC rows are written ---- */

@@ -253,12 +253,6 @@ static inline unsigned form_of(const struct insn *i)
     return i->op - op_operation(i->op)->first_op;
 }
 
-static inline bool insn_is_jcc(const struct insn *i)
-{
-    const struct operation_info *op = op_operation(i->op);
-
-    return op >= &operations[OPN_jo] && op < &operations[OPN_jo + 16];
-}
 static inline unsigned insn_cc(const struct insn *jcc)
 {
     return (unsigned)(op_operation(jcc->op) - &operations[OPN_jo]);
