@@ -162,11 +162,9 @@ void boot_number_disks(void)
 
 /* ---- starting ---- */
 
-/* At FARPTR target with DL the drive. ES is 0 and does not lead to the Plug and Play structure
- * (BIOS boot specification 1.01, 6.5): boot sectors that rely on it are known, as it is so
- * elsewhere, and the structure is found by looking for it. Comes back only by a far return, which
- * is not expected.
- */
+/* At FARPTR target with DL the drive. ES is 0, as SeaBIOS has it, and does not lead to the Plug and
+ * Play structure (BIOS boot specification 1.01, 6.5), which is found by looking for it too. Comes
+ * back only by a far return, which is not expected. */
 static void start(u32 target, u8 drive)
 {
     memset(&call16_block.r, 0, sizeof(call16_block.r));
