@@ -30,6 +30,8 @@ enum stop_reason {
     STOP_UNTIL,        /* --until text seen */
     STOP_QUIT,         /* monitor `quit`, second SIGINT */
     STOP_BREAKPOINT,
+    STOP_STEP,       /* machine_step(): its instructions are done */
+    STOP_COUNT,      /* machine_run_until(): the count is reached */
     STOP_IO_ERROR,   /* a disk's request failed, and werror= or rerror= says stop */
     STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
 };
@@ -90,6 +92,12 @@ void machine_join(struct machine *m);          /* takes the lock itself; after R
 void machine_cont(struct machine *m);
 void machine_stop(struct machine *m, enum stop_reason why); /* returns when the CPUs stand still */
 void machine_on_resume(struct machine *m, struct run_resumed *r);
+/* As machine_cont(), until CPU v has taken `insns` more steps (an instruction, or the delivery of an
+ * exception or interrupt): STOP_STEP. The others stand still meanwhile, unless `others`. */
+void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others);
+/* As machine_cont(), until all CPUs together have retired `count` instructions: STOP_COUNT. With
+ * instruction counting only. Any other stop takes back the wish. */
+void machine_run_until(struct machine *m, uint64_t count);
 /* Requests, from devices, CPU, monitor; take effect at the next instruction boundary. */
 void machine_request_stop(struct machine *m, enum stop_reason why);
 void machine_request_reset(struct machine *m);
