@@ -270,6 +270,7 @@ static const char keys_help[] =
     "  Ctrl-A h       lists these\n"
     "  Ctrl-A x       ends Calque\n"
     "  Ctrl-A c       goes to the monitor and back\n"
+    "  Ctrl-A d       stops the guest and goes to the debugger's prompt; back\n"
     "  Ctrl-A b       sends a break\n"
     "  Ctrl-A Ctrl-A  sends Ctrl-A\n";
 

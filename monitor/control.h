@@ -31,6 +31,7 @@ struct control_extension {
     /* The symbol that an address belongs to, as text; false if there is none. */
     bool (*symbol)(void *opaque, uint64_t address, char *text, size_t size);
     void *opaque;
+    bool att_syntax; /* of instructions */
 };
 
 struct control {

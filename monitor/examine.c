@@ -203,7 +203,8 @@ static void print_instructions(struct monitor *mon, const struct format *f, int 
             cannot_read(mon, addr);
             return;
         }
-        size_t len = disas_one(text, sizeof(text), addr, bytes, got, mode);
+        size_t len = disas_syntax(text, sizeof(text), addr, bytes, got, mode,
+                                  mon->ctl->extension.att_syntax);
         print_place(mon, addr);
         monitor_printf(mon, "%s\n", text);
         addr += len;
