@@ -15,7 +15,7 @@ const struct monitor_command debugger_commands[] = {
     {"step|s|stepi|si", "=?r", "[irq|all|CPU] [N]",
      "an instruction, or N; irq: interrupts are not passed over; all: the other CPUs run too",
      cmd_step, NULL},
-    {"next|n|nexti|ni|p", "=?i", "[N]", "the same, over calls, repeats and INT n", cmd_next, NULL},
+    {"next|n|nexti|ni|proceed", "=?i", "[N]", "the same, over calls, repeats and INT n", cmd_next, NULL},
     {"stepline|sl", "=?i", "[N]", "until another source line", cmd_stepline, NULL},
     {"nextline|nl", "=?i", "[N]", "the same, over calls", cmd_nextline, NULL},
     {"finish", "=", "", "until this function returns", cmd_finish, NULL},
@@ -55,6 +55,7 @@ const struct monitor_command debugger_commands[] = {
     /* data */
     {"print|calc|?|output", "=/r", "[/FORMAT] EXPRESSION", "a C expression; $rax; *(T *)$rsi",
      cmd_print_expr, NULL},
+    {"p", "=/?r", "[/FORMAT] [EXPRESSION]", "print; without an expression it is next", cmd_p, NULL},
     {"set", "=r", "$REGISTER = VALUE", "also set VARIABLE = VALUE, disassembly-flavor, u, others",
      cmd_set, NULL},
     {"setpmem", "=r", "ADDRESS SIZE VALUE", "writes physical memory", cmd_setpmem, NULL},
@@ -127,9 +128,6 @@ const struct monitor_command debugger_info_commands[] = {
     {"tss", "=", "", "the task state segment", info_tss, NULL},
     {"tab", "=", "", "what the page tables map, linear to physical", info_tab, NULL},
     {"pt", "=?r", "[ADDRESS]", "the page-table entries for an address", info_pt, NULL},
-    {"apic|lapic", "=?i", "[CPU]", "the local APIC", info_apic, NULL},
-    {"ioapic", "=", "", "the I/O APIC", info_ioapic, NULL},
-    {"pit", "=", "", "the timer chip", info_pit, NULL},
     {"device", "=?s", "[ID]", "the devices, or all fields of one", info_device_any, NULL},
     {"breakpoints|break|b|watchpoints", "", "", "breakpoints, watchpoints, catchpoints",
      info_breakpoints, NULL},
@@ -353,6 +351,19 @@ bool commands_repeat(const char *line, char *again, size_t size)
             return true;
         }
     return false;
+}
+
+/* ---- after a stop ---- */
+
+void commands_after_stop(struct commands *c, const struct debug_stop *stop)
+{
+    const struct breakpoint *b = stop->breakpoint;
+    bool watched = b && b->kind == BREAK_ACCESS && c->watch_continue;
+
+    if (b && b->commands && c->host.later)
+        c->host.later(c->host.opaque, b->commands);
+    else if (watched && c->host.later)
+        c->host.later(c->host.opaque, "continue");
 }
 
 /* ---- life ---- */

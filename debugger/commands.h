@@ -30,6 +30,12 @@ void commands_set_host(struct commands *c, const struct commands_host *host);
 void commands_describe_stop(struct commands *c, const struct debug_stop *stop,
                             monitor_line_fn *line, void *opaque);
 
+/* Lines of a `commands N` without commands go here, until "end". False: none is being typed. */
+bool commands_collect(struct commands *c, const char *line);
+/* The commands of the breakpoint that a stop came from are run next; a watchpoint that only is to
+ * be told lets the guest go on. */
+void commands_after_stop(struct commands *c, const struct debug_stop *stop);
+
 /* Words that may follow in a line whose last word begins at `word`: commands, what info and catch
  * take, registers, symbols. fn returns false when it has enough. */
 void commands_complete(struct commands *c, const char *line, size_t word,

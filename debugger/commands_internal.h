@@ -27,6 +27,7 @@ struct commands {
     unsigned list_line;
     uint64_t unassemble_next; /* so does `disassemble` */
     uint64_t time_break;      /* of sb and sba: a count of instructions; 0: none */
+    unsigned collecting;      /* the breakpoint whose commands are being typed; 0: none */
     bool watch_continue;      /* watch continue: they are counted only */
     struct trace *trace;
     struct calls *calls;
@@ -82,7 +83,7 @@ monitor_fn cmd_break, cmd_tbreak, cmd_pbreak, cmd_watch, cmd_rwatch, cmd_awatch,
     cmd_delete, cmd_enable, cmd_disable, cmd_condition, cmd_ignore, cmd_commands, cmd_catch,
     cmd_modebp, info_breakpoints;
 /* cmd_data.c */
-monitor_fn cmd_print_expr, cmd_set, cmd_setpmem, cmd_writemem, cmd_loadmem, cmd_search, cmd_dump,
+monitor_fn cmd_p, cmd_print_expr, cmd_set, cmd_setpmem, cmd_writemem, cmd_loadmem, cmd_search, cmd_dump,
     cmd_crc, cmd_print_stack, cmd_print_string, cmd_page, cmd_deref;
 /* cmd_code.c */
 monitor_fn cmd_disassemble, cmd_bt, cmd_frame, cmd_up, cmd_down, cmd_list, cmd_symbol_file,
@@ -93,10 +94,9 @@ monitor_fn cmd_registers, cmd_sreg, cmd_creg, cmd_dreg, cmd_fp, cmd_mmx, cmd_sse
 /* cmd_tables.c */
 monitor_fn info_idt, info_ivt, info_gdt, info_ldt, info_tss, info_tab, info_pt;
 /* cmd_machine.c */
-monitor_fn info_apic, info_ioapic, info_pit, info_device_any, info_time, info_all, cmd_ptime,
-    cmd_show, cmd_instrument, cmd_refused, cmd_device_refused;
+monitor_fn info_device_any, info_time, info_all, cmd_ptime, cmd_instrument;
 /* trace.c */
-monitor_fn cmd_trace, cmd_trace_reg, cmd_trace_mem, info_trace;
+monitor_fn cmd_trace, cmd_trace_reg, cmd_trace_mem, cmd_show, info_trace;
 /* call.c */
 monitor_fn cmd_load, cmd_declare, cmd_call;
 

@@ -3,6 +3,7 @@
  * commands.c and info.c. */
 #include "monitor/monitor_internal.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,6 +325,8 @@ static void run_words(struct monitor *mon, const struct monitor_command *table, 
     memmove(w->raw, w->raw + 1, w->n * sizeof(w->raw[0]));
     if (c->sub && w->n)
         run_words(mon, c->sub, w);
+    else if (c->run == cmd_port_in && w->n && isalpha((unsigned char)w->word[0][0]))
+        run_words(mon, monitor_info_commands, w); /* "i r": no port has a name */
     else
         run_command(mon, c, w);
 }

@@ -93,6 +93,9 @@ monitor_fn info_mem, info_tlb;
 monitor_fn info_name, info_uuid, info_cpus, info_chardev, info_history, info_pic, info_irq,
     info_pci, info_qtree, info_block, info_blockstats, cmd_eject, cmd_change;
 
+/* info_chips.c */
+monitor_fn info_apic, info_ioapic, info_pit;
+
 /* screen.c */
 void cmd_screendump(struct monitor *mon, const struct monitor_args *args);
 void cmd_sendkey(struct monitor *mon, const struct monitor_args *args);
