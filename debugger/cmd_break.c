@@ -288,19 +288,29 @@ static bool parse_vector(struct monitor *mon, const char *text, struct breakpoin
 
 static bool parse_mode(struct monitor *mon, const char *text, struct breakpoint *b)
 {
+    static const char *const names[PROBE_NUM_MODES] = {
+        [PROBE_REAL] = "real",
+        [PROBE_V86] = "v86",
+        [PROBE_PROTECTED16] = "protected16",
+        [PROBE_PROTECTED32] = "protected32",
+        [PROBE_COMPATIBILITY16] = "compatibility16",
+        [PROBE_COMPATIBILITY32] = "compatibility32",
+        [PROBE_LONG64] = "long64",
+        [PROBE_SMM] = "smm",
+    };
     struct suggestion near;
 
     b->start = 0;
-    b->last = PROBE_SMM;
+    b->last = PROBE_NUM_MODES - 1;
     if (!*text)
         return true;
     suggest_begin(&near, text);
-    for (unsigned m = PROBE_REAL; m <= PROBE_SMM; m++) {
-        if (!strcmp(text, probe_mode_name(m))) {
+    for (unsigned m = 0; m < PROBE_NUM_MODES; m++) {
+        if (!strcmp(text, names[m])) {
             b->start = b->last = m;
             return true;
         }
-        suggest_offer(&near, probe_mode_name(m));
+        suggest_offer(&near, names[m]);
     }
     monitor_error(mon, "%s: no such mode; did you mean %s?\n", text, near.best);
     return false;

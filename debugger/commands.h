@@ -26,7 +26,8 @@ struct commands_host {
 };
 void commands_set_host(struct commands *c, const struct commands_host *host);
 
-/* The lines that a stop is told by: why, where, the next instruction. Lock held. */
+/* The lines that a stop is told by: why, where, the next instruction. NULL: where CPU 0 is. Lock
+ * held. */
 void commands_describe_stop(struct commands *c, const struct debug_stop *stop,
                             monitor_line_fn *line, void *opaque);
 

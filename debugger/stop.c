@@ -83,7 +83,7 @@ void place_text(struct commands *c, uint64_t lin, char *text, size_t size)
 
 void print_mode(struct monitor *mon, const struct cpu *cpu)
 {
-    monitor_printf(mon, "CPU %u: %s mode, CPL %u, paging %s, interrupts %s%s\n", cpu->v.index,
+    monitor_printf(mon, "CPU %u: %s, CPL %u, paging %s, interrupts %s%s\n", cpu->v.index,
                    probe_mode_name(cpu_probe_mode(cpu)), cpu->cpl, cpu->cr0 & CR0_PG ? "on" : "off",
                    cpu->eflags & EFLAGS_IF ? "on" : "off", cpu->v.halted ? ", halted" : "");
 }
@@ -193,8 +193,16 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *s, moni
     const struct printer p = {line, opaque};
     bool somewhere = debugger_ncpus(c->d) > 0;
 
-    symbols_refresh(debugger_symbols(c->d), s->cpu);
+    symbols_refresh(debugger_symbols(c->d), s ? s->cpu : 0);
+    c->unassemble_next = 0;
+    c->list_line = 0;
+    if (!s) {
+        if (somewhere)
+            tell_place(c, 0, &p);
+        return;
+    }
     switch (s->kind) {
+    case DEBUG_COUNT:
     case DEBUG_PAUSED:
         print(&p, "Stopped: %s", stop_reason_name(s->reason));
         break;

@@ -68,6 +68,8 @@ void chardev_prompt_focus(struct chardev *c, bool focus, bool interrupt);
 struct chardev *chardev_stdio(struct chardevs *s);
 /* Ctrl-A works there from now on, as with mux=on. */
 void chardev_share(struct chardev *c);
+/* A device is connected to it. */
+bool chardev_has_device(const struct chardev *c);
 /* A monitor listens there. */
 bool chardev_has_monitor(const struct chardev *c);
 /* Told when a client comes and goes, on the main loop's thread; once at once if it is there already

@@ -480,6 +480,11 @@ void chardev_share(struct chardev *c)
         c->set->keys_are_signals = false;
 }
 
+bool chardev_has_device(const struct chardev *c)
+{
+    return c && c->m;
+}
+
 bool chardev_has_monitor(const struct chardev *c)
 {
     return c->monitor_input;
