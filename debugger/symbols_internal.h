@@ -88,6 +88,7 @@ struct symbols {
     struct debugger *d;
     struct guest_view guest;
     struct symbol_file *files;
+    uint64_t removals;   /* files that went: types of theirs are no more */
     uint64_t generation; /* new whenever a symbol may mean another address */
     struct linux_kernel *kernel;
     char **substitutes; /* pairs: from, to */
@@ -129,8 +130,8 @@ struct linux_kernel {
     char *path;                   /* of -kernel */
     bool slide_known;
     uint64_t resets;    /* of the machine, when the rest was found */
-    uint64_t looked[4]; /* what the CPU was like when nothing was found last */
-    bool looked_valid;
+    uint64_t looked[3]; /* what the CPU was like when nothing was found last */
+    bool looked_valid, looked_in_kernel;
     unsigned cpu;             /* through whose eyes it is seen */
     bool modules_unformed;    /* one was about to be loaded at the last look */
     uint64_t modules_ends[2]; /* first and last of the list at the last look */
