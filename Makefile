@@ -47,10 +47,11 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone curses ffi jansson libedit mpfr png sdl2 vnc zlib zstd
+OPTIONAL  := capstone curses dw ffi jansson libedit mpfr png sdl2 vnc zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := slirp dw liburing lua
+FUTURE    := slirp liburing lua
 PKG_capstone := capstone
+PKG_dw       := libdw libelf
 PKG_jansson  := jansson
 PKG_mpfr     := mpfr
 PKG_zlib     := zlib

@@ -54,6 +54,7 @@ void cmd_step(struct monitor *mon, const struct monitor_args *args)
         }
         count = second;
     }
+    commands_of(mon)->time_break = 0;
     run_step(mon, cpu, how, count);
 }
 

@@ -355,6 +355,13 @@ bool commands_repeat(const char *line, char *again, size_t size)
 
 /* ---- after a stop ---- */
 
+bool commands_hide_stop(struct commands *c, const struct debug_stop *stop)
+{
+    return stop->kind == DEBUG_STEPPED && c->time_break && c->host.later &&
+           vcpu_retired(&debugger_cpu(c->d, stop->cpu)->v) < c->time_break &&
+           c->host.later(c->host.opaque, "continue");
+}
+
 void commands_after_stop(struct commands *c, const struct debug_stop *stop)
 {
     const struct breakpoint *b = stop->breakpoint;

@@ -33,6 +33,8 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *stop,
 
 /* Lines of a `commands N` without commands go here, until "end". False: none is being typed. */
 bool commands_collect(struct commands *c, const char *line);
+/* A stop that people need not see: the way to a time breakpoint goes on. */
+bool commands_hide_stop(struct commands *c, const struct debug_stop *stop);
 /* The commands of the breakpoint that a stop came from are run next; a watchpoint that only is to
  * be told lets the guest go on. */
 void commands_after_stop(struct commands *c, const struct debug_stop *stop);

@@ -219,6 +219,8 @@ static void on_stopped(void *opaque, const struct debug_stop *stop)
         say("\n");
     }
     p->waiting = false;
+    if (commands_hide_stop(p->config.commands, stop))
+        return;
     monitor_set_cpu(p->monitor, stop->cpu);
     commands_describe_stop(p->config.commands, stop, print_line, NULL);
     fflush(stdout);

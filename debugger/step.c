@@ -48,8 +48,13 @@ static void step_once(struct debugger *d, bool over)
 {
     struct plan *p = &d->plan;
     struct cpu *cpu = debugger_cpu(d, p->cpu);
+    uint64_t insns = 1;
     struct insn i;
 
+    if (p->kind == PLAN_STEP && p->how == STEP_INSN_IRQ) { /* nothing is passed over: all at once */
+        insns = p->left;
+        p->left = 1;
+    }
     p->single = true;
     p->lin = debugger_pc(cpu);
     p->sp = debugger_sp(cpu);
@@ -59,7 +64,7 @@ static void step_once(struct debugger *d, bool over)
         p->single = false;
         set_mark(d, p->lin + i.len, is_call(&i) ? SP_ABOVE : SP_EQUAL, p->sp);
     }
-    debugger_go(d, p->cpu, p->single);
+    debugger_go(d, p->cpu, p->single ? insns : 0);
 }
 
 /* The rest of an interrupt runs unseen; then the instruction is tried again. */
