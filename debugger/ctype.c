@@ -42,11 +42,11 @@ static const struct {
     unsigned size;
     bool sign;
 } names[] = {
-    {"u8", 1, false},       {"u16", 2, false},      {"u32", 4, false},      {"u64", 8, false},
-    {"s8", 1, true},        {"s16", 2, true},       {"s32", 4, true},       {"s64", 8, true},
-    {"uint8_t", 1, false},  {"uint16_t", 2, false}, {"uint32_t", 4, false}, {"uint64_t", 8, false},
-    {"int8_t", 1, true},    {"int16_t", 2, true},   {"int32_t", 4, true},   {"int64_t", 8, true},
-    {"size_t", 0, false},   {"ssize_t", 0, true},   {"uintptr_t", 0, false}, {"intptr_t", 0, true},
+    {"u8", 1, false},      {"u16", 2, false},      {"u32", 4, false},       {"u64", 8, false},
+    {"s8", 1, true},       {"s16", 2, true},       {"s32", 4, true},        {"s64", 8, true},
+    {"uint8_t", 1, false}, {"uint16_t", 2, false}, {"uint32_t", 4, false},  {"uint64_t", 8, false},
+    {"int8_t", 1, true},   {"int16_t", 2, true},   {"int32_t", 4, true},    {"int64_t", 8, true},
+    {"size_t", 0, false},  {"ssize_t", 0, true},   {"uintptr_t", 0, false}, {"intptr_t", 0, true},
 };
 
 const struct ctype *ctype_basic(const char *name, unsigned word)
@@ -192,8 +192,8 @@ const struct ctype *ctype_array(struct ctype_pool *p, const struct ctype *of, ui
 
     if (__builtin_mul_overflow(of->size, count, &size))
         size = UINT64_MAX;
-    return make(p, &(struct ctype){
-                       .kind = CTYPE_ARRAY, .size = size, .target = of, .count = count});
+    return make(p,
+                &(struct ctype){.kind = CTYPE_ARRAY, .size = size, .target = of, .count = count});
 }
 
 void ctype_pool_free(struct ctype_pool *p)

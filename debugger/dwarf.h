@@ -15,7 +15,7 @@ struct dwarf_file;
  * Its symbols go to t, not sealed. */
 struct dwarf_file *dwarf_open(const char *path, const struct section_place *places, size_t nplaces,
                               uint64_t base, struct symbol_table *t, struct error *err);
-void dwarf_close(struct dwarf_file *f); /* f may be NULL */
+void dwarf_close(struct dwarf_file *f);          /* f may be NULL */
 unsigned dwarf_word(const struct dwarf_file *f); /* size of a pointer: 4 or 8 */
 /* Objects without addresses: a slide says nothing about them but where they begin. */
 bool dwarf_relocatable(const struct dwarf_file *f);

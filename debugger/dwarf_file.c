@@ -6,9 +6,9 @@
 
 #if CONFIG_DW
 
+#include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <elfutils/libdwelf.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +179,8 @@ static bool look(struct dwarf_file *f, const struct section_place *places, size_
                 memcpy(f->places, places, nplaces * sizeof(*places));
             f->nplaces = f->places ? nplaces : 0;
         } else if (f->relocatable) {
-            ok = lay_out(f, elf, base) || error_set(err, "%s: its sections are not in order", f->path);
+            ok = lay_out(f, elf, base) ||
+                 error_set(err, "%s: its sections are not in order", f->path);
         }
     }
     elf_end(elf);

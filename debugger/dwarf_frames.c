@@ -33,8 +33,8 @@ static bool evaluate(struct dwarf_file *f, const Dwarf_Op *ops, size_t n,
     struct code code = {0};
     struct dwarf_object what;
     struct dwarf_scope scope = {.slide = slide, .end = UINT64_MAX};
-    bool ok = dwarf_ops(f, NULL, ops, n, &scope, &code, &what, NULL) &&
-              code_run(&code, at, value, NULL);
+    bool ok =
+        dwarf_ops(f, NULL, ops, n, &scope, &code, &what, NULL) && code_run(&code, at, value, NULL);
 
     *memory = what.kind == DWARF_MEMORY;
     code_free(&code);

@@ -15,7 +15,7 @@ struct dwarf_made;
 struct dwarf_file {
     Dwfl *dwfl;
     Dwfl_Module *module;
-    Dwarf *dwarf; /* NULL: none; see dwarf_of() */
+    Dwarf *dwarf;    /* NULL: none; see dwarf_of() */
     Dwarf_Addr bias; /* of DWARF's addresses: the file's minus DWARF's */
     bool dwarf_asked, relocatable;
     unsigned word;

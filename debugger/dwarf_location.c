@@ -102,8 +102,7 @@ static bool push_frame_base(struct compiler *c)
     Dwarf_Attribute a;
     struct dwarf_object base;
 
-    if (!c->scope->function ||
-        !dwarf_attr_integrate(c->scope->function, DW_AT_frame_base, &a))
+    if (!c->scope->function || !dwarf_attr_integrate(c->scope->function, DW_AT_frame_base, &a))
         return error_set(c->err, "its function has no frame base");
     /* One that is a register stands for what is in it. */
     return a.form != 0 && dwarf_location(c->f, &a, c->scope, c->code, &base, c->err);
@@ -152,14 +151,18 @@ static bool arithmetic(struct compiler *c, const Dwarf_Op *op)
         uint8_t atom, op;
         bool sign;
     } rows[] = {
-        {DW_OP_plus, CODE_ADD, false}, {DW_OP_minus, CODE_SUB, false}, {DW_OP_mul, CODE_MUL, false},
-        {DW_OP_div, CODE_DIV, true},   {DW_OP_mod, CODE_MOD, false},   {DW_OP_and, CODE_AND, false},
-        {DW_OP_or, CODE_OR, false},    {DW_OP_xor, CODE_XOR, false},   {DW_OP_shl, CODE_SHL, false},
-        {DW_OP_shr, CODE_SHR, false},  {DW_OP_shra, CODE_SHR, true},   {DW_OP_eq, CODE_EQ, true},
-        {DW_OP_ne, CODE_NE, true},     {DW_OP_lt, CODE_LT, true},      {DW_OP_le, CODE_LE, true},
-        {DW_OP_gt, CODE_GT, true},     {DW_OP_ge, CODE_GE, true},      {DW_OP_neg, CODE_NEG, true},
-        {DW_OP_not, CODE_NOT, false},  {DW_OP_dup, CODE_DUP, false},   {DW_OP_drop, CODE_DROP, false},
-        {DW_OP_swap, CODE_SWAP, false}, {DW_OP_rot, CODE_ROT, false},
+        {DW_OP_plus, CODE_ADD, false},  {DW_OP_minus, CODE_SUB, false},
+        {DW_OP_mul, CODE_MUL, false},   {DW_OP_div, CODE_DIV, true},
+        {DW_OP_mod, CODE_MOD, false},   {DW_OP_and, CODE_AND, false},
+        {DW_OP_or, CODE_OR, false},     {DW_OP_xor, CODE_XOR, false},
+        {DW_OP_shl, CODE_SHL, false},   {DW_OP_shr, CODE_SHR, false},
+        {DW_OP_shra, CODE_SHR, true},   {DW_OP_eq, CODE_EQ, true},
+        {DW_OP_ne, CODE_NE, true},      {DW_OP_lt, CODE_LT, true},
+        {DW_OP_le, CODE_LE, true},      {DW_OP_gt, CODE_GT, true},
+        {DW_OP_ge, CODE_GE, true},      {DW_OP_neg, CODE_NEG, true},
+        {DW_OP_not, CODE_NOT, false},   {DW_OP_dup, CODE_DUP, false},
+        {DW_OP_drop, CODE_DROP, false}, {DW_OP_swap, CODE_SWAP, false},
+        {DW_OP_rot, CODE_ROT, false},
     };
 
     for (unsigned n = 0; n < ARRAY_SIZE(rows); n++)

@@ -83,7 +83,7 @@ static bool take(struct dwarf_file *f, Dwarf_Die *die, unsigned class, int tag)
     s = slot(f, name, class, tag);
     if (s->name)
         return false;
-    *s = (struct dwarf_name){name, dwarf_dieoffset(die), (uint8_t)class, tag};
+    *s = (struct dwarf_name){name, dwarf_dieoffset(die), (uint8_t) class, tag};
     f->nnames++;
     return true;
 }

@@ -28,7 +28,8 @@ enum code_op {
     CODE_FIELD,      /* imm bits from bit imm2 of the top, sign */
     CODE_INT_FLOAT,  /* top, or imm below it, from integer (sign) to double */
     CODE_FLOAT_INT,
-    CODE_ADD, /* the following: operands converted to size, sign (or real: doubles); the result, too */
+    CODE_ADD, /* the following: operands converted to size, sign (or real: doubles); the result, too
+               */
     CODE_SUB,
     CODE_MUL,
     CODE_DIV,
@@ -50,9 +51,9 @@ enum code_op {
     CODE_DUP,
     CODE_DROP,
     CODE_SWAP,
-    CODE_PICK, /* push the imm'th from the top */
-    CODE_ROT,  /* the top goes below the two others */
-    CODE_JUMP, /* imm: index, forwards */
+    CODE_PICK,      /* push the imm'th from the top */
+    CODE_ROT,       /* the top goes below the two others */
+    CODE_JUMP,      /* imm: index, forwards */
     CODE_JUMP_ZERO, /* pops */
     CODE_JUMP_NOT_ZERO,
     CODE_IN_SCOPE, /* fails unless imm <= pc < imm2 */

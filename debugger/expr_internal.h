@@ -18,7 +18,6 @@ struct operand {
     uint8_t bit_offset, bit_size; /* bit_size 0: no bit-field */
     int reg;                      /* a register that can be set: row of cpu_registers, or -1 */
     uint8_t reg_offset, reg_size; /* of it */
-    bool location_varies;         /* a constant or computed: cannot be set */
 };
 
 struct expr {
@@ -28,7 +27,9 @@ struct expr {
     struct code code;  /* its value; of a struct, its address */
     struct ctype_pool pool;
     const struct ctype *value_type; /* of what `code` leaves */
-    uint64_t removals; /* when it was parsed */
+    bool is_real;                   /* the value is a double */
+    uint64_t size;                  /* of the place */
+    uint64_t removals;              /* when it was parsed */
 };
 
 /* ---- words (expr_lex.c) ---- */

@@ -126,7 +126,8 @@ static bool literal(const char **at, struct token *t, struct error *err)
     return true;
 }
 
-/* Names go on behind ` (a module's symbol) and with dots where compilers made them (name.part.0). */
+/* Names go on behind ` (a module's symbol) and with dots where compilers made them (name.part.0).
+ */
 static bool name(const char **at, struct token *t, struct error *err)
 {
     const char *p = *at, *start;
@@ -166,9 +167,9 @@ static bool operator(const char **at, struct token *t, struct error *err)
             return true;
         }
     if (!strchr("()[].,&*+-~!/%<>^|?:@{}=", *p))
-        return error_set(err, isprint((unsigned char)*p) ? "%c: not expected here"
-                                                         : "a strange character (%d)",
-                         *p);
+        return error_set(
+            err, isprint((unsigned char)*p) ? "%c: not expected here" : "a strange character (%d)",
+            *p);
     t->op = OP1(*p);
     *at = p + 1;
     return true;

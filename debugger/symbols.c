@@ -190,8 +190,8 @@ bool symbol_find(struct symbols *s, const char *name, struct symbol *out)
     for (const struct symbol_file *f = s->files; f; f = f->next) {
         const struct symbol_entry *e;
 
-        if (tick && (strlen(f->name) != (size_t)(tick - name) ||
-                     strncmp(f->name, name, tick - name) != 0))
+        if (tick &&
+            (strlen(f->name) != (size_t)(tick - name) || strncmp(f->name, name, tick - name) != 0))
             continue;
         e = symbol_table_find(&f->table, tick ? tick + 1 : name);
         if (e && (!best || (e->flags & SYMBOL_GLOBAL && !(best->flags & SYMBOL_GLOBAL)))) {
@@ -212,8 +212,7 @@ void symbol_complete(struct symbols *s, const char *prefix, bool (*fn)(void *opa
     linux_kernel_wanted(s);
     for (const struct symbol_file *f = s->files; f; f = f->next)
         for (size_t n = symbol_table_lower(&f->table, prefix); n < f->table.n; n++) {
-            const char *name =
-                symbol_entry_name(&f->table, &f->table.entries[f->table.by_name[n]]);
+            const char *name = symbol_entry_name(&f->table, &f->table.entries[f->table.by_name[n]]);
 
             if (strncmp(name, prefix, len) != 0)
                 break;

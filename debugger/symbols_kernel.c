@@ -8,8 +8,8 @@
 #include "debugger/kallsyms.h"
 #include "debugger/symbols_internal.h"
 
-/* The Linux kernel that runs: where it is (KASLR moves it at each boot), and its symbols if there is
- * no file of them. Both are looked for in linear memory, where the kernel is linked to run. */
+/* The Linux kernel that runs: where it is (KASLR moves it at each boot), and its symbols if there
+ * is no file of them. Both are looked for in linear memory, where the kernel is linked to run. */
 
 /* x86-64: the kernel's image is in the first GiB of the last two (Documentation/x86/x86_64/mm.rst),
  * at a multiple of 2 MiB. i386: from PAGE_OFFSET on, which is 3 GiB but for odd configurations. */

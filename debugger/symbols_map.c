@@ -74,8 +74,8 @@ bool symbols_load_map(struct symbols *s, const char *file, uint64_t slide, struc
         number++;
         ok = add_line(&f->table, line);
         if (!ok)
-            error_set(err, "%s:%u: not a line of a map: \"ADDRESS [LETTER] NAME\" is expected", file,
-                      number);
+            error_set(err, "%s:%u: not a line of a map: \"ADDRESS [LETTER] NAME\" is expected",
+                      file, number);
     }
     if (in)
         fclose(in);

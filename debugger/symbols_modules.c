@@ -76,8 +76,8 @@ static void add_symbols(struct walk *w, const uint8_t *symbols, unsigned n, cons
         if (name >= size || !strings[name] || !section || value < lowest || value > highest)
             continue;
         symbol_table_add(t, strings + name, value, length,
-                         ((info & 15) == 2 ? SYMBOL_FUNCTION : 0) | (info >> 4 ? SYMBOL_GLOBAL : 0) |
-                             SYMBOL_TYPED);
+                         ((info & 15) == 2 ? SYMBOL_FUNCTION : 0) |
+                             (info >> 4 ? SYMBOL_GLOBAL : 0) | SYMBOL_TYPED);
     }
 }
 
