@@ -755,7 +755,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_ACCEL:
         return parse_accel(s, value, err);
     case OPT_NAME:
-        return parse_name(s, value, err);
+        return parse_name_option(s, value, err);
     case OPT_NODEFAULTS:
         return s->nodefaults = true;
     case OPT_KERNEL:
