@@ -20,6 +20,7 @@
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
 #include "debugger/prompt.h"
+#include "debugger/symbols.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -256,6 +257,8 @@ static bool start_monitors(struct app *app, struct error *err)
     app->commands = app->debugger ? commands_new(app->debugger, err) : NULL;
     if (!app->commands)
         return false;
+    if (app->settings.kernel)
+        symbols_note_kernel(debugger_symbols(app->debugger), app->settings.kernel);
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
 

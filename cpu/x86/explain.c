@@ -210,6 +210,8 @@ static const char *system_type(unsigned type, bool long_mode)
 
 static void gate_text(const uint8_t *d, const char *name, bool wide, char *text, size_t size)
 {
+    static const char *const stacks[] = {"",       " IST 1", " IST 2", " IST 3",
+                                         " IST 4", " IST 5", " IST 6", " IST 7"};
     unsigned type = d[5] & 0xf;
     uint64_t offset = ld_le16(d);
 
@@ -221,10 +223,9 @@ static void gate_text(const uint8_t *d, const char *name, bool wide, char *text,
         snprintf(text, size, "%s TSS %04x DPL %u%s", name, ld_le16(d + 2), d[5] >> 5 & 3,
                  d[5] & 0x80 ? "" : " not present");
     else
-        snprintf(text, size, "%s %04x:%0*" PRIx64 " DPL %u%s%s%.1u", name, ld_le16(d + 2),
+        snprintf(text, size, "%s %04x:%0*" PRIx64 " DPL %u%s%s", name, ld_le16(d + 2),
                  wide ? 16 : type & 8 ? 8 : 4, offset, d[5] >> 5 & 3,
-                 d[5] & 0x80 ? "" : " not present", wide && d[4] & 7 ? " IST " : "",
-                 wide ? d[4] & 7u : 0);
+                 d[5] & 0x80 ? "" : " not present", wide ? stacks[d[4] & 7] : "");
 }
 
 void explain_gate(const uint8_t raw[16], bool long_mode, char *text, size_t size)
