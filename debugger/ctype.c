@@ -142,17 +142,21 @@ void ctype_text(const struct ctype *t, char *buf, size_t size)
         ctype_text(t, inner, sizeof(inner));
         snprintf(buf, size, "%s %s", inner, tail);
     } else if (t->kind == CTYPE_POINTER || t->kind == CTYPE_FUNCTION) {
-        bool pointer = t->kind == CTYPE_POINTER;
         const struct ctype *of = ctype_target(t);
+        bool to_function = t->kind == CTYPE_POINTER && of->kind == CTYPE_FUNCTION;
 
-        /* A pointer that points to itself, by way of others, is no type of C. */
+        if (to_function)
+            of = ctype_target(of);
+        /* The room halves at each step: types of DWARF may go in circles. */
         inner[0] = 0;
-        if (size > 2 && of->kind != CTYPE_FUNCTION)
+        if (size > 2)
             ctype_text(of, inner, size / 2 < sizeof(inner) ? size / 2 : sizeof(inner));
-        if (of->kind == CTYPE_FUNCTION)
-            snprintf(buf, size, "%s", pointer ? "(*)()" : "()");
+        if (to_function)
+            snprintf(buf, size, "%s (*)()", inner);
+        else if (t->kind == CTYPE_FUNCTION)
+            snprintf(buf, size, "%s ()", inner);
         else
-            snprintf(buf, size, pointer ? "%s%s*" : "%s%s()", inner,
+            snprintf(buf, size, "%s%s*", inner,
                      inner[0] && inner[strlen(inner) - 1] == '*' ? "" : " ");
     } else {
         snprintf(buf, size, "%s%s", what, t->name ? t->name : "{...}");

@@ -88,19 +88,19 @@ bool parser_is(const struct parser *p, uint32_t op);
 bool parser_accept(struct parser *p, uint32_t op);
 bool parser_expect(struct parser *p, uint32_t op);
 /* An expression without commas; a unary one. */
-void parse_expression(struct parser *p, struct operand *o);
-void parse_unary(struct parser *p, struct operand *o);
+void parser_expression(struct parser *p, struct operand *o);
+void parser_unary(struct parser *p, struct operand *o);
 /* The value instead of the place: arrays become pointers. */
 void parser_value(struct parser *p, struct operand *o);
 void parser_convert(struct parser *p, struct operand *o, const struct ctype *to);
 
 /* A type's name begins here. */
 bool parser_at_type(struct parser *p);
-const struct ctype *parse_type(struct parser *p);
+const struct ctype *parser_type(struct parser *p);
 
 /* The name at hand as a variable, function, constant or register. */
-void parse_name(struct parser *p, struct operand *o);
-void parse_register(struct parser *p, struct operand *o);
+void parser_name(struct parser *p, struct operand *o);
+void parser_register(struct parser *p, struct operand *o);
 
 bool expr_parse_text(struct parser *p, struct expr *e);
 void operand_value(struct operand *o, const struct ctype *type);

@@ -112,7 +112,7 @@ static bool segment_prefix(struct parser *p, struct operand *o, const char *name
     if (segment < 0 || p->choices || !parser_accept(p, OP1(':')))
         return false;
     code_add(p->code, CODE_SEGMENT)->imm = (unsigned)segment;
-    parse_unary(p, &off);
+    parser_unary(p, &off);
     parser_convert(p, &off, ctype_integer(p->word, false));
     code_add(p->code, CODE_ADD)->size = (uint8_t)p->word;
     operand_value(o, ctype_integer(p->word, false));
@@ -128,7 +128,7 @@ static void percpu(struct parser *p, struct operand *o)
 
     parser_next(p);
     parser_expect(p, OP1('('));
-    parse_expression(p, o);
+    parser_expression(p, o);
     if (!p->failed && o->type->kind == CTYPE_POINTER && !o->lvalue)
         parser_fail(p, "a variable is expected; *pointer for what a per-CPU pointer points to");
     else if (!p->failed && !o->lvalue)
@@ -138,7 +138,7 @@ static void percpu(struct parser *p, struct operand *o)
         return;
     }
     if (parser_accept(p, OP1(','))) {
-        parse_expression(p, &cpu);
+        parser_expression(p, &cpu);
         parser_convert(p, &cpu, ctype_integer(4, false));
     } else {
         code_add(p->code, CODE_INDEX);
@@ -153,7 +153,7 @@ static void percpu(struct parser *p, struct operand *o)
     code_add(p->code, CODE_ADD)->size = (uint8_t)p->word;
 }
 
-void parse_register(struct parser *p, struct operand *o)
+void parser_register(struct parser *p, struct operand *o)
 {
     char name[TOKEN_TEXT];
     const struct cpu_register *r;
@@ -254,7 +254,13 @@ static void untyped(struct parser *p, struct operand *o, const struct symbol *sy
 {
     static const struct ctype function = {.kind = CTYPE_FUNCTION, .size = 1};
     uint64_t size = symbol->size;
+    const struct symbol_file *f = p->s->files;
 
+    /* In tables without sizes they are what is between symbols. */
+    while (f && f->name != symbol->module)
+        f = f->next;
+    if (f && f->source != SYMBOLS_ELF && f->source != SYMBOLS_MODULE)
+        size = 0;
     code_const(p->code, symbol->start);
     if (symbol->function)
         operand_value(o, &function);
@@ -274,7 +280,7 @@ static bool physical(struct parser *p, struct operand *o)
         return false;
     parser_next(p);
     parser_next(p);
-    parse_unary(p, o);
+    parser_unary(p, o);
     parser_value(p, o);
     if (ctype_is_integer(o->type))
         operand_value(o, ctype_pointer(&p->e->pool, ctype_integer(p->word, false), p->word));
@@ -291,7 +297,7 @@ static bool physical_star(struct parser *p, struct operand *o)
         return false;
     parser_next(p);
     parser_next(p);
-    parse_unary(p, o);
+    parser_unary(p, o);
     parser_value(p, o);
     if (o->type->kind != CTYPE_POINTER)
         operand_value(o, ctype_integer(p->word, false));
@@ -303,7 +309,7 @@ static bool physical_star(struct parser *p, struct operand *o)
     return true;
 }
 
-void parse_name(struct parser *p, struct operand *o)
+void parser_name(struct parser *p, struct operand *o)
 {
     char name[TOKEN_TEXT];
     const char *tick;

@@ -249,7 +249,7 @@ static void subscript(struct parser *p, struct operand *o)
 
     parser_value(p, o);
     physical = o->physical;
-    parse_expression(p, &index);
+    parser_expression(p, &index);
     parser_value(p, &index);
     if (!ctype_is_integer(index.type))
         parser_fail(p, "an integer is expected between [ and ]");
@@ -302,7 +302,7 @@ static void segment_offset(struct parser *p, struct operand *o)
         return;
     }
     code_add(p->code, CODE_SELECT);
-    parse_unary(p, &off);
+    parser_unary(p, &off);
     parser_convert(p, &off, word_type(p));
     code_add(p->code, CODE_ADD)->size = (uint8_t)p->word;
     operand_value(o, word_type(p));
@@ -321,10 +321,10 @@ static void primary(struct parser *p, struct operand *o)
             segment_offset(p, o);
         break;
     case TOKEN_NAME:
-        parse_name(p, o);
+        parser_name(p, o);
         break;
     case TOKEN_REGISTER:
-        parse_register(p, o);
+        parser_register(p, o);
         break;
     case TOKEN_STRING:
         string_literal(p);
@@ -334,7 +334,7 @@ static void primary(struct parser *p, struct operand *o)
             unsigned choices = p->choices;
 
             p->choices = 0;
-            parse_expression(p, o);
+            parser_expression(p, o);
             p->choices = choices;
             parser_expect(p, OP1(')'));
             break;
@@ -358,12 +358,12 @@ static void size_of(struct parser *p, struct operand *o)
     /* It is not evaluated. */
     p->code = &ignored;
     if (parser_accept(p, OP1('(')) && parser_at_type(p)) {
-        size = parse_type(p)->size;
+        size = parser_type(p)->size;
         parser_expect(p, OP1(')'));
     } else {
         *p = before;
         p->code = &ignored;
-        parse_unary(p, &what);
+        parser_unary(p, &what);
         size = what.type->size;
     }
     p->code = code;
@@ -389,11 +389,11 @@ static void address_of(struct parser *p, struct operand *o)
 
 static void cast(struct parser *p, struct operand *o)
 {
-    const struct ctype *to = parse_type(p);
+    const struct ctype *to = parser_type(p);
     bool physical;
 
     parser_expect(p, OP1(')'));
-    parse_unary(p, o);
+    parser_unary(p, o);
     if (p->failed)
         return;
     if (ctype_is_record(to) || to->kind == CTYPE_ARRAY) {
@@ -418,7 +418,7 @@ static void minus_or_not(struct parser *p, struct operand *o, uint32_t op)
     const struct ctype *t;
     struct code_insn *i;
 
-    parse_unary(p, o);
+    parser_unary(p, o);
     parser_value(p, o);
     if (op == OP1('!')) {
         if (need_number(p, o))
@@ -460,11 +460,11 @@ static void unary(struct parser *p, struct operand *o)
     }
     if (op == OP1('*')) {
         parser_next(p);
-        parse_unary(p, o);
+        parser_unary(p, o);
         dereference(p, o);
     } else if (op == OP1('&')) {
         parser_next(p);
-        parse_unary(p, o);
+        parser_unary(p, o);
         address_of(p, o);
     } else if (op == OP1('-') || op == OP1('+') || op == OP1('!') || op == OP1('~')) {
         parser_next(p);
@@ -474,7 +474,7 @@ static void unary(struct parser *p, struct operand *o)
     }
 }
 
-void parse_unary(struct parser *p, struct operand *o)
+void parser_unary(struct parser *p, struct operand *o)
 {
     operand_value(o, ctype_integer(4, true));
     if (p->depth >= DEPTH_MAX) {
@@ -632,7 +632,7 @@ static void repeat(struct parser *p, struct operand *a)
     struct error err = {""};
 
     p->code = &now;
-    parse_unary(p, &n);
+    parser_unary(p, &n);
     parser_value(p, &n);
     p->code = code;
     if (!a->lvalue || a->bit_size)
@@ -703,7 +703,7 @@ static void parse_binary(struct parser *p, struct operand *a, unsigned level)
 {
     const struct binary_row *row;
 
-    parse_unary(p, a);
+    parser_unary(p, a);
     while (!p->failed && (row = binary_row(p)) && row->level >= level) {
         parser_next(p);
         one_binary(p, a, row);
@@ -724,7 +724,7 @@ static void choice(struct parser *p, struct operand *o)
     otherwise = p->code->n;
     code_add(p->code, CODE_JUMP_NOT_ZERO);
     p->choices++;
-    parse_expression(p, &b);
+    parser_expression(p, &b);
     parser_value(p, &b);
     p->choices--;
     parser_expect(p, OP1(':'));
@@ -732,7 +732,7 @@ static void choice(struct parser *p, struct operand *o)
     code_add(p->code, CODE_NOTHING);
     end = p->code->n;
     code_add(p->code, CODE_JUMP);
-    parse_expression(p, &c);
+    parser_expression(p, &c);
     parser_value(p, &c);
     if (p->failed || p->code->failed)
         return;
@@ -752,7 +752,7 @@ static void choice(struct parser *p, struct operand *o)
     operand_value(o, t);
 }
 
-void parse_expression(struct parser *p, struct operand *o)
+void parser_expression(struct parser *p, struct operand *o)
 {
     operand_value(o, ctype_integer(4, true));
     if (p->depth >= DEPTH_MAX) {
@@ -774,7 +774,7 @@ bool expr_parse_text(struct parser *p, struct expr *e)
     p->code = &e->code;
     p->token.at = p->at = p->text;
     parser_next(p);
-    parse_expression(p, &e->what);
+    parser_expression(p, &e->what);
     if (!p->failed && p->token.kind != TOKEN_END)
         parser_fail(p, "the end is expected");
     value = e->what;

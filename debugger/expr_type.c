@@ -121,10 +121,10 @@ static const struct ctype *type_of(struct parser *p)
     if (!parser_expect(p, OP1('(')))
         return NULL;
     if (parser_at_type(p)) {
-        t = parse_type(p);
+        t = parser_type(p);
     } else {
         p->code = &ignored;
-        parse_expression(p, &o);
+        parser_expression(p, &o);
         p->code = code;
         code_free(&ignored);
         t = o.type;
@@ -185,7 +185,7 @@ static const struct ctype *bounds(struct parser *p, const struct ctype *t)
     return ctype_array(&p->e->pool, t, n);
 }
 
-const struct ctype *parse_type(struct parser *p)
+const struct ctype *parser_type(struct parser *p)
 {
     const struct ctype *t = specifiers(p);
 

@@ -145,6 +145,11 @@ void linux_kernel_wanted(struct symbols *s);
 void linux_modules_refresh(struct symbols *s, struct cpu *cpu);
 /* A symbol of the kernel, running address; false: it has none. */
 bool linux_symbol(struct symbols *s, const char *name, uint64_t *addr);
+/* Within the image of the kernel that is known. */
+bool linux_in_kernel(struct symbols *s, uint64_t addr);
+/* The ORC tables of the module that has an address: how many entries, and where. */
+bool linux_module_orc(struct symbols *s, struct cpu *cpu, uint64_t addr, uint64_t *ips,
+                      uint64_t *entries, uint64_t *n);
 /* What is added to a per-CPU variable's address for a processor is in memory at *addr. */
 bool linux_percpu_offset(struct symbols *s, unsigned cpu, uint64_t *addr);
 

@@ -77,6 +77,14 @@ bool linux_symbol(struct symbols *s, const char *name, uint64_t *addr)
     return e;
 }
 
+bool linux_in_kernel(struct symbols *s, uint64_t addr)
+{
+    uint64_t start, end;
+
+    return s->kernel->slide_known && linux_symbol(s, "_text", &start) &&
+           linux_symbol(s, "_end", &end) && addr >= start && addr < end;
+}
+
 bool linux_percpu_offset(struct symbols *s, unsigned cpu, uint64_t *addr)
 {
     unsigned word = 8;

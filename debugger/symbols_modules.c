@@ -335,3 +335,24 @@ void linux_modules_refresh(struct symbols *s, struct cpu *cpu)
     memcpy(k->modules_ends, ends, sizeof(ends));
     drop_unseen(s);
 }
+
+bool linux_module_orc(struct symbols *s, struct cpu *cpu, uint64_t addr, uint64_t *ips,
+                      uint64_t *entries, uint64_t *n)
+{
+    struct linux_kernel *k = s->kernel;
+    struct walk w = {.s = s, .cpu = cpu};
+
+    for (struct symbol_file *f = k->vmlinux ? s->files : NULL; f; f = f->next) {
+        const struct symbol_table *t = &f->table;
+
+        if (f->source != SYMBOLS_MODULE || !t->nsections || addr < t->sections[0].start ||
+            addr > t->sections[t->nsections - 1].last)
+            continue;
+        w.types = k->vmlinux->dwarf;
+        w.word = dwarf_word(w.types);
+        return read_field(&w, f->module, "module", "arch.orc_unwind_ip", ips) &&
+               read_field(&w, f->module, "module", "arch.orc_unwind", entries) &&
+               read_field(&w, f->module, "module", "arch.num_orcs", n);
+    }
+    return false;
+}
