@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu/x86/registers.h"
+#include "cpu/x86/report.h"
 
 /* Gdb's names and Bochs's: where both have one for different things, gdb's meaning holds. */
 const struct monitor_command debugger_commands[] = {
@@ -380,6 +381,16 @@ static bool extension_symbol(void *opaque, uint64_t address, char *text, size_t 
     struct commands *c = opaque;
 
     return symbol_text(debugger_symbols(c->d), address, text, size);
+}
+
+/* Not on a CPU that runs: its engine looks. */
+void commands_keep_history(struct commands *c)
+{
+    bool was_running = control_hold(c->ctl);
+
+    for (unsigned i = 0; i < debugger_ncpus(c->d); i++)
+        report_keep_history(debugger_cpu(c->d, i));
+    control_release(c->ctl, was_running);
 }
 
 void commands_set_host(struct commands *c, const struct commands_host *host)

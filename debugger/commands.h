@@ -17,6 +17,9 @@ struct commands;
 struct commands *commands_new(struct debugger *d, struct error *err);
 void commands_free(struct commands *c); /* c may be NULL */
 
+/* From now on it is kept what a report of a triple fault shows of the past. */
+void commands_keep_history(struct commands *c);
+
 /* What commands cannot do on their own: whoever has a list of lines to work off (the prompt) says
  * so. `later`: runs these lines, separated by newlines, before any others that wait; returns false
  * if there are too many. NULL: there is nobody. */

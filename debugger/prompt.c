@@ -254,6 +254,7 @@ static void activate(struct prompt *p)
     p->active = true;
     p->waiting = debugger_running(d);
     debugger_add_face(d, &p->face);
+    commands_keep_history(p->config.commands);
     if (p->waiting)
         debugger_pause(d);
     machine_unlock(m);

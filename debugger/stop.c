@@ -221,7 +221,8 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *s, moni
         break;
     case DEBUG_SHUTDOWN:
         print(&p, "Triple fault: CPU %u shut down", s->cpu);
-        report_shutdown(debugger_cpu(c->d, s->cpu), line, opaque);
+        report_shutdown_named(debugger_cpu(c->d, s->cpu), c->ctl->extension.symbol, c, line,
+                              opaque);
         break;
     case DEBUG_TIME_BEGIN:
         print(&p, "The beginning of the history");
