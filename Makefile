@@ -205,15 +205,15 @@ SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) tests/run unit devices fuzz cli guest diff boot cross
+	BUILD=$(B) tests/run unit devices fuzz cli guest debugger diff boot cross
 test-fast:
 	tests/deps build test
 	+$(SUBMAKE) tests
-	BUILD=$(B) FAST=1 tests/run unit devices fuzz cli guest diff
+	BUILD=$(B) FAST=1 tests/run unit devices fuzz cli guest debugger diff
 test-long:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest diff boot long
+	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest debugger diff boot long
 
 # Unit, device and guest tests of a cross build, under the target's emulator of QEMU.
 CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))

@@ -60,7 +60,36 @@ static bool print_insn(struct monitor *mon, uint64_t lin, uint64_t pc, unsigned 
     return len > 0;
 }
 
-/* u switch-mode, of Bochs, changes the syntax. */
+/* Bochs's: u switch-mode changes the syntax; u size = 16 disassembles so. True: it was one. */
+static bool unassemble_setting(struct monitor *mon, const char *text)
+{
+    struct commands *c = commands_of(mon);
+    unsigned bits;
+
+    if (!strcmp(text, "switch-mode")) {
+        c->ctl->extension.att_syntax = !c->ctl->extension.att_syntax;
+        monitor_printf(mon, "%s syntax\n", c->ctl->extension.att_syntax ? "AT&T" : "Intel");
+    } else if (!strncmp(text, "hex ", 4)) {
+        monitor_printf(mon, "numbers are hexadecimal, and small ones decimal, always\n");
+    } else if (sscanf(text, "size = %u", &bits) == 1) {
+        if (bits == 0 || bits == 16 || bits == 32 || bits == 64)
+            c->unassemble_bits = bits;
+        else
+            monitor_error(mon, "0, 16, 32 or 64 is expected\n");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static unsigned unassemble_mode(const struct commands *c, const struct cpu *cpu)
+{
+    return c->unassemble_bits == 16   ? CODE16
+           : c->unassemble_bits == 32 ? CODE32
+           : c->unassemble_bits == 64 ? CODE64
+                                      : cpu->code_mode;
+}
+
 void cmd_disassemble(struct monitor *mon, const struct monitor_args *args)
 {
     struct commands *c = commands_of(mon);
@@ -69,17 +98,14 @@ void cmd_disassemble(struct monitor *mon, const struct monitor_args *args)
     unsigned long count = strtoul(args->format, NULL, 10);
     struct stretch s = {.count = count && count < INSNS_MAX ? (unsigned)count : 10};
 
-    if (!strcmp(text, "switch-mode")) {
-        c->ctl->extension.att_syntax = !c->ctl->extension.att_syntax;
-        monitor_printf(mon, "%s syntax\n", c->ctl->extension.att_syntax ? "AT&T" : "Intel");
+    if (unassemble_setting(mon, text))
         return;
-    }
     if (!cpu || !parse_stretch(mon, text, &s))
         return;
     if (args->n && s.count == INSNS_MAX && count)
         s.count = (unsigned)count;
     for (unsigned i = 0; i < s.count && s.at <= s.last; i++)
-        if (!print_insn(mon, s.at, debugger_pc(cpu), cpu->code_mode, &s.at)) {
+        if (!print_insn(mon, s.at, debugger_pc(cpu), unassemble_mode(c, cpu), &s.at)) {
             mon->failed = true;
             break;
         }

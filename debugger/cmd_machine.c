@@ -65,6 +65,30 @@ void info_all(struct monitor *mon, const struct monitor_args *args)
     cmd_sse(mon, args);
 }
 
+void cmd_vmexitbp(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    monitor_error(mon, "vmexitbp: not in this version: the processor has no VMX\n");
+}
+
+void cmd_restore(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    monitor_error(mon, "restore: not in this version; --replay goes back in a recording\n");
+}
+
+void cmd_zmm(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    monitor_error(mon, "zmm: not in this version: the processor has no AVX-512; ymm shows AVX\n");
+}
+
+void info_dirty(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    monitor_error(mon, "info dirty: not in this version; watch tells who writes, crc whether\n");
+}
+
 void cmd_instrument(struct monitor *mon, const struct monitor_args *args)
 {
     (void)args;

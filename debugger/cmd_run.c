@@ -195,29 +195,69 @@ void cmd_time_break_absolute(struct monitor *mon, const struct monitor_args *arg
 
 /* ---- scripts ---- */
 
+bool run_file(struct commands *c, const char *path, struct error *err)
+{
+    FILE *f = fopen(path, "re");
+    char *text = f ? malloc(SOURCE_MAX + 1) : NULL;
+    size_t n = text ? fread(text, 1, SOURCE_MAX + 1, f) : 0;
+    bool ok = text && n <= SOURCE_MAX;
+
+    if (!f)
+        error_set(err, "%s: cannot be opened", path);
+    else if (!ok)
+        error_set(err, "%s: more than %u bytes", path, SOURCE_MAX);
+    if (ok) {
+        text[n] = '\0';
+        ok = (c->host.later && c->host.later(c->host.opaque, text)) ||
+             error_set(err, "%s: files of commands are for the debugger's prompt", path);
+    }
+    if (f)
+        fclose(f);
+    free(text);
+    return ok;
+}
+
+/* "FILE" may be quoted, as Bochs wants it. */
+static void unquote(const char *text, char *path, size_t size)
+{
+    bool quoted = *text == '"';
+
+    snprintf(path, size, "%.*s", (int)strcspn(text + quoted, quoted ? "\"" : ""), text + quoted);
+}
+
 void cmd_source(struct monitor *mon, const struct monitor_args *args)
 {
-    struct commands *c = commands_of(mon);
-    FILE *f = fopen(args->text[0], "re");
-    char *text;
-    size_t n;
+    struct error err = {""};
+    char path[MONITOR_LINE_MAX];
 
-    if (!f) {
-        monitor_error(mon, "%s: cannot be opened\n", args->text[0]);
-        return;
-    }
-    text = malloc(SOURCE_MAX + 1);
-    n = text ? fread(text, 1, SOURCE_MAX + 1, f) : 0;
-    fclose(f);
-    if (!text || n > SOURCE_MAX) {
-        monitor_error(mon, "%s: more than %u bytes\n", args->text[0], SOURCE_MAX);
-    } else {
-        text[n] = '\0';
-        if (!c->host.later || !c->host.later(c->host.opaque, text))
-            monitor_error(mon, "%s: commands of files are for the debugger's prompt\n",
-                          args->text[0]);
-    }
-    free(text);
+    unquote(args->text[0], path, sizeof(path));
+    say(mon, run_file(commands_of(mon), path, &err), &err);
+}
+
+void cmd_addlyt(struct monitor *mon, const struct monitor_args *args)
+{
+    struct commands *c = commands_of(mon);
+
+    unquote(args->text[0], c->layout, sizeof(c->layout));
+    monitor_printf(mon, "%s is run at each stop\n", c->layout);
+}
+
+void cmd_lyt(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err = {""};
+
+    (void)args;
+    if (commands_of(mon)->layout[0])
+        say(mon, run_file(commands_of(mon), commands_of(mon)->layout, &err), &err);
+    else
+        monitor_error(mon, "no file is run at each stop; addlyt names one\n");
+}
+
+void cmd_remlyt(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    commands_of(mon)->layout[0] = '\0';
+    monitor_printf(mon, "no file is run at each stop\n");
 }
 
 void cmd_echo(struct monitor *mon, const struct monitor_args *args)

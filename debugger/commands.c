@@ -29,6 +29,9 @@ const struct monitor_command debugger_commands[] = {
     {"sba|timebpabs", "i", "COUNT", "the same at a count that info time shows",
      cmd_time_break_absolute, NULL},
     {"source", "r", "FILE", "runs the commands of a file", cmd_source, NULL},
+    {"addlyt", "r", "FILE", "runs a file's commands at each stop", cmd_addlyt, NULL},
+    {"lyt", "", "", "runs them now", cmd_lyt, NULL},
+    {"remlyt", "", "", "no more", cmd_remlyt, NULL},
     {"echo", "?r", "TEXT", "prints it", cmd_echo, NULL},
     /* breakpoints */
     {"break|b|lb|lbreak|vb|vbreak", "=?r", "[PLACE] [if CONDITION]",
@@ -105,6 +108,9 @@ const struct monitor_command debugger_commands[] = {
     {"declare", "r", "DECLARATION", "declare uint64_t name(uint64_t, const char *)", cmd_declare,
      NULL},
     {"call", "=r", "NAME(VALUE, ...)", "calls one of them", cmd_call, NULL},
+    {"vmexitbp", "", "", "is not there: no VMX", cmd_vmexitbp, NULL},
+    {"restore", "?r", "", "is not there", cmd_restore, NULL},
+    {"zmm", "", "", "is not there: no AVX-512", cmd_zmm, NULL},
     {"instrument", "?r", "[COMMAND]", "is not there: trace and call do its work", cmd_instrument,
      NULL},
     {0},
@@ -137,6 +143,7 @@ const struct monitor_command debugger_info_commands[] = {
     {"line|source", "=?r", "[PLACE]", "the source line of a place", info_line, NULL},
     {"frame", "=", "", "the frame that was chosen", info_frame, NULL},
     {"trace", "", "", "what is traced", info_trace, NULL},
+    {"dirty", "", "", "is not there", info_dirty, NULL},
     {"time", "", "", "instructions and virtual time so far", info_time, NULL},
     {"all", "=", "", "registers of every kind", info_all, NULL},
     {0},
@@ -182,19 +189,12 @@ static bool evaluate(void *opaque, unsigned cpu, const char *text, uint64_t *val
                      struct error *err)
 {
     struct commands *c = opaque;
-    struct expr *e;
-    bool ok;
 
     if (expression_value(text, debugger_machine(c->d), cpu, value, err))
         return true;
     if (cpu >= debugger_ncpus(c->d))
         return error_set(err, "the machine has no processor");
-    e = expr_parse(c->d, cpu, text, err);
-    if (!e)
-        return expr_address(c->d, cpu, text, value, err);
-    ok = expr_integer(e, c->d, debugger_cpu(c->d, cpu), value, err);
-    expr_free(e);
-    return ok;
+    return expr_address(c->d, cpu, text, value, err);
 }
 
 bool parse_value(struct monitor *mon, const char *text, uint64_t *value)
@@ -368,6 +368,8 @@ void commands_after_stop(struct commands *c, const struct debug_stop *stop)
     const struct breakpoint *b = stop->breakpoint;
     bool watched = b && b->kind == BREAK_ACCESS && c->watch_continue;
 
+    if (c->layout[0] && c->host.later && !run_file(c, c->layout, NULL))
+        c->layout[0] = '\0';
     if (b && b->commands && c->host.later)
         c->host.later(c->host.opaque, b->commands);
     else if (watched && c->host.later)

@@ -28,6 +28,8 @@ struct commands {
     uint64_t unassemble_next; /* so does `disassemble` */
     uint64_t time_break;      /* of sb and sba: a count of instructions; 0: none */
     unsigned collecting;      /* the breakpoint whose commands are being typed; 0: none */
+    char layout[256];         /* a file of commands for each stop */
+    unsigned unassemble_bits; /* u size: 16, 32, 64; 0: as the mode is */
     bool watch_continue;      /* watch continue: they are counted only */
     struct trace *trace;
     struct calls *calls;
@@ -77,7 +79,10 @@ void calls_free(struct calls *c);
 
 /* cmd_run.c */
 monitor_fn cmd_step, cmd_next, cmd_stepline, cmd_nextline, cmd_finish, cmd_until, cmd_continue,
-    cmd_time_break, cmd_time_break_absolute, cmd_source, cmd_interrupt, cmd_echo;
+    cmd_time_break, cmd_time_break_absolute, cmd_source, cmd_interrupt, cmd_echo,
+    cmd_addlyt, cmd_lyt, cmd_remlyt;
+/* Puts a file's lines before those that wait. */
+bool run_file(struct commands *c, const char *path, struct error *err);
 /* cmd_break.c */
 monitor_fn cmd_break, cmd_tbreak, cmd_pbreak, cmd_watch, cmd_rwatch, cmd_awatch, cmd_unwatch,
     cmd_delete, cmd_enable, cmd_disable, cmd_condition, cmd_ignore, cmd_commands, cmd_catch,
@@ -94,7 +99,8 @@ monitor_fn cmd_registers, cmd_sreg, cmd_creg, cmd_dreg, cmd_fp, cmd_mmx, cmd_sse
 /* cmd_tables.c */
 monitor_fn info_idt, info_ivt, info_gdt, info_ldt, info_tss, info_tab, info_pt;
 /* cmd_machine.c */
-monitor_fn info_device_any, info_time, info_all, cmd_ptime, cmd_instrument;
+monitor_fn info_device_any, info_time, info_all, cmd_ptime, cmd_instrument,
+    cmd_vmexitbp, cmd_restore, cmd_zmm, info_dirty;
 /* trace.c */
 monitor_fn cmd_trace, cmd_trace_reg, cmd_trace_mem, cmd_show, info_trace;
 /* call.c */

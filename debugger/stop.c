@@ -144,7 +144,7 @@ static void tell_catchpoint(const struct debug_stop *s, const char *number, cons
 
     switch (b->kind) {
     case BREAK_PORT:
-        print(p, "%s: port 0x%llx, %llu byte%s", number, arg, value, value == 1 ? "" : "s");
+        print(p, "%s: port 0x%llx, 0x%0*llx", number, arg, 2 * (int)(value & 0xff), value >> 8);
         break;
     case BREAK_MSR:
         print(p, "%s: MSR 0x%llx, value 0x%llx", number, arg, value);

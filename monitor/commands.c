@@ -118,6 +118,6 @@ const struct monitor_command monitor_commands[] = {
     {"eject", "s?s", "[-f] DRIVE", "takes the medium out; -f: even if it is locked", cmd_eject,
      NULL},
     {"change", "ss?s", "DRIVE FILE [FORMAT]", "puts another medium in", cmd_change, NULL},
-    {"quit", "", "", "ends Calque at once", cmd_quit, NULL},
+    {"quit|q|exit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };
