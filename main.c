@@ -18,6 +18,7 @@
 #include "cmdline_drives.h"
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
+#include "debugger/gdb.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -47,6 +48,8 @@ struct app {
     unsigned nmonitors;
     struct control *control;
     struct debugger *debugger;
+    struct chardev *gdb_chr; /* -gdb, gdbserver */
+    struct gdb *gdb;
     struct daemon daemon;
     uint8_t uuid[16];
     struct until {
@@ -170,6 +173,46 @@ static bool add_monitor(struct app *app, struct chardev *c, bool qmp, bool prett
     return true;
 }
 
+/* ---- gdb ---- */
+
+static void close_gdb(struct app *app)
+{
+    gdb_free(app->gdb);
+    chardev_remove(app->chardevs, app->gdb_chr);
+    app->gdb = NULL;
+    app->gdb_chr = NULL;
+}
+
+static bool open_gdb_connection(struct app *app, const char *where, struct error *err)
+{
+    char *spec = gdb_connection(where);
+    bool ok = spec && chardev_open(app->chardevs, spec, "gdb", &app->gdb_chr, NULL, err);
+
+    free(spec);
+    return ok || (!spec && error_set(err, "out of memory"));
+}
+
+static bool start_gdb(struct app *app, struct error *err)
+{
+    if (app->gdb_chr)
+        app->gdb = gdb_new(app->debugger, app->gdb_chr, err);
+    return !app->gdb_chr || app->gdb;
+}
+
+/* The monitor's gdbserver. */
+static bool set_gdbserver(void *opaque, const char *where, struct error *err)
+{
+    struct app *app = opaque;
+
+    if (app->gdb && gdb_is_busy(app->gdb))
+        return error_set(err, "gdb itself cannot have that changed");
+    close_gdb(app);
+    if (open_gdb_connection(app, where, err) && start_gdb(app, err))
+        return true;
+    close_gdb(app);
+    return false;
+}
+
 static void each_option(void *opaque, void (*fn)(void *, const char *), void *fn_opaque)
 {
     cmdline_each_option(opaque, fn, fn_opaque);
@@ -230,6 +273,7 @@ static bool create_control(struct app *app, struct error *err)
         .vnc_password = set_vnc_password,
         .vnc_expire = expire_vnc_password,
         .vnc_describe = describe_vnc,
+        .gdbserver = set_gdbserver,
     };
 
     app->control = control_new(&app->pc.m, &about, &hooks);
@@ -247,7 +291,7 @@ static bool start_monitors(struct app *app, struct error *err)
     if (!create_control(app, err))
         return false;
     app->debugger = debugger_new(app->control, err);
-    if (!app->debugger)
+    if (!app->debugger || !start_gdb(app, err))
         return false;
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
@@ -369,6 +413,10 @@ static bool open_terminals(struct app *app, struct error *err)
     for (unsigned i = 0; i < s->nparallel; i++)
         if (!open_parallel(app, i, err))
             return false;
+    if (s->gdb && !open_gdb_connection(app, s->gdb, err)) {
+        error_prefix(err, "-gdb");
+        return false;
+    }
     return open_monitors(app, err);
 }
 
@@ -768,7 +816,12 @@ static void app_close(struct app *app)
     ui_close(app->ui);
     close_drives(app);
     display_destroy(&app->display);
+    if (app->pc_built)
+        machine_lock(&app->pc.m);
+    close_gdb(app);
     debugger_free(app->debugger);
+    if (app->pc_built)
+        machine_unlock(&app->pc.m);
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -835,6 +888,7 @@ static void main_loop(struct app *app)
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         wait = sooner(wait, debugger_poll(app->debugger));
+        gdb_poll(app->gdb);
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 
