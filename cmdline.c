@@ -61,6 +61,8 @@ enum option_id {
     OPT_PFLASH,
     OPT_SNAPSHOT,
     OPT_S,
+    OPT_GDB_TCP,
+    OPT_GDB,
     OPT_NO_REBOOT,
     OPT_ACTION,
     OPT_ICOUNT,
@@ -144,6 +146,8 @@ static const struct option_row options[] = {
     {"k", "LANGUAGE", OPT_KEYMAP, "display",
      "the guest's keyboard, for VNC and pasting; help lists"},
     {"S", NULL, OPT_S, "run", "does not start until the monitor says cont"},
+    {"s", NULL, OPT_GDB_TCP, "run", "the same as -gdb tcp::1234"},
+    {"gdb", "WHERE", OPT_GDB, "run", "waits for gdb: tcp:[HOST]:PORT, unix:PATH, stdio, none"},
     {"no-shutdown", NULL, OPT_NO_SHUTDOWN, "run", "stays when the guest powers off"},
     {"pidfile", "FILE", OPT_PIDFILE, "run", "writes the process id; removed at the end"},
     {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
@@ -186,8 +190,6 @@ static const struct option_row options[] = {
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
     {"netdev", "X", 0, NULL, NULL},
-    {"s", NULL, 0, NULL, "-monitor"},
-    {"gdb", "X", 0, NULL, "-monitor"},
     {"loadvm", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
@@ -824,6 +826,12 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return s->snapshot = true;
     case OPT_S:
         return s->start_paused = true;
+    case OPT_GDB_TCP:
+        s->gdb = "tcp::1234";
+        return true;
+    case OPT_GDB:
+        s->gdb = value;
+        return true;
     case OPT_NO_REBOOT:
         return s->no_reboot = true;
     case OPT_ACTION:

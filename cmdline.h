@@ -119,6 +119,7 @@ struct settings {
     bool icount, icount_auto;
     uint64_t icount_shift;
     const char *log_categories, *log_file;
+    const char *gdb; /* where; NULL: nowhere */
     const char *name, *process_name, *uuid;
     bool debug_threads, timestamps;
     bool machine_none, no_shutdown, daemonize, dump_guest_core;

@@ -19,6 +19,7 @@
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
+#include "debugger/gdb.h"
 #include "debugger/prompt.h"
 #include "debugger/symbols.h"
 #include "host/block/drive.h"
@@ -52,6 +53,8 @@ struct app {
     struct debugger *debugger;
     struct commands *commands; /* the debugger's */
     struct prompt *prompt;
+    struct chardev *gdb_chr; /* -gdb, gdbserver */
+    struct gdb *gdb;
     struct daemon daemon;
     uint8_t uuid[16];
     struct until {
@@ -177,6 +180,46 @@ static bool add_monitor(struct app *app, struct chardev *c, bool qmp, bool prett
     return true;
 }
 
+/* ---- gdb ---- */
+
+static void close_gdb(struct app *app)
+{
+    gdb_free(app->gdb);
+    chardev_remove(app->chardevs, app->gdb_chr);
+    app->gdb = NULL;
+    app->gdb_chr = NULL;
+}
+
+static bool open_gdb_connection(struct app *app, const char *where, struct error *err)
+{
+    char *spec = gdb_connection(where);
+    bool ok = spec && chardev_open(app->chardevs, spec, "gdb", &app->gdb_chr, NULL, err);
+
+    free(spec);
+    return ok || (!spec && error_set(err, "out of memory"));
+}
+
+static bool start_gdb(struct app *app, struct error *err)
+{
+    if (app->gdb_chr)
+        app->gdb = gdb_new(app->debugger, app->gdb_chr, err);
+    return !app->gdb_chr || app->gdb;
+}
+
+/* The monitor's gdbserver. */
+static bool set_gdbserver(void *opaque, const char *where, struct error *err)
+{
+    struct app *app = opaque;
+
+    if (app->gdb && gdb_is_busy(app->gdb))
+        return error_set(err, "gdb itself cannot have that changed");
+    close_gdb(app);
+    if (open_gdb_connection(app, where, err) && start_gdb(app, err))
+        return true;
+    close_gdb(app);
+    return false;
+}
+
 static void each_option(void *opaque, void (*fn)(void *, const char *), void *fn_opaque)
 {
     cmdline_each_option(opaque, fn, fn_opaque);
@@ -237,6 +280,7 @@ static bool create_control(struct app *app, struct error *err)
         .vnc_password = set_vnc_password,
         .vnc_expire = expire_vnc_password,
         .vnc_describe = describe_vnc,
+        .gdbserver = set_gdbserver,
     };
 
     app->control = control_new(&app->pc.m, &about, &hooks);
@@ -255,7 +299,7 @@ static bool start_monitors(struct app *app, struct error *err)
         return false;
     app->debugger = debugger_new(app->control, err);
     app->commands = app->debugger ? commands_new(app->debugger, err) : NULL;
-    if (!app->commands)
+    if (!app->commands || !start_gdb(app, err))
         return false;
     if (app->settings.kernel)
         symbols_note_kernel(debugger_symbols(app->debugger), app->settings.kernel);
@@ -379,6 +423,10 @@ static bool open_terminals(struct app *app, struct error *err)
     for (unsigned i = 0; i < s->nparallel; i++)
         if (!open_parallel(app, i, err))
             return false;
+    if (s->gdb && !open_gdb_connection(app, s->gdb, err)) {
+        error_prefix(err, "-gdb");
+        return false;
+    }
     return open_monitors(app, err);
 }
 
@@ -821,8 +869,13 @@ static void app_close(struct app *app)
     ui_close(app->ui);
     close_drives(app);
     display_destroy(&app->display);
+    if (app->pc_built)
+        machine_lock(&app->pc.m);
+    close_gdb(app);
     commands_free(app->commands);
     debugger_free(app->debugger);
+    if (app->pc_built)
+        machine_unlock(&app->pc.m);
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -892,6 +945,7 @@ static void main_loop(struct app *app)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         wait = sooner(wait, debugger_poll(app->debugger));
         wait = sooner(wait, prompt_poll(app->prompt));
+        gdb_poll(app->gdb);
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 

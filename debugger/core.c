@@ -121,6 +121,7 @@ void debugger_tell_stop(struct debugger *d, const struct debug_stop *stop)
     d->last_stop = *stop;
     d->has_stopped = true;
     d->told_running = false;
+    symbols_refresh(d->symbols, stop->cpu);
     for (struct debug_face *f = d->faces; f; f = next) {
         next = f->next;
         f->stopped(f->opaque, &d->last_stop);

@@ -102,6 +102,8 @@ enum debug_step {
 };
 
 bool debugger_continue(struct debugger *d, struct error *err);
+/* Only this CPU; the others stand still. */
+bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err);
 /* count >= 1. Stops earlier at whatever stops. The other CPUs run meanwhile as step_others says. */
 /* By instructions while the pc is in [start, last]; over calls, if so wished. */
 bool debugger_step_range(struct debugger *d, unsigned cpu, uint64_t start, uint64_t last, bool over,

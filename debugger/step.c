@@ -131,6 +131,17 @@ static bool may_run(struct debugger *d, unsigned cpu, struct error *err)
     return true;
 }
 
+bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err)
+{
+    if (!may_run(d, cpu, err))
+        return false;
+    d->mark.set = false;
+    d->step_others = false;
+    d->plan = (struct plan){.kind = PLAN_CONTINUE, .cpu = cpu};
+    debugger_go(d, cpu, UINT64_MAX);
+    return true;
+}
+
 /* Where the current function returns to: as the frame pointer says. */
 static bool return_address(struct debugger *d, unsigned cpu, uint64_t *lin, uint64_t *sp)
 {

@@ -81,6 +81,13 @@ static void cmd_nmi(struct monitor *mon, const struct monitor_args *args)
     say_error(mon, control_nmi(mon->ctl, &err), &err);
 }
 
+static void cmd_gdbserver(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    say_error(mon, control_gdbserver(mon->ctl, args->n ? args->text[0] : "tcp::1234", &err), &err);
+}
+
 const struct monitor_command monitor_commands[] = {
     {"help", "?s", "[COMMAND]", "this list, or one command", cmd_help, NULL},
     {"info", "?s", "[WHAT]", "shows the state of the machine; see: help info", cmd_info,
@@ -118,6 +125,7 @@ const struct monitor_command monitor_commands[] = {
     {"eject", "s?s", "[-f] DRIVE", "takes the medium out; -f: even if it is locked", cmd_eject,
      NULL},
     {"change", "ss?s", "DRIVE FILE [FORMAT]", "puts another medium in", cmd_change, NULL},
+    {"gdbserver", "?s", "[WHERE|none]", "waits for gdb: tcp::1234, unix:PATH", cmd_gdbserver, NULL},
     {"quit|q|exit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };

@@ -68,6 +68,7 @@ bool control_set_password(struct control *ctl, const char *protocol, const char 
                           struct error *err);
 bool control_expire_password(struct control *ctl, const char *protocol, const char *when,
                              struct error *err);
+bool control_gdbserver(struct control *ctl, const char *where, struct error *err);
 void control_vnc(struct control *ctl, struct vnc_info *info);
 
 /* Registers of a running CPU are in the engine's hands: the machine stands still between these.

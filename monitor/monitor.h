@@ -60,6 +60,8 @@ struct monitor_hooks {
     bool (*vnc_password)(void *opaque, const char *password, struct error *err);
     bool (*vnc_expire)(void *opaque, const char *when, struct error *err);
     void (*vnc_describe)(void *opaque, struct vnc_info *info);
+    /* Listens for gdb there; "none": nowhere. Lock held. */
+    bool (*gdbserver)(void *opaque, const char *where, struct error *err);
 };
 
 /* Of one machine, for all its monitors; hears of its events. */

@@ -34,6 +34,8 @@ void chardevs_free(struct chardevs *s);
  */
 bool chardev_open(struct chardevs *s, const char *spec, const char *label, struct chardev **out,
                   bool *monitor, struct error *err);
+/* Closes it and forgets it; c may be NULL. Nothing is connected to it any more. */
+void chardev_remove(struct chardevs *s, struct chardev *c);
 /* -chardev BACKEND,id=ID,key=value,... */
 bool chardev_define(struct chardevs *s, const char *spec, struct error *err);
 /* The -chardev of that id; NULL with the nearest id named. */

@@ -549,6 +549,22 @@ static void chardev_close(struct chardev *c)
     free(c);
 }
 
+void chardev_remove(struct chardevs *s, struct chardev *c)
+{
+    struct chardev **link = &s->list;
+
+    while (*link && *link != c)
+        link = &(*link)->next;
+    if (!c || !*link)
+        return;
+    *link = c->next;
+    if (s->stdio == c) {
+        s->stdio = NULL;
+        terminal_restore();
+    }
+    chardev_close(c);
+}
+
 void chardevs_free(struct chardevs *s)
 {
     if (!s)
