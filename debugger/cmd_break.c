@@ -33,7 +33,9 @@ static void describe_range(const struct breakpoint *b, char *text, size_t size)
 {
     const char *space = b->physical ? "phys:" : "";
 
-    if (b->start == b->last)
+    if (b->kind == BREAK_EXECUTE && b->start == PLACE_PENDING)
+        snprintf(text, size, "a place that is not known yet");
+    else if (b->start == b->last)
         snprintf(text, size, "%s0x%" PRIx64, space, b->start);
     else
         snprintf(text, size, "%s0x%" PRIx64 "-0x%" PRIx64, space, b->start, b->last);
@@ -58,7 +60,9 @@ static void add(struct monitor *mon, struct breakpoint *b, const char *what)
         return;
     }
     describe_range(made, range, sizeof(range));
-    if (made->kind == BREAK_EXECUTE && !made->physical)
+    if (made->start == PLACE_PENDING && made->where)
+        snprintf(place, sizeof(place), "%s", made->where);
+    else if (made->kind == BREAK_EXECUTE && !made->physical)
         place_text(commands_of(mon), made->start, place, sizeof(place));
     monitor_printf(mon, "%s %u", what, made->number);
     if (made->kind <= BREAK_ACCESS)
@@ -70,15 +74,10 @@ static void add(struct monitor *mon, struct breakpoint *b, const char *what)
 
 /* ---- on execution ---- */
 
-static bool is_function(struct monitor *mon, const char *text, struct symbol *s)
-{
-    return symbol_find(debugger_symbols(debugger_of(mon)), text, s) && s->function;
-}
-
 static bool execute_place(struct monitor *mon, char *text, struct breakpoint *b)
 {
-    struct symbol s;
-    uint64_t addr;
+    struct error err = {""};
+    uint64_t addr = 0;
 
     if (!*text) {
         const struct cpu *cpu = cpu_here(mon);
@@ -86,12 +85,13 @@ static bool execute_place(struct monitor *mon, char *text, struct breakpoint *b)
         if (!cpu)
             return false;
         addr = debugger_pc(cpu);
-    } else {
-        text += *text == '*';
+    } else if (!strncmp(text, "phys:", 5) || !strncmp(text, "p:", 2)) {
         if (!parse_place(mon, text, &addr, &b->physical))
             return false;
-        if (!b->physical && is_function(mon, text, &s) && s.start == addr)
-            addr = symbols_after_prologue(debugger_symbols(debugger_of(mon)), addr);
+    } else if (!place_address(commands_of(mon), mon->cpu, text + (*text == '*'), &addr, &err)) {
+        if (!place_is_name(text))
+            return say(mon, false, &err);
+        addr = PLACE_PENDING;
     }
     b->start = b->last = addr;
     return true;
@@ -110,6 +110,7 @@ static void break_at(struct monitor *mon, const struct monitor_args *args, bool 
         return;
     b.where = *text ? strdup(text) : NULL;
     add(mon, &b, temporary ? "Temporary breakpoint" : "Breakpoint");
+    places_update(commands_of(mon));
 }
 
 void cmd_break(struct monitor *mon, const struct monitor_args *args)
@@ -586,12 +587,12 @@ static void print_breakpoint(struct monitor *mon, const struct breakpoint *b)
 
     if (b->kind <= BREAK_ACCESS)
         describe_range(b, range, sizeof(range));
-    if (b->kind == BREAK_EXECUTE && !b->physical)
+    if (b->kind == BREAK_EXECUTE && !b->physical && b->start != PLACE_PENDING)
         place_text(commands_of(mon), b->start, place, sizeof(place));
     monitor_printf(mon, "%-3u %-12s %-4s %-3s %6" PRIu64 " %s%s%s", b->number, kind_text(b),
                    b->temporary ? "del" : "keep", b->enabled ? "y" : "n", b->hits, range,
                    *place ? " " : "", place);
-    if (b->where && strcmp(b->where, range) != 0)
+    if (b->where && strcmp(b->where, range) != 0 && strcmp(b->where, place) != 0)
         monitor_printf(mon, "%s(%s)", *range ? " " : "", b->where);
     monitor_printf(mon, "\n");
     if (b->condition_text)

@@ -15,6 +15,7 @@ static void run_step(struct monitor *mon, unsigned cpu, enum debug_step how, uin
 {
     struct error err = {""};
 
+    commands_of(mon)->continuing = false;
     if (!cpu_here(mon))
         return;
     if (!count)
@@ -155,6 +156,7 @@ void cmd_continue(struct monitor *mon, const struct monitor_args *args)
     }
     if (args->n && !condition && value)
         pass_over(mon, value);
+    commands_of(mon)->continuing = true;
     if (!run_to_time(mon, &done) || done)
         return;
     say(mon, debugger_continue(d, &err), &err);

@@ -358,9 +358,15 @@ bool commands_repeat(const char *line, char *again, size_t size)
 
 bool commands_hide_stop(struct commands *c, const struct debug_stop *stop)
 {
+    bool lookout = stop->breakpoint && stop->breakpoint == c->lookout;
+
+    symbols_refresh(debugger_symbols(c->d), stop->cpu);
+    places_update(c);
+    if (lookout)
+        return c->continuing && c->host.later && c->host.later(c->host.opaque, QUIETLY "continue");
     return stop->kind == DEBUG_STEPPED && c->time_break && c->host.later &&
            vcpu_retired(&debugger_cpu(c->d, stop->cpu)->v) < c->time_break &&
-           c->host.later(c->host.opaque, "continue");
+           c->host.later(c->host.opaque, QUIETLY "continue");
 }
 
 void commands_after_stop(struct commands *c, const struct debug_stop *stop)
@@ -423,6 +429,8 @@ void commands_free(struct commands *c)
     if (!c)
         return;
     c->ctl->extension = (struct control_extension){0};
+    c->host.later = NULL;
+    places_update(c);
     trace_free(c->trace);
     calls_free(c->calls);
     free(c);

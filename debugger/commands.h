@@ -22,7 +22,9 @@ void commands_keep_history(struct commands *c);
 
 /* What commands cannot do on their own: whoever has a list of lines to work off (the prompt) says
  * so. `later`: runs these lines, separated by newlines, before any others that wait; returns false
- * if there are too many. NULL: there is nobody. */
+ * if there are too many. NULL: there is nobody. A line that begins with QUIETLY is nothing that a
+ * person has written: it is not shown. */
+#define QUIETLY "\001"
 struct commands_host {
     bool (*later)(void *opaque, const char *lines);
     void *opaque;

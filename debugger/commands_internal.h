@@ -31,6 +31,11 @@ struct commands {
     char layout[256];         /* a file of commands for each stop */
     unsigned unassemble_bits; /* u size: 16, 32, 64; 0: as the mode is */
     bool watch_continue;      /* watch continue: they are counted only */
+    /* Places by name move when a kernel is loaded or finds its address: what such a step of a system
+     * changes, as last seen, and the breakpoint that looks for changes. */
+    uint64_t seen[3];
+    struct breakpoint *lookout;
+    bool continuing; /* the guest runs because of `continue` */
     struct trace *trace;
     struct calls *calls;
 };
@@ -83,6 +88,15 @@ monitor_fn cmd_step, cmd_next, cmd_stepline, cmd_nextline, cmd_finish, cmd_until
     cmd_addlyt, cmd_lyt, cmd_remlyt;
 /* Puts a file's lines before those that wait. */
 bool run_file(struct commands *c, const char *path, struct error *err);
+/* place.c: the address of a breakpoint's place; false with *err. */
+bool place_address(struct commands *c, unsigned cpu, const char *text, uint64_t *addr,
+                   struct error *err);
+#define PLACE_PENDING UINT64_MAX /* nothing has that name yet */
+/* A name that something may have later. */
+bool place_is_name(const char *text);
+/* Finds breakpoints' places again, and looks out for changes while there is need. */
+void places_update(struct commands *c);
+
 /* cmd_break.c */
 monitor_fn cmd_break, cmd_tbreak, cmd_pbreak, cmd_watch, cmd_rwatch, cmd_awatch, cmd_unwatch,
     cmd_delete, cmd_enable, cmd_disable, cmd_condition, cmd_ignore, cmd_commands, cmd_catch,

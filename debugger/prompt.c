@@ -172,11 +172,12 @@ static bool is_nothing(const char *text)
 
 static void run_line(struct prompt *p, const char *text)
 {
+    bool quietly = *text == *QUIETLY;
     char copy[LINE_MAX + 1];
 
-    snprintf(copy, sizeof(copy), "%s", text);
+    snprintf(copy, sizeof(copy), "%s", text + quietly);
     copy[strcspn(copy, "\r")] = '\0';
-    if (!p->interactive)
+    if (!p->interactive && !quietly)
         printf("(calque) %s\n", copy);
     if (commands_collect(p->config.commands, copy))
         return;
@@ -184,7 +185,7 @@ static void run_line(struct prompt *p, const char *text)
         if (!p->interactive || copy[strspn(copy, " \t")] || !p->again[0])
             return;
         snprintf(copy, sizeof(copy), "%s", p->again);
-    } else if (!commands_repeat(copy, p->again, sizeof(p->again))) {
+    } else if (!quietly && !commands_repeat(copy, p->again, sizeof(p->again))) {
         p->again[0] = '\0';
     }
     monitor_execute(p->monitor, copy);

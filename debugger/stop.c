@@ -193,7 +193,6 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *s, moni
     const struct printer p = {line, opaque};
     bool somewhere = debugger_ncpus(c->d) > 0;
 
-    symbols_refresh(debugger_symbols(c->d), s ? s->cpu : 0);
     c->unassemble_next = 0;
     c->list_line = 0;
     if (!s) {
