@@ -784,7 +784,8 @@ static bool share_terminal(struct app *app, struct error *err)
         return chardev_open(app->chardevs, "stdio", "debugger", &c, NULL, err);
     for (unsigned i = 0; i < app->nmonitors; i++)
         if (app->monitors[i].chr == c && !chardev_shared(c))
-            return error_set(err, "--debug: this terminal is a monitor's; -serial mon:stdio shares it");
+            return error_set(err,
+                             "--debug: this terminal is a monitor's; -serial mon:stdio shares it");
     chardev_share(c);
     return true;
 }
@@ -836,9 +837,8 @@ static bool app_open(struct app *app, struct error *err)
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
            cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && share_terminal(app, err) &&
-           build_machine(app, err) &&
-           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
-           start_terminal(app) &&
+           build_machine(app, err) && open_ui(app, err) &&
+           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
            start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
            daemon_ready(&app->daemon, err);

@@ -165,8 +165,10 @@ static bool parse_parameters(const char *text, struct function *f, struct error 
         const struct c_type *t = parse_parameter(text, n);
 
         if (!t)
-            return error_set(err, "declare: '%.*s': no type that can be passed; integers, double "
-                                  "and const char * are", (int)n, text);
+            return error_set(err,
+                             "declare: '%.*s': no type that can be passed; integers, double "
+                             "and const char * are",
+                             (int)n, text);
         if (t->kind == KIND_VOID)
             return !f->n || error_set(err, "declare: void is no type of a parameter");
         if (f->n == CALL_ARGS_MAX)
@@ -192,8 +194,8 @@ static bool parse_declaration(const char *text, struct function *f, struct error
     f->result = find_type(text, (size_t)(name - text));
     f->name = strndup(name, (size_t)(end - name));
     if (!f->result || !f->name || !*f->name)
-        return error_set(err, "declare: '%.*s': no type and name that are known", (int)(open - text),
-                         text);
+        return error_set(err, "declare: '%.*s': no type and name that are known",
+                         (int)(open - text), text);
     return parse_parameters(open + 1, f, err);
 }
 

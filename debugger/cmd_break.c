@@ -348,10 +348,14 @@ static const struct {
     const char *name;
     enum breakpoint_kind kind;
 } catches[] = {
-    {"exception", BREAK_EXCEPTION}, {"interrupt", BREAK_INTERRUPT},
-    {"mode", BREAK_MODE},           {"cr", BREAK_CR},
-    {"cr3", BREAK_CR},              {"msr", BREAK_MSR},
-    {"port", BREAK_PORT},           {"io", BREAK_PORT},
+    {"exception", BREAK_EXCEPTION},
+    {"interrupt", BREAK_INTERRUPT},
+    {"mode", BREAK_MODE},
+    {"cr", BREAK_CR},
+    {"cr3", BREAK_CR},
+    {"msr", BREAK_MSR},
+    {"port", BREAK_PORT},
+    {"io", BREAK_PORT},
     {"reset", BREAK_RESET},
 };
 
@@ -568,10 +572,14 @@ bool commands_collect(struct commands *c, const char *line)
 static const char *kind_text(const struct breakpoint *b)
 {
     static const char *const names[] = {
-        [BREAK_EXECUTE] = "breakpoint", [BREAK_PORT] = "port",
-        [BREAK_MSR] = "msr",            [BREAK_CR] = "cr",
-        [BREAK_EXCEPTION] = "exception", [BREAK_INTERRUPT] = "interrupt",
-        [BREAK_MODE] = "mode",          [BREAK_RESET] = "reset",
+        [BREAK_EXECUTE] = "breakpoint",
+        [BREAK_PORT] = "port",
+        [BREAK_MSR] = "msr",
+        [BREAK_CR] = "cr",
+        [BREAK_EXCEPTION] = "exception",
+        [BREAK_INTERRUPT] = "interrupt",
+        [BREAK_MODE] = "mode",
+        [BREAK_RESET] = "reset",
     };
 
     if (b->kind == BREAK_ACCESS)

@@ -47,15 +47,16 @@ static bool parse_stretch(struct monitor *mon, const char *text, struct stretch 
     return true;
 }
 
-static bool print_insn(struct monitor *mon, uint64_t lin, uint64_t pc, unsigned mode, uint64_t *next)
+static bool print_insn(struct monitor *mon, uint64_t lin, uint64_t pc, unsigned mode,
+                       uint64_t *next)
 {
     char text[400], place[256];
     bool named = symbol_text(debugger_symbols(debugger_of(mon)), lin, place, sizeof(place));
     unsigned len = insn_text(commands_of(mon), mon->cpu, lin, mode, text, sizeof(text));
 
     monitor_printf(mon, "%s %0*" PRIx64 "%s%s%s:  %s\n", lin == pc ? "=>" : "  ",
-                   lin >> 32 ? 16 : 8, lin, named ? " <" : "", named ? place : "",
-                   named ? ">" : "", text);
+                   lin >> 32 ? 16 : 8, lin, named ? " <" : "", named ? place : "", named ? ">" : "",
+                   text);
     *next = lin + len;
     return len > 0;
 }

@@ -36,8 +36,8 @@ static void print_register(struct monitor *mon, const struct cpu *cpu, const str
     }
     if (r->size == 8)
         place_text(commands_of(mon), v, place, sizeof(place));
-    monitor_printf(mon, "0x%-17" PRIx64 " %" PRId64 "%s%s%s\n", v, (int64_t)v,
-                   *place ? "  <" : "", place, *place ? ">" : "");
+    monitor_printf(mon, "0x%-17" PRIx64 " %" PRId64 "%s%s%s\n", v, (int64_t)v, *place ? "  <" : "",
+                   place, *place ? ">" : "");
 }
 
 static void print_group(struct monitor *mon, const struct cpu *cpu, enum register_group group)
@@ -143,9 +143,9 @@ static void print_bits(struct monitor *mon, uint64_t v, const struct bit_name *n
 void info_flags(struct monitor *mon, const struct monitor_args *args)
 {
     static const struct bit_name names[] = {
-        {21, "id"}, {20, "vip"}, {19, "vif"}, {18, "ac"}, {17, "vm"}, {16, "rf"}, {14, "nt"},
-        {11, "of"}, {10, "df"},  {9, "if"},   {8, "tf"},  {7, "sf"},  {6, "zf"},  {4, "af"},
-        {2, "pf"},  {0, "cf"},
+        {21, "id"}, {20, "vip"}, {19, "vif"}, {18, "ac"}, {17, "vm"}, {16, "rf"},
+        {14, "nt"}, {11, "of"},  {10, "df"},  {9, "if"},  {8, "tf"},  {7, "sf"},
+        {6, "zf"},  {4, "af"},   {2, "pf"},   {0, "cf"},
     };
     const struct cpu *cpu = cpu_here(mon);
 
@@ -171,10 +171,10 @@ void cmd_creg(struct monitor *mon, const struct monitor_args *args)
                                           {16, "WP"}, {5, "NE"},  {4, "ET"},  {3, "TS"},
                                           {2, "EM"},  {1, "MP"},  {0, "PE"}};
     static const struct bit_name cr4[] = {
-        {21, "SMAP"},    {20, "SMEP"},      {18, "OSXSAVE"}, {17, "PCIDE"}, {16, "FSGSBASE"},
-        {11, "UMIP"},    {10, "OSXMMEXCPT"}, {9, "OSFXSR"},  {8, "PCE"},    {7, "PGE"},
-        {6, "MCE"},      {5, "PAE"},        {4, "PSE"},      {3, "DE"},     {2, "TSD"},
-        {1, "PVI"},      {0, "VME"}};
+        {21, "SMAP"}, {20, "SMEP"},       {18, "OSXSAVE"}, {17, "PCIDE"}, {16, "FSGSBASE"},
+        {11, "UMIP"}, {10, "OSXMMEXCPT"}, {9, "OSFXSR"},   {8, "PCE"},    {7, "PGE"},
+        {6, "MCE"},   {5, "PAE"},         {4, "PSE"},      {3, "DE"},     {2, "TSD"},
+        {1, "PVI"},   {0, "VME"}};
     static const struct bit_name efer[] = {{11, "NXE"}, {10, "LMA"}, {8, "LME"}, {0, "SCE"}};
     const struct cpu *cpu = cpu_here(mon);
 
@@ -227,7 +227,7 @@ void cmd_dreg(struct monitor *mon, const struct monitor_args *args)
 static void print_segment(struct monitor *mon, const char *name, const struct segment *s)
 {
     static const char *const types[] = {"", "TSS16", "LDT", "TSS16 busy", "", "", "", "",
-                                        "", "TSS", "", "TSS busy", "", "", "", ""};
+                                        "", "TSS",   "",    "TSS busy",   "", "", "", ""};
     unsigned type = s->attr & SEG_ATTR_TYPE;
 
     monitor_printf(mon, "%-4s %04x  base %016" PRIx64 "  limit %08x  attr %04x ", name, s->sel,
@@ -284,7 +284,8 @@ void cmd_fp(struct monitor *mon, const struct monitor_args *args)
     if (!cpu)
         return;
     unsigned top = cpu->fsw >> 11 & 7;
-    monitor_printf(mon, "control 0x%04x  status 0x%04x (TOP %u)  tags in use 0x%02x  opcode 0x%03x\n",
+    monitor_printf(mon,
+                   "control 0x%04x  status 0x%04x (TOP %u)  tags in use 0x%02x  opcode 0x%03x\n",
                    cpu->fcw, cpu->fsw, top, cpu->ftw, cpu->fop);
     monitor_printf(mon, "instruction %04x:%016" PRIx64 "  data %04x:%016" PRIx64 "\n", cpu->fcs,
                    cpu->fip, cpu->fds, cpu->fdp);

@@ -85,7 +85,8 @@ void cmd_finish(struct monitor *mon, const struct monitor_args *args)
     run_step(mon, mon->cpu, STEP_OUT, 1);
 }
 
-/* Without a place: the instruction behind this one, which a loop's last jump leads to at its end. */
+/* Without a place: the instruction behind this one, which a loop's last jump leads to at its end.
+ */
 void cmd_until(struct monitor *mon, const struct monitor_args *args)
 {
     struct commands *c = commands_of(mon);

@@ -150,8 +150,7 @@ void info_gdt(struct monitor *mon, const struct monitor_args *args)
 
     if (!cpu)
         return;
-    struct table t = {
-        .name = "GDT", .base = cpu->gdtr.base, .limit = cpu->gdtr.limit, .size = 8};
+    struct table t = {.name = "GDT", .base = cpu->gdtr.base, .limit = cpu->gdtr.limit, .size = 8};
     print_descriptors(mon, args, &t);
 }
 
@@ -161,8 +160,7 @@ void info_ldt(struct monitor *mon, const struct monitor_args *args)
 
     if (!cpu)
         return;
-    struct table t = {
-        .name = "LDT", .base = cpu->ldtr.base, .limit = cpu->ldtr.limit, .size = 8};
+    struct table t = {.name = "LDT", .base = cpu->ldtr.base, .limit = cpu->ldtr.limit, .size = 8};
     if (cpu->ldtr.attr & SEG_ATTR_P && cpu->ldtr.sel & 0xfffc)
         print_descriptors(mon, args, &t);
     else
@@ -179,23 +177,24 @@ struct tss_field {
 
 /* SDM vol. 3A figures 8-2, 8-10 and 8-11. */
 static const struct tss_field tss32[] = {
-    {"link", 0, 2},    {"esp0", 4, 4},    {"ss0", 8, 2},     {"esp1", 12, 4},  {"ss1", 16, 2},
-    {"esp2", 20, 4},   {"ss2", 24, 2},    {"cr3", 28, 4},    {"eip", 32, 4},   {"eflags", 36, 4},
-    {"eax", 40, 4},    {"ecx", 44, 4},    {"edx", 48, 4},    {"ebx", 52, 4},   {"esp", 56, 4},
-    {"ebp", 60, 4},    {"esi", 64, 4},    {"edi", 68, 4},    {"es", 72, 2},    {"cs", 76, 2},
-    {"ss", 80, 2},     {"ds", 84, 2},     {"fs", 88, 2},     {"gs", 92, 2},    {"ldt", 96, 2},
-    {"debug trap", 100, 2}, {"I/O map", 102, 2}, {0},
+    {"link", 0, 2}, {"esp0", 4, 4},         {"ss0", 8, 2},       {"esp1", 12, 4},
+    {"ss1", 16, 2}, {"esp2", 20, 4},        {"ss2", 24, 2},      {"cr3", 28, 4},
+    {"eip", 32, 4}, {"eflags", 36, 4},      {"eax", 40, 4},      {"ecx", 44, 4},
+    {"edx", 48, 4}, {"ebx", 52, 4},         {"esp", 56, 4},      {"ebp", 60, 4},
+    {"esi", 64, 4}, {"edi", 68, 4},         {"es", 72, 2},       {"cs", 76, 2},
+    {"ss", 80, 2},  {"ds", 84, 2},          {"fs", 88, 2},       {"gs", 92, 2},
+    {"ldt", 96, 2}, {"debug trap", 100, 2}, {"I/O map", 102, 2}, {0},
 };
 static const struct tss_field tss16[] = {
-    {"link", 0, 2}, {"sp0", 2, 2}, {"ss0", 4, 2}, {"sp1", 6, 2}, {"ss1", 8, 2}, {"sp2", 10, 2},
-    {"ss2", 12, 2}, {"ip", 14, 2}, {"flags", 16, 2}, {"ax", 18, 2}, {"cx", 20, 2}, {"dx", 22, 2},
-    {"bx", 24, 2},  {"sp", 26, 2}, {"bp", 28, 2}, {"si", 30, 2}, {"di", 32, 2}, {"es", 34, 2},
-    {"cs", 36, 2},  {"ss", 38, 2}, {"ds", 40, 2}, {"ldt", 42, 2}, {0},
+    {"link", 0, 2}, {"sp0", 2, 2}, {"ss0", 4, 2},    {"sp1", 6, 2},  {"ss1", 8, 2}, {"sp2", 10, 2},
+    {"ss2", 12, 2}, {"ip", 14, 2}, {"flags", 16, 2}, {"ax", 18, 2},  {"cx", 20, 2}, {"dx", 22, 2},
+    {"bx", 24, 2},  {"sp", 26, 2}, {"bp", 28, 2},    {"si", 30, 2},  {"di", 32, 2}, {"es", 34, 2},
+    {"cs", 36, 2},  {"ss", 38, 2}, {"ds", 40, 2},    {"ldt", 42, 2}, {0},
 };
 static const struct tss_field tss64[] = {
-    {"rsp0", 4, 8},  {"rsp1", 12, 8}, {"rsp2", 20, 8}, {"ist1", 36, 8}, {"ist2", 44, 8},
-    {"ist3", 52, 8}, {"ist4", 60, 8}, {"ist5", 68, 8}, {"ist6", 76, 8}, {"ist7", 84, 8},
-    {"I/O map", 102, 2}, {0},
+    {"rsp0", 4, 8},  {"rsp1", 12, 8}, {"rsp2", 20, 8},     {"ist1", 36, 8},
+    {"ist2", 44, 8}, {"ist3", 52, 8}, {"ist4", 60, 8},     {"ist5", 68, 8},
+    {"ist6", 76, 8}, {"ist7", 84, 8}, {"I/O map", 102, 2}, {0},
 };
 
 void info_tss(struct monitor *mon, const struct monitor_args *args)
@@ -209,7 +208,10 @@ void info_tss(struct monitor *mon, const struct monitor_args *args)
         return;
     f = cpu->long_mode ? tss64 : (cpu->tr.attr & SEG_ATTR_TYPE) >= 8 ? tss32 : tss16;
     monitor_printf(mon, "TR %04x: base %016" PRIx64 ", limit %x, %s bits\n", cpu->tr.sel,
-                   cpu->tr.base, cpu->tr.limit, f == tss64 ? "64" : f == tss32 ? "32" : "16");
+                   cpu->tr.base, cpu->tr.limit,
+                   f == tss64   ? "64"
+                   : f == tss32 ? "32"
+                                : "16");
     if (!(cpu->tr.sel & 0xfffc)) {
         monitor_printf(mon, "no task register was loaded\n");
         return;

@@ -16,12 +16,12 @@ const struct monitor_command debugger_commands[] = {
     {"step|s|stepi|si", "=?r", "[irq|all|CPU] [N]",
      "an instruction, or N; irq: interrupts are not passed over; all: the other CPUs run too",
      cmd_step, NULL},
-    {"next|n|nexti|ni|proceed", "=?i", "[N]", "the same, over calls, repeats and INT n", cmd_next, NULL},
+    {"next|n|nexti|ni|proceed", "=?i", "[N]", "the same, over calls, repeats and INT n", cmd_next,
+     NULL},
     {"stepline|sl", "=?i", "[N]", "until another source line", cmd_stepline, NULL},
     {"nextline|nl", "=?i", "[N]", "the same, over calls", cmd_nextline, NULL},
     {"finish", "=", "", "until this function returns", cmd_finish, NULL},
-    {"until|advance", "=?r", "[PLACE]", "until that place, or past a loop's end", cmd_until,
-     NULL},
+    {"until|advance", "=?r", "[PLACE]", "until that place, or past a loop's end", cmd_until, NULL},
     {"continue|c|cont", "?r", "[N | if CONDITION]",
      "runs on; N: the breakpoint here is passed N - 1 times", cmd_continue, NULL},
     {"interrupt", "", "", "stops the guest, as Ctrl-C does", cmd_interrupt, NULL},
@@ -298,7 +298,7 @@ static void complete_register(struct offer *o)
 void commands_complete(struct commands *c, const char *line, size_t word,
                        bool (*fn)(void *opaque, const char *candidate), void *opaque)
 {
-    static const char *const caught[] = {"exception", "interrupt", "mode", "cr",    "cr3",
+    static const char *const caught[] = {"exception", "interrupt", "mode",  "cr", "cr3",
                                          "msr",       "port",      "reset", NULL};
     static const char *const traced[] = {"insn", "branch", "call", "mem", "io", "irq",
                                          "mode", "on",     "off",  "to",  NULL};
@@ -331,9 +331,9 @@ void commands_complete(struct commands *c, const char *line, size_t word,
 
 bool commands_repeat(const char *line, char *again, size_t size)
 {
-    static const char *const whole[] = {"step", "s",  "stepi",    "si", "next",     "n",  "nexti",
-                                        "ni",   "p",  "stepline", "sl", "nextline", "nl", "up",
-                                        "down", "continue", "c",  "cont", NULL};
+    static const char *const whole[] = {
+        "step", "s",        "stepi", "si", "next", "n",        "nexti", "ni",   "p", "stepline",
+        "sl",   "nextline", "nl",    "up", "down", "continue", "c",     "cont", NULL};
     static const char *const goes_on[] = {"x", "xp", "list", "l", "disassemble", "u", NULL};
     char command[32], word[32];
     const char *rest = line;

@@ -31,8 +31,8 @@ struct commands {
     char layout[256];         /* a file of commands for each stop */
     unsigned unassemble_bits; /* u size: 16, 32, 64; 0: as the mode is */
     bool watch_continue;      /* watch continue: they are counted only */
-    /* Places by name move when a kernel is loaded or finds its address: what such a step of a system
-     * changes, as last seen, and the breakpoint that looks for changes. */
+    /* Places by name move when a kernel is loaded or finds its address: what such a step of a
+     * system changes, as last seen, and the breakpoint that looks for changes. */
     uint64_t seen[3];
     struct breakpoint *lookout;
     bool continuing; /* the guest runs because of `continue` */
@@ -84,8 +84,8 @@ void calls_free(struct calls *c);
 
 /* cmd_run.c */
 monitor_fn cmd_step, cmd_next, cmd_stepline, cmd_nextline, cmd_finish, cmd_until, cmd_continue,
-    cmd_time_break, cmd_time_break_absolute, cmd_source, cmd_interrupt, cmd_echo,
-    cmd_addlyt, cmd_lyt, cmd_remlyt;
+    cmd_time_break, cmd_time_break_absolute, cmd_source, cmd_interrupt, cmd_echo, cmd_addlyt,
+    cmd_lyt, cmd_remlyt;
 /* Puts a file's lines before those that wait. */
 bool run_file(struct commands *c, const char *path, struct error *err);
 /* place.c: the address of a breakpoint's place; false with *err. */
@@ -102,8 +102,8 @@ monitor_fn cmd_break, cmd_tbreak, cmd_pbreak, cmd_watch, cmd_rwatch, cmd_awatch,
     cmd_delete, cmd_enable, cmd_disable, cmd_condition, cmd_ignore, cmd_commands, cmd_catch,
     cmd_modebp, info_breakpoints;
 /* cmd_data.c */
-monitor_fn cmd_p, cmd_print_expr, cmd_set, cmd_setpmem, cmd_writemem, cmd_loadmem, cmd_search, cmd_dump,
-    cmd_crc, cmd_print_stack, cmd_print_string, cmd_page, cmd_deref;
+monitor_fn cmd_p, cmd_print_expr, cmd_set, cmd_setpmem, cmd_writemem, cmd_loadmem, cmd_search,
+    cmd_dump, cmd_crc, cmd_print_stack, cmd_print_string, cmd_page, cmd_deref;
 /* cmd_code.c */
 monitor_fn cmd_disassemble, cmd_bt, cmd_frame, cmd_up, cmd_down, cmd_list, cmd_symbol_file,
     cmd_symbols_list, info_symbol, info_line, info_frame;
@@ -113,8 +113,8 @@ monitor_fn cmd_registers, cmd_sreg, cmd_creg, cmd_dreg, cmd_fp, cmd_mmx, cmd_sse
 /* cmd_tables.c */
 monitor_fn info_idt, info_ivt, info_gdt, info_ldt, info_tss, info_tab, info_pt;
 /* cmd_machine.c */
-monitor_fn info_device_any, info_time, info_all, cmd_ptime, cmd_instrument,
-    cmd_vmexitbp, cmd_restore, cmd_zmm, info_dirty;
+monitor_fn info_device_any, info_time, info_all, cmd_ptime, cmd_instrument, cmd_vmexitbp,
+    cmd_restore, cmd_zmm, info_dirty;
 /* trace.c */
 monitor_fn cmd_trace, cmd_trace_reg, cmd_trace_mem, cmd_show, info_trace;
 /* call.c */

@@ -41,8 +41,8 @@ struct prompt {
     bool quitting, failed;
     struct line *lines, **tail;
     unsigned nlines;
-    char again[LINE_MAX + 1];             /* what an empty line does */
-    char input[LINE_MAX + 1];             /* a script's line so far */
+    char again[LINE_MAX + 1]; /* what an empty line does */
+    char input[LINE_MAX + 1]; /* a script's line so far */
     size_t ninput;
     unsigned char ahead[AHEAD_MAX]; /* typed while the machine ran */
     size_t nahead;
@@ -275,6 +275,7 @@ static void interrupt(struct prompt *p)
     forget_lines(p);
     p->nahead = 0;
     if (p->waiting) {
+        say("\n");
         machine_lock(m);
         debugger_pause(p->config.debugger);
         machine_unlock(m);

@@ -23,8 +23,8 @@ struct prompt_script {
 struct prompt_config {
     struct debugger *debugger;
     struct commands *commands;
-    struct chardev *chr; /* standard input's and output's; NULL: scripts only */
-    bool begin;          /* --debug: at once; else when Ctrl-A d is typed */
+    struct chardev *chr;                 /* standard input's and output's; NULL: scripts only */
+    bool begin;                          /* --debug: at once; else when Ctrl-A d is typed */
     const struct prompt_script *scripts; /* run in order, before anything that is typed */
     unsigned nscripts;
     void (*quit)(void *opaque); /* ends Calque */

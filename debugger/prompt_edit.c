@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "host/char/terminal.h"
 
 #define PROMPT   "(calque) "
 #define LINE_MAX 511
@@ -117,7 +118,7 @@ static unsigned char complete_word(EditLine *el, int key)
     if (c.n == 1 && strlen(c.common) + 1 < sizeof(c.common))
         strcat(c.common, " ");
     return strlen(c.common) > typed && el_insertstr(el, c.common + typed) == 0 ? CC_REFRESH
-                                                                                 : CC_ERROR;
+                                                                               : CC_ERROR;
 }
 
 /* ---- life ---- */
@@ -192,6 +193,7 @@ void editor_end(struct editor *e)
     if (e->editing) {
         el_reset(e->el);
         el_set(e->el, EL_UNBUFFERED, 0);
+        terminal_raw_again(); /* libedit thinks that it was cooked */
     }
     e->editing = false;
 }
@@ -232,6 +234,7 @@ enum editor_result editor_key(struct editor *e, unsigned char key, const char **
         *line = e->line;
         e->editing = false;
         el_set(e->el, EL_UNBUFFERED, 0);
+        terminal_raw_again();
         return EDIT_LINE;
     }
     if (key == 0x04 && n <= 1 && (!text || !*text || *text == 0x04)) {

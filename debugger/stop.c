@@ -55,8 +55,8 @@ unsigned insn_text(struct commands *c, unsigned cpu, uint64_t lin, unsigned code
         snprintf(text, size, "cannot be read");
         return 0;
     }
-    used = disas_syntax(insn, sizeof(insn), lin, bytes, got, code_mode,
-                        c->ctl->extension.att_syntax);
+    used =
+        disas_syntax(insn, sizeof(insn), lin, bytes, got, code_mode, c->ctl->extension.att_syntax);
     add_target(c, insn, sizeof(insn));
     for (size_t i = 0; i < used && i < INSN_MAX; i++)
         snprintf(hex + 3 * i, sizeof(hex) - 3 * i, "%02x ", bytes[i]);

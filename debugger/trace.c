@@ -354,8 +354,13 @@ void cmd_show(struct monitor *mon, const struct monitor_args *args)
         const char *name;
         unsigned kind;
     } shows[] = {
-        {"mode", TRACE_MODE}, {"int", TRACE_IRQ},  {"softint", TRACE_IRQ}, {"extint", TRACE_IRQ},
-        {"iret", TRACE_CALL}, {"call", TRACE_CALL}, {"all", TRACE_MODE | TRACE_IRQ | TRACE_CALL},
+        {"mode", TRACE_MODE},
+        {"int", TRACE_IRQ},
+        {"softint", TRACE_IRQ},
+        {"extint", TRACE_IRQ},
+        {"iret", TRACE_CALL},
+        {"call", TRACE_CALL},
+        {"all", TRACE_MODE | TRACE_IRQ | TRACE_CALL},
     };
 
     if (!args->n) {

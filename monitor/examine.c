@@ -140,7 +140,8 @@ static void print_strings(struct monitor *mon, const struct format *f, int cpu, 
             addr++;
             if (!c)
                 break;
-            monitor_printf(mon, c >= ' ' && c < 0x7f && c != '"' && c != '\\' ? "%c" : "\\x%02x", c);
+            monitor_printf(mon, c >= ' ' && c < 0x7f && c != '"' && c != '\\' ? "%c" : "\\x%02x",
+                           c);
         }
         monitor_printf(mon, "\"%s\n", n == STRING_SHOWN ? "..." : "");
         if (c && n < STRING_SHOWN) {

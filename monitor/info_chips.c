@@ -9,7 +9,7 @@
 
 static const char *delivery_name(unsigned mode)
 {
-    static const char *const names[] = {"fixed", "lowest", "SMI",    "reserved",
+    static const char *const names[] = {"fixed", "lowest", "SMI",     "reserved",
                                         "NMI",   "INIT",   "startup", "ExtINT"};
 
     return names[mode & 7];

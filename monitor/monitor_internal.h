@@ -20,9 +20,9 @@ struct monitor {
     struct monitor_capture *capture; /* instead of chr */
     monitor_output_fn *output;       /* or this */
     void *output_opaque;
-    bool failed;                     /* the last command has said that something is wrong */
-    uint64_t next_address;           /* where x and xp go on */
-    unsigned cpu;                    /* which one commands are about */
+    bool failed;           /* the last command has said that something is wrong */
+    uint64_t next_address; /* where x and xp go on */
+    unsigned cpu;          /* which one commands are about */
     char line[MONITOR_LINE_MAX];
     size_t len;
     uint8_t escape; /* inside a terminal's key sequence, which is ignored */
@@ -113,8 +113,7 @@ void screen_end_wait(struct monitor *mon);
 __attribute__((format(printf, 2, 3))) void monitor_printf(struct monitor *mon, const char *fmt,
                                                           ...);
 /* The same for what went wrong. */
-__attribute__((format(printf, 2, 3))) void monitor_error(struct monitor *mon, const char *fmt,
-                                                         ...);
+__attribute__((format(printf, 2, 3))) void monitor_error(struct monitor *mon, const char *fmt, ...);
 /* A monitor_line_fn whose opaque is the monitor. */
 void monitor_print_line(void *mon, const char *text);
 /* Finds a command by name or unambiguous beginning; says what is wrong otherwise. */

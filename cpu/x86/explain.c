@@ -48,7 +48,7 @@ static void entry_bits(const struct walk *w, unsigned n, char *text, size_t size
     static const struct {
         unsigned bit;
         const char *name;
-    } bits[] = {{0, "P"},   {1, "RW"}, {2, "US"}, {3, "PWT"}, {4, "PCD"},
+    } bits[] = {{0, "P"}, {1, "RW"}, {2, "US"}, {3, "PWT"}, {4, "PCD"},
                 {5, "A"}, {6, "D"},  {7, "PS"}, {8, "G"},   {63, "NX"}};
     bool last = n == w->n - 1;
     size_t len = 0;
@@ -58,9 +58,9 @@ static void entry_bits(const struct walk *w, unsigned n, char *text, size_t size
         if (bits[i].bit == 63 ? w->size == 4 : (bits[i].bit == 6 || bits[i].bit == 8) && !last)
             continue;
         if (w->entry[n] >> bits[i].bit & 1 && len < size)
-            len += (size_t)snprintf(text + len, size - len, "%s%s", len ? " " : "",
-                                    bits[i].bit == 7 && (!w->large || !last) ? "PAT"
-                                                                             : bits[i].name);
+            len +=
+                (size_t)snprintf(text + len, size - len, "%s%s", len ? " " : "",
+                                 bits[i].bit == 7 && (!w->large || !last) ? "PAT" : bits[i].name);
     }
 }
 
@@ -112,7 +112,7 @@ static void print_entries(const struct cpu *cpu, const struct walk *w, const str
 static void print_root(const struct cpu *cpu, uint64_t lin, const struct printer *p)
 {
     print(p, "linear %016" PRIx64 "; CR3 %08" PRIx64 ", %s", lin, cpu->cr3,
-          cpu->long_mode         ? "4 levels"
+          cpu->long_mode       ? "4 levels"
           : cpu->cr4 & CR4_PAE ? "PAE, 3 levels"
                                : "2 levels");
     if (!cpu->long_mode && cpu->cr4 & CR4_PAE)
@@ -137,10 +137,7 @@ static const char *page_size_text(const struct walk *w)
 {
     uint64_t size = w->large ? w->page_mask + 1 : 4096;
 
-    return size == 4096      ? "4 KiB"
-           : size == 2 << 20 ? "2 MiB"
-           : size == 4 << 20 ? "4 MiB"
-                             : "1 GiB";
+    return size == 4096 ? "4 KiB" : size == 2 << 20 ? "2 MiB" : size == 4 << 20 ? "4 MiB" : "1 GiB";
 }
 
 void explain_page(struct cpu *cpu, uint64_t lin, const struct explain_access *a, explain_line *line,
@@ -171,7 +168,10 @@ void explain_page(struct cpu *cpu, uint64_t lin, const struct explain_access *a,
     print(&p, "physical %016" PRIx64 ", in a page of %s",
           frame_of(cpu, &w) | (lin & (w.large ? w.page_mask : 0xfff)), page_size_text(&w));
     if (walk_translation(cpu, &w, lin, &access, &t))
-        print(&p, "%s by %s: permitted", a->fetch ? "a fetch" : a->write ? "a write" : "a read",
+        print(&p, "%s by %s: permitted",
+              a->fetch   ? "a fetch"
+              : a->write ? "a write"
+                         : "a read",
               a->user ? "a user" : "the supervisor");
     else
         print_refusal(cpu, &w, a, &p);
@@ -195,13 +195,28 @@ static uint32_t descriptor_limit(const uint8_t *d)
 
 static const char *system_type(unsigned type, bool long_mode)
 {
-    static const char *const names[16] = {
-        "reserved", "TSS16", "LDT",      "TSS16 busy", "call gate16", "task gate", "interrupt gate16",
-        "trap gate16", "reserved", "TSS32", "reserved", "TSS32 busy", "call gate32", "reserved",
-        "interrupt gate32", "trap gate32"};
-    static const char *const wide[16] = {
-        [2] = "LDT",          [9] = "TSS64",           [11] = "TSS64 busy",
-        [12] = "call gate64", [14] = "interrupt gate64", [15] = "trap gate64"};
+    static const char *const names[16] = {"reserved",
+                                          "TSS16",
+                                          "LDT",
+                                          "TSS16 busy",
+                                          "call gate16",
+                                          "task gate",
+                                          "interrupt gate16",
+                                          "trap gate16",
+                                          "reserved",
+                                          "TSS32",
+                                          "reserved",
+                                          "TSS32 busy",
+                                          "call gate32",
+                                          "reserved",
+                                          "interrupt gate32",
+                                          "trap gate32"};
+    static const char *const wide[16] = {[2] = "LDT",
+                                         [9] = "TSS64",
+                                         [11] = "TSS64 busy",
+                                         [12] = "call gate64",
+                                         [14] = "interrupt gate64",
+                                         [15] = "trap gate64"};
 
     if (long_mode)
         return wide[type] ? wide[type] : "reserved";
@@ -224,8 +239,11 @@ static void gate_text(const uint8_t *d, const char *name, bool wide, char *text,
                  d[5] & 0x80 ? "" : " not present");
     else
         snprintf(text, size, "%s %04x:%0*" PRIx64 " DPL %u%s%s", name, ld_le16(d + 2),
-                 wide ? 16 : type & 8 ? 8 : 4, offset, d[5] >> 5 & 3,
-                 d[5] & 0x80 ? "" : " not present", wide ? stacks[d[4] & 7] : "");
+                 wide       ? 16
+                 : type & 8 ? 8
+                            : 4,
+                 offset, d[5] >> 5 & 3, d[5] & 0x80 ? "" : " not present",
+                 wide ? stacks[d[4] & 7] : "");
 }
 
 void explain_gate(const uint8_t raw[16], bool long_mode, char *text, size_t size)
@@ -260,12 +278,15 @@ void explain_descriptor(const uint8_t raw[16], bool long_mode, char *text, size_
                      dpl, present);
         return;
     }
-    snprintf(text, size, "%s%s base %08" PRIx64 " limit %08x DPL %u %s%s%s%s", code ? "code" : "data",
+    snprintf(text, size, "%s%s base %08" PRIx64 " limit %08x DPL %u %s%s%s%s",
+             code ? "code" : "data",
              raw[6] & 0x20   ? "64"
              : raw[6] & 0x40 ? "32"
                              : "16",
              descriptor_base(raw, false), descriptor_limit(raw), dpl,
-             code ? type & 2 ? "readable" : "execute-only" : type & 2 ? "writable" : "read-only",
+             code       ? type & 2 ? "readable" : "execute-only"
+             : type & 2 ? "writable"
+                        : "read-only",
              type & 4 ? code ? " conforming" : " expand-down" : "", type & 1 ? " accessed" : "",
              present);
 }
@@ -328,8 +349,8 @@ static void explain_selector(struct cpu *cpu, uint32_t error, const struct print
 static void explain_idt_entry(struct cpu *cpu, const uint8_t *raw, const struct printer *p)
 {
     unsigned type = raw[5] & 0xf;
-    bool gate = !(raw[5] & 0x10) && (type == 14 || type == 15 ||
-                                     (!cpu->long_mode && (type >= 5 && type <= 7)));
+    bool gate = !(raw[5] & 0x10) &&
+                (type == 14 || type == 15 || (!cpu->long_mode && (type >= 5 && type <= 7)));
 
     if (!gate)
         print(p, "    it is no interrupt, trap or task gate");

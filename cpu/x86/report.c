@@ -304,9 +304,8 @@ void report_shutdown_named(struct cpu *cpu, report_symbol_fn *symbol, void *symb
 {
     struct printer p = {line, opaque};
     const struct names names = {symbol, symbol_opaque};
-    const struct run here = {.rip = cpu->r[R_RIP],
-                             .lin = linear_of(cpu, cpu->r[R_RIP]),
-                             .cs = cpu->seg[SEG_CS].sel};
+    const struct run here = {
+        .rip = cpu->r[R_RIP], .lin = linear_of(cpu, cpu->r[R_RIP]), .cs = cpu->seg[SEG_CS].sel};
     char text[160];
 
     if (!cpu->shut_down)

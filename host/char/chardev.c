@@ -23,7 +23,7 @@
 
 #define ESCAPE_KEY    0x01 /* Ctrl-A */
 #define INTERRUPT_KEY 0x03 /* Ctrl-C */
-#define RETRY_NS   2000000
+#define RETRY_NS      2000000
 
 /* ---- output ---- */
 

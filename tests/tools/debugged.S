@@ -100,7 +100,8 @@ handle_30:
 
 crash:
         call    inner
-        int     $0x20                   /* that gate leads to 0008:0: see below */
+        lidt    no_idt
+        int     $0x20
 
         .data
         .globl  counter, total, interrupts, die, text, copied, gdt, idt, directory, tss, pointer
@@ -121,6 +122,8 @@ gdtr:   .word   39
         .long   gdt
 idtr:   .word   8 * 0x31 - 1
         .long   idt
+no_idt: .word   0
+        .long   0
         .balign 8
 idt:    .rept   0x31
         .quad   0x00008e0000080000
