@@ -2,7 +2,7 @@
 /* A kernel for debuggers' tests, an ELF file: round after round from protected to real mode (CS
  * with a base), to protected, to long mode, there to the upper half, and back. Another processor,
  * if there is one, counts in real mode. Each round counts in `rounds`; port F4h ends it after as
- * many as `limit` says. */
+ * many as `limit` says. 32-bit code has frame pointers. */
 
 #define CODE32 0x08
 #define DATA32 0x10
@@ -96,9 +96,8 @@ protected:
     mov %eax, %es
     mov %eax, %ss
     mov $stack_top, %esp
-    push $7
-    call add_one
-    add $4, %esp
+    mov $1, %ebp                /* 0 would be the outermost frame */
+    call caller
     mov %cr4, %eax
     or $0x20, %eax              /* PAE */
     mov %eax, %cr4
@@ -131,10 +130,22 @@ long_off:
     mov %eax, %cr4
     jmp round
 
-    .globl add_one
+    .globl caller, add_one
+    .type caller, @function
+    .type add_one, @function
+caller:
+    push %ebp
+    mov %esp, %ebp
+    push $7
+    call add_one
+    leave
+    ret
 add_one:
-    mov 4(%esp), %eax
+    push %ebp
+    mov %esp, %ebp
+    mov 8(%ebp), %eax
     inc %eax
+    pop %ebp
     ret
 
 /* 2 MiB at 0, and at -2 GiB once more; the APIC's page at its place is not needed with paging. */
