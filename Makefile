@@ -198,7 +198,15 @@ $(B)/tests/tools/%.elf: tests/tools/%.S
 	$(call say,GUEST,$<) $(GUEST_CC) -m32 -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack \
 	    -Wl,-Ttext=0x100000,--no-warn-rwx-segments -o $@ $<
 
-tests: all guests $(TESTS) $(TOOLS) $(FUZZ_TARGETS)
+# Kernels for the debugger's tests: an ELF32 that starts, an ELF64 with the same symbols for gdb.
+DEBUGGER_GUESTS := $(patsubst tests/debugger/guest/%.S,$(B)/debugger/%.elf,$(wildcard tests/debugger/guest/*.S))
+$(B)/debugger/%.elf: tests/debugger/guest/%.S tests/debugger/guest/guest.ld
+	@mkdir -p $(@D)
+	$(call say,GUEST,$<) $(GUEST_CC) -m64 -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack \
+	    -Wl,-z,max-page-size=4096,--no-warn-rwx-segments -Wl,-T,tests/debugger/guest/guest.ld -o $@64 $<
+	$(GUEST_OBJCOPY) -I elf64-x86-64 -O elf32-i386 $@64 $@
+
+tests: all guests $(TESTS) $(TOOLS) $(DEBUGGER_GUESTS) $(FUZZ_TARGETS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory

@@ -274,6 +274,18 @@ static const char *print_one(const char *format, char *out, size_t size, uint64_
     return letter + 1;
 }
 
+/* gdb leaves C's escapes in formats to us. *p is behind the backslash. */
+static char escaped(const char **p)
+{
+    static const char names[] = "abefnrt", codes[] = "\a\b\033\f\n\r\t";
+    char c = **p;
+    const char *at = c ? strchr(names, c) : NULL;
+
+    if (c)
+        ++*p;
+    return at ? codes[at - names] : c;
+}
+
 static void print_text(struct agent *a, const char *format, const uint64_t *args, unsigned nargs)
 {
     char text[TEXT_MAX] = "";
@@ -288,8 +300,10 @@ static void print_text(struct agent *a, const char *format, const uint64_t *args
             format = print_one(format, text + n, sizeof(text) - n, used < nargs ? args[used] : 0);
             used++;
             n += strlen(text + n);
+        } else if (*format++ == '\\') {
+            text[n++] = escaped(&format);
         } else {
-            text[n++] = *format++;
+            text[n++] = format[-1];
         }
         text[n < sizeof(text) ? n : sizeof(text) - 1] = '\0';
     }

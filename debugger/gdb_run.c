@@ -123,7 +123,8 @@ static void on_stopped(void *opaque, const struct debug_stop *stop)
     struct gdb *g = opaque;
 
     if (!g->waiting)
-        return; /* for gdb it stands still anyway */
+        return;  /* for gdb it stands still anyway */
+    gdb_poll(g); /* what was printed before */
     explain(g, stop);
     put_stop(g, stop);
     no_longer_waiting(g);

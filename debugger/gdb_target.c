@@ -45,8 +45,8 @@ struct row {
     }
 #define BITS(name, t)                                                                              \
     {                                                                                              \
-        name, t, "system", 8, NULL                                                                 \
-    }
+        name, t, "system", 4, NULL                                                                 \
+    } /* gdb sets flags of 4 bytes only */
 
 static const struct row rows[] = {
     XML("<feature name=\"org.gnu.gdb.i386.core\">"),
@@ -138,8 +138,8 @@ static const struct row rows[] = {
     XML("</feature><feature name=\"org.gnu.gdb.i386.linux\">"),
     {"orig_rax", "int64", "system", 8, ""},
     {"orig_eax", "int32", "system", 4, ""},
-    /* fs_base and gs_base are not in org.gnu.gdb.i386.segments: gdb 13's i386 architecture for Linux
-     * has no room for them there and dies of a failed assertion. */
+    /* fs_base and gs_base are not in org.gnu.gdb.i386.segments: gdb 13's i386 architecture for
+     * Linux has no room for them there and dies of a failed assertion. */
     XML("</feature><feature name=\"org.calque.x86.segments\">"),
     {"fs_base", "uint64", NULL, 8, NULL},
     {"gs_base", "uint64", NULL, 8, NULL},
@@ -173,14 +173,14 @@ static const struct row rows[] = {
     SYS("idtr_base", 64),
     SYS("idtr_limit", 16),
     XML("</feature><feature name=\"org.calque.x86.control\">"),
-    XML("<flags id=\"x86_cr0\" size=\"8\">"
+    XML("<flags id=\"x86_cr0\" size=\"4\">"
         "<field name=\"PE\" start=\"0\" end=\"0\"/><field name=\"MP\" start=\"1\" end=\"1\"/>"
         "<field name=\"EM\" start=\"2\" end=\"2\"/><field name=\"TS\" start=\"3\" end=\"3\"/>"
         "<field name=\"ET\" start=\"4\" end=\"4\"/><field name=\"NE\" start=\"5\" end=\"5\"/>"
         "<field name=\"WP\" start=\"16\" end=\"16\"/><field name=\"AM\" start=\"18\" end=\"18\"/>"
         "<field name=\"NW\" start=\"29\" end=\"29\"/><field name=\"CD\" start=\"30\" end=\"30\"/>"
         "<field name=\"PG\" start=\"31\" end=\"31\"/></flags>"),
-    XML("<flags id=\"x86_cr4\" size=\"8\">"
+    XML("<flags id=\"x86_cr4\" size=\"4\">"
         "<field name=\"VME\" start=\"0\" end=\"0\"/><field name=\"PVI\" start=\"1\" end=\"1\"/>"
         "<field name=\"TSD\" start=\"2\" end=\"2\"/><field name=\"DE\" start=\"3\" end=\"3\"/>"
         "<field name=\"PSE\" start=\"4\" end=\"4\"/><field name=\"PAE\" start=\"5\" end=\"5\"/>"
@@ -193,7 +193,7 @@ static const struct row rows[] = {
         "<field name=\"OSXSAVE\" start=\"18\" end=\"18\"/>"
         "<field name=\"SMEP\" start=\"20\" end=\"20\"/>"
         "<field name=\"SMAP\" start=\"21\" end=\"21\"/></flags>"),
-    XML("<flags id=\"x86_efer\" size=\"8\">"
+    XML("<flags id=\"x86_efer\" size=\"4\">"
         "<field name=\"SCE\" start=\"0\" end=\"0\"/><field name=\"LME\" start=\"8\" end=\"8\"/>"
         "<field name=\"LMA\" start=\"10\" end=\"10\"/><field name=\"NXE\" start=\"11\" end=\"11\"/>"
         "</flags>"),
@@ -309,8 +309,10 @@ bool gdb_target_init(struct gdb_target *t)
     struct builder b = {.t = t};
 
     *t = (struct gdb_target){0};
-    add_xml(&b, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
-                "<target version=\"1.0\">\n<architecture>i386:x86-64</architecture>\n<osabi>none</osabi>\n");
+    add_xml(&b,
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
+            "<target "
+            "version=\"1.0\">\n<architecture>i386:x86-64</architecture>\n<osabi>none</osabi>\n");
     for (unsigned n = 0; n < ARRAY_SIZE(rows); n++)
         add_row(&b, &rows[n]);
     add_xml(&b, "</target>\n");
