@@ -138,8 +138,8 @@ static const struct row rows[] = {
     XML("</feature><feature name=\"org.gnu.gdb.i386.linux\">"),
     {"orig_rax", "int64", "system", 8, ""},
     {"orig_eax", "int32", "system", 4, ""},
-    /* fs_base and gs_base are not in org.gnu.gdb.i386.segments: gdb 13's i386 architecture for Linux
-     * has no room for them there and dies of a failed assertion. */
+    /* fs_base and gs_base are not in org.gnu.gdb.i386.segments: gdb 13's i386 architecture for
+     * Linux has no room for them there and dies of a failed assertion. */
     XML("</feature><feature name=\"org.calque.x86.segments\">"),
     {"fs_base", "uint64", NULL, 8, NULL},
     {"gs_base", "uint64", NULL, 8, NULL},
@@ -309,8 +309,10 @@ bool gdb_target_init(struct gdb_target *t)
     struct builder b = {.t = t};
 
     *t = (struct gdb_target){0};
-    add_xml(&b, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
-                "<target version=\"1.0\">\n<architecture>i386:x86-64</architecture>\n<osabi>none</osabi>\n");
+    add_xml(&b,
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
+            "<target "
+            "version=\"1.0\">\n<architecture>i386:x86-64</architecture>\n<osabi>none</osabi>\n");
     for (unsigned n = 0; n < ARRAY_SIZE(rows); n++)
         add_row(&b, &rows[n]);
     add_xml(&b, "</target>\n");
