@@ -186,8 +186,9 @@ $(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 # ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
 BUILD := $(B)
 include tests/guest/guest.mk
+include tests/debugger/guest/symbols.mk
 include bios/bios.mk
-guests: guest-tests bios $(BIOS_B)/suite.img $(BIOS_B)/suite-2.iso $(BIOS_B)/suite-4.iso
+guests: guest-tests $(DEBUG_FILES) bios $(BIOS_B)/suite.img $(BIOS_B)/suite-2.iso $(BIOS_B)/suite-4.iso
 
 # ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))

@@ -32,7 +32,7 @@ static bool evaluate(struct dwarf_file *f, const Dwarf_Op *ops, size_t n,
 {
     struct code code = {0};
     struct dwarf_object what;
-    struct dwarf_scope scope = {.slide = slide, .end = UINT64_MAX};
+    struct dwarf_scope scope = {.slide = slide, .end = UINT64_MAX, .has_cfa = true};
     bool ok =
         dwarf_ops(f, NULL, ops, n, &scope, &code, &what, NULL) && code_run(&code, at, value, NULL);
 

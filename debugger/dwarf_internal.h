@@ -52,6 +52,7 @@ void dwarf_names_free(struct dwarf_file *f);
 struct dwarf_scope {
     Dwarf_Die *function; /* whose frame base it is */
     uint64_t pc, slide;
+    bool has_cfa;        /* the code will run in a frame whose CFA is known */
     uint64_t start, end; /* file addresses where the code is right */
 };
 bool dwarf_location(struct dwarf_file *f, Dwarf_Attribute *attr, struct dwarf_scope *scope,

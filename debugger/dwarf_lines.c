@@ -10,6 +10,23 @@
 
 /* Source lines. */
 
+/* Of several rows at one address the last that is a statement, if one is. */
+static Dwarf_Line *statement_row(Dwarf_Lines *lines, size_t n)
+{
+    Dwarf_Line *row = dwarf_onesrcline(lines, n), *last = row;
+    Dwarf_Addr at = 0, of = 0;
+    bool statement = true, end;
+
+    dwarf_lineaddr(row, &at);
+    for (;;) {
+        if (dwarf_linebeginstatement(row, &statement) != 0 || statement)
+            return row;
+        if (!n-- || !(row = dwarf_onesrcline(lines, n)) || dwarf_lineaddr(row, &of) != 0 ||
+            of != at || dwarf_lineendsequence(row, &end) != 0 || end)
+            return last;
+    }
+}
+
 bool dwarf_line_at(struct dwarf_file *f, uint64_t addr, struct source_place *out)
 {
     Dwarf_Die unit;
@@ -33,8 +50,8 @@ bool dwarf_line_at(struct dwarf_file *f, uint64_t addr, struct source_place *out
     }
     if (!low)
         return false;
-    Dwarf_Line *row = dwarf_onesrcline(lines, low - 1);
     Dwarf_Line *behind = low < n ? dwarf_onesrcline(lines, low) : NULL;
+    Dwarf_Line *row = statement_row(lines, low - 1);
 
     if (dwarf_lineendsequence(row, &end) != 0 || end || dwarf_lineaddr(row, &at) != 0 ||
         dwarf_lineno(row, &number) != 0 || !behind || dwarf_lineaddr(behind, &next) != 0)

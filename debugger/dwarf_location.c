@@ -257,7 +257,10 @@ static bool compile(struct compiler *c, const Dwarf_Op *op)
         add_const(c, op->number);
         return true;
     case DW_OP_call_frame_cfa:
-        return push_cfa(c);
+        if (!c->scope->has_cfa)
+            return push_cfa(c);
+        code_add(c->code, CODE_CFA);
+        return true;
     case DW_OP_plus_uconst:
         add_const(c, op->number);
         return true;

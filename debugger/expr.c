@@ -120,7 +120,7 @@ struct breakpoint_condition expr_condition(struct expr *e)
 static bool set_register(struct cpu *cpu, const struct operand *o, uint64_t value,
                          struct error *err)
 {
-    const struct cpu_register *r = &cpu_registers[o->reg];
+    const struct cpu_register *r = o->reg;
     uint8_t buf[32] = {0};
     unsigned size = o->reg_size < 8 ? o->reg_size : 8;
 
@@ -170,7 +170,7 @@ static bool assign(struct debugger *d, unsigned index, struct expr *to, struct e
 
     if (!expr_run(&from->code, from->s, cpu, &v, err))
         return false;
-    if (o->reg >= 0 && !o->lvalue && o->type->size != 10)
+    if (o->reg && !o->lvalue && o->type->size != 10)
         return set_register(cpu, o, converted(o, v, from->is_real, 0), err);
     if (!o->lvalue)
         return error_set(err, "not something that can be set");

@@ -145,7 +145,7 @@ static bool select_segment(struct run *r)
 
 static uint64_t cpu_register_part(const struct cpu *cpu, const struct code_insn *i)
 {
-    const struct cpu_register *row = &cpu_registers[i->imm];
+    const struct cpu_register *row = (const struct cpu_register *)(uintptr_t)i->imm;
     uint8_t buf[32] = {0};
 
     row->get(cpu, row, buf);

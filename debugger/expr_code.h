@@ -15,14 +15,15 @@ struct error;
 struct guest_view;
 
 enum code_op {
-    CODE_CONST,   /* push imm */
-    CODE_REG,     /* push the frame's register imm (cpu->r's numbers, R_RIP too) */
-    CODE_CPU_REG, /* push size bytes from byte imm2 of row imm of cpu_registers; real: to double */
-    CODE_INDEX,   /* push the CPU's number */
-    CODE_SEGMENT, /* push the base of segment register imm */
-    CODE_SELECT,  /* pop a selector; push the base of what it selects */
-    CODE_CFA,     /* push the frame's CFA */
-    CODE_LOAD,    /* pop an address; push what is there: size, sign, physical */
+    CODE_CONST,      /* push imm */
+    CODE_REG,        /* push the frame's register imm (cpu->r's numbers, R_RIP too) */
+    CODE_CPU_REG,    /* push size bytes from byte imm2 of the register whose row imm points to;
+                      * real: to double */
+    CODE_INDEX,      /* push the CPU's number */
+    CODE_SEGMENT,    /* push the base of segment register imm */
+    CODE_SELECT,     /* pop a selector; push the base of what it selects */
+    CODE_CFA,        /* push the frame's CFA */
+    CODE_LOAD,       /* pop an address; push what is there: size, sign, physical */
     CODE_LOAD_FLOAT, /* the same, to double: size 4, 8, 10 */
     CODE_CONVERT,    /* to size, sign */
     CODE_FIELD,      /* imm bits from bit imm2 of the top, sign */

@@ -14,10 +14,10 @@
 /* What an expression, or a part of one, is. The code leaves its address (lvalue) or its value. */
 struct operand {
     const struct ctype *type;
-    bool lvalue, physical;        /* physical: the address is one */
-    uint8_t bit_offset, bit_size; /* bit_size 0: no bit-field */
-    int reg;                      /* a register that can be set: row of cpu_registers, or -1 */
-    uint8_t reg_offset, reg_size; /* of it */
+    bool lvalue, physical;          /* physical: the address is one */
+    uint8_t bit_offset, bit_size;   /* bit_size 0: no bit-field */
+    const struct cpu_register *reg; /* the register that it is, or NULL */
+    uint8_t reg_offset, reg_size;   /* of it */
 };
 
 struct expr {

@@ -49,14 +49,14 @@ static void register_part(struct parser *p, struct operand *o, const struct cpu_
         parser_expect(p, OP1(']'));
     }
     i = code_add(p->code, CODE_CPU_REG);
-    i->imm = (uint64_t)(r - cpu_registers);
+    i->imm = (uintptr_t)r;
     i->imm2 = index * parts[n].size;
     i->size = parts[n].size;
     i->real = parts[n].real;
     operand_value(o, !parts[n].real       ? ctype_integer(parts[n].size, false)
                      : parts[n].size == 4 ? &ctype_float
                                           : &ctype_double);
-    o->reg = (int)(r - cpu_registers);
+    o->reg = r;
     o->reg_offset = (uint8_t)i->imm2;
     o->reg_size = i->size;
 }
@@ -86,12 +86,12 @@ static void push_register(struct parser *p, struct operand *o, const struct cpu_
         return;
     }
     i = code_add(p->code, CODE_CPU_REG);
-    i->imm = (uint64_t)(r - cpu_registers);
+    i->imm = (uintptr_t)r;
     i->size = r->size;
     operand_value(o, register_type(p, r));
     i->real = o->type->kind == CTYPE_FLOAT;
     i->sign = o->type->sign;
-    o->reg = (int)(r - cpu_registers);
+    o->reg = r;
     o->reg_size = r->size;
 }
 

@@ -72,7 +72,7 @@ bool parser_expect(struct parser *p, uint32_t op)
 
 void operand_value(struct operand *o, const struct ctype *type)
 {
-    *o = (struct operand){.type = type, .reg = -1};
+    *o = (struct operand){.type = type};
 }
 
 static const struct ctype *word_type(const struct parser *p)
@@ -380,7 +380,7 @@ static void address_of(struct parser *p, struct operand *o)
         ctype_target(o->type)->kind == CTYPE_FUNCTION)
         return;
     if (!o->lvalue)
-        parser_fail(p, o->reg >= 0 ? "it is in a register" : "it has no address");
+        parser_fail(p, o->reg ? "it is in a register" : "it has no address");
     if (o->bit_size)
         parser_fail(p, "a bit-field has no address");
     operand_value(o, ctype_pointer(&p->e->pool, o->type, p->word));

@@ -99,10 +99,12 @@ bool symbols_line_at(struct symbols *s, uint64_t addr, struct source_place *out)
 
 bool symbols_line_find(struct symbols *s, const char *file, unsigned line, uint64_t *addr)
 {
+    uint64_t at;
+
     linux_kernel_wanted(s);
     for (struct symbol_file *f = s->files; f; f = f->next)
-        if (f->dwarf && dwarf_line_find(f->dwarf, file, line, addr)) {
-            *addr += f->slide;
+        if (f->dwarf && dwarf_line_find(f->dwarf, file, line, &at)) {
+            *addr = at + f->slide;
             return true;
         }
     return false;

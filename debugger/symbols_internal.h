@@ -54,7 +54,8 @@ bool symbol_table_add(struct symbol_table *t, const char *name, uint64_t start, 
 bool symbol_table_section(struct symbol_table *t, uint64_t start, uint64_t size);
 /* Sorts; to be called before looking anything up. */
 bool symbol_table_seal(struct symbol_table *t);
-/* Sizes that are 0 become what is left up to the next symbol; before sealing, sorted or not. */
+/* Sizes that are 0 become what is left up to the next symbol, of the last to the end of its page;
+ * before sealing, sorted or not. */
 void symbol_table_sizes(struct symbol_table *t);
 const struct symbol_entry *symbol_table_at(const struct symbol_table *t, uint64_t addr);
 const struct symbol_entry *symbol_table_find(const struct symbol_table *t, const char *name);

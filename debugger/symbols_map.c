@@ -51,15 +51,6 @@ static bool add_line(struct symbol_table *t, char *line)
                                 (letter >= 'A' && letter <= 'Z' ? SYMBOL_GLOBAL : 0));
 }
 
-/* The last symbol reaches to the end of its page. */
-static bool finish(struct symbol_table *t)
-{
-    symbol_table_sizes(t);
-    for (size_t n = t->n; n-- && !t->entries[n].size;)
-        t->entries[n].size = 4096 - (t->entries[n].start & 4095);
-    return symbol_table_seal(t);
-}
-
 bool symbols_load_map(struct symbols *s, const char *file, uint64_t slide, struct error *err)
 {
     FILE *in = fopen(file, "re");
@@ -81,7 +72,9 @@ bool symbols_load_map(struct symbols *s, const char *file, uint64_t slide, struc
         fclose(in);
     if (ok && !f->table.n)
         ok = error_set(err, "%s: no symbols in it", file);
-    if (ok && !finish(&f->table))
+    if (ok)
+        symbol_table_sizes(&f->table);
+    if (ok && !symbol_table_seal(&f->table))
         ok = error_set(err, "%s: out of memory", file);
     if (!ok) {
         symbol_file_free(f);

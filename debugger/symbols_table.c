@@ -139,8 +139,8 @@ void symbol_table_sizes(struct symbol_table *t)
 
         if (n + 1 < t->n && e[1].start != e->start)
             next = e[1].start;
-        if (!e->size && next > e->start)
-            e->size = next - e->start;
+        if (!e->size)
+            e->size = next > e->start ? next - e->start : 4096 - (e->start & 4095);
     }
 }
 
