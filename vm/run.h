@@ -33,7 +33,9 @@ enum stop_reason {
     STOP_STEP,       /* machine_step(): its instructions are done */
     STOP_COUNT,      /* machine_run_until(): the count is reached */
     STOP_IO_ERROR,   /* a disk's request failed, and werror= or rerror= says stop */
-    STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
+    STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter; replay:
+                      * the machine something else than was recorded */
+    STOP_RECORD_END, /* replay: the recording ends here */
 };
 
 /* What onlookers are told of. */
@@ -68,6 +70,10 @@ struct run_control {
     struct vcpu *current; /* in its slice */
     uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
     uint64_t quantum_left;
+    uint64_t
+        turn_random; /* 0: all turns are of the same length; else of the generator of lengths */
+    bool clean;      /* the last slice ended by itself; record.h */
+    bool sleeps;     /* icount: a halt takes its time on the host, too */
     uint64_t next_digest;   /* -d digest: the count of instructions at which one is due */
     pthread_cond_t wake;    /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
@@ -92,8 +98,8 @@ void machine_join(struct machine *m);          /* takes the lock itself; after R
 void machine_cont(struct machine *m);
 void machine_stop(struct machine *m, enum stop_reason why); /* returns when the CPUs stand still */
 void machine_on_resume(struct machine *m, struct run_resumed *r);
-/* As machine_cont(), until CPU v has taken `insns` more steps (an instruction, or the delivery of an
- * exception or interrupt): STOP_STEP. The others stand still meanwhile, unless `others`. */
+/* As machine_cont(), until CPU v has taken `insns` more steps (an instruction, or the delivery of
+ * an exception or interrupt): STOP_STEP. The others stand still meanwhile, unless `others`. */
 void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others);
 /* As machine_cont(), until all CPUs together have retired `count` instructions: STOP_COUNT. With
  * instruction counting only. Any other stop takes back the wish. */

@@ -12,6 +12,7 @@
 #include "base/suggest.h"
 #include "host/block/drive_internal.h"
 #include "host/block/format.h"
+#include "vm/record.h"
 
 struct drives *drives_new(void)
 {
@@ -219,6 +220,8 @@ static bool may_open(struct blockdev *b, bool force, struct error *err)
 {
     if (!b->config.removable)
         return error_set(err, "Device '%s' is not removable", b->id);
+    if (b->m && !record_allows_change(b->m, b->id, err))
+        return false;
     if (!is_locked(b))
         return true;
     if (b->events.eject_request)
@@ -274,6 +277,8 @@ bool drive_set_tray(struct blockdev *b, bool open, bool force, struct error *err
         return false;
     if (!b->config.removable)
         return error_set(err, "Device '%s' is not removable", b->id);
+    if (b->m && !record_allows_change(b->m, b->id, err))
+        return false;
     blockdev_drain(b);
     move_tray(b, open);
     medium_changed(b);
