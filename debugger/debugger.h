@@ -39,6 +39,7 @@ struct cpu *debugger_cpu(const struct debugger *d, unsigned index);
 /* ---- faces ---- */
 
 enum debug_stop_kind {
+    DEBUG_COUNT,      /* machine_run_until(): only the interceptor sees it */
     DEBUG_PAUSED,     /* somebody asked, here or in a monitor */
     DEBUG_STEPPED,    /* a step is complete */
     DEBUG_BREAKPOINT, /* before the instruction; also catchpoints */
@@ -65,6 +66,9 @@ struct debug_stop {
     enum stop_reason reason;         /* DEBUG_PAUSED, DEBUG_ENDED */
 };
 
+/* Somebody who is asked first: true, it has let the machine run on, or told the faces itself. */
+typedef bool debug_intercept_fn(void *opaque, const struct debug_stop *stop);
+
 struct debug_face {
     /* The machine stands still; the state may be looked at. Called for every stop. */
     void (*stopped)(void *opaque, const struct debug_stop *stop);
@@ -76,6 +80,11 @@ struct debug_face {
 
 void debugger_add_face(struct debugger *d, struct debug_face *face);
 void debugger_remove_face(struct debugger *d, struct debug_face *face);
+/* One, for time travel; NULL: none. */
+void debugger_intercept(struct debugger *d, debug_intercept_fn *fn, void *opaque);
+/* For it: what the faces are told. */
+void debugger_tell_stop(struct debugger *d, const struct debug_stop *stop);
+void debugger_tell_resumed(struct debugger *d);
 bool debugger_running(const struct debugger *d);
 /* The last stop; NULL while running or if there was none. */
 const struct debug_stop *debugger_last_stop(const struct debugger *d);
@@ -94,6 +103,9 @@ enum debug_step {
 
 bool debugger_continue(struct debugger *d, struct error *err);
 /* count >= 1. Stops earlier at whatever stops. The other CPUs run meanwhile as step_others says. */
+/* By instructions while the pc is in [start, last]; over calls, if so wished. */
+bool debugger_step_range(struct debugger *d, unsigned cpu, uint64_t start, uint64_t last, bool over,
+                         struct error *err);
 bool debugger_step(struct debugger *d, unsigned cpu, enum debug_step how, uint64_t count,
                    struct error *err);
 /* Until the CPU is about to execute the linear address (a temporary breakpoint of its own). */

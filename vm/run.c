@@ -98,6 +98,7 @@ void run_init(struct machine *m)
     pthread_condattr_destroy(&attr);
     m->run.state = RUN_PAUSED;
     m->run.clean = true;
+    m->run.stop_count = UINT64_MAX;
     m->clock.rearmed = timer_rearmed;
     m->clock.rearmed_opaque = m;
 }
@@ -122,6 +123,12 @@ static void tell(struct machine *m, enum run_event event)
         m->run.event(m->run.event_opaque, event);
 }
 
+static void forget_limits(struct run_control *r)
+{
+    r->step_cpu = NULL;
+    r->stop_count = UINT64_MAX;
+}
+
 static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
 {
     struct run_control *r = &m->run;
@@ -131,6 +138,9 @@ static void enter_state(struct machine *m, enum run_state state, enum stop_reaso
         vm_clock_start(&m->clock);
     else
         vm_clock_stop(&m->clock);
+    if (state != RUN_RUNNING && why != STOP_USER) /* or it may only be held for a moment */
+        forget_limits(r);
+    r->changes++;
     r->state = state;
     r->reason = why;
     r->stop_wanted = false;
@@ -184,6 +194,8 @@ static void reset_machine(struct machine *m)
     if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
         r->reason = STOP_USER; /* it may run again */
     tell(m, RUN_EVENT_RESET);
+    if (r->reset_pauses)
+        machine_request_stop(m, STOP_RESET);
     notify_main(m);
 }
 
@@ -221,6 +233,26 @@ void machine_cont(struct machine *m)
         r->fn(r->opaque);
 }
 
+void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others)
+{
+    if (m->run.state != RUN_PAUSED || !insns)
+        return;
+    forget_limits(&m->run);
+    m->run.step_cpu = v;
+    m->run.step_left = insns;
+    m->run.step_others = others || m->record; /* who runs when is not to change then */
+    machine_cont(m);
+}
+
+void machine_run_until(struct machine *m, uint64_t count)
+{
+    if (m->run.state == RUN_ENDED)
+        return;
+    forget_limits(&m->run);
+    m->run.stop_count = count;
+    machine_cont(m);
+}
+
 void machine_on_resume(struct machine *m, struct run_resumed *r)
 {
     r->next = m->run.resumed;
@@ -237,7 +269,7 @@ void machine_request_stop(struct machine *m, enum stop_reason why)
         enter_state(m, RUN_PAUSED, why);
         return;
     }
-    if (!r->stop_wanted)
+    if (!r->stop_wanted || r->stop_why == STOP_USER)
         r->stop_why = why;
     r->stop_wanted = true;
     machine_kick(m);
@@ -308,6 +340,8 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_UNTIL] = "until",
         [STOP_QUIT] = "quit",
         [STOP_BREAKPOINT] = "breakpoint",
+        [STOP_STEP] = "step",
+        [STOP_COUNT] = "count",
         [STOP_IO_ERROR] = "io-error",
         [STOP_DIFFERENCE] = "difference",
         [STOP_RECORD_END] = "end-of-recording",
@@ -357,6 +391,10 @@ static void start_turn(struct machine *m, unsigned cpu)
 
 static bool runnable(const struct vcpu *v)
 {
+    const struct run_control *r = &v->m->run;
+
+    if (r->step_cpu && r->step_cpu != v && !r->step_others)
+        return false;
     return !v->halted || v->ops->has_work(v);
 }
 
@@ -390,7 +428,9 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
         start_turn(m, (v->index + 1) % m->ncpus);
         break;
     case VCPU_EXIT_SHUTDOWN:
-        if (m->run.triple_fault_ends)
+        if (m->run.triple_fault_pauses)
+            machine_request_stop(m, STOP_TRIPLE_FAULT);
+        else if (m->run.triple_fault_ends)
             machine_request_end(m, STOP_TRIPLE_FAULT, 0);
         else
             m->run.reset_wanted = true;
@@ -437,6 +477,20 @@ static uint64_t slice_budget(const struct machine *m)
     return budget ? budget : 1;
 }
 
+/* What somebody outside wants of the slice. */
+static uint64_t slice_limit(const struct machine *m, const struct vcpu *v, uint64_t limit)
+{
+    const struct run_control *r = &m->run;
+
+    if (r->step_cpu == v && r->step_left < limit)
+        limit = r->step_left;
+    if (r->stop_count != UINT64_MAX && r->stop_count - machine_retired(m) < limit)
+        limit = r->stop_count - machine_retired(m);
+    if (m->record)
+        limit = record_limit(m, limit);
+    return limit ? limit : 1;
+}
+
 /* Whether the end of a slice is one that every run of the machine has. */
 static bool ended_by_itself(const struct vcpu *v, enum vcpu_exit why, uint64_t used,
                             uint64_t budget)
@@ -457,7 +511,7 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     if (requests_pending(m) || (!m->record && input_pending(m)))
         return;
     budget = slice_budget(m);
-    limit = m->record ? record_limit(m, limit) : limit;
+    limit = slice_limit(m, v, limit);
     vcpu_begin_slice(v, budget < limit ? budget : limit);
     budget = budget <= limit ? UINT64_MAX : limit; /* the length of one that was cut */
     r->current = v;
@@ -472,6 +526,11 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     else
         r->quantum_left -= used;
     handle_exit(m, v, why);
+    if (r->step_cpu == v) {
+        r->step_left -= used < r->step_left ? used : r->step_left;
+        if (!r->step_left)
+            machine_request_stop(m, STOP_STEP);
+    }
 }
 
 /* Waits on the host for as long as the guest waits; for how much of it, ns. What wakes a CPU ends
@@ -524,6 +583,10 @@ static bool take_turn(struct machine *m, uint64_t limit)
 
     if (honour_requests(m))
         return true;
+    if (machine_retired(m) >= m->run.stop_count) {
+        enter_state(m, RUN_PAUSED, STOP_COUNT);
+        return true;
+    }
     if (!m->record)
         input_deliver(m);
     else if (!record_turn(m))

@@ -281,6 +281,29 @@ void block_cache_flush(struct cpu *cpu)
         evict_segment(cpu, s);
 }
 
+static bool has_instruction_at(const struct block *b, const uint64_t places[64])
+{
+    for (unsigned n = 0; n < b->ninsn; n++) {
+        uint64_t at = b->arena + b->insns[n].off;
+        if (places[at / 64 % 64] >> at % 64 & 1)
+            return true;
+    }
+    return false;
+}
+
+void block_cache_remark(struct cpu *cpu, const uint64_t changed[64])
+{
+    struct block_cache *c = cpu->blocks;
+    for (unsigned n = 0; n < ARRAY_SIZE(c->hash); n++) {
+        struct block *next;
+        for (struct block *b = c->hash[n]; b; b = next) {
+            next = b->next_in_hash;
+            if (has_instruction_at(b, changed))
+                discard(cpu, b);
+        }
+    }
+}
+
 static struct block *pool_alloc(struct cpu *cpu, size_t size)
 {
     struct block_cache *c = cpu->blocks;
@@ -365,6 +388,21 @@ static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
     i->fl_live = FL_ARITH;
 }
 
+/* A debugger wants to be asked before it runs: see probe.h. `at`: an address of it, whichever. */
+static bool is_marked(const struct cpu *cpu, uint64_t at)
+{
+    return unlikely(cpu->probes) && probes_mark(cpu->probes, at);
+}
+
+static void mark(struct cpu *cpu, struct insn *i, uint64_t at)
+{
+    if (likely(!is_marked(cpu, at)))
+        return;
+    i->probed = i->op;
+    i->fl_read |= FL_ARITH;
+    replace(i, OP_probe_x);
+}
+
 /* RIP-relative operands become relative to the block's start. False: the sum does not fit (then
  * the instruction must start its own block, or is refused). */
 static bool fold_rip(struct insn *i)
@@ -417,6 +455,7 @@ static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
     adapt(cpu, i, result);
     if (!fold_rip(i))
         replace(i, OP_unimplemented_x);
+    mark(cpu, i, lin);
     *b = (struct block){.arena = ARENA_NONE, .mode = cpu->code_mode, .ninsn = 1, .nbytes = i->len};
     log_block(cpu, b, bytes);
     return b;
@@ -434,6 +473,8 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
     while (n < BLOCK_MAX && at < room && !ended) {
         struct insn *i = &list[n];
         unsigned len = room - at < 15 ? room - at : 15;
+        if (n > 0 && is_marked(cpu, arena + at))
+            break;
         arena_mark_code(a, arena + at, len);
         memcpy(bytes + at, a->host + arena + at, len);
         enum decode_result result = decode(bytes + at, len, (enum code_mode)cpu->code_mode, i);
@@ -446,6 +487,7 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
                 break;
             replace(i, OP_unimplemented_x);
         }
+        mark(cpu, i, arena + at);
         n++;
         at += i->len;
         ended = i->flags & INSN_ENDS;
@@ -481,7 +523,10 @@ static bool decode_again(struct cpu *cpu, const struct block *b, struct insn *i)
         return false;
     now.off = i->off;
     adapt(cpu, &now, result);
-    if (!fold_rip(&now) || (now.flags ^ i->flags) & INSN_ENDS)
+    if (!fold_rip(&now))
+        return false;
+    mark(cpu, &now, b->arena + i->off);
+    if ((now.flags ^ i->flags) & INSN_ENDS)
         return false;
     memcpy(decoded_bytes((struct block *)b) + i->off, bytes, i->len);
     *i = now;
@@ -603,6 +648,7 @@ static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t aren
     adapt(cpu, &i, result);
     if (!fold_rip(&i))
         return NULL;
+    mark(cpu, &i, arena);
     size_t size = block_size(1, i.len);
     struct block *b = pool_alloc(cpu, size + block_size(0, i.len - first));
     struct block *tail = (struct block *)((uint8_t *)b + size);

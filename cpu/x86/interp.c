@@ -112,8 +112,9 @@ enum vcpu_exit interp_blocks(struct cpu *cpu)
 /* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
  * 18.3.1.4); an INTO that does nothing is, and SYSCALL if IA32_FMASK leaves TF set (AMD APM vol. 3,
  * SYSCALL). */
-static bool steps_as_one(const struct cpu *cpu, unsigned op)
+static bool steps_as_one(const struct cpu *cpu, const struct insn *i)
 {
+    unsigned op = i->op == OP_probe_x ? i->probed : i->op;
     if (op == OP_syscall_x || op == OP_into_x)
         return cpu->eflags & EFLAGS_TF;
     return op != OP_int_x && op != OP_int3_x && op != OP_int1_x;
@@ -159,7 +160,7 @@ static int run_single(struct cpu *cpu)
     }
     if (step && branches_only)
         step = r != OP_AGAIN && cpu->r[R_RIP] != ((rip + cpu->insn->len) & cpu_ip_mask(cpu));
-    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn->op) ? DR6_BS : 0);
+    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn) ? DR6_BS : 0);
     if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
@@ -191,11 +192,19 @@ static void refresh(struct cpu *cpu)
 /* What an instruction or a block that returned r has left to do. False: the run ends. */
 static bool finish(struct cpu *cpu, int r, enum vcpu_exit *why)
 {
+    if (r == OP_FAULT && unlikely(cpu->probes) && probe_fault(cpu)) {
+        *why = VCPU_EXIT_DEBUG;
+        return false;
+    }
     if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
         cpu->ferr_frozen = false;
         cpu->v.halted = true;
     } else if (r == OP_FAULT && cpu->v.budget <= 0) {
         cpu->exc_pending = true; /* a trap of the last instruction: the next slice begins so */
+    } else if (r == OP_FAULT && unlikely(cpu->probes) && probe_exception(cpu)) {
+        cpu->exc_pending = true;
+        *why = VCPU_EXIT_DEBUG;
+        return false;
     } else if (r == OP_FAULT) {
         *why = VCPU_EXIT_SHUTDOWN;
         return deliver(cpu);
@@ -212,8 +221,14 @@ static bool finish(struct cpu *cpu, int r, enum vcpu_exit *why)
 static bool between(struct cpu *cpu, enum vcpu_exit *why)
 {
     refresh(cpu);
+    *why = VCPU_EXIT_DEBUG;
+    if (unlikely(cpu->probes) && probe_boundary(cpu))
+        return false;
     *why = VCPU_EXIT_SHUTDOWN;
     if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) && !cpu_take_interrupts(cpu))
+        return false;
+    *why = VCPU_EXIT_DEBUG;
+    if (unlikely(cpu->probes) && probe_boundary(cpu))
         return false;
     *why = cpu->v.halted ? VCPU_EXIT_HALT : VCPU_EXIT_SLICE;
     return !cpu->v.halted && cpu->v.budget > 0 && !exit_requested(cpu);

@@ -368,7 +368,16 @@ static bool ram_is_noted(const struct cpu *cpu, uint64_t phys)
     return false;
 }
 
-static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, struct place *p)
+static void watched_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
+                          uint64_t phys)
+{
+    if (!a->fetch && !a->quiet)
+        probe_access(cpu, lin, phys, size, a->write ? PROBE_WRITE : PROBE_READ);
+}
+
+/* size: of the bytes within the page. */
+static int find_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
+                      struct place *p)
 {
     struct translation t = {0};
     if (place_in_tlb(cpu, lin, a, p))
@@ -377,6 +386,9 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
         return OP_FAULT;
     p->phys = t.phys;
     p->arena = p->read_arena = ARENA_NONE;
+    bool watched = unlikely(cpu->probes) && probes_watch_page(cpu->probes, lin, t.phys);
+    if (watched)
+        watched_place(cpu, lin, size, a, t.phys);
     if (is_apic_page(cpu, t.phys))
         return 0;
     struct machine *m = cpu->v.m;
@@ -389,7 +401,7 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     p->arena = page + (t.phys & 0xfff);
     if (view.read_at == view.write_at && !cpu->smm && !ram_is_noted(cpu, t.phys))
         note_ram(cpu, t.phys);
-    if (a->fetch)
+    if (a->fetch || watched)
         return 0;
     unsigned class = a->implicit ? TLB_KERNEL : current_class(cpu);
     if (!a->write)
@@ -582,9 +594,11 @@ static int find_span(struct cpu *cpu, uint64_t lin, unsigned size, const struct 
     /* segmentation comes before paging: the canonical check is of all bytes */
     if (s->first < size && cpu->long_mode && !is_canonical(next_page(cpu, lin, a)))
         return not_canonical(cpu);
-    if (find_place(cpu, lin, a, &s->part[0]))
+    if (find_place(cpu, lin, s->first, a, &s->part[0]))
         return OP_FAULT;
-    return s->first < size ? find_place(cpu, next_page(cpu, lin, a), a, &s->part[1]) : 0;
+    return s->first < size
+               ? find_place(cpu, next_page(cpu, lin, a), size - s->first, a, &s->part[1])
+               : 0;
 }
 
 static void span_read(struct cpu *cpu, const struct span *s, void *out, unsigned size)
@@ -629,7 +643,7 @@ bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
     if ((lin & (VM_PAGE_SIZE - 1)) + size > VM_PAGE_SIZE || table == cpu->tlb_none ||
         (cpu->code_mode == CODE64 && !is_canonical(lin)))
         return false;
-    return !find_place(cpu, lin, &a, &p) && tlb_hit(table, lin, size);
+    return !find_place(cpu, lin, size, &a, &p) && tlb_hit(table, lin, size);
 }
 
 int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
@@ -687,6 +701,8 @@ void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size)
         return NULL;
     for (unsigned n = 0; n < 2; n++)
         s.part[n].arena = s.part[n].read_arena;
+    if (unlikely(cpu->probe.nhits))
+        cpu->probe.hits[cpu->probe.nhits - 1].access |= PROBE_READ;
     span_read(cpu, &s, cpu->rmw.buf, size);
     cpu->rmw.lin = lin;
     cpu->rmw.size = size;

@@ -5,21 +5,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a debugger asks of the engines: to be asked itself before certain instructions, after
- * certain accesses and at certain events. Nothing is written into guest memory and nothing that the
- * guest could see changes, not even the count of its instructions.
+/* What a debugger asks of the engines: to be asked itself before certain instructions and after
+ * those that made certain accesses or brought certain events. Nothing is written into guest memory
+ * and nothing that the guest could see changes, not even the count of its instructions.
  *
- * Instructions are marked by their place in the page (any page): block formation puts them into
- * blocks of their own, whose one operation asks first, interpreted or translated alike. Pages with
- * watched bytes get no TLB entry; an access to the bytes themselves is not made: the instruction is
- * run again alone, and asked about when it is done. All else is asked about where it is done in C.
+ * Instructions are marked by their place in the page (any page): block formation makes each a block
+ * of its own, whose one operation asks first, interpreted or translated alike. Pages with watched
+ * bytes get no TLB entry, so that every access to them is seen in C. All else is seen where it is
+ * done. What was seen ends the block, and is asked about before the next instruction.
  *
  * One set for all CPUs of a machine, cpu->probes; NULL: nothing is asked. It belongs to the
- * debugger and changes only while the CPUs stand still, with probes_changed() afterwards. The
- * functions are called on the CPU thread, without the machine lock, with an architectural CPU (but
- * for RIP and flags, which cpu_eflags() and the arguments give); they must not run the machine. */
+ * debugger. Its functions are called on the CPU thread, without the machine lock, at an
+ * architectural boundary (cpu_eflags() has the flags); they must not run the machine. */
 
 struct cpu;
+struct insn;
+struct machine;
 
 enum probe_access { PROBE_READ = 1, PROBE_WRITE = 2, PROBE_EXECUTE = 4 };
 
@@ -31,14 +32,14 @@ struct probe_range {
 };
 
 enum probe_event {
-    PROBE_PORT_IN,   /* arg: port, value: size; before the access */
-    PROBE_PORT_OUT,  /* the same */
-    PROBE_RDMSR,     /* arg: number; before */
-    PROBE_WRMSR,     /* arg: number, value: what is written; before */
-    PROBE_CR_WRITE,  /* arg: number, value; before. MOV CR, LMSW, CLTS; not task switches */
+    PROBE_PORT_IN,   /* arg: port, value: bytes, and what was read << 8 */
+    PROBE_PORT_OUT,  /* the same of what was written */
+    PROBE_RDMSR,     /* arg: number, value: what was read */
+    PROBE_WRMSR,     /* arg: number, value: what was written */
+    PROBE_CR_WRITE,  /* arg: number, value. MOV CR, LMSW, CLTS; not task switches */
     PROBE_EXCEPTION, /* arg: vector, value: error code; before delivery, RIP at the instruction */
-    PROBE_INTERRUPT, /* arg: vector; delivered, RIP at the handler. Also NMI (2) and INT n */
-    PROBE_MODE,      /* arg: enum probe_mode now, value: before; the switch is complete */
+    PROBE_INTERRUPT, /* arg: vector, value: 1 from outside, 0 INT n; RIP at the handler */
+    PROBE_MODE,      /* arg: enum probe_mode now, value: before */
     PROBE_NUM_EVENTS
 };
 
@@ -51,12 +52,13 @@ enum probe_mode {
     PROBE_COMPATIBILITY16,
     PROBE_COMPATIBILITY32,
     PROBE_LONG64,
-    PROBE_SMM
+    PROBE_SMM,
+    PROBE_NUM_MODES
 };
 enum probe_mode cpu_probe_mode(const struct cpu *cpu);
 const char *probe_mode_name(enum probe_mode mode);
 
-/* What one access of a watched range was. */
+/* An access that touched a watched range. phys: of its first byte within the page. */
 struct probe_hit {
     uint64_t lin, phys;
     uint8_t size, access;
@@ -68,37 +70,73 @@ struct probes {
     const struct probe_range *ranges;
     unsigned nranges;
     uint32_t events; /* bit per enum probe_event */
-    /* An instruction at a marked place is about to run. True: stop before it. */
-    bool (*execute)(void *opaque, struct cpu *cpu, uint64_t lin, uint64_t rip);
+    /* An instruction at a marked place is about to run; lin: its linear address. True: stop. */
+    bool (*execute)(void *opaque, struct cpu *cpu, uint64_t lin);
     /* The instruction that made these accesses is complete (or an iteration of it). True: stop. */
     bool (*accessed)(void *opaque, struct cpu *cpu, const struct probe_hit *hits, unsigned n);
-    /* True: stop, before or after as the event says. */
+    /* True: stop. */
     bool (*event)(void *opaque, struct cpu *cpu, enum probe_event event, uint64_t arg,
                   uint64_t value);
     void *opaque;
 };
 
-#define PROBE_HITS_MAX 16
+#define PROBE_SEEN_MAX 8
 
-/* Each CPU's part. */
+/* Each CPU's part; none of it is state of the machine. */
 struct cpu_probe {
-    bool stop;  /* the run ends with VCPU_EXIT_DEBUG at the next boundary */
-    bool retry; /* the fault being handled is none: the instruction touched what is watched */
-    bool alone; /* run the next instruction alone, noting what it touches */
-    bool skip;  /* do not ask about the marked instruction at skip_lin again before it has run */
-    bool pass;  /* nor about the event that stopped the machine */
+    bool stop; /* at the next boundary the run ends with VCPU_EXIT_DEBUG */
+    bool skip; /* do not ask about the instruction at skip_lin before it has run */
+    bool pass; /* nor about the exception that is pending */
     uint64_t skip_lin;
-    unsigned nhits;
-    struct probe_hit hits[PROBE_HITS_MAX];
-    uint64_t interrupts; /* interrupts from outside delivered so far */
+    unsigned nhits, nevents; /* seen and not asked about yet; more than fit are lost */
+    struct probe_hit hits[PROBE_SEEN_MAX];
+    struct {
+        uint64_t arg, value;
+        enum probe_event event;
+    } events[PROBE_SEEN_MAX];
+    enum probe_mode mode;
+    uint64_t interrupts; /* from outside, delivered so far */
 };
 
-/* Begins or ends asking, or the set has changed: blocks with instructions at places that are marked
- * now and were not, or the other way round, are decoded anew, TLBs emptied if ranges changed.
- * p NULL: nothing is asked any more. All CPUs of the machine stand still, lock held. */
-struct machine;
+/* ---- for the debugger: the CPUs stand still, machine lock held ---- */
+
+/* Begins to ask, or goes on with another set: blocks with instructions at places that are marked
+ * now and were not, or the other way round, are decoded anew, TLBs emptied where ranges are or
+ * were watched. p must stay as it is until the next call. NULL: nothing is asked any more. */
 void probes_set(struct machine *m, const struct probes *p);
-/* The debugger lets the CPU go on from where a marked instruction or an event stopped it. */
+/* The CPU may go on from the instruction or exception that it stopped at. */
 void probe_go_on(struct cpu *cpu);
+
+/* ---- for the engines ---- */
+
+static inline bool probes_mark(const struct probes *p, uint64_t at)
+{
+    return p->offsets[at / 64 % (4096 / 64)] >> at % 64 & 1;
+}
+static inline bool probe_touches(const struct probe_range *r, uint64_t lin, uint64_t phys,
+                                 uint64_t size)
+{
+    uint64_t first = r->physical ? phys : lin;
+
+    return first <= r->last && first + size - 1 >= r->start;
+}
+/* Whether the page has watched bytes: it gets no TLB entry. */
+static inline bool probes_watch_page(const struct probes *p, uint64_t lin, uint64_t phys)
+{
+    for (unsigned n = 0; n < p->nranges; n++)
+        if (probe_touches(&p->ranges[n], lin & ~0xfffull, phys & ~0xfffull, 4096))
+            return true;
+    return false;
+}
+/* Bytes of one page are being accessed. */
+void probe_access(struct cpu *cpu, uint64_t lin, uint64_t phys, unsigned size, uint8_t access);
+/* Something happened. */
+void probe_note(struct cpu *cpu, enum probe_event event, uint64_t arg, uint64_t value);
+/* Between two instructions, if cpu->probes: asks about what was seen. True: stop. */
+bool probe_boundary(struct cpu *cpu);
+/* The instruction faulted: what it seemed to access, it did not. True: it was a stop. */
+bool probe_fault(struct cpu *cpu);
+/* cpu->exc is about to be delivered, if cpu->probes. True: stop before. */
+bool probe_exception(struct cpu *cpu);
 
 #endif
