@@ -162,12 +162,14 @@ static void set_scalar(const struct state_field *f, void *p, uint64_t v)
 
 static bool save_element(struct state_stream *s, const struct state_field *f, const void *p)
 {
+    const struct vm_timer *t = p;
+
     if (f->kind == STATE_STRUCT)
         return state_save_fields(s, f->sub, p);
     if (f->kind != STATE_TIMER)
         return put_scalar(s, scalar_value(f, p), (unsigned)element_size(f));
     return put_scalar(s, scalar_value(f, p), 8) &&
-           put_scalar(s, ((const struct vm_timer *)p)->seq, 8);
+           put_scalar(s, t->deadline == VM_TIME_NEVER ? 0 : t->seq, 8);
 }
 
 bool state_save_fields(struct state_stream *s, const struct state_field *f, const void *obj)
