@@ -24,7 +24,7 @@
 
 #define QUANTUM_ALONE  200000 /* host time, one CPU: bounds how late a request is seen */
 #define QUANTUM_SHARED 20000
-#define QUANTUM_MIN    2000 /* --seed: turns take from this to QUANTUM_SHARED */
+#define QUANTUM_MIN    100  /* --seed: turns take from this to about 13000; as many short as long */
 #define TURN_AFTER_IPI 1000 /* how long a CPU goes on that gave another one work */
 #define DIGEST_EVERY   1000000
 
@@ -380,7 +380,7 @@ static uint64_t quantum(struct machine *m)
     *x ^= *x << 13;
     *x ^= *x >> 7;
     *x ^= *x << 17;
-    return QUANTUM_MIN + (*x >> 32) % (QUANTUM_SHARED - QUANTUM_MIN + 1);
+    return QUANTUM_MIN + ((*x >> 40) % QUANTUM_MIN << (*x >> 32) % 8);
 }
 
 static void start_turn(struct machine *m, unsigned cpu)

@@ -482,8 +482,8 @@ static uint64_t digest_of_seed(uint64_t seed, unsigned *value)
     struct box *b = box_of("smp-64", 3, false);
     uint64_t d = 0;
     machine_seed(&b->pc.m, seed);
-    for (unsigned n = 0; n < 20; n++) {
-        run(b, 100000);
+    for (unsigned n = 0; n < 400; n++) {
+        run(b, 10007);
         d = d * 3 + digest(b);
     }
     run(b, 200000000);
