@@ -75,9 +75,10 @@ static bool is_past(const struct machine *m, const struct record_entry *e)
 
 /* ---- ends ---- */
 
+/* A debugger's session goes on. */
 static void stop(struct record *r, enum stop_reason why)
 {
-    if (r->cs)
+    if (r->m->run.triple_fault_pauses)
         machine_request_stop(r->m, why);
     else
         machine_request_end(r->m, why, 0);
@@ -174,7 +175,7 @@ void record_disk(struct machine *m, unsigned source, bool read, uint8_t *data, u
     struct record_entry e;
 
     len = read ? len : 0;
-    if (r->restoring)
+    if (r->restoring || m->run.state == RUN_ENDED)
         return;
     if (!r->live) {
         replay_disk(r, source, data, len, error);

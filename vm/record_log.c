@@ -196,7 +196,7 @@ static bool get_words(struct state_stream *s, struct record_words *w)
 
     if (!state_get_u32(s, &n) || n > WORDS_MAX)
         return false;
-    w->text = calloc(n ? n : 1, sizeof(char *));
+    w->text = calloc((size_t)n + 1, sizeof(char *)); /* and a NULL, as argv has */
     for (w->n = 0; w->text && w->n < n; w->n++)
         if (!get_text(s, &w->text[w->n]))
             return false;
