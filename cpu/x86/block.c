@@ -394,13 +394,12 @@ static bool is_marked(const struct cpu *cpu, uint64_t at)
     return unlikely(cpu->probes) && probes_mark(cpu->probes, at);
 }
 
-static void mark(struct cpu *cpu, struct insn *i, uint64_t at)
+static bool has_marked(const struct insn *list, unsigned n)
 {
-    if (likely(!is_marked(cpu, at)))
-        return;
-    i->probed = i->op;
-    i->fl_read |= FL_ARITH;
-    replace(i, OP_probe_x);
+    unsigned any = 0;
+    for (unsigned k = 0; k < n; k++)
+        any |= list[k].probed;
+    return any;
 }
 
 /* RIP-relative operands become relative to the block's start. False: the sum does not fit (then
@@ -455,8 +454,12 @@ static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
     adapt(cpu, i, result);
     if (!fold_rip(i))
         replace(i, OP_unimplemented_x);
-    mark(cpu, i, lin);
-    *b = (struct block){.arena = ARENA_NONE, .mode = cpu->code_mode, .ninsn = 1, .nbytes = i->len};
+    i->probed = is_marked(cpu, lin);
+    *b = (struct block){.arena = ARENA_NONE,
+                        .mode = cpu->code_mode,
+                        .ninsn = 1,
+                        .nbytes = i->len,
+                        .marked = i->probed};
     log_block(cpu, b, bytes);
     return b;
 }
@@ -473,8 +476,6 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
     while (n < BLOCK_MAX && at < room && !ended) {
         struct insn *i = &list[n];
         unsigned len = room - at < 15 ? room - at : 15;
-        if (n > 0 && is_marked(cpu, arena + at))
-            break;
         arena_mark_code(a, arena + at, len);
         memcpy(bytes + at, a->host + arena + at, len);
         enum decode_result result = decode(bytes + at, len, (enum code_mode)cpu->code_mode, i);
@@ -487,7 +488,7 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
                 break;
             replace(i, OP_unimplemented_x);
         }
-        mark(cpu, i, arena + at);
+        i->probed = is_marked(cpu, arena + at);
         n++;
         at += i->len;
         ended = i->flags & INSN_ENDS;
@@ -499,6 +500,7 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
                         .mode = cpu->code_mode,
                         .ninsn = (uint16_t)n,
                         .nbytes = (uint16_t)at,
+                        .marked = has_marked(list, n),
                         .changes = (uint8_t)changes};
     memcpy(b->insns, list, n * sizeof(*list));
     memcpy(decoded_bytes(b), bytes, at);
@@ -523,11 +525,9 @@ static bool decode_again(struct cpu *cpu, const struct block *b, struct insn *i)
         return false;
     now.off = i->off;
     adapt(cpu, &now, result);
-    if (!fold_rip(&now))
+    if (!fold_rip(&now) || (now.flags ^ i->flags) & INSN_ENDS)
         return false;
-    mark(cpu, &now, b->arena + i->off);
-    if ((now.flags ^ i->flags) & INSN_ENDS)
-        return false;
+    now.probed = i->probed;
     memcpy(decoded_bytes((struct block *)b) + i->off, bytes, i->len);
     *i = now;
     return true;
@@ -648,7 +648,7 @@ static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t aren
     adapt(cpu, &i, result);
     if (!fold_rip(&i))
         return NULL;
-    mark(cpu, &i, arena);
+    i.probed = is_marked(cpu, arena);
     size_t size = block_size(1, i.len);
     struct block *b = pool_alloc(cpu, size + block_size(0, i.len - first));
     struct block *tail = (struct block *)((uint8_t *)b + size);
@@ -657,6 +657,7 @@ static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t aren
                         .mode = cpu->code_mode,
                         .ninsn = 1,
                         .nbytes = i.len,
+                        .marked = i.probed,
                         .changes = (uint8_t)changes,
                         .tail = tail};
     b->insns[0] = i;
@@ -774,6 +775,7 @@ struct block *block_join(struct cpu *cpu, struct block *b)
                            .ninsn = (uint16_t)n,
                            .nbytes = (uint16_t)at,
                            .joined = (uint8_t)(parts - 1),
+                           .marked = has_marked(list, n),
                            .lost_code = b->lost_code,
                            .changes = b->changes,
                            .hits = b->hits,

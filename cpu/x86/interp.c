@@ -32,7 +32,8 @@ static unsigned within_code_limit(struct cpu *cpu, const struct block *b, unsign
 }
 
 /* Runs the first `limit` instructions of a block. r[R_RIP] is architectural again afterwards. */
-static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
+static inline __attribute__((always_inline)) int run_insns(struct cpu *cpu, const struct block *b,
+                                                           unsigned limit, bool marked)
 {
     const struct insn *i = b->insns;
     int r;
@@ -40,7 +41,7 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     cpu->run_end = i + limit;
     do {
         cpu->insn = i;
-        r = op_handlers[i->op](cpu, i);
+        r = marked && i->probed && probe_stops_before(cpu) ? OP_FAULT : op_handlers[i->op](cpu, i);
         if (unlikely(r))
             break;
         i++;
@@ -61,12 +62,19 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     return r;
 }
 
-/* The same, for a report of what was run. */
+static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
+{
+    return run_insns(cpu, b, limit, false);
+}
+
+/* The same, asking a debugger where it wants that, and for a report of what was run. */
 static int run_block_noted(struct cpu *cpu, const struct block *b, unsigned limit)
 {
-    report_begin_block(cpu, b);
-    int r = run_block(cpu, b, limit);
-    report_end_block(cpu);
+    if (cpu->history)
+        report_begin_block(cpu, b);
+    int r = run_insns(cpu, b, limit, true);
+    if (cpu->history)
+        report_end_block(cpu);
     return r;
 }
 
@@ -79,7 +87,7 @@ static inline int run_one(struct cpu *cpu, const struct block *b, unsigned limit
     if (unlikely(limit > cpu->v.budget))
         limit = cpu->v.budget > 0 ? (unsigned)cpu->v.budget : 1;
     limit = within_code_limit(cpu, b, limit);
-    if (unlikely(cpu->history) && limit)
+    if (unlikely(cpu->history || b->marked) && limit)
         return run_block_noted(cpu, b, limit);
     return likely(limit) ? run_block(cpu, b, limit) : OP_FAULT;
 }
@@ -112,9 +120,8 @@ enum vcpu_exit interp_blocks(struct cpu *cpu)
 /* INT n, INT3, INTO and INT1 clear TF on their way and are not single-stepped (SDM vol. 3B
  * 18.3.1.4); an INTO that does nothing is, and SYSCALL if IA32_FMASK leaves TF set (AMD APM vol. 3,
  * SYSCALL). */
-static bool steps_as_one(const struct cpu *cpu, const struct insn *i)
+static bool steps_as_one(const struct cpu *cpu, unsigned op)
 {
-    unsigned op = i->op == OP_probe_x ? i->probed : i->op;
     if (op == OP_syscall_x || op == OP_into_x)
         return cpu->eflags & EFLAGS_TF;
     return op != OP_int_x && op != OP_int3_x && op != OP_int1_x;
@@ -154,13 +161,15 @@ static int run_single(struct cpu *cpu)
     }
     int r = run_without_rf(cpu);
     cpu->rep_unfinished = r == OP_AGAIN;
+    if (r == OP_AGAIN && unlikely(cpu->probes))
+        probe_unfinished(cpu, r);
     if (r == OP_FAULT) {
         cpu->bp_hits = 0; /* it is executed again */
         return r;
     }
     if (step && branches_only)
         step = r != OP_AGAIN && cpu->r[R_RIP] != ((rip + cpu->insn->len) & cpu_ip_mask(cpu));
-    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn) ? DR6_BS : 0);
+    uint64_t dr6 = cpu->bp_hits | (step && steps_as_one(cpu, cpu->insn->op) ? DR6_BS : 0);
     if (dr6 && !cpu->shadow_ss && !cpu->exc_pending) {
         cpu->bp_hits = 0;
         return raise_debug(cpu, dr6);
@@ -192,7 +201,7 @@ static void refresh(struct cpu *cpu)
 /* What an instruction or a block that returned r has left to do. False: the run ends. */
 static bool finish(struct cpu *cpu, int r, enum vcpu_exit *why)
 {
-    if (r == OP_FAULT && unlikely(cpu->probes) && probe_fault(cpu)) {
+    if (unlikely(cpu->probes) && probe_unfinished(cpu, r)) {
         *why = VCPU_EXIT_DEBUG;
         return false;
     }

@@ -179,6 +179,9 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
 
 static void drop_stack_slots(struct cpu *cpu)
 {
+    if (unlikely(cpu->probe.pages_known))
+        memset(cpu->probe.pages, 0, sizeof(cpu->probe.pages));
+    cpu->probe.pages_known = false;
     for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
         cpu->stack_slot[n / NUM_TLB_CLASSES][n % NUM_TLB_CLASSES] = STACK_SLOT_EMPTY(cpu);
 }
@@ -335,13 +338,15 @@ struct place {
 };
 
 /* What a TLB entry says already. */
-static bool place_in_tlb(const struct cpu *cpu, uint64_t lin, const struct access *a,
+static bool place_in_tlb(const struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
                          struct place *p)
 {
     const struct tlb_entry *table = a->implicit ? cpu->tlb[a->write][TLB_KERNEL]
                                     : a->write  ? cpu->tlb_store
                                                 : cpu->tlb_load;
     const uint8_t *host = a->fetch || cpu->watch ? NULL : tlb_hit(table, lin, 1);
+    if (!host && unlikely(cpu->probe.pages_known) && !a->fetch && !cpu->watch)
+        host = probe_unwatched(cpu->probes, &cpu->probe, table, a->write, lin, size);
     if (!host)
         return false;
     p->phys = 0;
@@ -368,6 +373,20 @@ static bool ram_is_noted(const struct cpu *cpu, uint64_t phys)
     return false;
 }
 
+/* A page that gets no entry because of them. */
+static void enter_watched(struct cpu *cpu, uint64_t lin, const struct access *a, uint64_t phys,
+                          uint64_t arena)
+{
+    struct probe_page *e = &cpu->probe.pages[a->write][lin >> VM_PAGE_SHIFT & (PROBE_PAGES - 1)];
+    if (a->implicit || cpu->tlb_store == cpu->tlb_none)
+        return;
+    *e = (struct probe_page){.table = a->write ? cpu->tlb_store : cpu->tlb_load,
+                             .page = lin & ~0xfffull,
+                             .phys = phys & ~0xfffull,
+                             .host = cpu->v.m->arena.host + arena};
+    cpu->probe.pages_known = true;
+}
+
 static void watched_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
                           uint64_t phys)
 {
@@ -380,7 +399,7 @@ static int find_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct
                       struct place *p)
 {
     struct translation t = {0};
-    if (place_in_tlb(cpu, lin, a, p))
+    if (place_in_tlb(cpu, lin, size, a, p))
         return 0;
     if (translate(cpu, lin, a, &t))
         return OP_FAULT;
@@ -401,10 +420,13 @@ static int find_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct
     p->arena = page + (t.phys & 0xfff);
     if (view.read_at == view.write_at && !cpu->smm && !ram_is_noted(cpu, t.phys))
         note_ram(cpu, t.phys);
-    if (a->fetch || watched)
+    if (a->fetch)
         return 0;
     unsigned class = a->implicit ? TLB_KERNEL : current_class(cpu);
-    if (!a->write)
+    if (watched) {
+        if (!a->write || (view.read_at == page && arena_page_storable(&m->arena, page)))
+            enter_watched(cpu, lin, a, t.phys, page);
+    } else if (!a->write)
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
         enter(cpu, true, class, lin, page, &t);

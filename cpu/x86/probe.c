@@ -3,7 +3,6 @@
 #include "cpu/x86/probe.h"
 
 #include "cpu/x86/mem.h"
-#include "cpu/x86/ops.h"
 #include "vm/machine.h"
 
 /* ---- the set ---- */
@@ -90,34 +89,20 @@ const char *probe_mode_name(enum probe_mode mode)
 
 /* ---- marked instructions ---- */
 
-/* cpu->insn is at its start, in a block of its own: r[R_RIP] is architectural. */
-static bool stops_before(struct cpu *cpu)
+bool probe_stops_before(struct cpu *cpu)
 {
-    uint64_t lin = linear_rip(cpu);
+    uint64_t block_rip = cpu->r[R_RIP], lin;
 
-    if (cpu->probe.skip && cpu->probe.skip_lin == lin) {
-        cpu->probe.skip = false;
-        return false;
-    }
     cpu_settle(cpu);
-    cpu->probe.stop = cpu->probes && cpu->probes->execute(cpu->probes->opaque, cpu, lin);
+    cpu->r[R_RIP] = insn_rip(cpu, cpu->insn);
+    lin = linear_rip(cpu);
+    cpu->probe.asked_lin = lin;
+    if (cpu->probe.skip && cpu->probe.skip_lin == lin)
+        cpu->probe.skip = false;
+    else
+        cpu->probe.stop = cpu->probes && cpu->probes->execute(cpu->probes->opaque, cpu, lin);
+    cpu->r[R_RIP] = block_rip;
     return cpu->probe.stop;
-}
-
-/* The instruction itself, after asking. It is one instruction still, with one opcode. */
-int op_probe_x(struct cpu *cpu, const struct insn *i)
-{
-    struct insn itself = *i;
-    int r;
-
-    if (stops_before(cpu))
-        return OP_FAULT;
-    itself.op = i->probed;
-    cpu->probe.skip_lin = linear_rip(cpu);
-    r = op_handlers[itself.op](cpu, &itself);
-    /* not asked about again: the rest of it, or once its fault has been mended */
-    cpu->probe.skip = r == OP_AGAIN || r == OP_FAULT;
-    return r;
 }
 
 /* ---- accesses and events ---- */
@@ -186,12 +171,21 @@ bool probe_boundary(struct cpu *cpu)
     return stop;
 }
 
-bool probe_fault(struct cpu *cpu)
+bool probe_unfinished(struct cpu *cpu, int r)
 {
-    bool stop = cpu->probe.stop;
+    struct cpu_probe *p = &cpu->probe;
+    bool stop = p->stop;
 
-    cpu->probe.stop = false;
-    cpu->probe.nhits = 0;
+    if (r != OP_FAULT && r != OP_AGAIN)
+        return false;
+    if (linear_rip(cpu) == p->asked_lin) {
+        p->skip = true;
+        p->skip_lin = p->asked_lin;
+    }
+    if (r == OP_AGAIN)
+        return false;
+    p->stop = false;
+    p->nhits = 0;
     return stop;
 }
 

@@ -3,24 +3,26 @@
 #define CALQUE_CPU_X86_PROBE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a debugger asks of the engines: to be asked itself before certain instructions and after
  * those that made certain accesses or brought certain events. Nothing is written into guest memory
  * and nothing that the guest could see changes, not even the count of its instructions.
  *
- * Instructions are marked by their place in the page (any page): block formation makes each a block
- * of its own, whose one operation asks first, interpreted or translated alike. Pages with watched
- * bytes get no TLB entry, so that every access to them is seen in C. All else is seen where it is
- * done. What was seen ends the block, and is asked about before the next instruction.
+ * Instructions are marked by their place in the page (any page) when blocks are formed, and both
+ * engines ask before they run them. Pages with watched bytes get no TLB entry, so that every access
+ * to them is seen in C; where they are is kept beside the TLB, for the accesses to other bytes. All
+ * else is seen where it is done. What was seen ends the block, and is asked about before the next
+ * instruction.
  *
  * One set for all CPUs of a machine, cpu->probes; NULL: nothing is asked. It belongs to the
  * debugger. Its functions are called on the CPU thread, without the machine lock, at an
  * architectural boundary (cpu_eflags() has the flags); they must not run the machine. */
 
 struct cpu;
-struct insn;
 struct machine;
+struct tlb_entry;
 
 enum probe_access { PROBE_READ = 1, PROBE_WRITE = 2, PROBE_EXECUTE = 4 };
 
@@ -81,14 +83,15 @@ struct probes {
 };
 
 #define PROBE_SEEN_MAX 8
+#define PROBE_PAGES    8u
 
 /* Each CPU's part; none of it is state of the machine. */
 struct cpu_probe {
-    bool stop; /* at the next boundary the run ends with VCPU_EXIT_DEBUG */
-    bool skip; /* do not ask about the instruction at skip_lin before it has run */
-    bool pass; /* nor about the exception that is pending */
-    uint64_t skip_lin;
-    unsigned nhits, nevents; /* seen and not asked about yet; more than fit are lost */
+    bool stop;                    /* at the next boundary the run ends with VCPU_EXIT_DEBUG */
+    bool skip;                    /* do not ask about the instruction at skip_lin once more */
+    bool pass;                    /* nor about the exception that is pending */
+    uint64_t skip_lin, asked_lin; /* asked_lin: the last that was asked about */
+    unsigned nhits, nevents;      /* seen and not asked about yet; more than fit are lost */
     struct probe_hit hits[PROBE_SEEN_MAX];
     struct {
         uint64_t arg, value;
@@ -96,6 +99,14 @@ struct cpu_probe {
     } events[PROBE_SEEN_MAX];
     enum probe_mode mode;
     uint64_t interrupts; /* from outside, delivered so far */
+    /* Pages with watched bytes that were accessed since the TLB was emptied last, by page number:
+     * they would have been entered into the table otherwise. */
+    bool pages_known;
+    struct probe_page {
+        const struct tlb_entry *table; /* NULL: empty */
+        uint64_t page, phys;
+        uint8_t *host;
+    } pages[2][PROBE_PAGES]; /* [1]: for stores */
 };
 
 /* ---- for the debugger: the CPUs stand still, machine lock held ---- */
@@ -128,14 +139,34 @@ static inline bool probes_watch_page(const struct probes *p, uint64_t lin, uint6
             return true;
     return false;
 }
+/* The host address of bytes in a page with watched ones, if none of them is: for an access as of
+ * the table. NULL: not known, or they are. */
+static inline uint8_t *probe_unwatched(const struct probes *p, const struct cpu_probe *known,
+                                       const struct tlb_entry *table, bool store, uint64_t lin,
+                                       unsigned size)
+{
+    const struct probe_page *e = &known->pages[store][lin >> 12 & (PROBE_PAGES - 1)];
+    uint64_t off = lin - e->page;
+
+    if (!known->pages_known || e->table != table || off > 4096 - size)
+        return NULL;
+    for (unsigned n = 0; n < p->nranges; n++)
+        if (probe_touches(&p->ranges[n], lin, e->phys + off, size))
+            return NULL;
+    return e->host + off;
+}
 /* Bytes of one page are being accessed. */
 void probe_access(struct cpu *cpu, uint64_t lin, uint64_t phys, unsigned size, uint8_t access);
 /* Something happened. */
 void probe_note(struct cpu *cpu, enum probe_event event, uint64_t arg, uint64_t value);
 /* Between two instructions, if cpu->probes: asks about what was seen. True: stop. */
 bool probe_boundary(struct cpu *cpu);
-/* The instruction faulted: what it seemed to access, it did not. True: it was a stop. */
-bool probe_fault(struct cpu *cpu);
+/* cpu->insn, which is marked, is about to run. True: it must not; as if it had faulted. */
+bool probe_stops_before(struct cpu *cpu);
+/* An instruction or a block returned r, enum op_result: after a fault what it seemed to access, it
+ * did not; what is to be continued, or tried again, is not asked about again. True: it was no fault
+ * but a stop. */
+bool probe_unfinished(struct cpu *cpu, int r);
 /* cpu->exc is about to be delivered, if cpu->probes. True: stop before. */
 bool probe_exception(struct cpu *cpu);
 
