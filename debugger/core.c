@@ -31,6 +31,7 @@ void debugger_free(struct debugger *d)
         return;
     probes_set(d->m, NULL);
     breakpoints_free(d);
+    time_free(d);
     free(d);
 }
 
@@ -179,6 +180,8 @@ static enum debug_stop_kind kind_of(const struct debugger *d, enum stop_reason w
         return DEBUG_COUNT;
     case STOP_RESET:
         return DEBUG_RESET;
+    case STOP_RECORD_END:
+        return DEBUG_TIME_END;
     case STOP_TRIPLE_FAULT:
         return DEBUG_SHUTDOWN;
     case STOP_BREAKPOINT:

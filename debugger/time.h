@@ -12,11 +12,11 @@
  * is left at its end the session goes on live (--history) or the recording is over (--replay:
  * DEBUG_TIME_END).
  *
- * All functions: main loop's thread, machine lock held, machine stands still. They execute the past
- * as they need and come back when the machine stands at its new place; the faces' `resumed` is
- * called before and `stopped` after, from within, as for any other run. Where there is nothing
- * before, the stop is DEBUG_TIME_BEGIN. False with *err set: refused (no past is kept), nothing has
- * moved.
+ * All functions: main loop's thread, machine lock held. As the core's commands they return at once:
+ * the past is executed, as often as it takes, and when the machine stands at its new place the
+ * faces' `stopped` is called from debugger_poll(). debugger_pause() gives up: the machine then
+ * stands somewhere in between. Where there is nothing before, the stop is DEBUG_TIME_BEGIN, at the
+ * beginning of what is known. False with *err set: refused, nothing has moved.
  *
  * A position is the number of instructions that all CPUs have retired. With several CPUs "one
  * instruction back" is one of the CPU that is asked about; the others go back with it. */
@@ -54,16 +54,16 @@ bool time_reverse_finish(struct debugger *d, unsigned cpu, struct error *err);
 bool time_reverse_continue(struct debugger *d, struct error *err);
 
 /* goto: so many instructions, or ns of virtual time, since power on; forwards or backwards. The
- * place may not be after the end of what is known. Time is that of the first instruction at or
- * after it. */
+ * place must be one that is known. Of a time it is the first one at or after it. */
 bool time_goto(struct debugger *d, uint64_t insns, struct error *err);
 bool time_goto_ns(struct debugger *d, uint64_t ns, struct error *err);
 /* To the end of what is known: where a live session goes on. */
 bool time_goto_end(struct debugger *d, struct error *err);
 
-/* last-write: back to just after the last store before here to any of `len` (1 to 4096) bytes at a
- * linear (as CPU `cpu` maps it now) or physical address, by any CPU: DEBUG_WATCHPOINT. Stores of
- * devices are found, too, as DEBUG_PAUSED at the instruction before which they appear. */
+/* last-write: back to just after the last store before here to any of `len` bytes (within a page)
+ * at a linear (as CPU `cpu` maps it now) or physical address, by any CPU: DEBUG_WATCHPOINT. What a
+ * device has put there (and no CPU since) is found, too, if it changed the bytes: DEBUG_PAUSED
+ * where it appears. DEBUG_TIME_BEGIN: they were not written in the time that is known. */
 bool time_last_write(struct debugger *d, unsigned cpu, bool physical, uint64_t addr, size_t len,
                      struct error *err);
 
@@ -74,9 +74,5 @@ bool time_remove_bookmark(struct debugger *d, const char *name, struct error *er
 void time_each_bookmark(const struct debugger *d,
                         void (*fn)(void *opaque, const char *name, struct time_place place),
                         void *opaque);
-
-/* Asked now and then while the past is executed: true gives up; the machine then stands where the
- * command began. One face at a time; fn may be NULL. */
-void time_on_wait(struct debugger *d, bool (*give_up)(void *opaque), void *opaque);
 
 #endif

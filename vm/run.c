@@ -98,7 +98,7 @@ void run_init(struct machine *m)
     pthread_condattr_destroy(&attr);
     m->run.state = RUN_PAUSED;
     m->run.clean = true;
-    m->run.stop_count = UINT64_MAX;
+    m->run.stop_count = m->run.stop_time = UINT64_MAX;
     m->clock.rearmed = timer_rearmed;
     m->clock.rearmed_opaque = m;
 }
@@ -126,7 +126,7 @@ static void tell(struct machine *m, enum run_event event)
 static void forget_limits(struct run_control *r)
 {
     r->step_cpu = NULL;
-    r->stop_count = UINT64_MAX;
+    r->stop_count = r->stop_time = UINT64_MAX;
 }
 
 static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
@@ -250,6 +250,15 @@ void machine_run_until(struct machine *m, uint64_t count)
         return;
     forget_limits(&m->run);
     m->run.stop_count = count;
+    machine_cont(m);
+}
+
+void machine_run_until_time(struct machine *m, uint64_t ns)
+{
+    if (m->run.state == RUN_ENDED)
+        return;
+    forget_limits(&m->run);
+    m->run.stop_time = ns;
     machine_cont(m);
 }
 
@@ -486,6 +495,11 @@ static uint64_t slice_limit(const struct machine *m, const struct vcpu *v, uint6
         limit = r->step_left;
     if (r->stop_count != UINT64_MAX && r->stop_count - machine_retired(m) < limit)
         limit = r->stop_count - machine_retired(m);
+    if (r->stop_time != UINT64_MAX) {
+        uint64_t insns = (r->stop_time - vm_clock_now(&m->clock)) >> m->clock.icount_shift;
+
+        limit = insns < limit ? insns : limit;
+    }
     if (m->record)
         limit = record_limit(m, limit);
     return limit ? limit : 1;
@@ -583,7 +597,8 @@ static bool take_turn(struct machine *m, uint64_t limit)
 
     if (honour_requests(m))
         return true;
-    if (machine_retired(m) >= m->run.stop_count) {
+    if (machine_retired(m) >= m->run.stop_count ||
+        (m->run.stop_time != UINT64_MAX && vm_clock_now(&m->clock) >= m->run.stop_time)) {
         enter_state(m, RUN_PAUSED, STOP_COUNT);
         return true;
     }

@@ -78,6 +78,7 @@ struct run_control {
     uint64_t step_left;
     bool step_others;
     uint64_t stop_count;    /* machine_run_until(); UINT64_MAX: nowhere */
+    uint64_t stop_time;     /* machine_run_until_time(); the same */
     uint64_t next_digest;   /* -d digest: the count of instructions at which one is due */
     pthread_cond_t wake;    /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
@@ -110,6 +111,8 @@ void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others
  * instruction counting only. Any stop but STOP_USER takes back the wish, and machine_step()'s;
  * UINT64_MAX takes back both and just goes on. */
 void machine_run_until(struct machine *m, uint64_t count);
+/* The same for virtual time: stops at the first instruction at or after it. */
+void machine_run_until_time(struct machine *m, uint64_t ns);
 /* Requests, from devices, CPU, monitor; take effect at the next instruction boundary. */
 void machine_request_stop(struct machine *m, enum stop_reason why);
 void machine_request_reset(struct machine *m);
