@@ -146,8 +146,7 @@ static bool place_and_length(struct monitor *mon, char *text, uint64_t *addr, ui
     return parse_place(mon, text, addr, physical);
 }
 
-/* An lvalue says its size; of other values the address has `usual` bytes. */
-static bool watched_place(struct monitor *mon, char *text, uint64_t usual, struct breakpoint *b)
+bool watched_place(struct monitor *mon, char *text, uint64_t usual, struct breakpoint *b)
 {
     struct debugger *d = debugger_of(mon);
     const struct cpu *cpu = cpu_here(mon);

@@ -33,6 +33,20 @@ const struct monitor_command debugger_commands[] = {
     {"lyt", "", "", "runs them now", cmd_lyt, NULL},
     {"remlyt", "", "", "no more", cmd_remlyt, NULL},
     {"echo", "?r", "TEXT", "prints it", cmd_echo, NULL},
+    /* time */
+    {"reverse-step|rs|reverse-stepi|rsi", "=?i", "[N]", "an instruction, or N, back",
+     cmd_reverse_step, NULL},
+    {"reverse-next|rn|reverse-nexti|rni", "=?i", "[N]", "the same, over calls", cmd_reverse_next,
+     NULL},
+    {"reverse-finish", "=", "", "back to the call of this function", cmd_reverse_finish, NULL},
+    {"reverse-continue|rc", "=", "", "back to the last breakpoint or watchpoint that was hit",
+     cmd_reverse_continue, NULL},
+    {"when", "", "", "where in time this is", cmd_when, NULL},
+    {"goto", "=r", "INSTRUCTION|TIME|BOOKMARK|end", "there: 1000000, 1.5s, 20ms", cmd_goto, NULL},
+    {"last-write", "=r", "PLACE [LENGTH]", "back to just after it was written last",
+     cmd_last_write, NULL},
+    {"bookmark", "?r", "[[-d] NAME]", "names this place in time, removes a name, lists them",
+     cmd_bookmark, NULL},
     /* breakpoints */
     {"break|b|lb|lbreak|vb|vbreak", "=?r", "[PLACE] [if CONDITION]",
      "stops before an instruction: symbol, file:line, seg:off, address, phys:ADDRESS", cmd_break,
@@ -333,7 +347,7 @@ bool commands_repeat(const char *line, char *again, size_t size)
 {
     static const char *const whole[] = {
         "step", "s",        "stepi", "si", "next", "n",        "nexti", "ni",   "p", "stepline",
-        "sl",   "nextline", "nl",    "up", "down", "continue", "c",     "cont", NULL};
+        "sl",   "nextline", "nl",    "up", "down", "reverse-step", "rs", "reverse-next", "rn", "continue", "c",     "cont", NULL};
     static const char *const goes_on[] = {"x", "xp", "list", "l", "disassemble", "u", NULL};
     char command[32], word[32];
     const char *rest = line;

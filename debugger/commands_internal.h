@@ -101,6 +101,12 @@ void places_update(struct commands *c);
 monitor_fn cmd_break, cmd_tbreak, cmd_pbreak, cmd_watch, cmd_rwatch, cmd_awatch, cmd_unwatch,
     cmd_delete, cmd_enable, cmd_disable, cmd_condition, cmd_ignore, cmd_commands, cmd_catch,
     cmd_modebp, info_breakpoints;
+/* "PLACE [LENGTH]" or an lvalue: start, last and physical of b; `usual` bytes where nothing says how
+ * many. text is changed. False: said. */
+bool watched_place(struct monitor *mon, char *text, uint64_t usual, struct breakpoint *b);
+/* cmd_time.c */
+monitor_fn cmd_reverse_step, cmd_reverse_next, cmd_reverse_finish, cmd_reverse_continue, cmd_when,
+    cmd_goto, cmd_last_write, cmd_bookmark;
 /* cmd_data.c */
 monitor_fn cmd_p, cmd_print_expr, cmd_set, cmd_setpmem, cmd_writemem, cmd_loadmem, cmd_search,
     cmd_dump, cmd_crc, cmd_print_stack, cmd_print_string, cmd_page, cmd_deref;
