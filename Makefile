@@ -197,7 +197,7 @@ $(B)/tests/tools/%.elf: tests/tools/%.S
 	$(call say,GUEST,$<) $(GUEST_CC) -m32 -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack \
 	    -Wl,-Ttext=0x100000,--no-warn-rwx-segments -o $@ $<
 
-tests: all guests $(TESTS) $(TOOLS) $(FUZZ_TARGETS)
+tests: all guests $(TESTS) $(TOOLS) $(B)/tests/debugger/look $(FUZZ_TARGETS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory
