@@ -31,6 +31,8 @@ bool parser_fail(struct parser *p, const char *fmt, ...)
         error_set(p->err, "%.80s: at \"%.40s\": %s", p->text, p->token.at, why);
     else
         error_set(p->err, "%.80s: at the end: %s", p->text, why);
+    if (p->err)
+        printable(p->err->text);
     p->token.kind = TOKEN_END;
     p->token.op = 0;
     return false;

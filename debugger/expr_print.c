@@ -52,6 +52,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct printer *p, const c
 
 static void end_line(struct printer *p)
 {
+    printable(p->buf);
     if (p->lines < LINES_MAX)
         p->line(p->opaque, p->buf);
     else if (p->lines == LINES_MAX)

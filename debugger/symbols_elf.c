@@ -78,9 +78,11 @@ static const char *substituted(struct symbols *s, const char *file)
         if (strncmp(file, from, strlen(from)) != 0)
             continue;
         snprintf(s->place, sizeof(s->place), "%s%s", s->substitutes[n - 1], file + strlen(from));
+        printable(s->place);
         return s->place;
     }
     snprintf(s->place, sizeof(s->place), "%s", file);
+    printable(s->place);
     return s->place;
 }
 

@@ -19,6 +19,14 @@ struct guest_view {
     void *opaque;
 };
 
+/* Files and guests choose names: what would move a terminal's cursor becomes '?'. */
+static inline void printable(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 /* ---- a table of names and addresses (symbols_table.c) ---- */
 
 enum {

@@ -38,6 +38,7 @@ bool symbol_table_add(struct symbol_table *t, const char *name, uint64_t start, 
         return false;
     t->entries[t->n++] = (struct symbol_entry){start, size, (uint32_t)t->names_size, flags};
     memcpy(t->names + t->names_size, name, len);
+    printable(t->names + t->names_size);
     t->names_size += len;
     return true;
 }

@@ -15,9 +15,9 @@ backtrace
 break vfs_open if $rdi != 0
 continue
 backtrace
+delete
 next 2
 finish
-delete
 watch jiffies
 continue
 backtrace
@@ -44,8 +44,8 @@ printed "a condition, and frames by the ORC tables" '*Breakpoint 2, vfs_open, hi
 #1  *path_openat+*
 #2  *do_filp_open+*ret_from_fork+*'
 printed "out of a function" '*(calque) finish
-CPU 0, 64-bit mode, *
-(calque) delete*'
+CPU 0, 64-bit mode, * path_openat+*
+(calque) watch*'
 printed "who writes a variable" '*Watchpoint 3, jiffies: 8 bytes written at 0xffffffff*
 CPU 0, 64-bit mode, 0010:* tick_do_update_jiffies64+*'
 printed "tables" '*0e #PF interrupt gate64 0010:*asm_exc_page_fault*a fetch by the supervisor: permitted*'

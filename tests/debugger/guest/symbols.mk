@@ -33,3 +33,10 @@ $(B)/debug/module-64.ko: tests/debugger/guest/symbols.c tests/debugger/guest/sym
 $(B)/debug/module-32.ko: tests/debugger/guest/symbols.c tests/debugger/guest/symbols.mk $(GUEST_DEPS)
 	@mkdir -p $(@D)
 	$(call say,GUEST,$@) $(GUEST_CC) $(GUEST_CFLAGS) -m32 $(DEBUG_FLAGS-4) -c -o $@ $<
+
+# They take these files for a start.
+$(B)/tests/fuzz/fuzz_symbols $(B)/tests/fuzz/fuzz_expr: | $(DEBUG_FILES)
+
+# Boots Linux and looks at it: what tests/boot/test_symbols.sh and tests/long/test_dbgsym.sh use.
+$(B)/tests/debugger/look: $(B)/tests/debugger/look.o $(LIBCALQUE)
+	$(call say,LINK,$@) $(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
