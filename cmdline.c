@@ -16,6 +16,7 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cmdline_open.h"
+#include "cmdline_record.h"
 #include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
@@ -66,6 +67,10 @@ enum option_id {
     OPT_NO_REBOOT,
     OPT_ACTION,
     OPT_ICOUNT,
+    OPT_RECORD,
+    OPT_REPLAY,
+    OPT_HISTORY,
+    OPT_SEED,
     OPT_TIMEOUT,
     OPT_UNTIL,
     OPT_D,
@@ -152,7 +157,12 @@ static const struct option_row options[] = {
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
      "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
     {"icount", "shift=N|auto", OPT_ICOUNT, "run",
-     "virtual time from instructions: 2^N ns each; runs repeat"},
+     "virtual time from instructions: 2^N ns each; runs repeat; sleep=on|off when it is idle"},
+    {"record", "FILE", OPT_RECORD, "run", "writes down all that comes from outside, for --replay"},
+    {"replay", "FILE", OPT_REPLAY, "run", "the recorded machine again, to the bit"},
+    {"history", "60s|all", OPT_HISTORY, "run",
+     "keeps the past in memory, for a debugger's steps back"},
+    {"seed", "N", OPT_SEED, "run", "another course of chance: CPUs take turns differently"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
@@ -529,9 +539,9 @@ static bool parse_vga(struct settings *s, const char *value, struct error *err)
 
 static bool parse_icount(struct settings *s, const char *value, struct error *err)
 {
-    static const char *const keys[] = {"shift", NULL};
+    static const char *const keys[] = {"shift", "sleep", NULL};
     struct option_list l;
-    bool ok;
+    bool ok, sleep = false;
 
     if (!option_list_parse(&l, value, "shift", err)) {
         error_prefix(err, "-icount");
@@ -542,7 +552,10 @@ static bool parse_icount(struct settings *s, const char *value, struct error *er
     s->icount_auto = shift && !strcmp(shift, "auto");
     s->icount_shift = 3;
     ok = option_list_check(&l, keys, err) &&
-         (s->icount_auto || option_get_number(&l, "shift", 0, 10, &s->icount_shift, err));
+         (s->icount_auto || option_get_number(&l, "shift", 0, 10, &s->icount_shift, err)) &&
+         option_get_bool(&l, "sleep", &sleep, err);
+    if (option_get(&l, "sleep"))
+        s->icount_sleep = sleep ? SLEEP_ON : SLEEP_OFF;
     if (!ok)
         error_prefix(err, "-icount");
     option_list_free(&l);
@@ -820,6 +833,13 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return parse_action(s, value, err);
     case OPT_ICOUNT:
         return parse_icount(s, value, err);
+    case OPT_RECORD:
+        s->record = value;
+        return *value || error_set(err, "--record: a file is expected");
+    case OPT_HISTORY:
+        return parse_history(s, value, err);
+    case OPT_SEED:
+        return parse_seed(s, value, err);
     case OPT_TIMEOUT:
         return parse_timeout(s, value, err);
     case OPT_UNTIL:
@@ -903,9 +923,102 @@ static bool takes_json(int id)
     return id == OPT_DEVICE || id == OPT_BLOCKDEV || id == OPT_OBJECT || id == OPT_AUDIODEV;
 }
 
+/* Options about the host's side, which may be others at a replay. */
+static bool is_of_host(const struct option_row *row)
+{
+    switch (row->id) {
+    case OPT_ACCEL:
+    case OPT_NAME:
+    case OPT_MONITOR:
+    case OPT_QMP:
+    case OPT_QMP_PRETTY:
+    case OPT_MON:
+    case OPT_DISPLAY:
+    case OPT_VNC:
+    case OPT_KEYMAP:
+    case OPT_FULL_SCREEN:
+    case OPT_AUDIODEV:
+    case OPT_S:
+    case OPT_NO_SHUTDOWN:
+    case OPT_PIDFILE:
+    case OPT_DAEMONIZE:
+    case OPT_RECORD:
+    case OPT_HISTORY:
+    case OPT_TIMEOUT:
+    case OPT_UNTIL:
+        return true;
+    default:
+        return !strcmp(row->group, "debug");
+    }
+}
+
+static enum cmdline_result parse_words(struct settings *s, char **argv, int i, struct error *err);
+
+static enum cmdline_result parse_file_name(struct settings *s, const char *name, struct error *err)
+{
+    const char *option = open_by_content(s, name, err);
+
+    return option && record_remember(s, option, name, err) ? CMDLINE_RUN : CMDLINE_BAD;
+}
+
+/* The recorded machine's options first. */
+static enum cmdline_result replay(struct settings *s, const char *file, struct error *err)
+{
+    enum cmdline_result r;
+
+    if (!parse_replay(s, file, err))
+        return CMDLINE_BAD;
+    r = parse_words(s, s->replay->header.args.text, 0, err);
+    if (r == CMDLINE_BAD)
+        error_prefix(err, "--replay %s", file);
+    return r;
+}
+
+static enum cmdline_result parse_option(struct settings *s, const struct option_row *row,
+                                        const char *value, struct error *err)
+{
+    char name[40];
+
+    if (row->id == OPT_HELP)
+        return print_help(value, err) ? CMDLINE_DONE : CMDLINE_BAD;
+    if (row->id == OPT_VERSION) {
+        puts("Calque " CALQUE_VERSION);
+        return CMDLINE_DONE;
+    }
+    if (row->id == OPT_DEVICE && device_help(value))
+        return CMDLINE_DONE;
+    if (row->id == OPT_REPLAY)
+        return replay(s, value, err);
+    if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
+        return CMDLINE_DONE;
+    if (value && *value == '{' && takes_json(row->id) && !(value = option_text(s, value, err))) {
+        error_prefix(err, "-%s", row->name);
+        return CMDLINE_BAD;
+    }
+    snprintf(name, sizeof(name), "-%s", row->name);
+    if (!is_of_host(row) && !record_remember(s, name, value, err))
+        return CMDLINE_BAD;
+    return apply(s, row->id, value ? value : "", err) ? CMDLINE_RUN : CMDLINE_BAD;
+}
+
+static enum cmdline_result parse_words(struct settings *s, char **argv, int i, struct error *err)
+{
+    enum cmdline_result r = CMDLINE_RUN;
+
+    while (r == CMDLINE_RUN && argv[i]) {
+        const char *value;
+        const struct option_row *row = option_next(options, argv, &i, &value, err);
+
+        if (!row && err->text[0])
+            return CMDLINE_BAD;
+        r = row ? parse_option(s, row, value, err) : parse_file_name(s, value, err);
+    }
+    return r;
+}
+
 enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err)
 {
-    int i = 1;
+    enum cmdline_result r;
 
     *s = (struct settings){
         .jit = true,
@@ -918,32 +1031,9 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
         print_examples();
         return CMDLINE_BAD;
     }
-    while (argv[i]) {
-        const char *value;
-        const struct option_row *row = option_next(options, argv, &i, &value, err);
-
-        if (!row && (err->text[0] || !open_by_content(s, value, err)))
-            return CMDLINE_BAD;
-        if (!row)
-            continue;
-        if (row->id == OPT_HELP)
-            return print_help(value, err) ? CMDLINE_DONE : CMDLINE_BAD;
-        if (row->id == OPT_VERSION) {
-            puts("Calque " CALQUE_VERSION);
-            return CMDLINE_DONE;
-        }
-        if (row->id == OPT_DEVICE && device_help(value))
-            return CMDLINE_DONE;
-        if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
-            return CMDLINE_DONE;
-        if (value && *value == '{' && takes_json(row->id) &&
-            !(value = option_text(s, value, err))) {
-            error_prefix(err, "-%s", row->name);
-            return CMDLINE_BAD;
-        }
-        if (!apply(s, row->id, value ? value : "", err))
-            return CMDLINE_BAD;
-    }
+    r = parse_words(s, argv, 1, err);
+    if (r != CMDLINE_RUN)
+        return r;
     set_defaults(s);
-    return check_background(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
+    return check_background(s, err) && record_check_settings(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
 }

@@ -8,6 +8,7 @@
 #include "host/audio/audio.h"
 #include "host/ui/ui.h"
 #include "translator/translator.h"
+#include "vm/record_log.h"
 
 struct drives;
 struct error;
@@ -117,6 +118,13 @@ struct settings {
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;
+    enum { SLEEP_DEFAULT, SLEEP_ON, SLEEP_OFF } icount_sleep;
+    const char *record;        /* --record FILE */
+    struct record_log *replay; /* --replay FILE; settings_free() frees it */
+    struct record_words words; /* the options that make the machine what it is; likewise */
+    uint64_t history;          /* ns; 0: none is kept, UINT64_MAX: all */
+    bool has_seed;
+    uint64_t seed;
     const char *log_categories, *log_file;
     const char *gdb; /* where; NULL: nowhere */
     const char *name, *process_name, *uuid;

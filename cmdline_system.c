@@ -16,6 +16,7 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "cmdline_record.h"
 
 const char *settings_keep(struct settings *s, char *text, struct error *err)
 {
@@ -31,6 +32,7 @@ void settings_free(struct settings *s)
     for (unsigned i = 0; i < s->nkept; i++)
         free(s->kept[i]);
     s->nkept = 0;
+    record_free_settings(s);
 }
 
 /* Parses the value and checks its keys; the list is the caller's to free if true. */

@@ -33,6 +33,7 @@
 #include "monitor/control.h"
 #include "monitor/monitor.h"
 #include "monitor/qmp.h"
+#include "vm/record.h"
 
 struct app {
     struct settings settings;
@@ -714,6 +715,8 @@ static bool build_pc(struct app *app, struct error *err)
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
+    if (s->has_seed)
+        machine_seed(&app->pc.m, s->seed);
     open_display(app);
     return keep_histories(app) || error_set(err, "out of memory");
 }
@@ -725,6 +728,53 @@ static bool build_none(struct app *app, struct error *err)
         return error_set(err, "-machine none: there is nothing that could boot");
     app->pc_built = machine_init(&app->pc.m, 0, 0, err);
     return app->pc_built;
+}
+
+/* Which drives there are, in the order of the options. */
+static bool list_drives(struct app *app, struct record_header *h)
+{
+    struct drives *ds = app->settings.drives;
+    unsigned n = 0;
+
+    for (struct blockdev *b = drive_next(ds, NULL); b; b = drive_next(ds, b))
+        n++;
+    h->drives = calloc(n ? n : 1, sizeof(*h->drives));
+    if (!h->drives)
+        return false;
+    for (struct blockdev *b = drive_next(ds, NULL); b; b = drive_next(ds, b))
+        h->drives[h->ndrives++] = (struct record_drive){.id = (char *)drive_config(b)->id,
+                                                        .size = blockdev_geometry(b).size,
+                                                        .medium = blockdev_has_medium(b),
+                                                        .read_only = blockdev_read_only(b)};
+    return true;
+}
+
+static bool begin_recording(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    struct record_header h = {.args = s->words};
+    struct record_setup setup = {.path = s->record, .header = &h, .history = s->history};
+    bool ok = list_drives(app, &h) ? record_begin(&app->pc.m, &setup, err)
+                                   : error_set(err, "out of memory");
+
+    free(h.drives);
+    return ok || error_prefix(err, s->record ? "--record" : "--history");
+}
+
+/* --record, --history, --replay. Where a person waits for the guest, an idle guest waits as long
+ * as it thinks it does. */
+static bool begin_time(struct app *app, struct error *err)
+{
+    struct settings *s = &app->settings;
+    struct run_control *r = &app->pc.m.run;
+    bool person = isatty(STDIN_FILENO) || app->settings.display != UI_NONE;
+
+    r->sleeps = s->icount_sleep == SLEEP_ON ||
+                (s->icount_sleep == SLEEP_DEFAULT && (s->record || s->history) && person);
+    if (s->replay)
+        return record_replay(&app->pc.m, s->replay, s->history ? s->history : UINT64_MAX, err) ||
+               error_prefix(err, "--replay");
+    return (!s->record && !s->history) || begin_recording(app, err);
 }
 
 static bool build_machine(struct app *app, struct error *err)
@@ -741,7 +791,8 @@ static bool build_machine(struct app *app, struct error *err)
     if (!app->settings.dump_guest_core)
         madvise(m->arena.host, m->arena.capacity, MADV_DONTDUMP);
     return start_monitors(app, err) &&
-           (app->settings.machine_none || (start_engine(app, err) && pc_power_on(&app->pc, err)));
+           (app->settings.machine_none ||
+            (start_engine(app, err) && pc_power_on(&app->pc, err) && begin_time(app, err)));
 }
 
 static bool open_log(struct app *app, struct error *err)

@@ -48,9 +48,15 @@ static void read_bytes(const struct breakpoint *b, struct cpu *cpu, uint8_t *byt
 
 /* ---- answers, on the CPU thread ---- */
 
-static bool is_for(const struct breakpoint *b, enum breakpoint_kind kind, const struct cpu *cpu)
+static bool is_on(const struct debugger *d, const struct breakpoint *b)
 {
-    return b->enabled && b->kind == kind && (b->cpu < 0 || (unsigned)b->cpu == cpu->v.index);
+    return b->enabled && (!d->only || b->owner == d->only);
+}
+
+static bool is_for(const struct debugger *d, const struct breakpoint *b, enum breakpoint_kind kind,
+                   const struct cpu *cpu)
+{
+    return is_on(d, b) && b->kind == kind && (b->cpu < 0 || (unsigned)b->cpu == cpu->v.index);
 }
 
 /* It was hit: does that count? */
@@ -58,6 +64,10 @@ static bool counts(struct debugger *d, struct breakpoint *b, struct cpu *cpu)
 {
     if (b->condition.holds && !b->condition.holds(b->condition.opaque, d, cpu))
         return false;
+    if (d->passed) {
+        d->passed(d->passed_opaque, b, cpu);
+        return false;
+    }
     b->hits++;
     if (!b->ignore)
         return true;
@@ -97,7 +107,7 @@ static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
         return true;
     }
     for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
-        if (!is_for(b, BREAK_EXECUTE, cpu) || !covers_code(b, cpu, lin) || !counts(d, b, cpu))
+        if (!is_for(d, b, BREAK_EXECUTE, cpu) || !covers_code(b, cpu, lin) || !counts(d, b, cpu))
             continue;
         note_hit(d, b, cpu);
         return true;
@@ -113,7 +123,7 @@ static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
     uint8_t before[RANGE_VALUE];
     size_t n = value_size(b);
 
-    if (!is_for(b, BREAK_ACCESS, cpu) || !(b->access & a->access) ||
+    if (!is_for(d, b, BREAK_ACCESS, cpu) || !(b->access & a->access) ||
         !probe_touches(&r, a->lin, a->phys, a->size))
         return false;
     memcpy(before, o->bytes, sizeof(before));
@@ -147,7 +157,7 @@ static const struct {
 } event_kinds[PROBE_NUM_EVENTS] = {
     [PROBE_PORT_IN] = {BREAK_PORT, PROBE_READ}, [PROBE_PORT_OUT] = {BREAK_PORT, PROBE_WRITE},
     [PROBE_RDMSR] = {BREAK_MSR, PROBE_READ},    [PROBE_WRMSR] = {BREAK_MSR, PROBE_WRITE},
-    [PROBE_CR_WRITE] = {BREAK_CR, 0}, [PROBE_EXCEPTION] = {BREAK_EXCEPTION, 0},
+    [PROBE_CR_WRITE] = {BREAK_CR, 0},           [PROBE_EXCEPTION] = {BREAK_EXCEPTION, 0},
     [PROBE_INTERRUPT] = {BREAK_INTERRUPT, 0},   [PROBE_MODE] = {BREAK_MODE, 0},
 };
 
@@ -172,7 +182,7 @@ static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint
     struct debugger *d = opaque;
 
     for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
-        if (!is_for(b, event_kinds[event].kind, cpu) || !wants_event(b, event) ||
+        if (!is_for(d, b, event_kinds[event].kind, cpu) || !wants_event(b, event) ||
             !covers_event(b, event, arg, value) || !counts(d, b, cpu))
             continue;
         struct hit *hit = note_hit(d, b, cpu);
@@ -201,14 +211,12 @@ static unsigned count_ranges(const struct debugger *d)
     unsigned n = 0;
 
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        n += b->enabled && b->kind == BREAK_ACCESS;
+        n += is_on(d, b) && b->kind == BREAK_ACCESS;
     return n;
 }
 
 static void add_to_set(struct probes *p, struct probe_range *ranges, const struct breakpoint *b)
 {
-    if (!b->enabled)
-        return;
     if (b->kind == BREAK_EXECUTE)
         mark_range(p, b);
     if (b->kind == BREAK_ACCESS)
@@ -222,7 +230,7 @@ static void add_to_set(struct probes *p, struct probe_range *ranges, const struc
 static bool resets_are_wanted(const struct debugger *d)
 {
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        if (b->kind == BREAK_RESET && b->enabled)
+        if (b->kind == BREAK_RESET && is_on(d, b))
             return true;
     return false;
 }
@@ -257,7 +265,8 @@ void breakpoints_sync(struct debugger *d)
                          .opaque = d,
                          .ranges = ranges};
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        add_to_set(p, ranges, b);
+        if (is_on(d, b))
+            add_to_set(p, ranges, b);
     if (d->mark.set)
         mark_place(p, d->mark.lin);
     if (is_in_use(d, p)) {
@@ -375,6 +384,14 @@ struct breakpoint *breakpoint_find(struct debugger *d, unsigned number)
     while (b && b->number != number)
         b = b->next;
     return b;
+}
+
+void breakpoints_read(struct debugger *d)
+{
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next)
+        if (b->kind == BREAK_ACCESS)
+            read_bytes(b, debugger_cpu(d, b->cpu < 0 ? 0 : (unsigned)b->cpu),
+                       ((struct owned *)b)->bytes);
 }
 
 void breakpoints_free(struct debugger *d)

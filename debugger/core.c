@@ -9,6 +9,7 @@
 #include "debugger/internal.h"
 #include "debugger/symbols.h"
 #include "monitor/control.h"
+#include "vm/record.h"
 
 struct debugger *debugger_new(struct control *ctl, struct error *err)
 {
@@ -30,6 +31,7 @@ void debugger_free(struct debugger *d)
         return;
     probes_set(d->m, NULL);
     breakpoints_free(d);
+    time_free(d);
     free(d);
 }
 
@@ -178,6 +180,8 @@ static enum debug_stop_kind kind_of(const struct debugger *d, enum stop_reason w
         return DEBUG_COUNT;
     case STOP_RESET:
         return DEBUG_RESET;
+    case STOP_RECORD_END:
+        return DEBUG_TIME_END;
     case STOP_TRIPLE_FAULT:
         return DEBUG_SHUTDOWN;
     case STOP_BREAKPOINT:
@@ -320,12 +324,15 @@ size_t debugger_write(struct debugger *d, unsigned cpu, bool physical, uint64_t 
 {
     size_t done = 0;
 
+    if (!record_allows_change(d->m, "memory", NULL))
+        return 0;
     while (cpu < d->m->ncpus && done < len) {
         size_t n = len - done;
         uint8_t *p = bytes_at(debugger_cpu(d, cpu), physical, addr + done, &n);
 
         if (!p)
             break;
+        arena_before_store(&d->m->arena, (uint64_t)(p - d->m->arena.host), n);
         memcpy(p, (const uint8_t *)buf + done, n);
         arena_store_notify(&d->m->arena, (uint64_t)(p - d->m->arena.host), n);
         done += n;

@@ -171,7 +171,8 @@ struct breakpoint *breakpoint_find(struct debugger *d, unsigned number);
 
 /* As CPU `cpu` translates linear addresses now (without changing A and D bits), or physical ones;
  * devices are not touched. Returns how many bytes could be read or written. Code that is written
- * over is seen; ROM is written, too. The machine stands still. */
+ * over is seen; ROM is written, too. The machine stands still. Nothing is written while the machine
+ * is recorded or replayed (record_allows_change()). */
 size_t debugger_read(struct debugger *d, unsigned cpu, bool physical, uint64_t addr, void *buf,
                      size_t len);
 size_t debugger_write(struct debugger *d, unsigned cpu, bool physical, uint64_t addr,

@@ -138,7 +138,7 @@ bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err
 }
 
 /* Where the current function returns to: as the frame pointer says. */
-static bool return_address(struct debugger *d, unsigned cpu, uint64_t *lin, uint64_t *sp)
+bool debugger_return_address(struct debugger *d, unsigned cpu, uint64_t *lin, uint64_t *sp)
 {
     const struct cpu *c = debugger_cpu(d, cpu);
     unsigned size = 1u << (c->code_mode == CODE64 ? 3 : c->code_mode == CODE32 ? 2 : 1);
@@ -171,7 +171,7 @@ bool debugger_step(struct debugger *d, unsigned cpu, enum debug_step how, uint64
                      err);
     if (!may_run(d, cpu, err))
         return false;
-    if (!return_address(d, cpu, &lin, &sp))
+    if (!debugger_return_address(d, cpu, &lin, &sp))
         return error_set(err, "the stack frame cannot be read");
     d->plan = (struct plan){.kind = PLAN_UNTIL, .cpu = cpu};
     set_mark(d, lin, SP_ABOVE, sp);
