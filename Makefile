@@ -47,10 +47,11 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone curses jansson mpfr png sdl2 vnc zlib zstd
+OPTIONAL  := capstone curses dw jansson mpfr png sdl2 vnc zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := slirp dw liburing libedit lua libffi
+FUTURE    := slirp liburing libedit lua libffi
 PKG_capstone := capstone
+PKG_dw       := libdw libelf
 PKG_jansson  := jansson
 PKG_mpfr     := mpfr
 PKG_zlib     := zlib
@@ -183,8 +184,9 @@ $(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 # ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
 BUILD := $(B)
 include tests/guest/guest.mk
+include tests/debugger/guest/symbols.mk
 include bios/bios.mk
-guests: guest-tests bios $(BIOS_B)/suite.img $(BIOS_B)/suite-2.iso $(BIOS_B)/suite-4.iso
+guests: guest-tests $(DEBUG_FILES) bios $(BIOS_B)/suite.img $(BIOS_B)/suite-2.iso $(BIOS_B)/suite-4.iso
 
 # ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))
@@ -203,7 +205,7 @@ $(B)/debugger/%.elf: tests/debugger/guest/%.S tests/debugger/guest/guest.ld
 	    -Wl,-z,max-page-size=4096,--no-warn-rwx-segments -Wl,-T,tests/debugger/guest/guest.ld -o $@64 $<
 	$(GUEST_OBJCOPY) -I elf64-x86-64 -O elf32-i386 $@64 $@
 
-tests: all guests $(TESTS) $(TOOLS) $(DEBUGGER_GUESTS) $(FUZZ_TARGETS)
+tests: all guests $(TESTS) $(TOOLS) $(B)/tests/debugger/look $(DEBUGGER_GUESTS) $(FUZZ_TARGETS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory

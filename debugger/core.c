@@ -22,7 +22,12 @@ struct debugger *debugger_new(struct control *ctl, struct error *err)
     d->ctl = ctl;
     d->m = ctl->m;
     d->next_number = 1;
-    return d;
+    d->symbols = symbols_new(d);
+    if (d->symbols)
+        return d;
+    free(d);
+    error_set(err, "out of memory");
+    return NULL;
 }
 
 void debugger_free(struct debugger *d)
@@ -31,6 +36,7 @@ void debugger_free(struct debugger *d)
         return;
     probes_set(d->m, NULL);
     breakpoints_free(d);
+    symbols_free(d->symbols);
     time_free(d);
     free(d);
 }
@@ -117,6 +123,7 @@ void debugger_tell_stop(struct debugger *d, const struct debug_stop *stop)
     d->last_stop = *stop;
     d->has_stopped = true;
     d->told_running = false;
+    symbols_refresh(d->symbols, stop->cpu);
     for (struct debug_face *f = d->faces; f; f = next) {
         next = f->next;
         f->stopped(f->opaque, &d->last_stop);
