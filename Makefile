@@ -47,9 +47,9 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone curses dw jansson mpfr png sdl2 vnc zlib zstd
+OPTIONAL  := capstone curses dw ffi jansson libedit mpfr png sdl2 vnc zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := slirp liburing libedit lua libffi
+FUTURE    := slirp liburing lua
 PKG_capstone := capstone
 PKG_dw       := libdw libelf
 PKG_jansson  := jansson
@@ -60,6 +60,8 @@ PKG_vnc      := libvncserver
 PKG_sdl2     := sdl2
 PKG_curses   := ncursesw
 PKG_zstd     := libzstd
+PKG_libedit  := libedit
+PKG_ffi      := libffi
 unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
 ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))

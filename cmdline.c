@@ -73,6 +73,9 @@ enum option_id {
     OPT_SEED,
     OPT_TIMEOUT,
     OPT_UNTIL,
+    OPT_DEBUG,
+    OPT_EX,
+    OPT_X,
     OPT_D,
     OPT_LOGFILE,
     OPT_QMP,
@@ -165,8 +168,13 @@ static const struct option_row options[] = {
     {"seed", "N", OPT_SEED, "run", "another course of chance: CPUs take turns differently"},
     {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
+    {"debug", NULL, OPT_DEBUG, "debug",
+     "stops at the first instruction: the debugger's prompt in this terminal, or a script from it"},
+    {"ex", "COMMAND", OPT_EX, "debug", "a command of the debugger, before those that are typed"},
+    {"x", "FILE", OPT_X, "debug", "the debugger's commands of a file; also --debug-script"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"debug-script", "FILE", OPT_X, OPTION_TOPIC_OTHER, "-x"},
     {"hdb", "FILE", OPT_HDB, OPTION_TOPIC_OTHER, "disk image of the second IDE drive"},
     {"hdc", "FILE", OPT_HDC, OPTION_TOPIC_OTHER, "of the third, in place of the CD drive"},
     {"hdd", "FILE", OPT_HDD, OPTION_TOPIC_OTHER, "of the fourth"},
@@ -282,6 +290,7 @@ static const char keys_help[] =
     "  Ctrl-A h       lists these\n"
     "  Ctrl-A x       ends Calque\n"
     "  Ctrl-A c       goes to the monitor and back\n"
+    "  Ctrl-A d       stops the guest and goes to the debugger's prompt; back\n"
     "  Ctrl-A b       sends a break\n"
     "  Ctrl-A Ctrl-A  sends Ctrl-A\n";
 
@@ -642,6 +651,15 @@ static bool add_debugcon_option(struct settings *s, const char *value, struct er
     return true;
 }
 
+static bool add_script(struct settings *s, bool is_file, const char *value, struct error *err)
+{
+    if (s->nscripts == MAX_SCRIPTS)
+        return error_set(err, "-%s %s: more than %d", is_file ? "x" : "ex", value, MAX_SCRIPTS);
+    s->scripts[s->nscripts++] = (struct script_setting){is_file, value};
+    s->debug = true;
+    return true;
+}
+
 static void print_line(void *opaque, const char *text)
 {
     (void)opaque;
@@ -752,7 +770,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_ACCEL:
         return parse_accel(s, value, err);
     case OPT_NAME:
-        return parse_name(s, value, err);
+        return parse_name_option(s, value, err);
     case OPT_NODEFAULTS:
         return s->nodefaults = true;
     case OPT_KERNEL:
@@ -845,6 +863,11 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_UNTIL:
         s->until = value;
         return *value || error_set(err, "--until: a text is expected");
+    case OPT_DEBUG:
+        return s->debug = true;
+    case OPT_EX:
+    case OPT_X:
+        return add_script(s, id == OPT_X, value, err);
     case OPT_D:
         s->log_categories = value;
         return true;

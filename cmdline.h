@@ -22,6 +22,7 @@ struct error;
 #define MAX_MONITORS 8
 #define MAX_OBJECTS  16
 #define MAX_KEPT     128
+#define MAX_SCRIPTS  64
 
 #define BOOT_ORDER_MAX 8 /* letters of -boot order=, and the zero */
 
@@ -145,6 +146,12 @@ struct settings {
         uint64_t size; /* memory */
     } objects[MAX_OBJECTS];
     unsigned nobjects;
+    bool debug; /* --debug, or a script is given */
+    struct script_setting {
+        bool is_file;
+        const char *text;
+    } scripts[MAX_SCRIPTS]; /* -ex, -x */
+    unsigned nscripts;
     uint64_t timeout_ns; /* 0: none */
     const char *until;
     char *kept[MAX_KEPT]; /* strings that are not argv's; settings_free() */

@@ -159,7 +159,7 @@ bool parse_rtc(struct settings *s, const char *value, struct error *err)
 
 /* ---- -name, -uuid ---- */
 
-bool parse_name(struct settings *s, const char *value, struct error *err)
+bool parse_name_option(struct settings *s, const char *value, struct error *err)
 {
     static const char *const keys[] = {"guest", "process", "debug-threads", NULL};
     struct option_list l;

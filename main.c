@@ -17,8 +17,11 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cpu/x86/report.h"
+#include "debugger/commands.h"
 #include "debugger/debugger.h"
 #include "debugger/gdb.h"
+#include "debugger/prompt.h"
+#include "debugger/symbols.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -49,6 +52,8 @@ struct app {
     unsigned nmonitors;
     struct control *control;
     struct debugger *debugger;
+    struct commands *commands; /* the debugger's */
+    struct prompt *prompt;
     struct chardev *gdb_chr; /* -gdb, gdbserver */
     struct gdb *gdb;
     struct daemon daemon;
@@ -108,6 +113,8 @@ static void on_signal(void *opaque, bool hangup)
 {
     struct app *app = opaque;
 
+    if (!hangup && prompt_interrupt(app->prompt))
+        return;
     if (hangup || app->power_presses++ > 0) {
         app->signalled = app->quit = true;
         return;
@@ -259,7 +266,7 @@ static bool create_control(struct app *app, struct error *err)
         .threads = (unsigned)s->smp.threads,
         .chardevs = app->chardevs,
         .drives = s->drives,
-        .start_paused = s->start_paused,
+        .start_paused = s->start_paused || s->debug,
     };
     const struct monitor_hooks hooks = {
         .registers = print_registers,
@@ -292,8 +299,11 @@ static bool start_monitors(struct app *app, struct error *err)
     if (!create_control(app, err))
         return false;
     app->debugger = debugger_new(app->control, err);
-    if (!app->debugger || !start_gdb(app, err))
+    app->commands = app->debugger ? commands_new(app->debugger, err) : NULL;
+    if (!app->commands || !start_gdb(app, err))
         return false;
+    if (app->settings.kernel)
+        symbols_note_kernel(debugger_symbols(app->debugger), app->settings.kernel);
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
 
@@ -813,6 +823,48 @@ static bool start_terminal(struct app *app)
     return true;
 }
 
+/* The debugger's prompt listens on this process's terminal, which it shares with the guest's serial
+ * port if that is there, too. */
+static bool share_terminal(struct app *app, struct error *err)
+{
+    struct chardev *c = chardev_stdio(app->chardevs);
+
+    if (!app->settings.debug)
+        return true;
+    if (!c)
+        return chardev_open(app->chardevs, "stdio", "debugger", &c, NULL, err);
+    for (unsigned i = 0; i < app->nmonitors; i++)
+        if (app->monitors[i].chr == c && !chardev_shared(c))
+            return error_set(err,
+                             "--debug: this terminal is a monitor's; -serial mon:stdio shares it");
+    chardev_share(c);
+    return true;
+}
+
+static bool start_prompt(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    struct chardev *c = chardev_stdio(app->chardevs);
+    struct prompt_script scripts[MAX_SCRIPTS];
+
+    if (!c || !chardev_shared(c)) /* the prompt could not be reached */
+        c = s->debug ? c : NULL;
+    if (!c)
+        return true;
+    for (unsigned i = 0; i < s->nscripts; i++)
+        scripts[i] = (struct prompt_script){s->scripts[i].is_file, s->scripts[i].text};
+    app->prompt = prompt_new(&(struct prompt_config){.debugger = app->debugger,
+                                                     .commands = app->commands,
+                                                     .chr = c,
+                                                     .begin = s->debug,
+                                                     .scripts = scripts,
+                                                     .nscripts = s->nscripts,
+                                                     .quit = request_quit,
+                                                     .opaque = app},
+                             err);
+    return app->prompt;
+}
+
 /* What ps and top show. */
 static bool name_process(const struct settings *s)
 {
@@ -835,11 +887,11 @@ static bool app_open(struct app *app, struct error *err)
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
            cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
-           poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
-           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
-           start_terminal(app) &&
+           poller_init(&app->poller, err) && open_terminals(app, err) && share_terminal(app, err) &&
+           build_machine(app, err) && open_ui(app, err) &&
+           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
-           (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
+           start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
            daemon_ready(&app->daemon, err);
 }
 
@@ -860,6 +912,7 @@ static void close_drives(struct app *app)
 
 static void app_close(struct app *app)
 {
+    prompt_free(app->prompt);
     for (unsigned i = 0; i < app->nmonitors; i++) {
         monitor_free(app->monitors[i].monitor);
         qmp_free(app->monitors[i].session);
@@ -870,6 +923,7 @@ static void app_close(struct app *app)
     if (app->pc_built)
         machine_lock(&app->pc.m);
     close_gdb(app);
+    commands_free(app->commands);
     debugger_free(app->debugger);
     if (app->pc_built)
         machine_unlock(&app->pc.m);
@@ -926,19 +980,22 @@ static void main_loop(struct app *app)
     struct machine *m = &app->pc.m;
     uint64_t deadline = app->settings.timeout_ns ? host_now() + app->settings.timeout_ns : 0;
 
-    if (!app->settings.start_paused) {
+    if (!app->settings.start_paused && !app->settings.debug) {
         machine_lock(m);
         machine_cont(m);
         machine_unlock(m);
     }
     while (true) {
         check_outside(app, deadline);
-        if (ended(m))
+        if (ended(m)) {
+            debugger_poll(app->debugger); /* which tells its faces */
             break;
+        }
         int64_t wait = sooner(chardevs_prepare(app->chardevs), machine_poll(m));
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         wait = sooner(wait, debugger_poll(app->debugger));
+        wait = sooner(wait, prompt_poll(app->prompt));
         gdb_poll(app->gdb);
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
@@ -988,6 +1045,8 @@ static int exit_status(const struct app *app)
     }
     if (app->signalled)
         return EXIT_SIGNALLED;
+    if (prompt_failed(app->prompt))
+        return EXIT_ERROR;
     /* Output that came with the power-off still counts. */
     if (app->settings.until && !atomic_load(&app->until_seen) && run->reason != STOP_QUIT) {
         fprintf(stderr, "calque: the machine ended (%s) before \"%s\" was seen\n",

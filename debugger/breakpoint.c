@@ -102,6 +102,8 @@ static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
 {
     struct debugger *d = opaque;
 
+    if (d->tracing && d->tracer.instructions)
+        d->tracer.instruction(d->tracer.opaque, cpu, lin);
     if (at_mark(d, cpu, lin)) {
         note_hit(d, NULL, cpu)->mark = true;
         return true;
@@ -143,6 +145,9 @@ static bool on_accessed(void *opaque, struct cpu *cpu, const struct probe_hit *h
 {
     struct debugger *d = opaque;
 
+    for (unsigned k = 0; k < n && d->tracing && d->tracer.memory; k++)
+        d->tracer.access(d->tracer.opaque, cpu, hits[k].lin, hits[k].phys, hits[k].size,
+                         hits[k].access & PROBE_WRITE);
     for (unsigned k = 0; k < n; k++)
         for (struct breakpoint *b = d->breakpoints; b; b = b->next)
             if (on_access(d, cpu, b, &hits[k]))
@@ -181,6 +186,8 @@ static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint
 {
     struct debugger *d = opaque;
 
+    if (d->tracing && d->tracer.events >> event & 1)
+        d->tracer.event(d->tracer.opaque, cpu, event, arg, value);
     for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
         if (!is_for(d, b, event_kinds[event].kind, cpu) || !wants_event(b, event) ||
             !covers_event(b, event, arg, value) || !counts(d, b, cpu))
@@ -227,6 +234,18 @@ static void add_to_set(struct probes *p, struct probe_range *ranges, const struc
             p->events |= 1u << e;
 }
 
+static void add_tracer(struct debugger *d, struct probes *p, struct probe_range *ranges)
+{
+    if (!d->tracing)
+        return;
+    p->events |= d->tracer.events;
+    if (d->tracer.instructions)
+        memset(p->offsets, 0xff, sizeof(p->offsets));
+    if (d->tracer.memory)
+        ranges[p->nranges++] = (struct probe_range){
+            .start = 0, .last = UINT64_MAX, .access = PROBE_READ | PROBE_WRITE};
+}
+
 static bool resets_are_wanted(const struct debugger *d)
 {
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
@@ -254,7 +273,7 @@ void breakpoints_sync(struct debugger *d)
 {
     unsigned next = !d->using;
     struct probes *p = &d->probes[next];
-    struct probe_range *ranges = calloc(count_ranges(d) + 1, sizeof(*ranges));
+    struct probe_range *ranges = calloc(count_ranges(d) + 2, sizeof(*ranges));
 
     d->m->run.reset_pauses = resets_are_wanted(d);
     if (!ranges)
@@ -267,13 +286,16 @@ void breakpoints_sync(struct debugger *d)
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
         if (is_on(d, b))
             add_to_set(p, ranges, b);
+    add_tracer(d, p, ranges);
     if (d->mark.set)
         mark_place(p, d->mark.lin);
     if (is_in_use(d, p)) {
         free(ranges);
         return;
     }
-    probes_set(d->m, d->breakpoints || d->plan.kind > PLAN_CONTINUE || d->mark.set ? p : NULL);
+    probes_set(d->m, d->breakpoints || d->tracing || d->plan.kind > PLAN_CONTINUE || d->mark.set
+                         ? p
+                         : NULL);
     free(d->ranges[next]);
     d->ranges[next] = ranges;
     d->using = next;
@@ -316,6 +338,16 @@ static void release(struct debugger *d, bool was_running)
     breakpoints_sync(d);
     if (was_running && d->m->run.state == RUN_PAUSED && d->m->run.reason == STOP_USER)
         machine_cont(d->m);
+}
+
+void debugger_trace(struct debugger *d, const struct debug_tracer *tracer)
+{
+    bool was_running = hold(d);
+
+    d->tracing = tracer;
+    if (tracer)
+        d->tracer = *tracer;
+    release(d, was_running);
 }
 
 struct breakpoint *breakpoint_add(struct debugger *d, const struct breakpoint *b, struct error *err)

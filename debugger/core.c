@@ -36,8 +36,8 @@ void debugger_free(struct debugger *d)
         return;
     probes_set(d->m, NULL);
     breakpoints_free(d);
-    symbols_free(d->symbols);
     time_free(d);
+    symbols_free(d->symbols);
     free(d);
 }
 
@@ -139,8 +139,14 @@ void debugger_go(struct debugger *d, unsigned cpu, uint64_t insns)
 
     d->hit.valid = false;
     breakpoints_sync(d);
-    for (unsigned n = 0; n < m->ncpus; n++)
-        probe_go_on(debugger_cpu(d, n));
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        struct cpu *c = debugger_cpu(d, n);
+
+        /* The engines do not ask about the first instruction. */
+        if (d->tracing && d->tracer.instructions && !c->v.halted && (!insns || n == cpu))
+            d->tracer.instruction(d->tracer.opaque, c, debugger_pc(c));
+        probe_go_on(c);
+    }
     debugger_tell_resumed(d);
     if (insns)
         machine_step(m, m->cpus[cpu], insns, d->step_others);

@@ -167,6 +167,23 @@ void breakpoint_changed(struct debugger *d, struct breakpoint *b);
 struct breakpoint *breakpoint_first(struct debugger *d); /* in order of making */
 struct breakpoint *breakpoint_find(struct debugger *d, unsigned number);
 
+/* ---- tracing ---- */
+
+/* Somebody who only looks: called on the CPU thread, as a breakpoint's condition is, before those
+ * are asked. */
+struct debug_tracer {
+    bool instructions; /* before each */
+    bool memory;       /* every data access; slow */
+    uint32_t events;   /* bit per enum probe_event */
+    void (*instruction)(void *opaque, struct cpu *cpu, uint64_t lin);
+    void (*access)(void *opaque, struct cpu *cpu, uint64_t lin, uint64_t phys, unsigned size,
+                   bool write);
+    void (*event)(void *opaque, struct cpu *cpu, unsigned event, uint64_t arg, uint64_t value);
+    void *opaque;
+};
+/* One, a copy of which is kept; NULL: none. The machine may be running. */
+void debugger_trace(struct debugger *d, const struct debug_tracer *tracer);
+
 /* ---- memory ---- */
 
 /* As CPU `cpu` translates linear addresses now (without changing A and D bits), or physical ones;

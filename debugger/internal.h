@@ -73,6 +73,8 @@ struct debugger {
     struct hit hit;
     struct debug_stop last_stop;
     bool has_stopped;
+    bool tracing;
+    struct debug_tracer tracer;
 };
 
 uint64_t debugger_sp(const struct cpu *cpu); /* linear */

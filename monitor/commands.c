@@ -18,7 +18,7 @@ static void cmd_help(struct monitor *mon, const struct monitor_args *args)
     if (c && c->sub)
         c->run(mon, &(struct monitor_args){.n = 0}); /* lists them */
     else if (c)
-        monitor_printf(mon, "%s %s: %s\n", c->name, c->usage, c->help);
+        monitor_print_row(mon, c, "");
 }
 
 static void cmd_info(struct monitor *mon, const struct monitor_args *args)
@@ -30,7 +30,7 @@ static void cmd_info(struct monitor *mon, const struct monitor_args *args)
 static void say_error(struct monitor *mon, bool ok, const struct error *err)
 {
     if (!ok)
-        monitor_printf(mon, "%s\n", err->text);
+        monitor_error(mon, "%s\n", err->text);
 }
 
 static void cmd_stop(struct monitor *mon, const struct monitor_args *args)
@@ -109,9 +109,9 @@ const struct monitor_command monitor_commands[] = {
     {"expire_password", "ss", "vnc now|never|+S|S", "when that is none any more",
      cmd_expire_password, NULL},
     {"nmi", "", "", "an NMI to every processor", cmd_nmi, NULL},
-    {"x", "/i", "[/FORMAT] ADDRESS", "memory: x/10i $pc, x/4xw, c, d, u, o; b, h, w, g", cmd_x,
-     NULL},
-    {"xp", "/i", "[/FORMAT] ADDRESS", "the same at a physical address", cmd_xp, NULL},
+    {"x", "/?i", "[/FORMAT] [ADDRESS]",
+     "memory: x/10i $pc, x/4xw; x, d, u, o, t, a, c, s, i; b, h, w, g", cmd_x, NULL},
+    {"xp", "/?i", "[/FORMAT] [ADDRESS]", "the same at a physical address", cmd_xp, NULL},
     {"print", "/i", "[/FORMAT] VALUE", "calculates; registers are $rax, $cs, $cr3", cmd_print,
      NULL},
     {"sum", "ii", "ADDRESS SIZE", "a checksum of physical memory", cmd_sum, NULL},
@@ -126,6 +126,6 @@ const struct monitor_command monitor_commands[] = {
      NULL},
     {"change", "ss?s", "DRIVE FILE [FORMAT]", "puts another medium in", cmd_change, NULL},
     {"gdbserver", "?s", "[WHERE|none]", "waits for gdb: tcp::1234, unix:PATH", cmd_gdbserver, NULL},
-    {"quit", "", "", "ends Calque at once", cmd_quit, NULL},
+    {"quit|q|exit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };

@@ -21,6 +21,18 @@ struct control_object {
 };
 
 struct qmp;
+struct monitor_command;
+
+/* What a room above, the debugger, adds to every monitor. */
+struct control_extension {
+    const struct monitor_command *commands, *info; /* more rows of the tables, which go first */
+    /* What an expression is worth that the monitor's own rules do not know: symbols. NULL: none. */
+    bool (*value)(void *opaque, unsigned cpu, const char *text, uint64_t *value, struct error *err);
+    /* The symbol that an address belongs to, as text; false if there is none. */
+    bool (*symbol)(void *opaque, uint64_t address, char *text, size_t size);
+    void *opaque;
+    bool att_syntax; /* of instructions */
+};
 
 struct control {
     struct machine *m;
@@ -33,6 +45,7 @@ struct control {
     struct drive_watch watch; /* of about.drives */
     struct control_object objects[CONTROL_MAX_OBJECTS];
     unsigned nobjects;
+    struct control_extension extension; /* all NULL: none */
 };
 
 /* The RunState of QMP's schema. */

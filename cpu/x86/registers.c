@@ -494,6 +494,12 @@ static bool set_msr(struct cpu *cpu, const struct cpu_register *r, const void *v
         name, REGS_MSR, 8, get_msr, set_msr, number                                                \
     }
 
+/* Parts and other names. */
+#define LETTERED(l, n) PART("e" l "x", n, 4), PART(l "x", n, 2), PART(l "l", n, 1), HIGH(l "h", n)
+#define POINTER(p, n)  PART("e" p, n, 4), PART(p, n, 2), PART(p "l", n, 1)
+#define NUMBERED(p, n) PART(p "d", n, 4), PART(p "w", n, 2), PART(p "b", n, 1)
+#define NUM_PARTS      59
+
 const struct cpu_register cpu_registers[] = {
     REG("rax", R_RAX),
     REG("rbx", R_RBX),
@@ -616,14 +622,7 @@ const struct cpu_register cpu_registers[] = {
     MSR("fmask", 0xc0000084),
     MSR("kernel_gs_base", 0xc0000102),
     MSR("tsc_aux", 0xc0000103),
-};
-const unsigned num_cpu_registers = ARRAY_SIZE(cpu_registers);
-
-/* Parts and other names. */
-#define LETTERED(l, n) PART("e" l "x", n, 4), PART(l "x", n, 2), PART(l "l", n, 1), HIGH(l "h", n)
-#define POINTER(p, n)  PART("e" p, n, 4), PART(p, n, 2), PART(p "l", n, 1)
-#define NUMBERED(p, n) PART(p "d", n, 4), PART(p "w", n, 2), PART(p "b", n, 1)
-static const struct cpu_register parts[] = {
+    /* Parts and other names: behind num_cpu_registers, NUM_PARTS of them. */
     LETTERED("a", R_RAX),
     LETTERED("b", R_RBX),
     LETTERED("c", R_RCX),
@@ -650,20 +649,14 @@ static const struct cpu_register parts[] = {
     {"gdtbase", REGS_SEGMENT, 8, get_field, set_base, FIELD(gdtr.base)},
     {"idtbase", REGS_SEGMENT, 8, get_field, set_base, FIELD(idtr.base)},
 };
-
-static const struct cpu_register *find(const struct cpu_register *table, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!strcasecmp(table[i].name, name))
-            return &table[i];
-    return NULL;
-}
+const unsigned num_cpu_registers = ARRAY_SIZE(cpu_registers) - NUM_PARTS;
 
 const struct cpu_register *cpu_register_find(const char *name)
 {
-    const struct cpu_register *r = find(cpu_registers, num_cpu_registers, name);
-
-    return r ? r : find(parts, ARRAY_SIZE(parts), name);
+    for (size_t i = 0; i < ARRAY_SIZE(cpu_registers); i++)
+        if (!strcasecmp(cpu_registers[i].name, name))
+            return &cpu_registers[i];
+    return NULL;
 }
 
 uint64_t cpu_register_value(const struct cpu *cpu, const struct cpu_register *r)

@@ -33,6 +33,7 @@ struct cpu_register {
 
 /* Each register once. The machine stands still when they are read or set; for setting the machine
  * lock is held. Reading takes no lock: conditions do it on the CPU thread. */
+/* Behind the num_cpu_registers rows of whole registers come those of their parts. */
 extern const struct cpu_register cpu_registers[];
 extern const unsigned num_cpu_registers;
 /* By name, in any case; parts and other names, too, which are not in the table above: eax, ax, al,
