@@ -207,7 +207,7 @@ $(B)/debugger/%.elf: tests/debugger/guest/%.S tests/debugger/guest/guest.ld
 	    -Wl,-z,max-page-size=4096,--no-warn-rwx-segments -Wl,-T,tests/debugger/guest/guest.ld -o $@64 $<
 	$(GUEST_OBJCOPY) -I elf64-x86-64 -O elf32-i386 $@64 $@
 
-tests: all guests $(TESTS) $(TOOLS) $(DEBUGGER_GUESTS) $(B)/tests/debugger/look $(FUZZ_TARGETS)
+tests: all guests $(TESTS) $(TOOLS) $(B)/tests/debugger/look $(DEBUGGER_GUESTS) $(FUZZ_TARGETS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory

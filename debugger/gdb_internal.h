@@ -41,7 +41,7 @@ struct gdb {
     enum debug_step step; /* what `s` means */
     unsigned cpu;         /* registers and memory */
     unsigned run_cpu;     /* old `c` and `s`; bs */
-    /* It waits for a stop reply: because of `?`, and with Ctrl-C. */
+    /* It waits for a stop reply: because of `?` or `run`, and with Ctrl-C. */
     bool waiting, attaching, interrupted;
     /* What commands of breakpoints printed on CPU threads. */
     pthread_mutex_t print_lock;

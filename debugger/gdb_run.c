@@ -68,11 +68,11 @@ static void explain(struct gdb *g, const struct debug_stop *stop)
 
     if (stop->kind == DEBUG_SHUTDOWN)
         snprintf(text, sizeof(text), "CPU %u shut down by a triple fault\n", stop->cpu);
-    else if (stop->kind == DEBUG_RESET)
+    else if (stop->kind == DEBUG_RESET && !g->attaching)
         snprintf(text, sizeof(text), "the machine was reset\n");
     else if (stop->kind == DEBUG_PAUSED && !g->interrupted && !g->attaching)
         snprintf(text, sizeof(text), "the machine stopped (%s)\n", stop_reason_name(stop->reason));
-    else if (b && gdb_break_type(g, b) < 0)
+    else if (b && b->owner != &g->face && gdb_break_type(g, b) < 0)
         snprintf(text, sizeof(text), "%s %u: %s\n",
                  stop->kind == DEBUG_WATCHPOINT ? "watchpoint" : "breakpoint", b->number,
                  b->where ? b->where : "");
@@ -383,6 +383,7 @@ void gdb_run(struct gdb *g, const char *args)
         gdb_refuse(g, err.text);
         return;
     }
+    g->attaching = true; /* the answer must be a stop reply, without words before it */
     go_on(g);
 }
 
@@ -426,12 +427,17 @@ void gdb_kill(struct gdb *g, const char *args)
     control_quit(debugger_control(g->d), &err);
 }
 
+/* An extended client may want to `run` it again: the machine stays, standing still. */
 void gdb_vkill(struct gdb *g, const char *args)
 {
     struct error err;
 
     (void)args;
-    if (control_quit(debugger_control(g->d), &err))
+    if (g->extended) {
+        gdb_remove_all(g);
+        machine_stop(debugger_machine(g->d), STOP_USER);
+        gdb_ok(g);
+    } else if (control_quit(debugger_control(g->d), &err))
         gdb_ok(g);
     else
         gdb_refuse(g, err.text);

@@ -286,9 +286,9 @@ printf "= st %g\n", \$st0
 restore $guest binary 0x200000
 dump binary memory $scratch/dump 0x200000 0x200000+$(stat -c %s "$guest")
 find 0x100000, 0x110000, (short)0xf4e6
-printf "= found %d\n", \$_ - (long)&finish
-run
-printf "= run: %d, cr0.PE %d\n", \$pc == &_start, \$cr0 & 1
+printf "= found %d\n", \$_ - ((long)&finish & 0xffffff)
+starti
+printf "= starti: %d, cr0.PE %d\n", \$pc == &_start, \$cr0 & 1
 kill
 END
 timeout -k 5 60 gdb -nx -batch -x "$scratch/commands" "${guest}64" >"$scratch/run" 2>&1 </dev/null
@@ -300,9 +300,9 @@ said "$scratch/run" <<'END' && cmp "$scratch/dump" "$guest" && grep -q '{0, 7, 0
 = st 0
 = st 1.5
 = found 2
-= run: 1, cr0.PE 1
+= starti: 1, cr0.PE 1
 END
-report $? "registers, memory, find, run" "$scratch/run" "$scratch/run.diff"
+report $? "registers, memory, find, starti" "$scratch/run" "$scratch/run.diff"
 stop
 
 # The other ways to connect.
@@ -314,7 +314,9 @@ END
 timeout -k 5 60 gdb -nx -batch -x "$scratch/commands" "${guest}64" >"$scratch/stdio" 2>&1 </dev/null
 said "$scratch/stdio" <<<'= stdio 1'
 report $? "-gdb stdio" "$scratch/stdio"
-start_guest -gdb none -monitor "unix:$scratch/mon,server,nowait"
+"$CALQUE" -kernel "$guest" -display none -S -gdb none -monitor "unix:$scratch/mon,server,nowait" \
+    --timeout 60 >"$scratch/out" 2>"$scratch/err" </dev/null &
+pid=$!
 "$BUILD/tests/tools/talk" "unix:$scratch/mon" "gdbserver unix:$sock
 " '(calque) (calque)' && for _ in $(seq 100); do [ ! -S "$sock" ] || break; sleep 0.05; done
 session "$scratch/monitor" <<'END' && said "$scratch/monitor" <<<'= here 1' && grep -q 'gdb itself' "$scratch/monitor"
