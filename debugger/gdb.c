@@ -7,6 +7,8 @@
 
 #include "cpu/x86/probe.h"
 #include "debugger/gdb_internal.h"
+#include "debugger/symbols.h"
+#include "debugger/time.h"
 #include "host/char/backend.h"
 #include "monitor/control.h"
 #include "vm/machine.h"
@@ -62,6 +64,8 @@ static void supported(struct gdb *g, const char *args)
               "ConditionalBreakpoints+;BreakpointCommands+;error-message+;binary-upload+;"
               "qXfer:features:read+;qXfer:threads:read+;qXfer:memory-map:read+",
               GDB_PACKET_MAX);
+    if (time_travels(g->d, NULL))
+        gdb_print(g->reply, ";ReverseStep+;ReverseContinue+");
 }
 
 static void start_no_ack(struct gdb *g, const char *args)
@@ -95,6 +99,19 @@ static void extend(struct gdb *g, const char *args)
 static void nothing(struct gdb *g, const char *args)
 {
     (void)g, (void)args;
+}
+
+/* Where a kernel is that moved itself. */
+static void offsets(struct gdb *g, const char *args)
+{
+    struct symbols *s = debugger_symbols(g->d);
+    uint64_t slide;
+
+    (void)args;
+    symbols_refresh(s, g->cpu);
+    if (symbols_kernel_slide(s, &slide))
+        gdb_print(g->reply, "Text=%llx;Data=%llx;Bss=%llx", (unsigned long long)slide,
+                  (unsigned long long)slide, (unsigned long long)slide);
 }
 
 /* ---- threads: CPU n is thread n + 1 ---- */
@@ -326,6 +343,8 @@ static const struct packet {
     {"C", gdb_continue_signal, false, false},
     {"s", gdb_step, false, false},
     {"S", gdb_step_signal, false, false},
+    {"bs", gdb_back, false, true},
+    {"bc", gdb_back, false, true},
     {"D", gdb_detach, false, false},
     {"k", gdb_kill, false, true},
     {"R", gdb_restart, false, false},
@@ -342,6 +361,7 @@ static const struct packet {
     {"qAttached", attached, false, false},
     {"qC", current_thread, false, true},
     {"qCRC:", gdb_crc, true, false},
+    {"qOffsets", offsets, true, true},
     {"qSearch:memory:", gdb_search, true, false},
     {"qThreadExtraInfo,", thread_info, true, false},
     {"qXfer:features:read:", read_features, false, false},
@@ -460,6 +480,7 @@ static void forget_client(struct gdb *g)
     g->error_texts = g->swbreak = g->hwbreak = g->extended = g->physical = false;
     g->step = STEP_INSN;
     g->waiting = g->attaching = g->interrupted = false;
+    g->back = BACK_NOT;
 }
 
 static void on_open(void *opaque, bool there)
@@ -491,13 +512,11 @@ bool gdb_is_busy(const struct gdb *g)
     return g->busy;
 }
 
-void gdb_poll(struct gdb *g)
+void gdb_say_printed(struct gdb *g)
 {
     char text[GDB_PRINT_MAX + 1];
     size_t n;
 
-    if (!g)
-        return;
     pthread_mutex_lock(&g->print_lock);
     n = g->printed_len;
     memcpy(text, g->printed, n);
@@ -506,6 +525,16 @@ void gdb_poll(struct gdb *g)
     text[n] = '\0';
     if (n && g->waiting)
         gdb_say(g, text);
+}
+
+void gdb_poll(struct gdb *g)
+{
+    if (!g)
+        return;
+    gdb_say_printed(g);
+    machine_lock(debugger_machine(g->d));
+    gdb_step_back(g);
+    machine_unlock(debugger_machine(g->d));
 }
 
 struct gdb *gdb_new(struct debugger *d, struct chardev *c, struct error *err)
