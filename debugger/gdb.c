@@ -104,8 +104,8 @@ static void nothing(struct gdb *g, const char *args)
 /* Where Linux's _text is linked, unless it was built with another CONFIG_PHYSICAL_START. */
 #define LINUX_TEXT 0xffffffff81000000
 
-/* How far a kernel has moved itself: from its ELF file, or, where only gdb has that, by its own list
- * of symbols. */
+/* How far a kernel has moved itself: from its ELF file, or, where only gdb has that, by its own
+ * list of symbols. */
 static bool kernel_slide(struct gdb *g, uint64_t *slide)
 {
     struct symbols *s = debugger_symbols(g->d);
@@ -499,6 +499,7 @@ static void forget_client(struct gdb *g)
     g->back = BACK_NOT;
 }
 
+/* Also at once, if one is there already. */
 static void on_open(void *opaque, bool there)
 {
     gdb_client(opaque, there);
@@ -510,11 +511,13 @@ void gdb_client(struct gdb *g, bool there)
     struct machine *m = debugger_machine(g->d);
 
     forget_client(g);
-    if (there)
-        return;
-    machine_lock(m);
-    gdb_remove_all(g);
-    machine_unlock(m);
+    if (!g->making)
+        machine_lock(m);
+    if (!there)
+        gdb_remove_all(g);
+    gdb_face(g, there);
+    if (!g->making)
+        machine_unlock(m);
 }
 
 void gdb_on_output(struct gdb *g, void (*fn)(void *, const void *, size_t), void *opaque)
@@ -578,12 +581,13 @@ struct gdb *gdb_new(struct debugger *d, struct chardev *c, struct error *err)
         goto no_memory;
     g->reply->len = 0;
     forget_client(g);
-    gdb_face(g);
+    g->making = true;
     if (c) {
         chardev_attach_monitor(c, on_input, NULL, g);
         chardev_keep_output(c, OUTPUT_MAX);
         chardev_on_open(c, on_open, g);
     }
+    g->making = false;
     return g;
 no_memory:
     error_set(err, "out of memory");
@@ -595,10 +599,10 @@ void gdb_free(struct gdb *g)
 {
     if (!g)
         return;
-    if (g->face.opaque) {
+    if (g->is_face) {
         gdb_tell_end(g);
         gdb_remove_all(g);
-        debugger_remove_face(g->d, &g->face);
+        gdb_face(g, false);
     }
     if (g->chr) {
         chardev_attach_monitor(g->chr, NULL, NULL, NULL);

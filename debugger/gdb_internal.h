@@ -29,6 +29,8 @@ struct gdb {
     void (*output)(void *opaque, const void *bytes, size_t n);
     void *output_opaque;
     struct debug_face face;
+    bool is_face; /* while a client is there: the core behaves otherwise when it is looked at */
+    bool making;  /* gdb_new() is at work, with the lock */
     struct gdb_wire wire;
     struct gdb_target target;
     struct gdb_reply *reply;
@@ -74,7 +76,7 @@ gdb_packet gdb_why, gdb_vcont, gdb_vcont_kinds, gdb_continue, gdb_continue_signa
 void gdb_interrupt(struct gdb *g);
 /* Takes the step that is due. Lock held. */
 void gdb_step_back(struct gdb *g);
-void gdb_face(struct gdb *g);
+void gdb_face(struct gdb *g, bool there);
 void gdb_tell_end(struct gdb *g);
 /* ---- gdb_data.c ---- */
 gdb_packet gdb_get_all, gdb_set_all, gdb_get_one, gdb_set_one, gdb_read_hex, gdb_write_hex,

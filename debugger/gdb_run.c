@@ -163,8 +163,15 @@ static void on_resumed(void *opaque)
     (void)opaque; /* gdb cannot be told */
 }
 
-void gdb_face(struct gdb *g)
+void gdb_face(struct gdb *g, bool there)
 {
+    if (there == g->is_face)
+        return;
+    g->is_face = there;
+    if (!there) {
+        debugger_remove_face(g->d, &g->face);
+        return;
+    }
     g->face = (struct debug_face){.stopped = on_stopped, .resumed = on_resumed, .opaque = g};
     debugger_add_face(g->d, &g->face);
 }

@@ -127,7 +127,7 @@ static void test_segments(void **state)
     assert_int_equal(get(f, "ds_limit"), 0xfff);
     assert_false(set(f, "ds", 0x20)); /* not present */
     assert_false(set(f, "ds", 0x28)); /* beyond the table */
-    assert_false(set(f, "cs", 0x10)); /* data */
+    assert_false(set(f, "cs", 0x18)); /* data */
     assert_false(set(f, "cs", 0));
     assert_true(set(f, "ds", 0));
     assert_false(set(f, "cs_attr", 0x1000));
