@@ -22,11 +22,12 @@ enum {
 #define DISPI_LFB     0x40
 #define DISPI_KEEP    0x80
 
-#define VBE_OK      0x004f
-#define VBE_FAILED  0x014f
-#define VBE_INVALID 0x034f /* in this mode */
-#define MODE_LFB    0x4000
-#define MODE_KEEP   0x8000
+#define VBE_OK       0x004f
+#define VBE_FAILED   0x014f
+#define VBE_NOT_HERE 0x024f /* with this hardware */
+#define VBE_INVALID  0x034f /* in this mode */
+#define MODE_LFB     0x4000
+#define MODE_KEEP    0x8000
 
 struct vbe_mode {
     u16 number, width, height;
@@ -436,10 +437,22 @@ static u16 start_by_byte(u32 at)
     return VBE_OK;
 }
 
+/* Bit 7 of BL: until a vertical retrace begins. */
+static void wait_retrace(const struct regs *r)
+{
+    if (!(r->bl & 0x80))
+        return;
+    while (inb((u16)(bda->crtc + 6)) & 8)
+        ;
+    while (!(inb((u16)(bda->crtc + 6)) & 8))
+        ;
+}
+
 static u16 display_start(struct regs *r)
 {
     if (!vbe_active())
         return VBE_INVALID;
+    wait_retrace(r);
     switch (r->bl & 0x7f) {
     case 0x00:
         set_dispi(DISPI_X_OFFSET, r->cx);
@@ -452,6 +465,9 @@ static u16 display_start(struct regs *r)
         return VBE_OK;
     case 0x02:
         return start_by_byte(r->ecx);
+    case 0x04: /* what was scheduled has happened */
+        r->cx = 1;
+        return VBE_OK;
     default:
         return VBE_FAILED;
     }
@@ -480,7 +496,10 @@ static u16 palette(struct regs *r)
 
     if (r->cx > 256 || r->dx + r->cx > 256)
         return VBE_FAILED;
+    if ((r->bl & 0x7f) == 2 || r->bl == 3)
+        return VBE_NOT_HERE; /* a secondary palette */
     if ((r->bl & 0x7f) == 0) {
+        wait_retrace(r);
         for (u16 i = 0; i < r->cx; i++, at = (u16)(at + 4))
             set_dac((u8)(r->dx + i), peek8(r->es, (u16)(at + 2)), peek8(r->es, (u16)(at + 1)),
                     peek8(r->es, at));
@@ -495,6 +514,18 @@ static u16 palette(struct regs *r)
         poke8(r->es, at, inb(DAC_DATA));
         poke8(r->es, (u16)(at + 3), 0);
     }
+    return VBE_OK;
+}
+
+/* ---- 0Ah: the protected-mode interface ---- */
+
+static u16 protected_mode(struct regs *r)
+{
+    if (r->bl)
+        return VBE_FAILED;
+    r->es = 0xc000;
+    r->di = (u16)(u32)pm_table;
+    r->cx = (u16)(pm_end - pm_table);
     return VBE_OK;
 }
 
@@ -592,6 +623,9 @@ void int10_vbe(struct regs *r)
         break;
     case 0x09:
         ax = palette(r);
+        break;
+    case 0x0a:
+        ax = protected_mode(r);
         break;
     case 0x0b:
         ax = pixel_clock(r);

@@ -170,5 +170,6 @@ bool vbe_active(void);
 #define VBE_PLANAR 0x6a
 bool vbe_planar(u8 keep);
 void vbe_off(void);
+extern const ROM u8 pm_table[], pm_end[]; /* pm.S */
 
 #endif
