@@ -182,9 +182,9 @@ static void one_device_type(void *opaque, const char *name,
                             const struct device_property *properties, unsigned n)
 {
     struct type_call *call = opaque;
-    struct monitor_property list[16];
+    struct monitor_property list[24];
 
-    n = n < 16 ? n : 16;
+    n = n < 24 ? n : 24;
     for (unsigned i = 0; i < n; i++)
         list[i] = (struct monitor_property){properties[i].name, "str", properties[i].help};
     call->fn(call->opaque, name, "device", list, n);
@@ -454,6 +454,9 @@ static void configure_vga(struct app *app)
     struct pc_config *c = &app->config;
 
     c->vga = settings_have_vga(s);
+    c->vga_place = s->vga_place;
+    c->vga_place.type = "VGA";
+    c->vga_place.order = 0; /* slot 2, if it is free */
     c->vga_memory = s->vga_memory;
     c->vga_xres = (uint16_t)s->vga_xres;
     c->vga_yres = (uint16_t)s->vga_yres;
@@ -597,6 +600,8 @@ static void set_devices(struct app *app)
     c->pci_testdev_membar = s->pci_testdev_membar;
     c->no_hpet = s->no_hpet;
     c->tablet = s->tablet;
+    c->tablet_place = s->tablet_place;
+    c->pci_testdev_place = s->pci_testdev_place;
     /* What a device does to registers, lockstep does not see. */
     c->no_vmport = s->no_vmport || s->translator.lockstep;
 }

@@ -30,6 +30,7 @@
 #include "devices/timer/mc146818.h"
 #include "devices/virtio/virtio_tablet.h"
 #include "machines/boot_block.h"
+#include "machines/pc_pci.h"
 #include "machines/pc_storage.h"
 #include "machines/smbios.h"
 #include "vm/machine.h"
@@ -97,6 +98,7 @@ struct pc_config {
     unsigned debug_exit_size;
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
+    struct pc_pci_place vga_place, tablet_place, pci_testdev_place;
     struct pc_storage_config storage;
     bool no_hpet, no_vmport;
     struct audio *audio; /* where the speaker is heard; NULL: nowhere */
@@ -116,8 +118,8 @@ struct pc_config {
         bool localtime, has_date; /* otherwise UTC now */
         int64_t date;             /* seconds since 1970 */
     } rtc_base;
-    bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
-    uint64_t vga_memory;         /* bytes; 0: 16 MiB */
+    bool vga;            /* a display adapter: stdvga; text mode is announced to the guest */
+    uint64_t vga_memory; /* bytes; 0: 16 MiB */
     uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
     const char *vga_rom;         /* its BIOS, up to 256 KiB; NULL: none */
     const uint8_t *vga_font;     /* 256 characters of 16 bytes for direct boots; NULL: none */
@@ -177,7 +179,8 @@ struct pc {
     struct parallel parallel[PC_NUM_PARALLEL];
     struct debugcon debugcon[PC_NUM_DEBUGCON];
     struct debug_exit debug_exit;
-    struct pci_bus pci;
+    struct pci_bus pci; /* pci.0 */
+    struct pc_pci_plan pci_plan;
     struct i440fx host_bridge;
     struct piix3 piix3;
     struct piix4_pm pm;
@@ -210,7 +213,5 @@ bool pc_power_on(struct pc *pc, struct error *err);
 void pc_destroy(struct pc *pc);
 /* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
 struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
-/* Function 0 of the first PCI slot that is free. */
-uint8_t pc_free_devfn(const struct pc *pc);
 
 #endif

@@ -54,6 +54,7 @@ bool pc_add_flash(struct pc *pc, struct error *err)
 static void wire_virtio_blk(struct pc *pc, unsigned n)
 {
     const struct pc_virtio_blk *c = &pc->config->storage.virtio_blk[n];
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
     struct pc_storage *s = &pc->storage;
     const struct virtio_blk_config config = {
         .disk = c->disk,
@@ -61,8 +62,7 @@ static void wire_virtio_blk(struct pc *pc, unsigned n)
         .pci = {.class = 0x0100, .modern_only = c->modern_only, .msi = pc->cpu.msi}};
 
     snprintf(s->virtio_blk_id[n], sizeof(s->virtio_blk_id[n]), "virtio-blk%u", n);
-    virtio_blk_init(&s->virtio_blk[n], &pc->m, s->virtio_blk_id[n], &pc->pci, pc_free_devfn(pc),
-                    &config);
+    virtio_blk_init(&s->virtio_blk[n], &pc->m, s->virtio_blk_id[n], at.bus, at.devfn, &config);
 }
 
 static void wire_ahci(struct pc *pc)
@@ -70,9 +70,12 @@ static void wire_ahci(struct pc *pc)
     static const char *const ids[PC_MAX_AHCI] = {"ahci0", "ahci1"};
     const struct pc_storage_config *c = &pc->config->storage;
 
-    for (unsigned n = 0; n < c->nahci && n < PC_MAX_AHCI; n++)
-        ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], &pc->pci, pc_free_devfn(pc), c->ahci[n],
+    for (unsigned n = 0; n < c->nahci && n < PC_MAX_AHCI; n++) {
+        const struct pc_pci_slot at = pc_pci_slot(pc, &c->ahci_place[n]);
+
+        ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], at.bus, at.devfn, c->ahci[n],
                   PC_NUM_IDE + n * AHCI_NUM_PORTS, pc->cpu.msi);
+    }
 }
 
 void pc_wire_storage(struct pc *pc)

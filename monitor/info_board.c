@@ -130,6 +130,14 @@ static void print_bar(struct monitor *mon, const struct pci_device *d, unsigned 
                        io ? "I/O" : "memory", bar->size);
 }
 
+/* The id= of its -device, or what the board calls it. */
+static const char *pci_id(const struct pc *pc, const struct pci_device *d)
+{
+    const struct pc_pci_place *place = pc_pci_find(pc, d->bus, d->devfn);
+
+    return place && place->id[0] ? place->id : d->dev.id;
+}
+
 void info_pci(struct monitor *mon, const struct monitor_args *args)
 {
     struct pc *pc = board(mon);
@@ -149,7 +157,7 @@ void info_pci(struct monitor *mon, const struct monitor_args *args)
         for (unsigned n = 0; n < PCI_NUM_BARS; n++)
             if (d->bars[n].region)
                 print_bar(mon, d, n);
-        monitor_printf(mon, "      id \"%s\"\n", d->dev.id);
+        monitor_printf(mon, "      id \"%s\"\n", pci_id(pc, d));
     }
 }
 
@@ -176,7 +184,7 @@ void info_qtree(struct monitor *mon, const struct monitor_args *args)
 
         if (d)
             monitor_printf(mon, "    bus pci.0, addr %02x.%x: dev: %s, id \"%s\"\n", PCI_SLOT(i),
-                           PCI_FUNCTION(i), d->dev.class->type, d->dev.id);
+                           PCI_FUNCTION(i), d->dev.class->type, pci_id(pc, d));
     }
 }
 

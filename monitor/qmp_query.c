@@ -268,8 +268,9 @@ static json_t *pci_region(const struct pci_device *d, unsigned n)
     return o;
 }
 
-static json_t *pci_function(const struct pci_device *d)
+static json_t *pci_function(const struct pc *pc, const struct pci_device *d)
 {
+    const struct pc_pci_place *place = pc_pci_find(pc, d->bus, d->devfn);
     uint16_t class = pci_get16(d, PCI_CLASS_DEVICE);
     uint8_t pin = d->config[PCI_INTERRUPT_PIN];
     json_t *regions = json_array(), *o;
@@ -282,8 +283,8 @@ static json_t *pci_function(const struct pci_device *d)
                   "desc", pci_class_name(class), "class", class, "id", "device",
                   pci_get16(d, PCI_DEVICE_ID), "vendor", pci_get16(d, PCI_VENDOR_ID), "subsystem",
                   pci_get16(d, PCI_SUBSYSTEM_ID), "subsystem-vendor",
-                  pci_get16(d, PCI_SUBSYSTEM_VENDOR_ID), "irq_pin", pin, "qdev_id", d->dev.id,
-                  "regions", regions);
+                  pci_get16(d, PCI_SUBSYSTEM_VENDOR_ID), "irq_pin", pin, "qdev_id",
+                  place ? place->id : "", "regions", regions);
     if (o && pin)
         json_object_set_new(o, "irq", json_integer(d->config[PCI_INTERRUPT_LINE]));
     return o;
@@ -299,7 +300,7 @@ json_t *qmp_query_pci(struct qmp_call *call, json_t *args, struct error *err)
         return devices;
     for (unsigned i = 0; i < 256; i++)
         if (pc->pci.devices[i])
-            json_array_append_new(devices, pci_function(pc->pci.devices[i]));
+            json_array_append_new(devices, pci_function(pc, pc->pci.devices[i]));
     return json_pack("[{s:i, s:o}]", "bus", 0, "devices", devices);
 }
 #endif

@@ -40,6 +40,8 @@ enum pci_register {
 #define PCI_STATUS_CAP_LIST      0x0010
 #define PCI_STATUS_W1C           0xf900 /* the error bits, cleared by writing ones */
 
+#define PCI_HEADER_MULTIFUNCTION 0x80 /* of the header type (6.2.1) */
+
 #define PCI_BAR_PRIORITY          (-1) /* of regions; RAM is below, the board's chips above */
 #define PCI_NUM_BARS              6
 #define PCI_ROM_ENABLE            0x1 /* of the expansion ROM's address register */
