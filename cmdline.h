@@ -82,9 +82,10 @@ struct settings {
     bool snapshot;
     struct disk_setting {
         enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO, DISK_FLOPPY } kind;
-        char drive[DEVICE_NAME_MAX];  /* drive=ID; empty: a drive without a medium */
-        char bus[DEVICE_NAME_MAX];    /* bus=ID[.N]; empty: not said */
-        char serial[DEVICE_NAME_MAX]; /* serial=; empty: not said */
+        char qdev[DEVICE_NAME_MAX + 64]; /* the device's id or path, as monitors know it */
+        char drive[DEVICE_NAME_MAX];     /* drive=ID; empty: a drive without a medium */
+        char bus[DEVICE_NAME_MAX];       /* bus=ID[.N]; empty: not said */
+        char serial[DEVICE_NAME_MAX];    /* serial=; empty: not said */
         char werror[DEVICE_NAME_MAX], rerror[DEVICE_NAME_MAX];
         bool has_unit;
         uint64_t unit;
@@ -98,6 +99,7 @@ struct settings {
     unsigned nahci;
     struct device_setting {
         const char *type, *id; /* NULL: without an id */
+        const char *value;     /* of the option */
     } devices[MAX_DEVICES];    /* of -device, in their order */
     unsigned ndevices;
     struct pc_pci_place vga_place, tablet_place, pci_testdev_place;

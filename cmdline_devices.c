@@ -176,6 +176,24 @@ static bool add_pci_testdev(struct settings *s, const struct option_list *l, str
 
 /* ---- disks ---- */
 
+/* How monitors know what has the drive: the last device by its id, or by its path in QEMU's tree of
+ * objects; of a virtio disk it is the part behind its PCI function. */
+static void set_qdev(const struct settings *s, struct disk_setting *d)
+{
+    const struct device_setting *last = &s->devices[s->ndevices - 1];
+    const char *behind = d->kind == DISK_VIRTIO ? "/virtio-backend" : "";
+    unsigned anonymous = 0;
+
+    for (const struct device_setting *other = s->devices; other < last; other++)
+        anonymous += !other->id;
+    if (last->id)
+        snprintf(d->qdev, sizeof(d->qdev), "%s%s%s", *behind ? "/machine/peripheral/" : "",
+                 last->id, behind);
+    else
+        snprintf(d->qdev, sizeof(d->qdev), "/machine/peripheral-anon/device[%u]%s", anonymous,
+                 behind);
+}
+
 static struct disk_setting *add_disk(struct settings *s, const struct option_list *l,
                                      enum disk_kind kind, struct error *err)
 {
@@ -194,6 +212,7 @@ static struct disk_setting *add_disk(struct settings *s, const struct option_lis
         !option_get_number(l, "bootindex", 0, INT32_MAX, &boot, err))
         return NULL;
     d->boot_index = (int)boot;
+    set_qdev(s, d);
     s->ndisks++;
     return d;
 }
@@ -456,8 +475,8 @@ static bool check_id(const struct settings *s, const char *id, struct error *err
 }
 
 /* The device is one more; its id is not any other's. */
-static bool note_device(struct settings *s, const struct device_row *d, const struct option_list *l,
-                        struct error *err)
+static bool note_device(struct settings *s, const struct device_row *d, const char *value,
+                        const struct option_list *l, struct error *err)
 {
     const char *id = option_get(l, "id");
     struct device_setting *n = &s->devices[s->ndevices];
@@ -466,8 +485,8 @@ static bool note_device(struct settings *s, const struct device_row *d, const st
         return error_set(err, "more than %d devices", MAX_DEVICES);
     if (id && !check_id(s, id, err))
         return false;
-    *n = (struct device_setting){.type = d->name,
-                                 .id = id ? settings_keep(s, strdup(id), err) : NULL};
+    *n = (struct device_setting){
+        .type = d->name, .value = value, .id = id ? settings_keep(s, strdup(id), err) : NULL};
     s->ndevices++;
     return !id || n->id;
 }
@@ -489,7 +508,8 @@ bool device_parse(struct settings *s, const char *value, struct error *err)
     if (!d) {
         ok = no_such_device(name, err);
     } else {
-        ok = check_properties(d, &l, err) && note_device(s, d, &l, err) && d->add(s, &l, err);
+        ok =
+            check_properties(d, &l, err) && note_device(s, d, value, &l, err) && d->add(s, &l, err);
         if (!ok)
             error_prefix(err, "-device %s", name);
     }

@@ -261,7 +261,8 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
     const struct drive_words words = {.serial = d->serial[0] ? d->serial : NULL,
                                       .boot_index = d->boot_index,
                                       .werror = d->werror[0] ? d->werror : NULL,
-                                      .rerror = d->rerror[0] ? d->rerror : NULL};
+                                      .rerror = d->rerror[0] ? d->rerror : NULL,
+                                      .qdev = d->qdev};
 
     if (!b || !drive_describe(b, &words, err))
         return false;

@@ -198,6 +198,16 @@ static void each_device_type(void *opaque, monitor_type_fn *fn, void *fn_opaque)
     device_each(&call, one_device_type);
 }
 
+static void each_device(void *opaque,
+                        void (*fn)(void *, const char *type, const char *id, const char *value),
+                        void *fn_opaque)
+{
+    const struct settings *s = &((struct app *)opaque)->settings;
+
+    for (unsigned i = 0; i < s->ndevices; i++)
+        fn(fn_opaque, s->devices[i].type, s->devices[i].id, s->devices[i].value);
+}
+
 static bool create_control(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -222,6 +232,7 @@ static bool create_control(struct app *app, struct error *err)
         .quit = request_quit,
         .device_types = each_device_type,
         .options = each_option,
+        .devices = each_device,
         .opaque = app,
         .display = app->config.vga ? &app->display : NULL,
         .hid = s->machine_none ? NULL : &app->pc.hid,
