@@ -131,6 +131,14 @@ static void print_bar(struct monitor *mon, const struct pci_device *d, unsigned 
                        io ? "I/O" : "memory", bar->size);
 }
 
+/* The id= of its -device, or what the board calls it. */
+static const char *pci_id(const struct pc *pc, const struct pci_device *d)
+{
+    const struct pc_pci_place *place = pc_pci_find(pc, d->bus, d->devfn);
+
+    return place && place->id[0] ? place->id : d->dev.id;
+}
+
 static void print_windows(struct monitor *mon, const struct pci_device *d)
 {
     static const char *const kinds[] = {"I/O", "memory", "prefetchable memory"};
@@ -147,9 +155,15 @@ static void print_windows(struct monitor *mon, const struct pci_device *d)
     }
 }
 
+struct pci_listing {
+    struct monitor *mon;
+    const struct pc *pc;
+};
+
 static void print_pci(void *opaque, const struct pci_device *d)
 {
-    struct monitor *mon = opaque;
+    const struct pci_listing *to = opaque;
+    struct monitor *mon = to->mon;
 
     monitor_printf(mon, "  Bus %2u, device %3u, function %u:\n    %s: PCI device %04x:%04x\n",
                    pci_bus_number(d->bus), PCI_SLOT(d->devfn), PCI_FUNCTION(d->devfn),
@@ -163,7 +177,7 @@ static void print_pci(void *opaque, const struct pci_device *d)
             print_bar(mon, d, n);
     if (d->secondary)
         print_windows(mon, d);
-    monitor_printf(mon, "      id \"%s\"\n", d->dev.id);
+    monitor_printf(mon, "      id \"%s\"\n", pci_id(to->pc, d));
 }
 
 void info_pci(struct monitor *mon, const struct monitor_args *args)
@@ -172,7 +186,7 @@ void info_pci(struct monitor *mon, const struct monitor_args *args)
 
     (void)args;
     if (pc)
-        pci_each_device(&pc->pci, mon, print_pci);
+        pci_each_device(&pc->pci, &(struct pci_listing){mon, pc}, print_pci);
 }
 
 struct pci_search {
@@ -189,9 +203,12 @@ static void compare_device(void *opaque, const struct pci_device *d)
 
 static void print_pci_line(void *opaque, const struct pci_device *d)
 {
-    monitor_printf(opaque, "    bus %s, addr %02x.%x: dev: %s, id \"%s\"\n",
-                   d->bus->bridge ? d->bus->bridge->dev.id : "pci.0", PCI_SLOT(d->devfn),
-                   PCI_FUNCTION(d->devfn), d->dev.class->type, d->dev.id);
+    const struct pci_listing *to = opaque;
+
+    monitor_printf(to->mon, "    bus %s, addr %02x.%x: dev: %s, id \"%s\"\n",
+                   d->bus->bridge ? pci_id(to->pc, d->bus->bridge) : PC_PCI_ROOT,
+                   PCI_SLOT(d->devfn), PCI_FUNCTION(d->devfn), d->dev.class->type,
+                   pci_id(to->pc, d));
 }
 
 /* The board's chips, and behind the host bridge those on PCI. */
@@ -213,7 +230,7 @@ void info_qtree(struct monitor *mon, const struct monitor_args *args)
             monitor_printf(mon, "  dev: %s, id \"%s\"\n", d->class->type, d->id);
     }
     if (pc)
-        pci_each_device(&pc->pci, mon, print_pci_line);
+        pci_each_device(&pc->pci, &(struct pci_listing){mon, pc}, print_pci_line);
 }
 
 /* ---- drives ---- */

@@ -100,15 +100,6 @@ void pci_set_intx(struct pci_device *d, bool level)
     update_intx(d);
 }
 
-bool pci_is_master(const struct pci_device *d)
-{
-    bool master = true;
-
-    for (; d && master; d = d->bus->bridge)
-        master = pci_get16(d, PCI_COMMAND) & PCI_COMMAND_MASTER;
-    return master;
-}
-
 /* ---- base address registers ---- */
 
 static uint32_t get32(const struct pci_device *d, unsigned offset)

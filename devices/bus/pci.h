@@ -42,6 +42,7 @@ enum pci_register {
 #define PCI_STATUS_CAP_LIST      0x0010
 #define PCI_STATUS_W1C           0xf900 /* the error bits, cleared by writing ones */
 
+#define PCI_HEADER_MULTIFUNCTION  0x80 /* of the header type (6.2.1) */
 #define PCI_HEADER_BRIDGE         0x01
 #define PCI_BRIDGE_CONTROL        0x3e
 #define PCI_BRIDGE_CONTROL_RESET  0x40 /* RST# of the secondary bus */
@@ -156,9 +157,6 @@ void pci_device_reset(struct pci_device *d);
 void pci_device_post_load(struct pci_device *d);
 
 void pci_set_intx(struct pci_device *d, bool level);
-/* The function, and every bridge on the way, may be master (bridge 1.2, 3.2.4.3): DMA and messages
- * of it get through. */
-bool pci_is_master(const struct pci_device *d);
 /* Which of PIRQA..PIRQD (0..3) the pin (1..4) of a function on bus 0 is wired to on a PIIX board.
  */
 unsigned pci_pirq_of(uint8_t devfn, unsigned pin);

@@ -3,7 +3,9 @@
  * (PCI-to-PCI Bridge Architecture Specification 1.2; sections below are its).
  *
  * What the bridge does to cycles is in pci.c: configuration of the buses from SECONDARY_BUS to
- * SUBORDINATE_BUS (3.1.2), rotation of interrupt pins (9.1), masters that get through (3.2.4.3).
+ * SUBORDINATE_BUS (3.1.2), rotation of interrupt pins (9.1). DMA and messages from behind the
+ * bridge get through whether it is a bus master or not: SeaBIOS leaves that bit clear, and starts
+ * disks there.
  *
  * Not here: VGA forwarding (VGA Enable reads as zero: the display adapter is on bus 0), master
  * aborts that are reported, discard timers: nothing is delayed or lost. */

@@ -19,7 +19,7 @@ void pci_msi_notify(const struct pci_msi *x)
 {
     const uint8_t *cap = x->pci->config + x->cap;
 
-    if (x->sink.send && pci_msi_enabled(x) && pci_is_master(x->pci))
+    if (x->sink.send && pci_msi_enabled(x) && (pci_get16(x->pci, PCI_COMMAND) & PCI_COMMAND_MASTER))
         x->sink.send(x->sink.owner, ld_le64(cap + ADDRESS), ld_le16(cap + DATA));
 }
 

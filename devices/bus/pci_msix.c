@@ -30,7 +30,7 @@ static void send(struct pci_msix *x, unsigned vector)
     const struct pci_msix_entry *e = &x->table[vector];
 
     x->pending &= ~(1ull << vector);
-    if (x->sink.send && pci_is_master(x->pci))
+    if (x->sink.send && (pci_get16(x->pci, PCI_COMMAND) & PCI_COMMAND_MASTER))
         x->sink.send(x->sink.owner, (uint64_t)e->address_high << 32 | e->address, e->data);
 }
 

@@ -491,7 +491,7 @@ static bool take_slot(struct ahci_port *p, unsigned slot)
 
 static bool can_issue(const struct ahci_port *p)
 {
-    bool master = pci_is_master(&p->hba->pci);
+    bool master = pci_get16(&p->hba->pci, PCI_COMMAND) & PCI_COMMAND_MASTER;
 
     return plugged(p) && (p->cmd & CMD_ST) && !p->stopped && !p->busy && master;
 }

@@ -71,6 +71,36 @@ finish 0
 report $? "which is one without complaint"
 report $([ ! -e "$m" ]; echo $?) "its socket is gone"
 
+# ---- devices by their ids ----
+truncate -s 1M "$scratch/disk"
+start "${echo_kernel[@]}" -display none -S -qmp "unix:$m,server,nowait" \
+    -blockdev "driver=file,filename=$scratch/disk,node-name=n0" -device virtio-blk-pci,drive=n0,id=vd,addr=9 \
+    -drive "if=none,id=d1,file=$scratch/disk,file.locking=off,format=raw" -device ahci,addr=a -device ide-hd,drive=d1,bus=ahci0.2,id=sata2 \
+    -device ide-cd,unit=1 -device virtio-tablet-pci,id=pen,addr=8.0,multifunction=on
+# asks COMMAND ARGUMENTS WANTED
+asks() {
+    "$talk" "unix:$m" "$hello{\"execute\":\"$1\",\"arguments\":{$2}}" "$3" >"$scratch/said"
+    report $? "$1 $2: $3"
+}
+asks query-block "" '"device": "", "type": "unknown", "removable": false, "locked": false, "qdev": "/machine/peripheral/vd/virtio-backend"'
+asks query-block "" '"device": "d1", "type": "unknown", "removable": false, "locked": false, "qdev": "sata2"'
+asks query-block "" '"qdev": "/machine/peripheral-anon/device[2]"'
+asks query-blockstats "" '"qdev": "sata2"'
+asks query-pci "" '"slot": 9, "function": 0'
+asks query-pci "" '"qdev_id": "vd"'
+asks qom-list '"path":"/machine/peripheral"' '{"name": "pen", "type": "child<virtio-tablet-pci>"}'
+asks qom-list '"path":"/machine/peripheral-anon"' '{"name": "device[2]", "type": "child<ide-cd>"}'
+asks qom-get '"path":"/machine/peripheral/pen","property":"multifunction"' '{"return": true}'
+asks qom-get '"path":"/machine/peripheral/sata2","property":"bus"' '{"return": "ahci0.2"}'
+asks qom-get '"path":"/machine/peripheral/paper","property":"bus"' DeviceNotFound
+asks device_del '"id":"pen"' "can not be removed"
+asks device_del '"id":"paper"' DeviceNotFound
+asks blockdev-open-tray '"id":"/machine/peripheral-anon/device[2]"' '"id": "/machine/peripheral-anon/device[2]", "tray-open": true'
+asks blockdev-open-tray '"id":"sata2"' "is not removable"
+"$talk" "unix:$m" "$hello"'{"execute":"quit"}' '"reason": "host-qmp-quit"' >"$scratch/said"
+finish 0
+report $? "and the end"
+
 # ---- front ends ----
 start "${echo_kernel[@]}" -vga std -display none -S -vnc "unix:$scratch/vnc,password=on" -qmp "unix:$m,server,nowait"
 "$talk" "unix:$m" "$hello"'{"execute":"query-vnc"}' "\"service\": \"$scratch/vnc\", \"family\": \"unix\", \"auth\": \"vnc\"" >/dev/null

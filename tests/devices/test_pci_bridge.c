@@ -256,21 +256,16 @@ static void test_interrupts(void **state)
     assert_false(b->pirq[1]);
 }
 
-/* Messages and DMA get through where all bridges may be master. */
-static void test_master(void **state)
+/* Messages get through, though SeaBIOS does not make the bridges bus masters. */
+static void test_messages(void **state)
 {
     struct board *b = *state;
 
     number(b);
-    put(b, 7, 1, PCI_COMMAND, 4, 2);
     put(b, 7, 1, 0x62, 1, 2);
     pci_msi_notify(&b->far.msi);
-    put(b, 0, 5, PCI_COMMAND, 4, 2);
-    assert_false(pci_is_master(&b->far.pci));
-    pci_msi_notify(&b->far.msi);
     assert_int_equal(b->messages, 0);
-    put(b, 4, 3, PCI_COMMAND, 4, 2);
-    assert_true(pci_is_master(&b->far.pci));
+    put(b, 7, 1, PCI_COMMAND, 4, 2);
     pci_msi_notify(&b->far.msi);
     assert_int_equal(b->messages, 1);
 }
@@ -340,7 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ports, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_master, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bus_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_assign, setup, teardown),
         cmocka_unit_test_setup_teardown(test_state, setup, teardown),
