@@ -273,6 +273,33 @@ static void test_pci_slots(void **state)
     box_free(b);
 }
 
+/* A bridge behind another, and a controller behind that, numbered by a direct boot. */
+static void test_pci_bridges(void **state)
+{
+    struct box *b = box_init((struct pc_config){
+        .ram_size = 16 << 20,
+        .ncpus = 1,
+        .bridges = {{.place = {.id = "outer", .has_addr = true, .devfn = PCI_DEVFN(9, 0)},
+                     .chassis = 1},
+                    {.place = {.bus = "outer", .order = 1}, .chassis = 2}},
+        .nbridges = 2,
+        .storage = {.nahci = 1,
+                    .ahci_place = {{.bus = "pci.2", .has_addr = true, .devfn = PCI_DEVFN(4, 0)}}},
+    });
+    struct pc *pc = &b->pc;
+
+    (void)state;
+    assert_int_equal(id_at(pc, 9, 0), 0x00011b36);
+    assert_int_equal(pc->bridges[1].pci.bus->bridge->devfn, PCI_DEVFN(9, 0));
+    assert_int_equal(pc->bridges[1].pci.devfn, 0);
+    assert_ptr_equal(pc->storage.ahci[0].pci.bus, &pc->bridges[1].bus);
+    assert_true(pc_power_on(pc, NULL));
+    assert_int_equal(pci_bus_number(&pc->bridges[0].bus), 1);
+    assert_int_equal(pci_bus_number(&pc->bridges[1].bus), 2);
+    assert_true(pc->storage.ahci[0].pci.bars[5].mapped);
+    box_free(b);
+}
+
 /* Two devices of a slot, and what of it cannot be. */
 static void test_pci_clashes(void **state)
 {
@@ -351,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_timer_interrupt), cmocka_unit_test(test_e820),
         cmocka_unit_test(test_refused),         cmocka_unit_test(test_pci_slots),
         cmocka_unit_test(test_pci_clashes),     cmocka_unit_test(test_pci_addr),
+        cmocka_unit_test(test_pci_bridges),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

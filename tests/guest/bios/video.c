@@ -267,6 +267,42 @@ static void vbe_set(void)
     check(r.ax == 0x004f && r.bx == 3, "VBE: back to text");
 }
 
+/* ---- INT 10h in VBE modes ---- */
+
+/* Whether a character at the end of the screen is drawn, read, and scrolled with its line; and a
+ * pixel is read as it was written. */
+static bool drawn(u16 mode, u8 columns, u8 rows)
+{
+    u8 last = (u8)(rows - 1);
+    bool good = vbe(0x4f01, 0, mode, 0).ax == 0x004f && buffer[0] & 4;
+
+    vbe(0x4f02, mode, 0, 0);
+    vbe(0x4f05, 0, 0, 1);
+    good = good && peek8(0x40, 0x4a) == columns && peek8(0x40, 0x84) == last;
+    call(0x10, 0x0200, 0, 0, (u32)(last << 8 | (columns - 2)));
+    call(0x10, 0x0941, 0x0f, 1, 0);
+    good = good && call(0x10, 0x0800, 0, 0, 0).al == 'A';
+    call(0x10, 0x0e42, 0x07, 0, 0);
+    call(0x10, 0x0e43, 0x07, 0, 0); /* at the end of the last line: all scrolls */
+    call(0x10, 0x0200, 0, 0, (u32)((last - 1) << 8 | (columns - 2)));
+    good = good && call(0x10, 0x0800, 0, 0, 0).al == 'B';
+    call(0x10, 0x0701, 0, 0, (u32)(last << 8 | (columns - 1)));
+    good = good && (call(0x10, 0x0800, 0, 0, 0).al & ~0x20) == 0;
+    call(0x10, 0x0200, 0, 0, (u32)(last << 8 | (columns - 1)));
+    good = good && call(0x10, 0x0800, 0, 0, 0).al == 'C';
+    call(0x10, 0x0c0c, 0, 33, 100);
+    good = good && call(0x10, 0x0d00, 0, 33, 100).al && !call(0x10, 0x0d00, 0, 34, 100).al;
+    return good && vbe(0x4f05, 0x0100, 0, 0).dx == 1;
+}
+
+static void vbe_characters(void)
+{
+    check(drawn(0x101, 80, 30), "VBE: INT 10h's characters in mode 101h");
+    check(drawn(0x114, 100, 37), "VBE: INT 10h's characters in mode 114h");
+    check(drawn(0x112, 80, 30), "VBE: INT 10h's characters in mode 112h");
+    call(0x10, 0x0003, 0, 0, 0);
+}
+
 /* ---- 4F0Ah ---- */
 
 /* hooks.S */
@@ -352,5 +388,6 @@ void test_vbe(void)
           "VBE: 118h is 1024 by 768, 24 bits, direct color");
     check(*(u32 *)(buffer + 0x28) >= 0xc0000000, "VBE: the linear frame buffer is in the PCI hole");
     vbe_set();
+    vbe_characters();
     vbe_protected_mode();
 }
