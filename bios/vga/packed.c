@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Characters and pixels of VBE's packed-pixel and direct-color modes, through the window at A0000h,
- * whose position is put back. Colors of direct-color modes are the 16 of text. */
+ * whose position is put back; where it can be, lines are moved in the linear frame buffer. Colors
+ * of direct-color modes are the 16 of text. */
 #include "vga.h"
 
 struct surface {
@@ -8,6 +9,7 @@ struct surface {
     u16 pitch;
     u8 bpp, bytes;    /* of a pixel */
     u16 bank, before; /* the window's position */
+    u32 linear;       /* 0: by banks only */
 };
 
 static void open(struct surface *s)
@@ -17,6 +19,7 @@ static void open(struct surface *s)
     s->pitch = (u16)(vbe_register(VBE_VIRT_WIDTH) * s->bytes);
     s->size = (u32)vbe_memory() << 16;
     s->bank = s->before = vbe_register(VBE_BANK);
+    s->linear = 0;
 }
 
 /* The offset in the window, which is moved there. */
@@ -100,13 +103,17 @@ void packed_char(u16 seg, u16 off, u8 attr, u16 position)
     close(&s);
 }
 
-/* Within a bank at once, between two by pieces. */
+/* Whole cells. Within a bank at once, between two by pieces. */
 static void copy(struct surface *s, u32 to, u32 from, u16 n)
 {
     u8 piece[64];
     u16 ss;
 
     asm("movw %%ss, %0" : "=r"(ss));
+    if (s->linear) {
+        phys_copy(s->linear + to, s->linear + from, n / 4);
+        return;
+    }
     while (n) {
         u32 most = MIN(0x10000 - (from & 0xffff), 0x10000 - (to & 0xffff));
         u16 part = (u16)MIN(n, most);
@@ -133,6 +140,7 @@ void packed_scroll(u16 by, u8 attr, const struct window *w, bool down)
     u16 width = (u16)((w->right - w->left + 1) * 8);
 
     open(&s);
+    s.linear = vbe_linear();
     for (u16 i = 0; i < rows; i++) {
         u16 y = (u16)(down ? top + rows - 1 - i : top + i);
         u32 at = pixel_at(&s, (u16)(w->left * 8), y), step = (u32)by * s.pitch;

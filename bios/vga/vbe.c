@@ -135,6 +135,34 @@ static u32 find_bar(u8 offset)
     return bar;
 }
 
+static bool real_mode(void)
+{
+    u32 msw;
+
+    asm volatile("smsw %0" : "=r"(msw));
+    return !(msw & 1);
+}
+
+/* With A20 off what is at 100000h is what is at 0. */
+static bool a20_is_on(void)
+{
+    u16 at = 0;
+
+    while (at < 0x400 && peek16(0, at) == peek16(0xffff, (u16)(0x10 + at)))
+        at = (u16)(at + 2);
+    return at < 0x400;
+}
+
+/* In real mode; and its addresses want A20. */
+u32 vbe_linear(void)
+{
+    u32 at = real_mode() && a20_is_on() ? find_bar(0x10) : 0;
+
+    if (at)
+        flat_segments();
+    return at;
+}
+
 /* ---- modes ---- */
 
 static bool usable(const ROM struct vbe_mode *m)
@@ -565,14 +593,6 @@ static u16 power(struct regs *r)
 }
 
 /* ---- 15h: the display's EDID, which the adapter shows at the start of its register BAR ---- */
-
-static bool real_mode(void)
-{
-    u32 msw;
-
-    asm volatile("smsw %0" : "=r"(msw));
-    return !(msw & 1);
-}
 
 static u16 edid(struct regs *r)
 {

@@ -176,6 +176,11 @@ u16 vbe_register(u16 index);
 void vbe_set_register(u16 index, u16 value);
 u16 vbe_memory(void); /* units of 64 KiB */
 
+/* Makes phys_copy() usable and returns the linear frame buffer's address; 0: it cannot be. */
+u32 vbe_linear(void);
+void flat_segments(void); /* entry.S */
+void phys_copy(u32 to, u32 from, u32 dwords);
+
 /* packed.c */
 void packed_write(u16 x, u16 y, u8 color);
 u8 packed_read(u16 x, u16 y);

@@ -300,6 +300,9 @@ static void vbe_characters(void)
     check(drawn(0x101, 80, 30), "VBE: INT 10h's characters in mode 101h");
     check(drawn(0x114, 100, 37), "VBE: INT 10h's characters in mode 114h");
     check(drawn(0x112, 80, 30), "VBE: INT 10h's characters in mode 112h");
+    call(0x15, 0x2400, 0, 0, 0); /* some of the frame buffer's addresses cannot be had now */
+    check(drawn(0x115, 100, 37), "VBE: INT 10h's characters with A20 off");
+    call(0x15, 0x2401, 0, 0, 0);
     call(0x10, 0x0003, 0, 0, 0);
 }
 
