@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,10 +56,15 @@ void vnc_print_help(void)
 #define MAX_PASSWORD  8      /* bytes that the protocol looks at */
 #define FRAME_US      16667  /* while somebody looks */
 #define IDLE_US       100000 /* while nobody does */
-#define MAX_CLIENTS   64
 #define BEHIND_BYTES  65536
 #define STUCK_MS      3000 /* others wait so long for one that stops in the middle of something */
 #define LAST_DISPLAY  (65535u - VNC_PORT)
+
+/* A viewer's place: who it is. */
+struct place {
+    bool taken, let_in;
+    struct vnc_peer server, viewer;
+};
 
 struct vnc {
     struct vnc_config config;
@@ -74,7 +80,9 @@ struct vnc {
     atomic_uint clients;
     int64_t next_look; /* host time in us, at which the next frame is due */
     bool needs_password;
-    pthread_mutex_t password_lock;
+    pthread_mutex_t lock; /* of what other threads ask for: places, and the password: */
+    struct place places[VNC_MAX_VIEWERS];
+    struct place *arriving; /* of the viewer that is just being added */
     char new_password[MAX_PASSWORD + 1];
     bool password_changed;
     int64_t expires;                 /* seconds since 1970 */
@@ -167,15 +175,104 @@ static void on_pointer(int buttons, int x, int y, rfbClientPtr client)
 
 /* ---- viewers ---- */
 
+static void tell(struct vnc *v, enum vnc_event event, const struct place *p)
+{
+    const struct ui_hooks *h = v->config.hooks;
+
+    if (h && h->vnc_event)
+        h->vnc_event(h->opaque, event, &p->server, &p->viewer, v->needs_password);
+}
+
+static void describe_address(const struct sockaddr_storage *at, socklen_t len, struct vnc_peer *p)
+{
+    const struct sockaddr *any = (const struct sockaddr *)at;
+
+    *p = (struct vnc_peer){.family = "unix"};
+    if (at->ss_family == AF_UNIX) {
+        if (len > offsetof(struct sockaddr_un, sun_path))
+            snprintf(p->service, sizeof(p->service), "%s",
+                     ((const struct sockaddr_un *)(const void *)at)->sun_path);
+        return;
+    }
+    p->family = at->ss_family == AF_INET6 ? "ipv6" : "ipv4";
+    if (getnameinfo(any, len, p->host, sizeof(p->host), p->service, sizeof(p->service),
+                    NI_NUMERICHOST | NI_NUMERICSERV))
+        p->host[0] = p->service[0] = '\0';
+}
+
+/* Both ends of a connection. */
+static void describe_socket(int fd, struct vnc_peer *here, struct vnc_peer *there)
+{
+    struct sockaddr_storage at = {.ss_family = AF_UNIX};
+    socklen_t len = sizeof(at);
+
+    describe_address(&at, getsockname(fd, (struct sockaddr *)&at, &len) ? 0 : len, here);
+    at = (struct sockaddr_storage){.ss_family = AF_UNIX};
+    len = sizeof(at);
+    describe_address(&at, getpeername(fd, (struct sockaddr *)&at, &len) ? 0 : len, there);
+}
+
+static struct place *take_place(struct vnc *v, int fd)
+{
+    struct place *p = v->places;
+
+    while (p < v->places + VNC_MAX_VIEWERS && p->taken)
+        p++;
+    if (p == v->places + VNC_MAX_VIEWERS)
+        return NULL;
+    pthread_mutex_lock(&v->lock);
+    *p = (struct place){.taken = true};
+    describe_socket(fd, &p->server, &p->viewer);
+    pthread_mutex_unlock(&v->lock);
+    return p;
+}
+
+static void leave_place(struct vnc *v, struct place *p)
+{
+    pthread_mutex_lock(&v->lock);
+    p->taken = false;
+    pthread_mutex_unlock(&v->lock);
+}
+
+/* Those that the library has let in since. */
+static void greet_viewers(struct vnc *v)
+{
+    rfbClientIteratorPtr all = rfbGetClientIterator(v->screen);
+    rfbClientPtr client;
+
+    while ((client = rfbClientIteratorNext(all))) {
+        struct place *p = client->clientData;
+
+        if (p->let_in || client->state != RFB_NORMAL)
+            continue;
+        p->let_in = true;
+        tell(v, VNC_EVENT_INITIALIZED, p);
+    }
+    rfbReleaseClientIterator(all);
+}
+
 static void on_client_gone(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
     v->clients--;
     release_keys(v);
+    tell(v, VNC_EVENT_DISCONNECTED, client->clientData);
+    leave_place(v, client->clientData);
 #ifdef LIBVNCSERVER_WITH_WEBSOCKETS
     free(client->wsctx); /* the library does so from 0.9.15 on, if there is one then */
     client->wsctx = NULL;
+#endif
+}
+
+static void note_websocket(struct vnc *v, rfbClientPtr client)
+{
+#ifdef LIBVNCSERVER_WITH_WEBSOCKETS
+    pthread_mutex_lock(&v->lock);
+    v->arriving->server.websocket = v->arriving->viewer.websocket = client->wsctx != NULL;
+    pthread_mutex_unlock(&v->lock);
+#else
+    (void)v, (void)client;
 #endif
 }
 
@@ -183,10 +280,12 @@ static enum rfbNewClientAction on_client(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
-    if (v->clients >= MAX_CLIENTS)
-        return RFB_CLIENT_REFUSE;
     client->clientGoneHook = on_client_gone;
+    client->clientData = v->arriving;
+    note_websocket(v, client);
+    v->arriving = NULL;
     v->clients++;
+    tell(v, VNC_EVENT_CONNECTED, client->clientData);
     return RFB_CLIENT_ACCEPT;
 }
 
@@ -223,13 +322,13 @@ static void on_changed(void *opaque, const struct rect *r)
 
 static void take_password(struct vnc *v)
 {
-    pthread_mutex_lock(&v->password_lock);
+    pthread_mutex_lock(&v->lock);
     if (v->password_changed) {
         memcpy(v->password, v->new_password, sizeof(v->password));
         v->password_changed = false;
     }
     v->passwords[0] = *v->password && time(NULL) < v->expires ? v->password : NULL;
-    pthread_mutex_unlock(&v->password_lock);
+    pthread_mutex_unlock(&v->lock);
 }
 
 static void look(struct vnc *v)
@@ -297,6 +396,7 @@ void vnc_step(struct vnc *v, long usec)
     int64_t left = v->next_look - now;
     rfbProcessEvents(v->screen, v->clients && left < usec ? (left > 0 ? (long)left : 0) : usec);
     refuse_scaling(v);
+    greet_viewers(v);
 }
 
 /* The library uses select(), which knows no larger descriptors. */
@@ -304,10 +404,14 @@ void vnc_add_viewer(struct vnc *v, int fd)
 {
     if (!v->clients)
         look(v); /* the first one is told the right size at once */
-    if (fd < FD_SETSIZE)
+    v->arriving = fd < FD_SETSIZE ? take_place(v, fd) : NULL;
+    if (v->arriving)
         rfbNewClient(v->screen, fd);
     else
         close(fd);
+    if (v->arriving) /* the library did not want it */
+        leave_place(v, v->arriving);
+    v->arriving = NULL;
 }
 
 unsigned vnc_viewers(const struct vnc *v)
@@ -543,7 +647,7 @@ bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *e
         return error_set(err, "-vnc: out of memory");
     v->config = *config;
     v->expires = INT64_MAX;
-    pthread_mutex_init(&v->password_lock, NULL);
+    pthread_mutex_init(&v->lock, NULL);
     display_attach(config->display, &v->viewer);
     ok = option_list_parse(&l, config->spec, "vnc", err);
     if (ok) {
@@ -582,7 +686,7 @@ void vnc_close(struct vnc *v)
         unlink(v->unlink_path);
     free(v->unlink_path);
     display_detach(v->config.display, &v->viewer);
-    pthread_mutex_destroy(&v->password_lock);
+    pthread_mutex_destroy(&v->lock);
     free(v);
 }
 
@@ -590,10 +694,10 @@ bool vnc_set_password(struct vnc *v, const char *password, struct error *err)
 {
     if (!v->needs_password)
         return error_set(err, "the VNC server was started without password=on");
-    pthread_mutex_lock(&v->password_lock);
+    pthread_mutex_lock(&v->lock);
     snprintf(v->new_password, sizeof(v->new_password), "%s", password ? password : "");
     v->password_changed = true;
-    pthread_mutex_unlock(&v->password_lock);
+    pthread_mutex_unlock(&v->lock);
     return true;
 }
 
@@ -615,32 +719,23 @@ bool vnc_expire_password(struct vnc *v, const char *when, struct error *err)
                              when);
         at += relative ? time(NULL) : 0;
     }
-    pthread_mutex_lock(&v->password_lock);
+    pthread_mutex_lock(&v->lock);
     v->expires = at;
-    pthread_mutex_unlock(&v->password_lock);
+    pthread_mutex_unlock(&v->lock);
     return true;
 }
 
-void vnc_describe(const struct vnc *v, struct vnc_info *info)
+void vnc_describe(struct vnc *v, struct vnc_info *info)
 {
-    struct sockaddr_storage at;
-    struct sockaddr *any = (struct sockaddr *)&at;
-    socklen_t len = sizeof(at);
+    struct vnc_peer nobody;
 
     info->password = v->needs_password;
-    info->viewers = atomic_load(&v->clients);
-    info->family = "unix";
-    if (getsockname(v->listeners[0], any, &len))
-        return;
-    if (at.ss_family == AF_UNIX) {
-        snprintf(info->service, sizeof(info->service), "%s",
-                 ((const struct sockaddr_un *)(const void *)&at)->sun_path);
-        return;
-    }
-    info->family = at.ss_family == AF_INET6 ? "ipv6" : "ipv4";
-    if (getnameinfo(any, len, info->host, sizeof(info->host), info->service, sizeof(info->service),
-                    NI_NUMERICHOST | NI_NUMERICSERV))
-        info->host[0] = info->service[0] = '\0';
+    describe_socket(v->listeners[0], &info->server, &nobody);
+    pthread_mutex_lock(&v->lock);
+    for (const struct place *p = v->places; p < v->places + VNC_MAX_VIEWERS; p++)
+        if (p->taken)
+            info->viewer[info->viewers++] = p->viewer;
+    pthread_mutex_unlock(&v->lock);
 }
 
 #else
@@ -651,7 +746,7 @@ bool vnc_expire_password(struct vnc *v, const char *when, struct error *err)
     return error_set(err, "built without libvncserver");
 }
 
-void vnc_describe(const struct vnc *v, struct vnc_info *info)
+void vnc_describe(struct vnc *v, struct vnc_info *info)
 {
     (void)v, (void)info;
 }

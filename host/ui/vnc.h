@@ -10,6 +10,7 @@ struct hid;
 struct keymap;
 struct vnc;
 struct vnc_info;
+struct ui_hooks;
 
 /* A VNC server (RFC 6143) in a thread of its own. */
 
@@ -19,6 +20,7 @@ struct vnc_config {
     struct display *display;
     struct hid *hid;
     const struct keymap *keymap;
+    const struct ui_hooks *hooks; /* may be NULL; else it stays */
 };
 
 /* Listens; nobody is answered before vnc_start(). *out is NULL for "none". */
@@ -40,7 +42,7 @@ bool vnc_set_password(struct vnc *v, const char *password, struct error *err);
 /* From when on that password is none any more: "now", "never", "+SECONDS", or SECONDS since 1970.
  * Any thread. */
 bool vnc_expire_password(struct vnc *v, const char *when, struct error *err);
-void vnc_describe(const struct vnc *v, struct vnc_info *info);
+void vnc_describe(struct vnc *v, struct vnc_info *info);
 void vnc_print_help(void);
 
 #endif

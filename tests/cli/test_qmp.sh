@@ -117,6 +117,18 @@ report $? "query-mice"
 report $? "five buttons"
 "$talk" "unix:$m" "$hello"'{"execute":"human-monitor-command","arguments":{"command-line":"info vnc"}}' "$scratch/vnc (unix), with a password, 0 connected" >/dev/null
 report $? "info vnc"
+asks query-vnc-servers "" '{"return": [{"id": "default", "server": [{"host": "", "service"'
+# sees EVENT: viewers come and go until the monitor's client has been told.
+sees() {
+    "$talk" "unix:$m" "$hello" "$1" >"$scratch/said" &
+    local watcher=$!
+    while kill -0 $watcher 2>/dev/null; do "$talk" "unix:$scratch/vnc" '' 'RFB 003.008' >/dev/null; done
+    wait $watcher
+    report $? "$1" "$scratch/said"
+}
+sees '"event": "VNC_CONNECTED", "data": {"server": {"host": "", "service": "'
+sees '"auth": "vnc"}, "client": {"host": "", "service": "", "family": "unix", "websocket": false}}'
+sees '"event": "VNC_DISCONNECTED", "data": {"server": {"host": ""'
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '' >/dev/null
 finish 0
 report $? "and its end"
