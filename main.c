@@ -532,6 +532,7 @@ static bool open_ui(struct app *app, struct error *err)
         .keymap = s->keymap,
         .full_screen = s->full_screen,
         .name = s->name,
+        .font = vga_font_8x16(),
         .hooks = {ui_quit, ui_powerdown, ui_status, ui_vnc_event, app}};
 
     if (s->machine_none)

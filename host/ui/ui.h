@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct display;
 struct error;
@@ -48,7 +49,8 @@ struct ui_config {
     const char *vnc;     /* -vnc; NULL: none */
     const char *keymap;  /* -k; NULL: en-us */
     bool full_screen;
-    const char *name; /* the machine's */
+    const char *name;    /* the machine's */
+    const uint8_t *font; /* 256 characters of 16 bytes, for hints in full screen; NULL: no hints */
     struct ui_hooks hooks;
 };
 
