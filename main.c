@@ -512,16 +512,28 @@ static void ui_status(void *opaque, char *text, size_t size)
     machine_unlock(&app->pc.m);
 }
 
+static void ui_vnc_event(void *opaque, enum vnc_event event, const struct vnc_peer *server,
+                         const struct vnc_peer *viewer, bool password)
+{
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    control_vnc_event(app->control, event, server, viewer, password);
+    machine_unlock(&app->pc.m);
+}
+
 static bool open_ui(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
-    const struct ui_config config = {.kind = s->display,
-                                     .options = s->display_options,
-                                     .vnc = s->vnc,
-                                     .keymap = s->keymap,
-                                     .full_screen = s->full_screen,
-                                     .name = s->name,
-                                     .hooks = {ui_quit, ui_powerdown, ui_status, app}};
+    const struct ui_config config = {
+        .kind = s->display,
+        .options = s->display_options,
+        .vnc = s->vnc,
+        .keymap = s->keymap,
+        .full_screen = s->full_screen,
+        .name = s->name,
+        .font = vga_font_8x16(),
+        .hooks = {ui_quit, ui_powerdown, ui_status, ui_vnc_event, app}};
 
     if (s->machine_none)
         return true;

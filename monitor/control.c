@@ -204,6 +204,20 @@ bool control_expire_password(struct control *ctl, const char *protocol, const ch
     return is_vnc(ctl, protocol, err) && ctl->hooks.vnc_expire(ctl->hooks.opaque, when, err);
 }
 
+void control_vnc_event(struct control *ctl, enum vnc_event event, const struct vnc_peer *server,
+                       const struct vnc_peer *viewer, bool password)
+{
+    static const char *const names[] = {[VNC_EVENT_CONNECTED] = "VNC_CONNECTED",
+                                        [VNC_EVENT_INITIALIZED] = "VNC_INITIALIZED",
+                                        [VNC_EVENT_DISCONNECTED] = "VNC_DISCONNECTED"};
+
+    qmp_event(ctl, names[event], "{s:{s:s, s:s, s:s, s:b, s:s}, s:{s:s, s:s, s:s, s:b}}", "server",
+              "host", server->host, "service", server->service, "family", server->family,
+              "websocket", server->websocket, "auth", password ? "vnc" : "none", "client", "host",
+              viewer->host, "service", viewer->service, "family", viewer->family, "websocket",
+              viewer->websocket);
+}
+
 void control_vnc(struct control *ctl, struct vnc_info *info)
 {
     *info = (struct vnc_info){.enabled = false};

@@ -2,37 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Monitors for programs and people on sockets, and what is around them: the background, pid files,
 # names, and options in JSON and in files.
-n=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"; [ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
-talk=$BUILD/tests/tools/talk
+. tests/cli/session.sh
 echo_kernel=(-kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,iobase=0xf4,iosize=1" -m 16 -vga none --timeout 60)
 hello='{"execute":"qmp_capabilities"}'
-
-# report STATUS NAME
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        cat "$scratch"/err* 2>/dev/null
-        echo "not ok $n - $2"
-    fi
-    rm -f "$scratch"/err*
-}
 
 # start OPTION...: in the background
 start() {
     "$CALQUE" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
     pid=$!
-}
-
-# finish STATUS
-finish() {
-    wait "$pid"
-    local status=$?
-    pid=
-    [ $status = "$1" ]
 }
 
 # refused PATTERN ARGUMENTS...
@@ -67,7 +44,7 @@ report $? "cont and its event"
 report $? "human-monitor-command"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '"reason": "host-qmp-quit"' >/dev/null
 report $? "quit, told before the end"
-finish 0
+ended 0
 report $? "which is one without complaint"
 report $([ ! -e "$m" ]; echo $?) "its socket is gone"
 
@@ -98,7 +75,7 @@ asks device_del '"id":"paper"' DeviceNotFound
 asks blockdev-open-tray '"id":"/machine/peripheral-anon/device[2]"' '"id": "/machine/peripheral-anon/device[2]", "tray-open": true'
 asks blockdev-open-tray '"id":"sata2"' "is not removable"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '"reason": "host-qmp-quit"' >"$scratch/said"
-finish 0
+ended 0
 report $? "and the end"
 
 # ---- front ends ----
@@ -117,8 +94,20 @@ report $? "query-mice"
 report $? "five buttons"
 "$talk" "unix:$m" "$hello"'{"execute":"human-monitor-command","arguments":{"command-line":"info vnc"}}' "$scratch/vnc (unix), with a password, 0 connected" >/dev/null
 report $? "info vnc"
+asks query-vnc-servers "" '{"return": [{"id": "default", "server": [{"host": "", "service"'
+# sees EVENT: viewers come and go until the monitor's client has been told.
+sees() {
+    "$talk" "unix:$m" "$hello" "$1" >"$scratch/said" &
+    local watcher=$!
+    while kill -0 $watcher 2>/dev/null; do "$talk" "unix:$scratch/vnc" '' 'RFB 003.008' >/dev/null; done
+    wait $watcher
+    report $? "$1" "$scratch/said"
+}
+sees '"event": "VNC_CONNECTED", "data": {"server": {"host": "", "service": "'
+sees '"auth": "vnc"}, "client": {"host": "", "service": "", "family": "unix", "websocket": false}}'
+sees '"event": "VNC_DISCONNECTED", "data": {"server": {"host": ""'
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '' >/dev/null
-finish 0
+ended 0
 report $? "and its end"
 
 # A schema is longer than a socket's buffer, and nothing is read for a while.
@@ -128,7 +117,7 @@ for ((i = 0; i < 40; i++)); do many+='{"execute":"query-qmp-schema"}'; done
 "$talk" "unix:$m" "$many"'{"execute":"query-name","id":"last"}' '"id": "last"' >/dev/null
 report $? "40 schemas arrive whole"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '' >/dev/null
-finish 0
+ended 0
 report $? "and it ends"
 
 # ---- -mon, two monitors, telnet ----
@@ -139,7 +128,7 @@ report $? "-chardev and -mon mode=control"
 "$talk" "unix:$m.h" $'info name\n' 'mine' >/dev/null
 report $? "-monitor unix: beside it"
 "$talk" "unix:$m.h" $'quit\n' '' >/dev/null
-finish 0
+ended 0
 report $? "quit there"
 
 # ---- the background ----
@@ -171,7 +160,7 @@ start "${echo_kernel[@]}" -display none \
 "$talk" "unix:$m" "$hello"'{"execute":"query-memdev"}' '"id": "pc.ram", "size": 16777216' >/dev/null
 report $? "what libvirt passes"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' 'SHUTDOWN' >/dev/null
-finish 0
+ended 0
 report $([ $? = 0 ] && grep -q ready "$scratch/serial"; echo $?) "-device isa-serial in JSON"
 
 cat >"$scratch/config" <<CONFIG
@@ -193,7 +182,7 @@ start "${echo_kernel[@]}" -display none -readconfig "$scratch/config"
 "$talk" "unix:$m" "$hello"'{"execute":"query-name"}' 'from, a file' >/dev/null
 report $? "-readconfig"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' 'SHUTDOWN' >/dev/null
-finish 0
+ended 0
 report $? "and its end"
 printf '[machine]\ntype = pc\n' >"$scratch/bad"
 refused "line 2: [section]" -readconfig "$scratch/bad"
@@ -244,4 +233,4 @@ report $([ $? = 33 ] && [[ $out == *hELLO ]] && grep -q 'is a Multiboot kernel: 
 refused "neither a kernel nor a disk" text
 refused "Is a directory" .
 refused "No such file" none
-echo "1..$n"
+finish
