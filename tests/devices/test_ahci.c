@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "devices/storage/ahci.h"
+#include "devices/storage/ahci_regs.h"
 #include "tests/devices/fakedisk.h"
 #include "tests/devices/rig.h"
 
@@ -15,19 +16,6 @@
 #define TABLES 0x5000u
 #define DATA   0x10000u
 #define OK     (ATA_DRDY | ATA_DSC)
-
-enum {
-    PX_IS = 0x10,
-    PX_IE = 0x14,
-    PX_CMD = 0x18,
-    PX_TFD = 0x20,
-    PX_SIG = 0x24,
-    PX_SSTS = 0x28,
-    PX_SCTL = 0x2c,
-    PX_SERR = 0x30,
-    PX_SACT = 0x34,
-    PX_CI = 0x38
-};
 
 struct box {
     struct rig r;
@@ -57,24 +45,24 @@ static void put(struct box *b, unsigned reg, uint32_t value)
 
 static uint32_t get_port(struct box *b, unsigned port, unsigned reg)
 {
-    return get(b, 0x100 + 0x80 * port + reg);
+    return get(b, HBA_PORTS + HBA_PORT_SIZE * port + reg);
 }
 
 static void put_port(struct box *b, unsigned port, unsigned reg, uint32_t value)
 {
-    put(b, 0x100 + 0x80 * port + reg, value);
+    put(b, HBA_PORTS + HBA_PORT_SIZE * port + reg, value);
 }
 
 static void start_port(struct box *b, unsigned port)
 {
-    put_port(b, port, 0, LIST);
-    put_port(b, port, 8, FISES);
+    put_port(b, port, PX_CLB, LIST);
+    put_port(b, port, PX_FB, FISES);
     put_port(b, port, PX_SERR, UINT32_MAX);
     put_port(b, port, PX_IS, UINT32_MAX);
     put_port(b, port, PX_IE, UINT32_MAX);
-    put_port(b, port, PX_CMD, 0x10);
-    put_port(b, port, PX_CMD, 0x11);
-    put(b, 8, UINT32_MAX);
+    put_port(b, port, PX_CMD, CMD_FRE);
+    put_port(b, port, PX_CMD, CMD_FRE | CMD_ST);
+    put(b, HBA_IS, UINT32_MAX);
 }
 
 static int setup(void **state)
@@ -95,7 +83,7 @@ static int setup(void **state)
     ahci_init(&b->hba, &b->r.m, "ahci", &b->bus, DEVFN, drives, 4, (struct msi_sink){message, b});
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);
     pci_config_write(&b->bus, DEVFN, PCI_COMMAND, 6, 2);
-    put(b, 4, 0x80000002);
+    put(b, HBA_GHC, GHC_AE | GHC_IE);
     start_port(b, 0);
     start_port(b, 2);
     *state = b;
@@ -123,8 +111,8 @@ static void fill_slot(struct box *b, unsigned slot, uint8_t code, uint64_t lba, 
                       uint32_t bytes)
 {
     struct address_space *mem = &b->r.m.mem;
-    uint64_t table = TABLES + 0x100u * slot, header = LIST + 32u * slot;
-    uint8_t fis[20] = {0x27, 0x80, code};
+    uint64_t table = TABLES + 0x100u * slot, header = LIST + HEADER_SIZE * slot;
+    uint8_t fis[20] = {FIS_H2D, H2D_COMMAND, code};
     bool queued = code == 0x60 || code == 0x61;
 
     for (unsigned i = 0; i < 3; i++) {
@@ -138,8 +126,8 @@ static void fill_slot(struct box *b, unsigned slot, uint8_t code, uint64_t lba, 
         fis[11] = count >> 8;
     }
     address_space_write_block(mem, table, fis, sizeof(fis));
-    address_space_write(mem, table + 0x80, DATA + 0x1000 * slot, 8);
-    address_space_write(mem, table + 0x8c, bytes ? bytes - 1 : 0, 4);
+    address_space_write(mem, table + TABLE_PRDT, DATA + 0x1000 * slot, 8);
+    address_space_write(mem, table + TABLE_PRDT + 12, bytes ? bytes - 1 : 0, 4);
     address_space_write(mem, header, 5 | (bytes ? 1u << 16 : 0), 4);
     address_space_write(mem, header + 4, 0, 4);
     address_space_write(mem, header + 8, table, 8);
