@@ -234,21 +234,28 @@ static void take_packet(struct ahci_port *p)
                              p->drive.buffer, ATA_PACKET_SIZE);
 }
 
-/* Data for which there is no room is lost, data that is missing is zeros, and the guest is told. */
+/* Data for which there is no room is lost, data that is missing is zeros, and the guest is told.
+ * The data may go into our own registers, where they end this command and begin another one: then
+ * there is nothing to go on with. */
 static void drive_data(void *owner, struct ata_drive *d, bool interrupt)
 {
     struct ahci_port *p = owner;
     bool in = d->phase == ATA_IN;
-    uint32_t n;
+    uint32_t n, turn = p->turn;
+    struct ahci_cursor cursor;
 
     if (!d->dma || d->phase == ATA_PACKET)
         post_pio_setup(p, interrupt);
-    if (d->phase == ATA_PACKET) {
+    if (d->phase == ATA_PACKET && p->turn == turn) {
         take_packet(p);
         ata_moved(d);
         return;
     }
-    n = move(p, &p->cursor, d->buffer + d->pos, d->chunk, in);
+    cursor = p->cursor;
+    n = p->turn == turn ? move(p, &cursor, d->buffer + d->pos, d->chunk, in) : 0;
+    if (p->turn != turn)
+        return;
+    p->cursor = cursor;
     p->moved += n;
     if (n < d->chunk) {
         if (!in)
@@ -283,6 +290,7 @@ static void start_command(struct ahci_port *p, unsigned slot, const uint8_t *fis
                           const struct ahci_cursor *cursor)
 {
     p->busy = true;
+    p->turn++;
     p->slot = (uint8_t)slot;
     p->moved = 0;
     p->cursor = *cursor;
@@ -465,6 +473,7 @@ static void quiesce(struct ahci_port *p)
         blockdev_drain(p->drive.disk);
     p->processing = was;
     p->stopped = p->busy = false;
+    p->turn++;
 }
 
 /* COMRESET: the device is there again, and says so. */

@@ -157,6 +157,42 @@ static void registers(void **state)
     assert_int_equal(get_port(b, 1, PX_CI), 0);
 }
 
+static void put_region(struct box *b, unsigned slot, unsigned n, uint64_t at, uint32_t bytes)
+{
+    uint64_t d = TABLES + 0x100u * slot + TABLE_PRDT + 16 * n;
+
+    address_space_write(&b->r.m.mem, d, at, 8);
+    address_space_write(&b->r.m.mem, d + 12, bytes - 1, 4);
+}
+
+/* Data that a command reads go into the port's own registers, where they stop the port and start it
+ * anew with two others: each of them is executed, one after the other. */
+static void into_itself(void **state)
+{
+    struct box *b = *state;
+    uint64_t port = BAR + HBA_PORTS;
+
+    st_le32(b->disk.data, CMD_FRE);
+    st_le32(b->disk.data + 4, CMD_FRE | CMD_ST);
+    st_le32(b->disk.data + 8, 6);
+    fill_slot(b, 0, 0x25, 0, 1, 512);
+    address_space_write(&b->r.m.mem, LIST, 5 | 4u << 16, 4);
+    put_region(b, 0, 0, port + PX_CMD, 4);
+    put_region(b, 0, 1, port + PX_CMD, 4);
+    put_region(b, 0, 2, port + PX_CI, 4);
+    put_region(b, 0, 3, DATA, 500);
+    fill_slot(b, 1, 0xea, 0, 0, 0); /* FLUSH CACHE EXT */
+    fill_slot(b, 2, 0xea, 0, 0, 0);
+    issue(b, 0, 1);
+    assert_int_equal(get_port(b, 0, PX_CI), 0);
+    assert_int_equal(b->disk.flushes, 2);
+    assert_int_equal(b->disk.most, 1);
+    fill_slot(b, 0, 0x25, 7, 1, 512); /* and all is well */
+    issue(b, 0, 1);
+    assert_int_equal(get_port(b, 0, PX_CI), 0);
+    assert_memory_equal(b->r.m.arena.host + DATA, b->disk.data + 7 * 512, 512);
+}
+
 static void comreset(void **state)
 {
     struct box *b = *state;
@@ -373,9 +409,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(registers), TEST(comreset),    TEST(identify),       TEST(messages),
-        TEST(dma),       TEST(short_table), TEST(queued),         TEST(queued_error),
-        TEST(error),     TEST(packet),      TEST(software_reset), TEST(reset_under_way),
+        TEST(registers),   TEST(comreset),    TEST(identify),       TEST(messages),
+        TEST(dma),         TEST(short_table), TEST(queued),         TEST(queued_error),
+        TEST(error),       TEST(packet),      TEST(software_reset), TEST(reset_under_way),
+        TEST(into_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

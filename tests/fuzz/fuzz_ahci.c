@@ -72,7 +72,11 @@ static void issue(struct rig *r, struct fuzz_input *in)
     for (unsigned i = 0; i < 12; i++)
         address_space_write(&r->m.mem, table + TABLE_ACMD + i, fuzz_u8(in), 1);
     for (unsigned i = 0; i < 2; i++) {
-        address_space_write(&r->m.mem, table + TABLE_PRDT + 16 * i, 0x10000 + 0x1000 * i, 8);
+        uint64_t at = 0x10000 + 0x1000 * i;
+
+        if (how & 0x10) /* the controller's own registers */
+            at = BAR + base + (fuzz_u8(in) & 0x3c);
+        address_space_write(&r->m.mem, table + TABLE_PRDT + 16 * i, at, 8);
         address_space_write(&r->m.mem, table + TABLE_PRDT + 12 + 16 * i, fuzz_u16(in), 4);
     }
     address_space_write(&r->m.mem, header, 5 | (uint32_t)(how >> 6) << 16, 4);
@@ -102,6 +106,11 @@ static void event(struct rig *r, struct fuzz_input *in)
     case 4: /* messages on and off, and all else that is there */
         pci_config_write(&bus, DEVFN, what & 0x80 ? 0x80 + (what >> 3 & 15) : fuzz_u8(in),
                          fuzz_u32(in), 1);
+        break;
+    case 5: /* what the device says, and where commands are: in its registers */
+        write_reg(r, HBA_PORTS + HBA_PORT_SIZE * (what >> 7) + PX_FB,
+                  what & 8 ? BAR + HBA_PORTS + HBA_PORT_SIZE * (what >> 7) + (fuzz_u8(in) & 0x3c)
+                           : FISES);
         break;
     default:
         issue(r, in);
