@@ -305,6 +305,11 @@ refused "encrypt.format: not in this version" create -f qcow2 -o encrypt.format=
 refused "snapshot: not in this version" snapshot -l a.qcow2
 refused "--image-opts: not in this version" info --image-opts driver=raw
 refused "-l: not in this version" convert -l s a.qcow2 x
+# A guest of a fixed VHD may write what it likes into its first sector.
+"$img" create -q -f vpc -o subformat=fixed guest.vhd 8M
+"$img" create -q -f vpc other.vhd 64M
+dd if=other.vhd of=guest.vhd bs=512 count=8 conv=notrunc 2>/dev/null
+prints "virtual size: 8 MiB" info guest.vhd
 refused "over 2^63" create -f qcow2 x 8388608T
 refused "too big for clusters of 512" create -f qcow2 -o cluster_size=512 x 1T
 refused "not compressed" convert -c -O raw raw x

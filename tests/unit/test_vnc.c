@@ -271,6 +271,15 @@ static bool same(const struct world *w, const struct client *c)
     return true;
 }
 
+/* A viewer that has been let in. */
+static void join_in(const struct world *w, struct client *c)
+{
+    int fd = dial(w);
+
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(c, fd);
+}
+
 /* Until the viewer sees what the machine shows; each wait is for news, which must come. */
 static void follow(const struct world *w, struct client *c)
 {
@@ -304,17 +313,12 @@ static void picture(void **state)
 {
     struct world w;
     struct client a, b;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
+    join_in(&w, &a);
     follow(&w, &a);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&b, fd);
+    join_in(&w, &b);
     follow(&w, &b);
     change(&w, 320, 200, 0xabcdef);
     follow(&w, &a);
@@ -367,21 +371,18 @@ static void input(void **state)
 {
     struct world w;
     struct client c;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&c, fd);
+    join_in(&w, &c);
     follow(&w, &c);
-    key(fd, true, 'a');
-    key(fd, false, 'a');
-    key(fd, true, 'A'); /* without Shift: it is pressed for that */
-    key(fd, false, 'A');
-    key(fd, true, 0xffe1); /* with it: '7' is typed without */
-    key(fd, true, '7');
-    key(fd, true, 0xffff);
+    key(c.fd, true, 'a');
+    key(c.fd, false, 'a');
+    key(c.fd, true, 'A'); /* without Shift: it is pressed for that */
+    key(c.fd, false, 'A');
+    key(c.fd, true, 0xffe1); /* with it: '7' is typed without */
+    key(c.fd, true, '7');
+    key(c.fd, true, 0xffff);
     wait_events(&w, 11);
     expect_key(&w.events[0], 0x1e, true);
     expect_key(&w.events[1], 0x1e, false);
@@ -395,8 +396,8 @@ static void input(void **state)
     expect_key(&w.events[9], SCAN_SHIFT, true);
     expect_key(&w.events[10], 0xe053, true);
     w.nevents = 0;
-    pointer(fd, 4, 100, 50);
-    pointer(fd, 0x10, 319, 199);
+    pointer(c.fd, 4, 100, 50);
+    pointer(c.fd, 0x10, 319, 199);
     wait_events(&w, 5);
     assert_int_equal(w.events[0].kind, HID_PLACE);
     assert_int_equal(w.events[0].x, 100);
@@ -616,9 +617,7 @@ static void websocket(void **state)
     fd = open_browser(&b2, &w, 3);
     assert_int_equal(handshake(fd, 1, NULL), 0);
     init_client(&b, fd);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&c, fd);
+    join_in(&w, &c);
     follow(&w, &a);
     follow(&w, &b);
     change(&w, 640, 480, 0x777777);
@@ -643,16 +642,11 @@ static void half_a_message(void **state)
     static const uint8_t key_a[8] = {4, 1, 0, 0, 0, 0, 0, 'a'};
     struct world w;
     struct client a, b;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&b, fd);
+    join_in(&w, &a);
+    join_in(&w, &b);
     follow(&w, &b);
     put(a.fd, key_a, 3); /* a key, but which? */
     follow(&w, &b);
@@ -674,13 +668,10 @@ static void scaling(void **state)
     static const uint8_t scale[] = {8, 2, 0, 0};
     struct world w;
     struct client a;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
+    join_in(&w, &a);
     follow(&w, &a);
     put(a.fd, scale, sizeof(scale));
     key(a.fd, true, 'a'); /* arrives after it */
@@ -696,18 +687,13 @@ static void slow_viewer(void **state)
 {
     struct world w;
     struct client a, b;
-    int fd;
 
     (void)state;
     begin(&w, "");
     w.width = 64;
     w.height = 48;
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&b, fd);
+    join_in(&w, &a);
+    join_in(&w, &b);
     for (unsigned i = 0; i < 100; i++) { /* 1.2 MB of answers */
         request(&a, false);
         if (i % 10 == 0) {
@@ -827,9 +813,7 @@ static void nonsense(void **state)
             assert_true(true);
         close(fd);
     }
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&c, fd);
+    join_in(&w, &c);
     follow(&w, &c);
     hang_up(&c);
     end(&w);
