@@ -41,7 +41,7 @@ STEPS
 }
 
 # A bridge behind a bridge.
-bridges=(-device pci-bridge,id=outer,chassis_nr=1,addr=1d -device pci-bridge,id=inner,chassis_nr=2,bus=outer,addr=5)
+bridges=(-device "pci-bridge,id=outer,chassis_nr=1,addr=1d" -device "pci-bridge,id=inner,chassis_nr=2,bus=outer,addr=5")
 
 run() {
     local seabios
