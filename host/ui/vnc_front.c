@@ -477,11 +477,22 @@ static bool hear_the_library_end(struct tunnel *t)
     return pass_out(t);
 }
 
+/* What the viewer takes at once need not be kept. False: it has hung up. */
+static bool send_now(struct tunnel *t, const uint8_t *data, size_t *n)
+{
+    ssize_t sent = t->out.len ? 0 : send(t->outside, data, *n, MSG_NOSIGNAL);
+
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
+    *n = sent > 0 ? (size_t)sent : 0;
+    return true;
+}
+
 static bool read_inside(struct tunnel *t)
 {
-    uint8_t piece[PIECE];
+    uint8_t piece[4 * PIECE];
     ssize_t n = recv(t->inside, piece, sizeof(piece), 0);
-    size_t skip;
+    size_t skip, sent;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
@@ -489,8 +500,11 @@ static bool read_inside(struct tunnel *t)
         return hear_the_library_end(t);
     skip = t->swallow < (size_t)n ? t->swallow : (size_t)n;
     t->swallow -= skip;
-    return t->out.len <= OUT_MAX && bytes_add(&t->out, piece + skip, (size_t)n - skip) &&
-           pass_out(t);
+    sent = (size_t)n - skip;
+    if (t->out.len > OUT_MAX || (sent && !send_now(t, piece + skip, &sent)))
+        return false;
+    skip += sent;
+    return skip == (size_t)n || (bytes_add(&t->out, piece + skip, (size_t)n - skip) && pass_out(t));
 }
 
 /* ---- life of a tunnel ---- */
