@@ -293,6 +293,7 @@ install: all
 	install -D -m755 $(B)/calque $(DESTDIR)$(PREFIX)/bin/calque
 	install -D -m755 $(B)/calque-img $(DESTDIR)$(PREFIX)/bin/calque-img
 	install -D -m644 roms/bios.bin $(DESTDIR)$(PREFIX)/share/calque/bios.bin
+	install -D -m644 roms/bios.map $(DESTDIR)$(PREFIX)/share/calque/bios.map
 	install -D -m644 roms/vgabios.bin $(DESTDIR)$(PREFIX)/share/calque/vgabios.bin
 	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
 	install -D -m644 calque-img.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque-img.1

@@ -332,4 +332,16 @@ void dwarf_close(struct dwarf_file *f)
     (void)f;
 }
 
+unsigned dwarf_word(const struct dwarf_file *f)
+{
+    (void)f;
+    return 8;
+}
+
+bool dwarf_relocatable(const struct dwarf_file *f)
+{
+    (void)f;
+    return false;
+}
+
 #endif

@@ -7,6 +7,8 @@
 
 #include "cpu/x86/probe.h"
 #include "debugger/gdb_internal.h"
+#include "debugger/symbols.h"
+#include "debugger/time.h"
 #include "host/char/backend.h"
 #include "monitor/control.h"
 #include "vm/machine.h"
@@ -62,6 +64,8 @@ static void supported(struct gdb *g, const char *args)
               "ConditionalBreakpoints+;BreakpointCommands+;error-message+;binary-upload+;"
               "qXfer:features:read+;qXfer:threads:read+;qXfer:memory-map:read+",
               GDB_PACKET_MAX);
+    if (time_travels(g->d, NULL))
+        gdb_print(g->reply, ";ReverseStep+;ReverseContinue+");
 }
 
 static void start_no_ack(struct gdb *g, const char *args)
@@ -95,6 +99,35 @@ static void extend(struct gdb *g, const char *args)
 static void nothing(struct gdb *g, const char *args)
 {
     (void)g, (void)args;
+}
+
+/* Where Linux's _text is linked, unless it was built with another CONFIG_PHYSICAL_START. */
+#define LINUX_TEXT 0xffffffff81000000
+
+/* How far a kernel has moved itself: from its ELF file, or, where only gdb has that, by its own
+ * list of symbols. */
+static bool kernel_slide(struct gdb *g, uint64_t *slide)
+{
+    struct symbols *s = debugger_symbols(g->d);
+    struct symbol text;
+
+    symbols_refresh(s, g->cpu);
+    if (symbols_kernel_slide(s, slide))
+        return true;
+    if (!symbol_find(s, "_text", &text) || text.start < LINUX_TEXT)
+        return false;
+    *slide = text.start - LINUX_TEXT;
+    return true;
+}
+
+static void offsets(struct gdb *g, const char *args)
+{
+    uint64_t slide;
+
+    (void)args;
+    if (kernel_slide(g, &slide))
+        gdb_print(g->reply, "Text=%llx;Data=%llx;Bss=%llx", (unsigned long long)slide,
+                  (unsigned long long)slide, (unsigned long long)slide);
 }
 
 /* ---- threads: CPU n is thread n + 1 ---- */
@@ -326,6 +359,8 @@ static const struct packet {
     {"C", gdb_continue_signal, false, false},
     {"s", gdb_step, false, false},
     {"S", gdb_step_signal, false, false},
+    {"bs", gdb_back, false, true},
+    {"bc", gdb_back, false, true},
     {"D", gdb_detach, false, false},
     {"k", gdb_kill, false, true},
     {"R", gdb_restart, false, false},
@@ -342,6 +377,7 @@ static const struct packet {
     {"qAttached", attached, false, false},
     {"qC", current_thread, false, true},
     {"qCRC:", gdb_crc, true, false},
+    {"qOffsets", offsets, true, true},
     {"qSearch:memory:", gdb_search, true, false},
     {"qThreadExtraInfo,", thread_info, true, false},
     {"qXfer:features:read:", read_features, false, false},
@@ -460,8 +496,10 @@ static void forget_client(struct gdb *g)
     g->error_texts = g->swbreak = g->hwbreak = g->extended = g->physical = false;
     g->step = STEP_INSN;
     g->waiting = g->attaching = g->interrupted = false;
+    g->back = BACK_NOT;
 }
 
+/* Also at once, if one is there already. */
 static void on_open(void *opaque, bool there)
 {
     gdb_client(opaque, there);
@@ -473,11 +511,13 @@ void gdb_client(struct gdb *g, bool there)
     struct machine *m = debugger_machine(g->d);
 
     forget_client(g);
-    if (there)
-        return;
-    machine_lock(m);
-    gdb_remove_all(g);
-    machine_unlock(m);
+    if (!g->making)
+        machine_lock(m);
+    if (!there)
+        gdb_remove_all(g);
+    gdb_face(g, there);
+    if (!g->making)
+        machine_unlock(m);
 }
 
 void gdb_on_output(struct gdb *g, void (*fn)(void *, const void *, size_t), void *opaque)
@@ -491,13 +531,11 @@ bool gdb_is_busy(const struct gdb *g)
     return g->busy;
 }
 
-void gdb_poll(struct gdb *g)
+void gdb_say_printed(struct gdb *g)
 {
     char text[GDB_PRINT_MAX + 1];
     size_t n;
 
-    if (!g)
-        return;
     pthread_mutex_lock(&g->print_lock);
     n = g->printed_len;
     memcpy(text, g->printed, n);
@@ -506,6 +544,16 @@ void gdb_poll(struct gdb *g)
     text[n] = '\0';
     if (n && g->waiting)
         gdb_say(g, text);
+}
+
+void gdb_poll(struct gdb *g)
+{
+    if (!g)
+        return;
+    gdb_say_printed(g);
+    machine_lock(debugger_machine(g->d));
+    gdb_step_back(g);
+    machine_unlock(debugger_machine(g->d));
 }
 
 struct gdb *gdb_new(struct debugger *d, struct chardev *c, struct error *err)
@@ -533,12 +581,13 @@ struct gdb *gdb_new(struct debugger *d, struct chardev *c, struct error *err)
         goto no_memory;
     g->reply->len = 0;
     forget_client(g);
-    gdb_face(g);
+    g->making = true;
     if (c) {
         chardev_attach_monitor(c, on_input, NULL, g);
         chardev_keep_output(c, OUTPUT_MAX);
         chardev_on_open(c, on_open, g);
     }
+    g->making = false;
     return g;
 no_memory:
     error_set(err, "out of memory");
@@ -550,10 +599,10 @@ void gdb_free(struct gdb *g)
 {
     if (!g)
         return;
-    if (g->face.opaque) {
+    if (g->is_face) {
         gdb_tell_end(g);
         gdb_remove_all(g);
-        debugger_remove_face(g->d, &g->face);
+        gdb_face(g, false);
     }
     if (g->chr) {
         chardev_attach_monitor(g->chr, NULL, NULL, NULL);

@@ -20,7 +20,8 @@ struct gdb *gdb_new(struct debugger *d, struct chardev *c, struct error *err);
 void gdb_free(struct gdb *g);
 /* A packet is being answered: this is no time for gdb_free(). */
 bool gdb_is_busy(const struct gdb *g);
-/* Passes on what breakpoints printed. g may be NULL. */
+/* Main loop, after debugger_poll(): passes on what breakpoints printed, goes on with what takes
+ * several runs. Takes the lock itself; g may be NULL. */
 void gdb_poll(struct gdb *g);
 /* Takes what the client sent. No lock. */
 void gdb_feed(struct gdb *g, const void *bytes, size_t n);

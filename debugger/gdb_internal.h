@@ -29,6 +29,8 @@ struct gdb {
     void (*output)(void *opaque, const void *bytes, size_t n);
     void *output_opaque;
     struct debug_face face;
+    bool is_face; /* while a client is there: the core behaves otherwise when it is looked at */
+    bool making;  /* gdb_new() is at work, with the lock */
     struct gdb_wire wire;
     struct gdb_target target;
     struct gdb_reply *reply;
@@ -43,6 +45,11 @@ struct gdb {
     unsigned run_cpu;     /* old `c` and `s`; bs */
     /* It waits for a stop reply: because of `?` or `run`, and with Ctrl-C. */
     bool waiting, attaching, interrupted;
+    /* bc is at work: it met a watched access, and goes to before it, where gdb looks for the value
+     * that was there; then that is told. */
+    enum { BACK_NOT, BACK_RUNS, BACK_DUE, BACK_STEPS } back;
+    int watch_type;
+    uint64_t watch_at;
     /* What commands of breakpoints printed on CPU threads. */
     pthread_mutex_t print_lock;
     char printed[GDB_PRINT_MAX];
@@ -57,15 +64,19 @@ void gdb_refuse(struct gdb *g, const char *text);
 void gdb_ok(struct gdb *g);
 /* An O packet: text on gdb's terminal. While it waits for a stop or a command. */
 void gdb_say(struct gdb *g, const char *text);
+/* What breakpoints have printed. */
+void gdb_say_printed(struct gdb *g);
 /* Takes a thread's id at *p: *cpu; -1, all of them or any: *any. False: there is none such. */
 bool gdb_take_thread(struct gdb *g, const char **p, unsigned *cpu, bool *any);
 
 typedef void gdb_packet(struct gdb *g, const char *args);
 /* ---- gdb_run.c ---- */
 gdb_packet gdb_why, gdb_vcont, gdb_vcont_kinds, gdb_continue, gdb_continue_signal, gdb_step,
-    gdb_step_signal, gdb_restart, gdb_run, gdb_detach, gdb_kill, gdb_vkill, gdb_attach;
+    gdb_step_signal, gdb_restart, gdb_run, gdb_detach, gdb_kill, gdb_vkill, gdb_attach, gdb_back;
 void gdb_interrupt(struct gdb *g);
-void gdb_face(struct gdb *g);
+/* Takes the step that is due. Lock held. */
+void gdb_step_back(struct gdb *g);
+void gdb_face(struct gdb *g, bool there);
 void gdb_tell_end(struct gdb *g);
 /* ---- gdb_data.c ---- */
 gdb_packet gdb_get_all, gdb_set_all, gdb_get_one, gdb_set_one, gdb_read_hex, gdb_write_hex,

@@ -6,6 +6,7 @@
 
 #include "cpu/x86/registers.h"
 #include "debugger/gdb_internal.h"
+#include "debugger/time.h"
 #include "monitor/control.h"
 #include "vm/machine.h"
 
@@ -35,25 +36,33 @@ static void begin_stop(struct gdb *g, unsigned signal, unsigned cpu)
 }
 
 /* Within what gdb watches, as it looks the address up there. */
-static void put_watch(struct gdb *g, const struct debug_stop *stop)
+static void note_watch(struct gdb *g, const struct debug_stop *stop)
+{
+    const struct breakpoint *b = stop->breakpoint;
+
+    g->watch_type = gdb_break_type(g, b);
+    g->watch_at = stop->address > b->start ? stop->address : b->start;
+}
+
+static void put_watch(struct gdb *g)
 {
     static const char *const names[] = {[2] = "watch", [3] = "rwatch", [4] = "awatch"};
-    const struct breakpoint *b = stop->breakpoint;
-    uint64_t at = stop->address > b->start ? stop->address : b->start;
 
-    gdb_print(g->reply, "%s:%llx;", names[gdb_break_type(g, b)], (unsigned long long)at);
+    gdb_print(g->reply, "%s:%llx;", names[g->watch_type], (unsigned long long)g->watch_at);
 }
 
 static void put_reason(struct gdb *g, const struct debug_stop *stop)
 {
     int type = stop->breakpoint ? gdb_break_type(g, stop->breakpoint) : -1;
 
-    if (stop->kind == DEBUG_BREAKPOINT && type == 0 && g->swbreak)
+    if (stop->kind == DEBUG_WATCHPOINT && type >= 2)
+        note_watch(g, stop);
+    if (g->back == BACK_STEPS || (stop->kind == DEBUG_WATCHPOINT && type >= 2))
+        put_watch(g);
+    else if (stop->kind == DEBUG_BREAKPOINT && type == 0 && g->swbreak)
         gdb_print(g->reply, "swbreak:;");
     else if (stop->kind == DEBUG_BREAKPOINT && type == 1 && g->hwbreak)
         gdb_print(g->reply, "hwbreak:;");
-    else if (stop->kind == DEBUG_WATCHPOINT && type >= 2)
-        put_watch(g, stop);
     else if (stop->kind == DEBUG_TIME_BEGIN)
         gdb_print(g->reply, "replaylog:begin;");
     else if (stop->kind == DEBUG_TIME_END)
@@ -114,6 +123,23 @@ static void put_stop(struct gdb *g, const struct debug_stop *stop)
 static void no_longer_waiting(struct gdb *g)
 {
     g->waiting = g->attaching = g->interrupted = false;
+    g->back = BACK_NOT;
+}
+
+/* A watched access was met backwards: the main loop takes one more step. */
+static bool steps_back(struct gdb *g, const struct debug_stop *stop)
+{
+    struct run_control *run = &debugger_machine(g->d)->run;
+
+    if (g->back != BACK_RUNS || stop->kind != DEBUG_WATCHPOINT ||
+        gdb_break_type(g, stop->breakpoint) < 2)
+        return false;
+    note_watch(g, stop);
+    g->run_cpu = stop->cpu;
+    g->back = BACK_DUE;
+    if (run->notify)
+        run->notify(run->notify_opaque);
+    return true;
 }
 
 /* ---- the face ---- */
@@ -122,9 +148,9 @@ static void on_stopped(void *opaque, const struct debug_stop *stop)
 {
     struct gdb *g = opaque;
 
-    if (!g->waiting)
-        return;  /* for gdb it stands still anyway */
-    gdb_poll(g); /* what was printed before */
+    if (!g->waiting || steps_back(g, stop))
+        return; /* for gdb it stands still anyway, or does not yet */
+    gdb_say_printed(g);
     explain(g, stop);
     put_stop(g, stop);
     no_longer_waiting(g);
@@ -137,8 +163,15 @@ static void on_resumed(void *opaque)
     (void)opaque; /* gdb cannot be told */
 }
 
-void gdb_face(struct gdb *g)
+void gdb_face(struct gdb *g, bool there)
 {
+    if (there == g->is_face)
+        return;
+    g->is_face = there;
+    if (!there) {
+        debugger_remove_face(g->d, &g->face);
+        return;
+    }
     g->face = (struct debug_face){.stopped = on_stopped, .resumed = on_resumed, .opaque = g};
     debugger_add_face(g->d, &g->face);
 }
@@ -367,6 +400,34 @@ void gdb_vcont(struct gdb *g, const char *args)
         gdb_refuse(g, "vCont: actions are expected");
     else
         resume(g, &v);
+}
+
+/* ---- backwards ---- */
+
+void gdb_back(struct gdb *g, const char *args)
+{
+    struct error err;
+    bool by_step = args[-1] == 's', ok;
+
+    g->waiting = true;
+    g->back = by_step ? BACK_NOT : BACK_RUNS;
+    ok = by_step ? time_reverse_step(g->d, g->run_cpu, 1, &err) : time_reverse_continue(g->d, &err);
+    wait_for_stop(g, ok, &err);
+}
+
+void gdb_step_back(struct gdb *g)
+{
+    struct error err;
+
+    if (g->back != BACK_DUE)
+        return;
+    g->back = BACK_STEPS;
+    if (time_reverse_step(g->d, g->run_cpu, 1, &err))
+        return;
+    begin_stop(g, SIGNAL_TRAP, g->run_cpu); /* somebody else has the machine */
+    put_watch(g);
+    no_longer_waiting(g);
+    gdb_wire_send(&g->wire, g->reply->data, g->reply->len);
 }
 
 /* ---- beginning and end ---- */

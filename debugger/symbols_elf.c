@@ -21,7 +21,9 @@ struct symbol_file *symbols_open_elf(const char *file, const char *name,
         return NULL;
     }
     f->dwarf = dwarf_open(file, places, nplaces, base, &f->table, err);
-    if (f->dwarf && symbol_table_seal(&f->table)) {
+    if (f->dwarf && !f->table.n)
+        error_set(err, "%s: no symbols in it", file);
+    else if (f->dwarf && symbol_table_seal(&f->table)) {
         f->slide = dwarf_relocatable(f->dwarf) ? 0 : base;
         return f;
     }

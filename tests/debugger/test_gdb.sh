@@ -224,6 +224,46 @@ END
 report $? "two processors as threads" "$scratch/threads" "$scratch/threads.diff"
 stop
 
+# Backwards: at a watchpoint gdb wants to stand before the access, where the old value is.
+start_guest --history all
+session "$scratch/back" <<'END'
+break work if $rdi == 5
+continue
+printf "= work %d\n", $pc == &work
+stepi
+stepi
+stepi
+printf "= stepped %d\n", $pc - (long)&work
+reverse-stepi
+reverse-stepi
+reverse-stepi
+printf "= back %d, rdi %ld, watched %ld\n", $pc == &work, $rdi, *(long *)&watched
+delete
+watch *(long *)&watched
+reverse-continue
+printf "= before %d it was %ld\n", $pc - (long)&work, *(long *)&watched
+reverse-continue
+printf "= before %d it was %ld\n", $pc - (long)&work, *(long *)&watched
+delete
+break real_mode
+reverse-continue
+printf "= real mode %d, rounds %ld\n", $pc == &real_mode, *(long *)&rounds
+delete
+reverse-continue
+printf "= beginning %d\n", $pc == &_start
+END
+said "$scratch/back" <<'END' && grep -q 'No more reverse-execution history' "$scratch/back"
+= work 1
+= stepped 24
+= back 1, rdi 5, watched 9
+= before 4 it was 8
+= before 4 it was 7
+= real mode 1, rounds 2
+= beginning 1
+END
+report $? "backwards: reverse-stepi, reverse-continue" "$scratch/back" "$scratch/back.diff"
+stop
+
 # A machine that runs is attached to, left, attached to again; Ctrl-C; the same after a lost client.
 start_guest
 session "$scratch/first" <<'END'

@@ -36,13 +36,14 @@ stepi
 stepi
 printf "= stepped %d\n", \$pc > $write && \$pc < $write + 16
 delete
+maint packet qOffsets
 set \$old = *(unsigned long *)$jiffies
 watch *(unsigned long *)$jiffies
 continue
 printf "= jiffies %d, in the kernel %d\n", *(unsigned long *)$jiffies > \$old, (\$cs & 3) == 0
 detach
 END
-said "$scratch/running" <<'END' && grep -q '"CPU 1" (.*)' "$scratch/running" && ! grep -q 'exited' "$scratch/running"
+said "$scratch/running" <<'END' && grep -q '"CPU 1" (.*)' "$scratch/running" && ! grep -q 'exited' "$scratch/running" && grep -q "received: \"Text=$(printf %x $((text - 0xffffffff81000000)));" "$scratch/running"
 = kernel or user, 64 bits: 1, paging 1
 = write: 1, fd 1, count 2
 = text y

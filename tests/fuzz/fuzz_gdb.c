@@ -99,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g = gdb_new(d, NULL, &err);
     fuzz_check(g);
     gdb_on_output(g, check_output, NULL);
+    gdb_client(g, true);
     while (in.left) {
         const uint8_t *piece;
         size_t n = take_piece(&in, &piece);

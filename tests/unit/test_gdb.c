@@ -402,6 +402,7 @@ static int server_setup(void **state)
     gdb_on_output(s->g, on_output, s);
     place_program(s);
     machine_unlock(&s->pc.m);
+    gdb_client(s->g, true);
     assert_true(machine_start_threads(&s->pc.m));
     *state = s;
     return 0;
