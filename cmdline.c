@@ -164,7 +164,7 @@ static const struct option_row options[] = {
     {"history", "60s|all", OPT_HISTORY, "run",
      "keeps the past in memory, for a debugger's steps back"},
     {"seed", "N", OPT_SEED, "run", "another course of chance: CPUs take turns differently"},
-    {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
+    {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"debug", NULL, OPT_DEBUG, "debug",
      "stops at the first instruction: the debugger's prompt in this terminal, or a script from it"},
