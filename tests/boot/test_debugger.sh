@@ -43,7 +43,7 @@ printed "a condition, and frames by the ORC tables" '*Breakpoint 2, vfs_open, hi
 \*0 *vfs_open
 #1  *path_openat+*
 #2  *do_filp_open+*ret_from_fork+*'
-printed "out of a function" '*(calque) finish
+printed "out of a function" '*) finish
 CPU 0, 64-bit mode, * path_openat+*
 (calque) watch*'
 printed "who writes a variable" '*Watchpoint 3, jiffies: 8 bytes written at 0xffffffff*
