@@ -47,8 +47,8 @@ void cmd_reverse_continue(struct monitor *mon, const struct monitor_args *args)
 
 static void print_place(struct monitor *mon, const char *name, struct time_place p)
 {
-    monitor_printf(mon, "%-8s instruction %-14" PRIu64 " %llu.%09llu s\n", name,
-                   p.insns, p.ns / NS_PER_SEC, p.ns % NS_PER_SEC);
+    monitor_printf(mon, "%-8s instruction %-14" PRIu64 " %llu.%09llu s\n", name, p.insns,
+                   p.ns / NS_PER_SEC, p.ns % NS_PER_SEC);
 }
 
 void cmd_when(struct monitor *mon, const struct monitor_args *args)

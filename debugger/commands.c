@@ -43,8 +43,8 @@ const struct monitor_command debugger_commands[] = {
      cmd_reverse_continue, NULL},
     {"when", "", "", "where in time this is", cmd_when, NULL},
     {"goto", "=r", "INSTRUCTION|TIME|BOOKMARK|end", "there: 1000000, 1.5s, 20ms", cmd_goto, NULL},
-    {"last-write", "=r", "PLACE [LENGTH]", "back to just after it was written last",
-     cmd_last_write, NULL},
+    {"last-write", "=r", "PLACE [LENGTH]", "back to just after it was written last", cmd_last_write,
+     NULL},
     {"bookmark", "?r", "[[-d] NAME]", "names this place in time, removes a name, lists them",
      cmd_bookmark, NULL},
     /* breakpoints */
@@ -346,8 +346,10 @@ void commands_complete(struct commands *c, const char *line, size_t word,
 bool commands_repeat(const char *line, char *again, size_t size)
 {
     static const char *const whole[] = {
-        "step", "s",        "stepi", "si", "next", "n",        "nexti", "ni",   "p", "stepline",
-        "sl",   "nextline", "nl",    "up", "down", "reverse-step", "rs", "reverse-next", "rn", "continue", "c",     "cont", NULL};
+        "step",  "s",        "stepi", "si",           "next", "n",
+        "nexti", "ni",       "p",     "stepline",     "sl",   "nextline",
+        "nl",    "up",       "down",  "reverse-step", "rs",   "reverse-next",
+        "rn",    "continue", "c",     "cont",         NULL};
     static const char *const goes_on[] = {"x", "xp", "list", "l", "disassemble", "u", NULL};
     char command[32], word[32];
     const char *rest = line;

@@ -101,8 +101,8 @@ void places_update(struct commands *c);
 monitor_fn cmd_break, cmd_tbreak, cmd_pbreak, cmd_watch, cmd_rwatch, cmd_awatch, cmd_unwatch,
     cmd_delete, cmd_enable, cmd_disable, cmd_condition, cmd_ignore, cmd_commands, cmd_catch,
     cmd_modebp, info_breakpoints;
-/* "PLACE [LENGTH]" or an lvalue: start, last and physical of b; `usual` bytes where nothing says how
- * many. text is changed. False: said. */
+/* "PLACE [LENGTH]" or an lvalue: start, last and physical of b; `usual` bytes where nothing says
+ * how many. text is changed. False: said. */
 bool watched_place(struct monitor *mon, char *text, uint64_t usual, struct breakpoint *b);
 /* cmd_time.c */
 monitor_fn cmd_reverse_step, cmd_reverse_next, cmd_reverse_finish, cmd_reverse_continue, cmd_when,

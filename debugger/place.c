@@ -49,11 +49,13 @@ static bool system_changed(struct commands *c, const struct cpu *cpu)
     return !same;
 }
 
-/* On the CPU thread. */
+/* On the CPU thread. Steps are not disturbed. */
 static bool lookout_holds(void *opaque, struct debugger *d, struct cpu *cpu)
 {
+    struct commands *c = opaque;
+
     (void)d;
-    return system_changed(opaque, cpu);
+    return c->continuing && system_changed(c, cpu);
 }
 
 static void set_lookout(struct commands *c, bool wanted)

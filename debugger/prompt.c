@@ -250,8 +250,10 @@ static void activate(struct prompt *p)
 {
     struct debugger *d = p->config.debugger;
     struct machine *m = debugger_machine(d);
+    const struct commands_host host = {later, p};
 
     machine_lock(m);
+    commands_set_host(p->config.commands, &host);
     p->active = true;
     p->waiting = debugger_running(d);
     debugger_add_face(d, &p->face);
@@ -451,7 +453,6 @@ static bool add_scripts(struct prompt *p, struct error *err)
 struct prompt *prompt_new(const struct prompt_config *config, struct error *err)
 {
     struct prompt *p = calloc(1, sizeof(*p));
-    const struct commands_host host = {later, p};
 
     if (p)
         p->monitor = monitor_new_output(debugger_control(config->debugger), output, p);
@@ -467,7 +468,6 @@ struct prompt *prompt_new(const struct prompt_config *config, struct error *err)
         prompt_free(p);
         return NULL;
     }
-    commands_set_host(config->commands, &host);
     if (config->chr) {
         const struct chardev_prompt ear = {on_input, on_focus, on_end, p};
 
@@ -481,7 +481,7 @@ struct prompt *prompt_new(const struct prompt_config *config, struct error *err)
 
 void prompt_free(struct prompt *p)
 {
-    const struct chardev_prompt nobody = {NULL};
+    const struct chardev_prompt nobody = {.input = NULL};
     const struct commands_host none = {NULL, NULL};
 
     if (!p)

@@ -173,6 +173,11 @@ static void tell_breakpoint(const struct debug_stop *s, const struct printer *p)
     const struct breakpoint *b = s->breakpoint;
     char number[64];
 
+    if (s->kind == DEBUG_WATCHPOINT && (!b || !b->number)) { /* last-write */
+        print(p, "%s: %u byte%s at 0x%" PRIx64, s->write ? "Written" : "Read", s->size,
+              s->size == 1 ? "" : "s", s->address);
+        return;
+    }
     if (!b || !b->number) {
         print(p, "Stopped");
         return;

@@ -258,6 +258,34 @@ Breakpoint 1 at a place that is not known yet: nowhere
 *' <<<"b nowhere
 echo $(printf '%01000d' 7)"
 
+# ---- time ----
+session "back in time" 0 '*when
+first *instruction 0 *
+now *instruction 128 *
+*rs
+CPU 0*=> *call*<work>*
+*last-write*
+Written: 4 bytes at 0x*
+CPU 0, *work+0x9*
+*rc
+Breakpoint 1, work, *
+*goto here*
+*again
+*' --history all <<'S'
+b work
+c
+c
+c
+when
+rs
+bookmark here
+last-write *(int *)&counter
+rc
+goto here
+bookmark
+quit
+S
+
 # ---- own functions ----
 if [ ! "$RUNNER" ] && command -v "${CC:-cc}" >/dev/null && [[ $BUILD != *address* ]]; then
     cat >"$scratch/own.c" <<'C'
