@@ -551,11 +551,13 @@ static void chardev_close(struct chardev *c)
 
 void chardev_remove(struct chardevs *s, struct chardev *c)
 {
-    struct chardev **link = &s->list;
+    struct chardev **link;
 
-    while (*link && *link != c)
-        link = &(*link)->next;
-    if (!c || !*link)
+    if (!s || !c)
+        return;
+    for (link = &s->list; *link && *link != c; link = &(*link)->next)
+        ;
+    if (!*link)
         return;
     *link = c->next;
     if (s->stdio == c) {

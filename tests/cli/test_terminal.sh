@@ -97,8 +97,8 @@ send info registers 9\r
 want 10 there are 1 CPUs
 send info registers x\r
 want 10 x
-send a b c d e f g h i j k l\r
-want 10 words
+send stop a b c d e f g h i j k l\r
+want 10 too many arguments
 send nonsense\x15info stattus\x7f\x7f\x7fus\r
 want 10 VM status: running
 send \x1b[A\x1bOPinfo version\r
