@@ -157,13 +157,11 @@ static const struct option_row options[] = {
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
      "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
-    {"icount", "shift=N|auto", OPT_ICOUNT, "run",
-     "virtual time from instructions: 2^N ns each; runs repeat; sleep=on|off when it is idle"},
-    {"record", "FILE", OPT_RECORD, "run", "writes down all that comes from outside, for --replay"},
-    {"replay", "FILE", OPT_REPLAY, "run", "the recorded machine again, to the bit"},
-    {"history", "60s|all", OPT_HISTORY, "run",
-     "keeps the past in memory, for a debugger's steps back"},
-    {"seed", "N", OPT_SEED, "run", "another course of chance: CPUs take turns differently"},
+    {"icount", "shift=N", OPT_ICOUNT, "run",
+     "virtual time from instructions: 2^N ns each, or shift=auto; runs repeat; sleep=on|off"},
+    {"record", "FILE", OPT_RECORD, "debug",
+     "writes down all that comes from outside, for --replay"},
+    {"replay", "FILE", OPT_REPLAY, "debug", "the recorded machine again, to the bit"},
     {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"debug", NULL, OPT_DEBUG, "debug",
@@ -174,12 +172,16 @@ static const struct option_row options[] = {
     {"gdb", "WHERE", OPT_GDB, "debug", "waits for gdb: tcp:[HOST]:PORT, unix:PATH, stdio, none"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"history", "60s|all", OPT_HISTORY, "debug",
+     "keeps the past in memory, for a debugger's steps back"},
     {"debug-script", "FILE", OPT_X, OPTION_TOPIC_OTHER, "-x"},
     {"hdb", "FILE", OPT_HDB, OPTION_TOPIC_OTHER, "disk image of the second IDE drive"},
     {"hdc", "FILE", OPT_HDC, OPTION_TOPIC_OTHER, "of the third, in place of the CD drive"},
     {"hdd", "FILE", OPT_HDD, OPTION_TOPIC_OTHER, "of the fourth"},
     {"fdb", "FILE", OPT_FDB, OPTION_TOPIC_OTHER, "in B"},
     {"M", "TYPE", OPT_MACHINE, OPTION_TOPIC_OTHER, "-machine"},
+    {"seed", "N", OPT_SEED, OPTION_TOPIC_OTHER,
+     "another course of chance: CPUs take turns differently"},
     {"no-hpet", NULL, OPT_NO_HPET, OPTION_TOPIC_OTHER, "-machine hpet=off"},
     {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
      "a property's default, where it is so"},
@@ -966,7 +968,6 @@ static bool is_of_host(const struct option_row *row)
     case OPT_PIDFILE:
     case OPT_DAEMONIZE:
     case OPT_RECORD:
-    case OPT_HISTORY:
     case OPT_TIMEOUT:
     case OPT_UNTIL:
         return true;

@@ -359,10 +359,15 @@ report $? "-gdb stdio" "$scratch/stdio"
 pid=$!
 "$BUILD/tests/tools/talk" "unix:$scratch/mon" "gdbserver unix:$sock
 " '(calque) (calque)' && for _ in $(seq 100); do [ ! -S "$sock" ] || break; sleep 0.05; done
-session "$scratch/monitor" <<'END' && said "$scratch/monitor" <<<'= here 1' && grep -q 'gdb itself' "$scratch/monitor"
-printf "= here %d\n", $pc == &_start
+session "$scratch/monitor" <<'END' && said "$scratch/monitor" <<<'= here 1 1' && grep -q 'gdb itself' "$scratch/monitor" &&
+set $start = $pc == &_start
 monitor gdbserver none
+monitor break real_mode
+continue
+printf "= here %d %d\n", $start, $pc == &real_mode
+monitor x/i $pc
 END
-report $? "gdbserver in the monitor" "$scratch/monitor"
+    grep -q '^breakpoint 1: real_mode' "$scratch/monitor" && grep -q 'mov ax, 0x800' "$scratch/monitor"
+report $? "gdbserver in the monitor, whose breakpoints gdb hears of" "$scratch/monitor"
 stop
 finish
