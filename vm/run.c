@@ -29,10 +29,10 @@
 #define DIGEST_EVERY   1000000
 
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
+#define INLINE_WAIT_NS (10 * 1000 * 1000)
+
 /* A halt that sleeps on the host looks up at least so often. */
 #define SLEEP_MAX_NS (3600 * NS_PER_SEC)
-
-#define INLINE_WAIT_NS (10 * 1000 * 1000)
 
 static bool is_icount(const struct machine *m)
 {
@@ -509,7 +509,7 @@ static uint64_t slice_limit(const struct machine *m, const struct vcpu *v, uint6
 static bool ended_by_itself(const struct vcpu *v, enum vcpu_exit why, uint64_t used,
                             uint64_t budget)
 {
-    if (why == VCPU_EXIT_HALT || why == VCPU_EXIT_YIELD)
+    if (why == VCPU_EXIT_HALT || why == VCPU_EXIT_YIELD || why == VCPU_EXIT_SHUTDOWN)
         return true;
     return why == VCPU_EXIT_SLICE && v->budget <= 0 && used < budget;
 }

@@ -37,7 +37,7 @@ type_when() {
 record() {
     local name=$1
     shift
-    timeout -k 5 800 "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -nographic -no-reboot -m 256 \
+    timeout -k 5 300 "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -nographic -no-reboot -m 256 \
         -append "console=ttyS0 panic=-1" --record "$scratch/$name.rec" -d digest -D "$scratch/$name.digests" "$@" \
         >"$scratch/out" 2>"$scratch/err"
     local status=$?
@@ -67,7 +67,7 @@ small() { [ "$(stat -c %s "$1")" -lt 5000000 ] || { echo "$1 is large"; return 1
 
 seq 1000000 | head -c 4194304 >"$scratch/disk"
 want=$(md5sum <"$scratch/disk" | cut -d ' ' -f 1)
-type_when '/ # \|/root # ' 'for m in scsi_common scsi_mod libata ata_piix sd_mod; do insmod /disks/$m.ko; done' \
+type_when '/root # ' 'for m in scsi_common scsi_mod libata ata_piix sd_mod; do insmod /disks/$m.ko; done' \
     'while [ ! -b /dev/sda ]; do sleep 1; done; md5sum /dev/sda' \
     'seq 100000 | dd of=/dev/sda bs=4k count=50 conv=fsync; echo wri''tten' 'poweroff -f' |
     record disk -hda "$scratch/disk"
@@ -77,12 +77,12 @@ rm "$scratch/disk"
 } >"$scratch/why" 2>&1
 report $? "${names[0]}" "$scratch/disk.out" "$scratch/why"
 
-type_when '/ # \|/root # ' 'cat /proc/interrupts' '(seq 30000 | md5sum) & seq 30000 | md5sum; wait; nproc' 'poweroff -f' |
+type_when '/root # ' 'cat /proc/interrupts' '(seq 30000 | md5sum) & seq 30000 | md5sum; wait; nproc' 'poweroff -f' |
     record two -smp 2 --seed 7
 { all_of "$scratch/two.out" '^2' && replay two; } >"$scratch/why" 2>&1
 report $? "${names[1]}" "$scratch/two.out" "$scratch/why"
 
-type_when '/ # \|/root # ' 'echo c >/proc/sysrq-trigger' | record crash
+type_when '/root # ' 'echo c >/proc/sysrq-trigger' | record crash
 { all_of "$scratch/crash.out" 'Kernel panic' && replay crash; } >"$scratch/why" 2>&1
 report $? "${names[2]}" "$scratch/crash.out" "$scratch/why"
 
