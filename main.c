@@ -186,7 +186,8 @@ static bool add_monitor(struct app *app, struct chardev *c, bool qmp, bool prett
 static void close_gdb(struct app *app)
 {
     gdb_free(app->gdb);
-    chardev_remove(app->chardevs, app->gdb_chr);
+    if (app->gdb_chr) /* options may have been refused before there were any */
+        chardev_remove(app->chardevs, app->gdb_chr);
     app->gdb = NULL;
     app->gdb_chr = NULL;
 }
