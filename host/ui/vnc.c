@@ -31,6 +31,7 @@
 #include "host/ui/keymap.h"
 #include "host/ui/keys.h"
 #include "host/ui/ui.h"
+#include "host/ui/websocket.h"
 
 void vnc_print_help(void)
 {
@@ -57,8 +58,15 @@ void vnc_print_help(void)
 #define IDLE_US       100000 /* while nobody does */
 #define MAX_CLIENTS   64
 #define BEHIND_BYTES  65536
-#define STUCK_MS      3000 /* others wait so long for one that stops in the middle of something */
+#define GREETING_US   100000 /* WebSocket viewers speak first: how long for (the library's, too) */
+#define STUCK_MS      3000   /* others wait so long for one that stops in the middle of something */
 #define LAST_DISPLAY  (65535u - VNC_PORT)
+
+/* A connection that may turn out to be a WebSocket. */
+struct newcomer {
+    int fd;
+    int64_t until;
+};
 
 struct vnc {
     struct vnc_config config;
@@ -71,7 +79,11 @@ struct vnc {
     pthread_t thread;
     bool running;
     atomic_bool quit;
-    atomic_uint clients;
+    atomic_uint clients, nnewcomers;
+    struct newcomer newcomers[MAX_CLIENTS];
+    struct ws_guard *guards[MAX_CLIENTS]; /* of the viewers with WebSockets */
+    unsigned nguards;
+    int guarded;       /* the socket of the last one */
     int64_t next_look; /* host time in us, at which the next frame is due */
     bool needs_password;
     pthread_mutex_t password_lock;
@@ -167,24 +179,48 @@ static void on_pointer(int buttons, int x, int y, rfbClientPtr client)
 
 /* ---- viewers ---- */
 
+#ifdef LIBVNCSERVER_WITH_WEBSOCKETS
+static bool has_websocket(rfbClientPtr client)
+{
+    return client->wsctx;
+}
+
+static void forget_websocket(rfbClientPtr client)
+{
+    free(client->wsctx); /* the library does so from 0.9.15 on, if there is one then */
+    client->wsctx = NULL;
+}
+#else
+static bool has_websocket(rfbClientPtr client)
+{
+    (void)client;
+    return false;
+}
+
+static void forget_websocket(rfbClientPtr client)
+{
+    (void)client;
+}
+#endif
+
 static void on_client_gone(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
     v->clients--;
     release_keys(v);
-#ifdef LIBVNCSERVER_WITH_WEBSOCKETS
-    free(client->wsctx); /* the library does so from 0.9.15 on, if there is one then */
-    client->wsctx = NULL;
-#endif
+    forget_websocket(client);
 }
 
 static enum rfbNewClientAction on_client(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
-    if (v->clients >= MAX_CLIENTS)
+    /* A WebSocket that said so too late for newcomer_is_here() has nobody to check it. */
+    if (v->clients >= MAX_CLIENTS || (has_websocket(client) && client->sock != v->guarded)) {
+        client->clientGoneHook = forget_websocket;
         return RFB_CLIENT_REFUSE;
+    }
     client->clientGoneHook = on_client_gone;
     v->clients++;
     return RFB_CLIENT_ACCEPT;
@@ -283,6 +319,81 @@ static int64_t now_us(void)
     return t.tv_sec * (int64_t)1000000 + t.tv_nsec / 1000;
 }
 
+/* ---- newcomers ---- */
+
+static void end_guards(struct vnc *v, bool all)
+{
+    for (unsigned n = 0; n < v->nguards;) {
+        if (!all && !ws_guard_ended(v->guards[n])) {
+            n++;
+            continue;
+        }
+        ws_guard_free(v->guards[n]);
+        v->guards[n] = v->guards[--v->nguards];
+    }
+}
+
+static void add_websocket(struct vnc *v, int fd)
+{
+    struct ws_guard *g = v->nguards < MAX_CLIENTS ? ws_guard_new(fd, &v->guarded) : NULL;
+
+    if (!g) {
+        close(fd);
+        return;
+    }
+    v->guards[v->nguards++] = g;
+    if (v->guarded < FD_SETSIZE)
+        rfbNewClient(v->screen, v->guarded);
+    else
+        close(v->guarded);
+    v->guarded = -1; /* the number may be another one's now */
+}
+
+/* Has said something, or hung up, or has waited long enough. *first: of what it says, or 0. */
+static bool newcomer_is_here(const struct newcomer *c, int64_t now, char *first)
+{
+    *first = 0;
+    return recv(c->fd, first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || now >= c->until;
+}
+
+static void admit_newcomers(struct vnc *v)
+{
+    int64_t now = now_us();
+    char first;
+
+    for (unsigned n = 0; n < v->nnewcomers;) {
+        struct newcomer c = v->newcomers[n];
+
+        if (!newcomer_is_here(&c, now, &first)) {
+            n++;
+            continue;
+        }
+        if (!v->clients)
+            look(v);      /* the first one is told the right size at once */
+        if (first == 'G') /* GET */
+            add_websocket(v, c.fd);
+        else
+            rfbNewClient(v->screen, c.fd);
+        v->newcomers[n] = v->newcomers[--v->nnewcomers];
+    }
+}
+
+/* The library uses select(), which knows no larger descriptors. */
+void vnc_add_viewer(struct vnc *v, int fd)
+{
+    if (fd >= FD_SETSIZE || v->nnewcomers == MAX_CLIENTS) {
+        close(fd);
+        return;
+    }
+    v->newcomers[v->nnewcomers++] = (struct newcomer){fd, now_us() + GREETING_US};
+    admit_newcomers(v);
+}
+
+unsigned vnc_viewers(const struct vnc *v)
+{
+    return v->clients + v->nnewcomers;
+}
+
 /* However often viewers ask, they see a frame at a time. */
 void vnc_step(struct vnc *v, long usec)
 {
@@ -297,22 +408,8 @@ void vnc_step(struct vnc *v, long usec)
     int64_t left = v->next_look - now;
     rfbProcessEvents(v->screen, v->clients && left < usec ? (left > 0 ? (long)left : 0) : usec);
     refuse_scaling(v);
-}
-
-/* The library uses select(), which knows no larger descriptors. */
-void vnc_add_viewer(struct vnc *v, int fd)
-{
-    if (!v->clients)
-        look(v); /* the first one is told the right size at once */
-    if (fd < FD_SETSIZE)
-        rfbNewClient(v->screen, fd);
-    else
-        close(fd);
-}
-
-unsigned vnc_viewers(const struct vnc *v)
-{
-    return v->clients;
+    admit_newcomers(v);
+    end_guards(v, false);
 }
 
 int vnc_listener(const struct vnc *v, unsigned n)
@@ -336,7 +433,7 @@ static void *serve(void *opaque)
 
     while (!atomic_load(&v->quit)) {
         accept_clients(v);
-        vnc_step(v, v->clients ? FRAME_US : IDLE_US);
+        vnc_step(v, vnc_viewers(v) ? FRAME_US : IDLE_US);
     }
     return NULL;
 }
@@ -543,6 +640,7 @@ bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *e
         return error_set(err, "-vnc: out of memory");
     v->config = *config;
     v->expires = INT64_MAX;
+    v->guarded = -1;
     pthread_mutex_init(&v->password_lock, NULL);
     display_attach(config->display, &v->viewer);
     ok = option_list_parse(&l, config->spec, "vnc", err);
@@ -576,6 +674,9 @@ void vnc_close(struct vnc *v)
         rfbShutdownServer(v->screen, TRUE);
         rfbScreenCleanup(v->screen);
     }
+    end_guards(v, true);
+    for (unsigned i = 0; i < v->nnewcomers; i++)
+        close(v->newcomers[i].fd);
     for (unsigned i = 0; i < v->nlisteners; i++)
         close(v->listeners[i]);
     if (v->unlink_path)

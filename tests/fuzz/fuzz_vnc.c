@@ -156,7 +156,7 @@ static void step(struct screen *w, struct vnc *v, int fd, unsigned stage)
     machine_lock(&w->m);
     display_refresh_locked(&w->display);
     machine_unlock(&w->m);
-    vnc_step(v, 0);
+    vnc_step(v, stage & WEBSOCKET ? 1000 : 0); /* a thread carries those */
     drain(fd);
 }
 
