@@ -8,8 +8,11 @@
 #include "host/ui/vnc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -58,7 +61,7 @@ void vnc_print_help(void)
 #define IDLE_US       100000 /* while nobody does */
 #define MAX_CLIENTS   64
 #define BEHIND_BYTES  65536
-#define GREETING_US   100000 /* WebSocket viewers speak first: how long for (the library's, too) */
+#define GREETING_US   100000 /* WebSocket viewers speak first, and no later */
 #define STUCK_MS      3000   /* others wait so long for one that stops in the middle of something */
 #define LAST_DISPLAY  (65535u - VNC_PORT)
 
@@ -83,7 +86,6 @@ struct vnc {
     struct newcomer newcomers[MAX_CLIENTS];
     struct ws_guard *guards[MAX_CLIENTS]; /* of the viewers with WebSockets */
     unsigned nguards;
-    int guarded;       /* the socket of the last one */
     int64_t next_look; /* host time in us, at which the next frame is due */
     bool needs_password;
     pthread_mutex_t password_lock;
@@ -179,48 +181,24 @@ static void on_pointer(int buttons, int x, int y, rfbClientPtr client)
 
 /* ---- viewers ---- */
 
-#ifdef LIBVNCSERVER_WITH_WEBSOCKETS
-static bool has_websocket(rfbClientPtr client)
-{
-    return client->wsctx;
-}
-
-static void forget_websocket(rfbClientPtr client)
-{
-    free(client->wsctx); /* the library does so from 0.9.15 on, if there is one then */
-    client->wsctx = NULL;
-}
-#else
-static bool has_websocket(rfbClientPtr client)
-{
-    (void)client;
-    return false;
-}
-
-static void forget_websocket(rfbClientPtr client)
-{
-    (void)client;
-}
-#endif
-
 static void on_client_gone(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
     v->clients--;
     release_keys(v);
-    forget_websocket(client);
+#ifdef LIBVNCSERVER_WITH_WEBSOCKETS
+    free(client->wsctx); /* the library does so from 0.9.15 on, if there is one then */
+    client->wsctx = NULL;
+#endif
 }
 
 static enum rfbNewClientAction on_client(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
-    /* A WebSocket that said so too late for newcomer_is_here() has nobody to check it. */
-    if (v->clients >= MAX_CLIENTS || (has_websocket(client) && client->sock != v->guarded)) {
-        client->clientGoneHook = forget_websocket;
+    if (v->clients >= MAX_CLIENTS)
         return RFB_CLIENT_REFUSE;
-    }
     client->clientGoneHook = on_client_gone;
     v->clients++;
     return RFB_CLIENT_ACCEPT;
@@ -335,45 +313,75 @@ static void end_guards(struct vnc *v, bool all)
 
 static void add_websocket(struct vnc *v, int fd)
 {
-    struct ws_guard *g = v->nguards < MAX_CLIENTS ? ws_guard_new(fd, &v->guarded) : NULL;
+    int theirs = -1;
+    struct ws_guard *g = v->nguards < MAX_CLIENTS ? ws_guard_new(fd, &theirs) : NULL;
 
     if (!g) {
         close(fd);
         return;
     }
     v->guards[v->nguards++] = g;
-    if (v->guarded < FD_SETSIZE)
-        rfbNewClient(v->screen, v->guarded);
+    if (theirs < FD_SETSIZE)
+        rfbNewClient(v->screen, theirs);
     else
-        close(v->guarded);
-    v->guarded = -1; /* the number may be another one's now */
+        close(theirs);
 }
 
-/* Has said something, or hung up, or has waited long enough. *first: of what it says, or 0. */
-static bool newcomer_is_here(const struct newcomer *c, int64_t now, char *first)
+/* The library waits for a new viewer's first four bytes, for WebSockets' sake: a while if there are
+ * none, and for ever if there are less. So it sees another socket at first, with four bytes. */
+static void add_plain(struct vnc *v, int fd)
 {
-    *first = 0;
-    return recv(c->fd, first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || now >= c->until;
+    int pair[2] = {-1, -1}, real = fcntl(fd, F_DUPFD_CLOEXEC, 0), on = 1;
+    char greeting[64];
+    ssize_t n = 0;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* none, if it is a unix socket */
+    if (real < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) ||
+        send(pair[1], "RFB ", 4, 0) != 4 || dup3(pair[0], fd, O_CLOEXEC) < 0) {
+        close(fd);
+    } else if (rfbNewClient(v->screen, fd)) {
+        n = recv(pair[1], greeting, sizeof(greeting), 0);
+        dup3(real, fd, O_CLOEXEC);
+        if (n > 0) /* room there is */
+            (void)!send(fd, greeting, (size_t)n, MSG_NOSIGNAL);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        if (pair[i] >= 0)
+            close(pair[i]);
+    if (real >= 0)
+        close(real);
+}
+
+/* False: it may be about to say "GET ". */
+static bool newcomer_is_known(const struct newcomer *c, int64_t now, bool *websocket)
+{
+    static const char get[4] = "GET ";
+    char first[4];
+    ssize_t n = recv(c->fd, first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
+
+    *websocket = n == sizeof(first) && !memcmp(first, get, sizeof(first));
+    return n == sizeof(first) || now >= c->until || n == 0 ||
+           (n > 0 && memcmp(first, get, (size_t)n) != 0);
 }
 
 static void admit_newcomers(struct vnc *v)
 {
     int64_t now = now_us();
-    char first;
+    bool websocket;
 
     for (unsigned n = 0; n < v->nnewcomers;) {
         struct newcomer c = v->newcomers[n];
 
-        if (!newcomer_is_here(&c, now, &first)) {
+        if (!newcomer_is_known(&c, now, &websocket)) {
             n++;
             continue;
         }
         if (!v->clients)
-            look(v);      /* the first one is told the right size at once */
-        if (first == 'G') /* GET */
+            look(v); /* the first one is told the right size at once */
+        if (websocket)
             add_websocket(v, c.fd);
         else
-            rfbNewClient(v->screen, c.fd);
+            add_plain(v, c.fd);
         v->newcomers[n] = v->newcomers[--v->nnewcomers];
     }
 }
@@ -640,7 +648,6 @@ bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *e
         return error_set(err, "-vnc: out of memory");
     v->config = *config;
     v->expires = INT64_MAX;
-    v->guarded = -1;
     pthread_mutex_init(&v->password_lock, NULL);
     display_attach(config->display, &v->viewer);
     ok = option_list_parse(&l, config->spec, "vnc", err);

@@ -199,7 +199,8 @@ struct ws_guard *ws_guard_new(int fd, int *theirs)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     g->in.from = g->out.to = fd;
     g->in.to = g->out.from = pair[0];
-    if (pthread_create(&g->thread, NULL, carry, g)) {
+    /* The library does not wait long for the request's beginning, and not for half of that. */
+    if (!fill(&g->in, &g->stream) || !empty(&g->in) || pthread_create(&g->thread, NULL, carry, g)) {
         close(pair[0]);
         close(pair[1]);
         free(g);

@@ -26,9 +26,10 @@ bool ws_stream_take(struct ws_stream *s, const uint8_t *data, size_t n);
 
 struct ws_guard;
 
-/* Takes over a connected socket that does not block, and carries everything between it and *theirs,
- * which is the library's, in a thread of its own. It ends when one of the two hangs up or a frame
- * is refused. NULL: there is no room for it, and the socket is still the caller's. */
+/* Takes over a connected socket that does not block and where "GET " has come; carries everything
+ * between it and *theirs, which is the library's, in a thread of its own. It ends when one of the
+ * two hangs up or a frame is refused. NULL: that is so at once, or there is no room; the socket is
+ * still the caller's. */
 struct ws_guard *ws_guard_new(int fd, int *theirs);
 /* It has come to its end: ws_guard_free() does not wait. */
 bool ws_guard_ended(const struct ws_guard *g);

@@ -685,6 +685,32 @@ static void control_frames(void **state)
     end(&w);
 }
 
+/* Viewers that say less than the four bytes that WebSockets are known by, and stay or go. */
+static void short_greetings(void **state)
+{
+    static const char *const greetings[] = {"G", "GET", "RF", "\x16"};
+    struct client c;
+    struct world w;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    for (unsigned n = 0; n < 2 * sizeof(greetings) / sizeof(greetings[0]); n++) {
+        fd = dial(&w);
+        put(fd, greetings[n / 2], strlen(greetings[n / 2]));
+        if (n % 2)
+            shutdown(fd, SHUT_WR);
+        await_end(fd);
+        close(fd);
+    }
+    follow(&w, &c);
+    hang_up(&c);
+    end(&w);
+}
+
 /* Keys of a draft before RFC 6455, behind which the library would lose its place. */
 static void old_drafts(void **state)
 {
@@ -896,13 +922,14 @@ static void bad_specs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picture),        cmocka_unit_test(input),
-        cmocka_unit_test(password),       cmocka_unit_test(expiry),
-        cmocka_unit_test(websocket),      cmocka_unit_test(half_a_message),
-        cmocka_unit_test(scaling),        cmocka_unit_test(slow_viewer),
-        cmocka_unit_test(loopback_only),  cmocka_unit_test(nonsense),
-        cmocka_unit_test(bad_specs),      cmocka_unit_test(forbidden_frames),
-        cmocka_unit_test(control_frames), cmocka_unit_test(old_drafts),
+        cmocka_unit_test(picture),         cmocka_unit_test(input),
+        cmocka_unit_test(password),        cmocka_unit_test(expiry),
+        cmocka_unit_test(websocket),       cmocka_unit_test(half_a_message),
+        cmocka_unit_test(scaling),         cmocka_unit_test(slow_viewer),
+        cmocka_unit_test(loopback_only),   cmocka_unit_test(nonsense),
+        cmocka_unit_test(bad_specs),       cmocka_unit_test(forbidden_frames),
+        cmocka_unit_test(control_frames),  cmocka_unit_test(old_drafts),
+        cmocka_unit_test(short_greetings),
     };
 
     signal(SIGPIPE, SIG_IGN);
