@@ -17,6 +17,7 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cpu/x86/report.h"
+#include "debugger/debugger.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -45,6 +46,7 @@ struct app {
     } monitors[MAX_MONITORS + MAX_SERIAL];
     unsigned nmonitors;
     struct control *control;
+    struct debugger *debugger;
     struct daemon daemon;
     uint8_t uuid[16];
     struct until {
@@ -243,6 +245,9 @@ static bool create_control(struct app *app, struct error *err)
 static bool start_monitors(struct app *app, struct error *err)
 {
     if (!create_control(app, err))
+        return false;
+    app->debugger = debugger_new(app->control, err);
+    if (!app->debugger)
         return false;
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
@@ -763,6 +768,7 @@ static void app_close(struct app *app)
     ui_close(app->ui);
     close_drives(app);
     display_destroy(&app->display);
+    debugger_free(app->debugger);
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -828,6 +834,7 @@ static void main_loop(struct app *app)
         int64_t wait = sooner(chardevs_prepare(app->chardevs), machine_poll(m));
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
+        wait = sooner(wait, debugger_poll(app->debugger));
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 
