@@ -156,7 +156,7 @@ static void step(struct screen *w, struct vnc *v, int fd, unsigned stage)
     machine_lock(&w->m);
     display_refresh_locked(&w->display);
     machine_unlock(&w->m);
-    vnc_step(v, stage & WEBSOCKET ? 1000 : 0); /* a thread carries those */
+    vnc_step(v, 0);
     drain(fd);
 }
 
@@ -173,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     open_screen(&w);
     snprintf(spec, sizeof(spec), "unix:/tmp/calque-fuzz-vnc-%d%s", (int)getpid(),
              stage & PASSWORD ? ",password=on" : "");
-    struct vnc_config config = {spec, "fuzz", &w.display, &w.hid, keymap_find("de", &err)};
+    struct vnc_config config = {spec, "fuzz", &w.display, &w.hid, keymap_find("de", &err), NULL};
     fuzz_check(vnc_open(&config, &v, &err) && v);
     if (stage & PASSWORD)
         fuzz_check(vnc_set_password(v, "secret", &err));
