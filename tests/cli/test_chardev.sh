@@ -6,18 +6,9 @@ guest=("$CALQUE" -kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,i
 
 # start OPTION...: a guest in the background, which ends when the test does.
 start() {
+    : >"$scratch/err" # at once: line() looks for what the guest says, not the one before
     "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
     pid=$!
-}
-
-# until_so COMMAND...: it succeeds, within a minute.
-until_so() {
-    local i
-    for ((i = 0; i < 1200; i++)); do
-        ! "$@" 2>/dev/null || return 0
-        sleep 0.05
-    done
-    return 1
 }
 
 # line FILE: its first line, once it is there.
