@@ -28,6 +28,7 @@
 
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
 #define INLINE_WAIT_NS (10 * 1000 * 1000)
+#define LOOK_AGAIN_NS  (1000 * 1000)
 
 static bool is_icount(const struct machine *m)
 {
@@ -511,7 +512,7 @@ static bool take_turn(struct machine *m, uint64_t limit)
     }
     input_deliver(m);
     vm_clock_sync(&m->clock);
-    if (is_icount(m) || m->run.inline_live)
+    if (is_icount(m) || m->run.inline_live || m->run.devices_wait)
         vm_clock_run_timers(&m->clock);
     if (wants_digests(m))
         log_digest(m);
@@ -570,6 +571,17 @@ void machine_join(struct machine *m)
 
 /* ---- the main loop's share ---- */
 
+/* Host time. What is due is left to the CPU thread, whose slice ends. */
+static int64_t leave_to_cpu_thread(struct machine *m)
+{
+    int64_t wait = vm_clock_host_wait(&m->clock);
+
+    if (wait != 0 && !input_pending(m))
+        return wait;
+    machine_kick(m);
+    return LOOK_AGAIN_NS; /* for the timers that come next */
+}
+
 int64_t machine_poll(struct machine *m)
 {
     int64_t wait = -1;
@@ -581,6 +593,8 @@ int64_t machine_poll(struct machine *m)
         /* Both belong to the CPU thread, which may have missed the kick of input_push(). */
         if (input_pending(m))
             machine_kick(m);
+    } else if (m->run.devices_wait && m->run.current) {
+        wait = leave_to_cpu_thread(m);
     } else {
         input_deliver(m);
         if (m->run.state == RUN_RUNNING) {
