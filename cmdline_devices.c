@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "cmdline_net.h"
 #include "cmdline_system.h"
 #include "devices/virtio/virtio_blk.h"
 
@@ -276,6 +277,12 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
         "rerror", "WHAT", "when a read fails"                                                      \
     }
 
+#define OF_NICS                                                                                    \
+    {"netdev", "ID", "a -netdev"},                                                                 \
+    {                                                                                              \
+        "mac", "ADDRESS", "default 52:54:00:12:34:56, and up"                                      \
+    }
+
 static const struct device_row devices[] = {
     {"ide-hd",
      "ATA disk; see also -hda",
@@ -313,6 +320,13 @@ static const struct device_row devices[] = {
       {"num-queues", "1-16", "default 1"},
       {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"},
       OF_DISKS}},
+    {"virtio-net-pci",
+     "virtio network card; see also -nic",
+     net_add_device,
+     {OF_NICS,
+      {"mq", "on|off", "on: several pairs of queues"},
+      {"queues", "1-7", "how many pairs, with mq=on"},
+      {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
     {"virtio-tablet-pci",
      "pointer by position, so that VNC and windows need not grab it",
      add_tablet,

@@ -30,6 +30,7 @@
 #include "devices/timer/mc146818.h"
 #include "devices/virtio/virtio_tablet.h"
 #include "machines/boot_block.h"
+#include "machines/pc_net.h"
 #include "machines/pc_storage.h"
 #include "machines/smbios.h"
 #include "vm/machine.h"
@@ -98,6 +99,7 @@ struct pc_config {
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     struct pc_storage_config storage;
+    struct pc_net_config net;
     bool no_hpet, no_vmport;
     struct audio *audio; /* where the speaker is heard; NULL: nowhere */
     bool tablet;         /* virtio-tablet-pci */
@@ -182,6 +184,7 @@ struct pc {
     struct piix3 piix3;
     struct piix4_pm pm;
     struct pc_storage storage;
+    struct pc_net net;
     struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;

@@ -9,8 +9,8 @@
 #include "host/poll.h"
 
 /* The host's side of networks: back ends (-netdev), the NICs they are joined to, hubs and captures.
- * All of this belongs to the main loop's thread and is called without the machine lock; a NIC's
- * frames cross over in two queues (port.c). */
+ * All of this belongs to the main loop's thread, which may hold the machine lock where nothing else
+ * is said; a NIC's frames cross over in two queues (port.c). */
 
 struct error;
 struct machine;
@@ -29,22 +29,21 @@ bool netdev_define_unnamed(struct nets *s, const char *spec, struct netdev **out
                            struct error *err);
 /* The -netdev of that id; NULL with the nearest id named. */
 struct netdev *netdev_find(struct nets *s, const char *id, struct error *err);
+const char *netdev_id(const struct netdev *n);
 /* Reserves it for a NIC; false if it has one. */
 bool netdev_take(struct netdev *n, struct error *err);
 /* netdev_del: refused by name for one that a NIC is joined to. */
 bool netdev_delete(struct nets *s, const char *id, struct error *err);
-/* A new port of hub `hub`: where NICs of -net are. */
-bool netdev_define_hubport(struct nets *s, unsigned hub, struct netdev **out, struct error *err);
 /* `-netdev help` */
 void netdev_print_help(void);
 
-/* -object filter-dump,id=ID,netdev=ID,file=PATH[,maxlen=N]: frames in pcap format. */
-bool nets_add_dump(struct nets *s, const char *id, const char *netdev, const char *file,
-                   uint64_t maxlen, struct error *err);
+/* -object filter-dump,netdev=ID,file=PATH,maxlen=N: frames in pcap format. */
+bool nets_add_dump(struct nets *s, const char *netdev, const char *file, uint64_t maxlen,
+                   struct error *err);
 
 /* From here on frames of NICs reach back ends: m is the machine that they are in. */
 void nets_start(struct nets *s, struct machine *m);
-/* Moves what waits. Call before each wait; returns how many ns that may last at most, -1 for any
+/* Moves what waits, without the machine lock. Call before each wait; returns how many ns that may last at most, -1 for any
  * time. */
 int64_t nets_prepare(struct nets *s);
 
@@ -54,12 +53,12 @@ bool nets_set_link(struct nets *s, const char *name, bool up, struct error *err)
 bool nets_hostfwd_add(struct nets *s, const char *netdev, const char *rule, struct error *err);
 bool nets_hostfwd_remove(struct nets *s, const char *netdev, const char *rule, struct error *err);
 
-/* Lines of `info network` and `info usernet`. */
+/* Lines of `info network` and `info usernet`; machine lock held. */
 typedef void net_line_fn(void *opaque, const char *text);
 void nets_print(struct nets *s, net_line_fn *line, void *opaque);
 void nets_print_user(struct nets *s, net_line_fn *line, void *opaque);
 /* Calls with the filter of each NIC, or of the one of that name; false if there is none, or it does
- * not tell. Takes the machine lock. */
+ * not tell. Machine lock held. */
 bool nets_rx_filter(struct nets *s, const char *name,
                     void (*fn)(void *opaque, const char *nic, const struct net_rx_filter *f),
                     void *opaque, struct error *err);

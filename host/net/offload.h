@@ -18,13 +18,19 @@ uint16_t net_sum(const uint8_t *data, size_t len, uint32_t sum);
 /* Puts in the checksum that NEEDS_CSUM asks for and clears the flag. The header was checked. */
 void net_finish_checksum(struct net_header *h, uint8_t *frame, size_t len);
 
+/* What who gets this GSO frame whole must take. */
+unsigned net_gso_offloads(const struct net_header *h);
+
+/* Lets a TCP frame of any length be as it is, but for the checksums and the length in its IP
+ * header, which become those of one packet. The header was checked. */
+void net_make_giant(struct net_header *h, uint8_t *frame, size_t len);
+
 /* Cuts a GSO frame into ordinary ones with all checksums and calls emit with each; `offloads`: what
  * the receiver takes, which is left undone. Ordinary frames, and those that may stay as they are,
  * are passed on, with their checksum finished if need be (frame is changed). The header was
- * checked. False as soon as emit says false. */
-bool net_segment(const struct net_header *h, uint8_t *frame, size_t len, unsigned offloads,
-                 bool (*emit)(void *opaque, const struct net_header *h, const uint8_t *frame,
-                              size_t len),
+ * checked. */
+void net_segment(const struct net_header *h, uint8_t *frame, size_t len, unsigned offloads,
+                 void (*emit)(void *opaque, const struct net_header *h, uint8_t *frame, size_t len),
                  void *opaque);
 
 #endif

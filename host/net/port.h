@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "vm/input.h"
+#include "vm/run.h"
 #include "vm/state.h"
 
 /* The socket at the back of a network card (NIC): what it sends leads to a network back end of the
@@ -35,11 +36,12 @@ struct net_link;
 struct netdev;
 
 #define NET_MAC_SIZE  6
-#define NET_FRAME_MIN 60    /* bytes without FCS; what arrives is padded to it with zeros */
-#define NET_FRAME_STD 1518  /* header, VLAN tag, 1500 bytes of data */
-#define NET_FRAME_MAX 65553 /* header and VLAN tag before a 65535-byte IP packet (only with GSO)   \
-                             */
-#define NET_CREDITS 256     /* frames that may be under way to the back end */
+#define NET_FRAME_MIN 60   /* bytes without FCS; what arrives is padded to it with zeros */
+#define NET_FRAME_STD 1518 /* header, VLAN tag, 1500 bytes of data */
+#define NET_FRAME_MAX                                                                              \
+    65553               /* header and VLAN tag before a 65535-byte IP packet (only with GSO)       \
+                         */
+#define NET_CREDITS 256 /* frames that may be under way to the back end */
 
 /* What is still to be done to a frame: checksum or segmentation. The fields are those of struct
  * virtio_net_hdr (OASIS virtio 1.2, 5.1.6) in host byte order. All zero: an ordinary frame. */
@@ -114,6 +116,9 @@ struct net_port {
     char source_name[72]; /* "net:ID" */
     struct net_link *link;
     bool wants_to_send; /* can_send is due */
+    bool refused;       /* net_port_ready() is awaited */
+    unsigned offloads;  /* the NIC's wishes */
+    struct run_resumed resumed;
 };
 
 /* In the NIC's field list: NET_PORT_FIELDS(struct e1000, port). Its class's post_load calls
@@ -146,10 +151,9 @@ void net_port_send_frame(struct net_port *p, struct net_frame *f);
 void net_port_ready(struct net_port *p);
 /* What the NIC can be given from now on, NET_OFFLOAD_*; none after net_port_init(). For a NIC that
  * has not asked, frames are segmented and get their checksums before they arrive (offload.c). A
- * NIC's reset sets it back to 0. */
+ * NIC's reset sets it back to 0, its post_load to what the guest had asked for. */
 void net_port_set_offloads(struct net_port *p, unsigned offloads);
-/* What the NIC may send with a header: all of NET_OFFLOAD_*, always; what the back end cannot take
- * is done in software behind the port. */
+/* A NIC may always send with any header; what the back end cannot take is done in software. */
 
 /* ---- frames ---- */
 
