@@ -174,6 +174,18 @@ static bool check_id(const struct nets *s, const char *id, struct error *err)
     return !lookup(s, id) || error_set(err, "id=%s: this id is taken", id);
 }
 
+/* "hostfwd.0.str", of a list in JSON, is another hostfwd. */
+static void fold_lists(struct option_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        char *dot = strchr(l->pairs[i].key, '.');
+        size_t digits = dot ? strspn(dot + 1, "0123456789") : 0;
+
+        if (digits && !strcmp(dot + 1 + digits, ".str"))
+            *dot = '\0';
+    }
+}
+
 bool netdev_define(struct nets *s, const char *spec, struct error *err)
 {
     struct option_list l;
@@ -182,6 +194,7 @@ bool netdev_define(struct nets *s, const char *spec, struct error *err)
 
     if (!option_list_parse(&l, spec, "type", err))
         return false;
+    fold_lists(&l);
     ok = check_id(s, option_get(&l, "id"), err) && make(s, &l, option_get(&l, "id"), &n, err);
     option_list_free(&l);
     return ok;
