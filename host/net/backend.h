@@ -43,8 +43,8 @@ bool nets_add_dump(struct nets *s, const char *netdev, const char *file, uint64_
 
 /* From here on frames of NICs reach back ends: m is the machine that they are in. */
 void nets_start(struct nets *s, struct machine *m);
-/* Moves what waits, without the machine lock. Call before each wait; returns how many ns that may last at most, -1 for any
- * time. */
+/* Moves what waits, without the machine lock. Call before each wait; returns how many ns that may
+ * last at most, -1 for any time. */
 int64_t nets_prepare(struct nets *s);
 
 /* set_link: pulls or plugs the cable of a NIC or back end by name. */

@@ -16,21 +16,55 @@
 
 #define SOCKET_BUFFER (1 << 20)
 #define FRAMES_A_TURN 64
+#define RETRY_NS      1000000
+#define TRIES         20 /* for a frame that the other side has no room for: then it is lost */
 
 static struct net_dgram *dgram_of(struct netdev *n)
 {
     return (struct net_dgram *)n;
 }
 
-static void dgram_receive(struct net_end *e, const struct net_header *h, uint8_t *frame, size_t len)
+/* False: not now. */
+static bool put(struct net_dgram *d, const uint8_t *frame, size_t len)
 {
-    struct net_dgram *d = e->owner;
     int fd = d->send_fd >= 0 ? d->send_fd : d->watch.fd;
     const struct sockaddr *to = d->remote.len ? (const struct sockaddr *)&d->remote.addr : NULL;
 
+    return sendto(fd, frame, len, MSG_NOSIGNAL | MSG_DONTWAIT, to, d->remote.len) >= 0 ||
+           (errno != EAGAIN && errno != ENOBUFS); /* otherwise nobody is there: it is lost */
+}
+
+static void dgram_receive(struct net_end *e, const struct net_header *h, uint8_t *frame, size_t len)
+{
+    struct net_dgram *d = e->owner;
+
     (void)h;
-    /* What cannot go now is lost, as datagrams are. */
-    (void)!sendto(fd, frame, len, MSG_NOSIGNAL | MSG_DONTWAIT, to, d->remote.len);
+    if (d->held || put(d, frame, len))
+        return;
+    d->held = net_frame_new(len);
+    if (d->held)
+        memcpy(d->held->data, frame, len);
+    d->tries = 0;
+}
+
+static bool dgram_room(struct net_end *e)
+{
+    return !((struct net_dgram *)e->owner)->held;
+}
+
+/* A datagram socket does not say when the one at its other end has room: it is asked again. */
+int64_t net_dgram_prepare(struct netdev *n)
+{
+    struct net_dgram *d = dgram_of(n);
+
+    if (!d->held)
+        return -1;
+    if (d->tries++ < TRIES && !put(d, d->held->data, d->held->len))
+        return RETRY_NS;
+    net_frame_free(d->held);
+    d->held = NULL;
+    net_end_ready(&n->end);
+    return 0;
 }
 
 static bool is_own(const struct net_dgram *d, const struct sockaddr_in *from)
@@ -68,7 +102,8 @@ static void dgram_ready(struct net_end *e)
     ((struct net_dgram *)e->owner)->watch.enabled = true;
 }
 
-static const struct net_end_ops dgram_ops = {.receive = dgram_receive, .ready = dgram_ready};
+static const struct net_end_ops dgram_ops = {
+    .receive = dgram_receive, .room = dgram_room, .ready = dgram_ready};
 
 /* ---- opening ---- */
 
@@ -174,6 +209,7 @@ void net_dgram_close(struct netdev *n)
     if (d->unlink_path)
         unlink(d->unlink_path);
     free(d->unlink_path);
+    net_frame_free(d->held);
     free(d->in);
 }
 
@@ -214,4 +250,5 @@ const struct netdev_kind netdev_dgram = {
     .size = sizeof(struct net_dgram),
     .open = dgram_open,
     .close = net_dgram_close,
+    .prepare = net_dgram_prepare,
 };

@@ -79,6 +79,11 @@ static void socket_close(struct netdev *n)
         net_stream_close(n);
 }
 
+static int64_t socket_prepare(struct netdev *n)
+{
+    return ((struct net_socket *)n)->is_dgram ? net_dgram_prepare(n) : -1;
+}
+
 static const char *const keys[] = {"type", "id",        "listen", "connect", "mcast",
                                    "udp",  "localaddr", "fd",     NULL};
 
@@ -90,4 +95,5 @@ const struct netdev_kind netdev_socket = {
     .size = sizeof(struct net_socket),
     .open = socket_open,
     .close = socket_close,
+    .prepare = socket_prepare,
 };

@@ -41,6 +41,8 @@ struct net_dgram {
     struct net_address self;   /* multicast: where our own frames come from */
     char *unlink_path;
     uint8_t *in;
+    struct net_frame *held; /* the other side had no room for it */
+    unsigned tries;
 };
 
 struct net_dgram_settings {
@@ -51,5 +53,6 @@ struct net_dgram_settings {
 bool net_dgram_open(struct net_dgram *d, const struct net_dgram_settings *settings,
                     struct error *err);
 void net_dgram_close(struct netdev *n);
+int64_t net_dgram_prepare(struct netdev *n);
 
 #endif
