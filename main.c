@@ -18,6 +18,7 @@
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
 #include "cpu/x86/report.h"
+#include "debugger/debugger.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -48,6 +49,7 @@ struct app {
     } monitors[MAX_MONITORS + MAX_SERIAL];
     unsigned nmonitors;
     struct control *control;
+    struct debugger *debugger;
     struct daemon daemon;
     uint8_t uuid[16];
     struct until {
@@ -247,6 +249,9 @@ static bool create_control(struct app *app, struct error *err)
 static bool start_monitors(struct app *app, struct error *err)
 {
     if (!create_control(app, err))
+        return false;
+    app->debugger = debugger_new(app->control, err);
+    if (!app->debugger)
         return false;
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
@@ -771,6 +776,7 @@ static void app_close(struct app *app)
     close_drives(app);
     nets_free(app->nets);
     display_destroy(&app->display);
+    debugger_free(app->debugger);
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -838,6 +844,7 @@ static void main_loop(struct app *app)
         wait = sooner(wait, machine_poll(m));
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
+        wait = sooner(wait, debugger_poll(app->debugger));
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 

@@ -120,7 +120,7 @@ bool control_cont(struct control *ctl, struct error *err)
         return error_set(err, "the machine has ended");
     if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
         return error_set(err, "Resetting the Virtual Machine is required");
-    machine_cont(ctl->m);
+    machine_run_until(ctl->m, UINT64_MAX);
     return true;
 }
 

@@ -147,6 +147,7 @@ enum {
     THUNK_MISS_LOAD,
     THUNK_MISS_STORE,
     THUNK_HANDLER,
+    THUNK_ASK,      /* a debugger, before a marked instruction */
     THUNK_EXIT,     /* an exit that is not linked */
     THUNK_OUT,      /* the budget does not last for the block */
     THUNK_REFETCH,  /* the page pass failed */

@@ -48,6 +48,15 @@ static const uint8_t *load_across(struct cpu *cpu, uint64_t lin, unsigned size,
     return loaded;
 }
 
+/* The host address of bytes in a page that a debugger watches others of. */
+static inline uint8_t *unwatched(const struct cpu *cpu, uint64_t lin, unsigned size, bool store)
+{
+    if (!cpu->probe.pages_known)
+        return NULL;
+    return probe_unwatched(cpu->probes, &cpu->probe, store ? cpu->tlb_store : cpu->tlb_load, store,
+                           lin, size);
+}
+
 const uint8_t *quick_miss_load(struct cpu *cpu)
 {
     const struct site *s = site_of(cpu);
@@ -59,6 +68,11 @@ const uint8_t *quick_miss_load(struct cpu *cpu)
         return NULL;
     if ((lin & (VM_PAGE_SIZE - 1)) + s->size > VM_PAGE_SIZE)
         return load_across(cpu, lin, s->size, again + SITE_LOADED);
+    uint8_t *p = unwatched(cpu, lin, s->size, false);
+    if (p) {
+        cpu->jit.t0 = (uint64_t)(uintptr_t)p;
+        return again + SITE_LOADED;
+    }
     return tlb_fill_quickly(cpu, lin, false) ? again : NULL;
 }
 
@@ -113,5 +127,10 @@ const uint8_t *quick_miss_store(struct cpu *cpu)
         return NULL;
     if ((lin & (VM_PAGE_SIZE - 1)) + s->size > VM_PAGE_SIZE)
         return store_across(cpu, s, lin, cpu->jit.site + sizeof(*s) + SITE_DONE_STORE);
+    uint8_t *p = unwatched(cpu, lin, s->size, true);
+    if (p) {
+        cpu->jit.t0 = (uint64_t)(uintptr_t)p;
+        return cpu->jit.site - SITE_BEFORE_STORE;
+    }
     return tlb_fill_quickly(cpu, lin, true) ? cpu->jit.site + sizeof(*s) : NULL;
 }

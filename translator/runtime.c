@@ -214,6 +214,22 @@ static const uint8_t *handler(struct cpu *cpu)
     return run_instruction(cpu, t, s, cpu->jit.site + sizeof(*s));
 }
 
+/* A marked instruction is about to run. */
+static const uint8_t *ask(struct cpu *cpu)
+{
+    const struct site *s = site_of(cpu);
+    const struct tblock *t = tblock_of(cpu, s);
+
+    unswap(cpu, t);
+    const struct insn *i = stand_at(cpu, t, s);
+    if (probe_stops_before(cpu))
+        return leave_at(cpu, i, OP_FAULT);
+    cpu->v.budget -= t->ninsn - s->insn;
+    cpu->insn = NULL;
+    swap(cpu, t);
+    return cpu->jit.site + sizeof(*s);
+}
+
 /* RDTSC, RDTSCP: the count of instructions is exact, and nothing else is looked at. */
 static const uint8_t *time_stamp(struct cpu *cpu)
 {
@@ -383,6 +399,7 @@ runtime_fn *const runtime_functions[NUM_THUNKS] = {
     [THUNK_MISS_LOAD] = miss_load,
     [THUNK_MISS_STORE] = miss_store,
     [THUNK_HANDLER] = handler,
+    [THUNK_ASK] = ask,
     [THUNK_EXIT] = unlinked_exit,
     [THUNK_OUT] = out_of_budget,
     [THUNK_REFETCH] = refetch,

@@ -92,6 +92,7 @@ void run_init(struct machine *m)
     pthread_cond_init(&m->run.changed, &attr);
     pthread_condattr_destroy(&attr);
     m->run.state = RUN_PAUSED;
+    m->run.stop_count = UINT64_MAX;
     m->clock.rearmed = timer_rearmed;
     m->clock.rearmed_opaque = m;
 }
@@ -116,6 +117,12 @@ static void tell(struct machine *m, enum run_event event)
         m->run.event(m->run.event_opaque, event);
 }
 
+static void forget_limits(struct run_control *r)
+{
+    r->step_cpu = NULL;
+    r->stop_count = UINT64_MAX;
+}
+
 static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
 {
     struct run_control *r = &m->run;
@@ -125,6 +132,9 @@ static void enter_state(struct machine *m, enum run_state state, enum stop_reaso
         vm_clock_start(&m->clock);
     else
         vm_clock_stop(&m->clock);
+    if (state != RUN_RUNNING && why != STOP_USER) /* or it may only be held for a moment */
+        forget_limits(r);
+    r->changes++;
     r->state = state;
     r->reason = why;
     r->stop_wanted = false;
@@ -176,6 +186,8 @@ static void reset_machine(struct machine *m)
     if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
         r->reason = STOP_USER; /* it may run again */
     tell(m, RUN_EVENT_RESET);
+    if (r->reset_pauses)
+        machine_request_stop(m, STOP_RESET);
     notify_main(m);
 }
 
@@ -213,6 +225,26 @@ void machine_cont(struct machine *m)
         r->fn(r->opaque);
 }
 
+void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others)
+{
+    if (m->run.state != RUN_PAUSED || !insns)
+        return;
+    forget_limits(&m->run);
+    m->run.step_cpu = v;
+    m->run.step_left = insns;
+    m->run.step_others = others;
+    machine_cont(m);
+}
+
+void machine_run_until(struct machine *m, uint64_t count)
+{
+    if (m->run.state == RUN_ENDED)
+        return;
+    forget_limits(&m->run);
+    m->run.stop_count = count;
+    machine_cont(m);
+}
+
 void machine_on_resume(struct machine *m, struct run_resumed *r)
 {
     r->next = m->run.resumed;
@@ -229,7 +261,7 @@ void machine_request_stop(struct machine *m, enum stop_reason why)
         enter_state(m, RUN_PAUSED, why);
         return;
     }
-    if (!r->stop_wanted)
+    if (!r->stop_wanted || r->stop_why == STOP_USER)
         r->stop_why = why;
     r->stop_wanted = true;
     machine_kick(m);
@@ -296,6 +328,8 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_UNTIL] = "until",
         [STOP_QUIT] = "quit",
         [STOP_BREAKPOINT] = "breakpoint",
+        [STOP_STEP] = "step",
+        [STOP_COUNT] = "count",
         [STOP_IO_ERROR] = "io-error",
         [STOP_DIFFERENCE] = "difference",
     };
@@ -331,6 +365,10 @@ static void start_turn(struct machine *m, unsigned cpu)
 
 static bool runnable(const struct vcpu *v)
 {
+    const struct run_control *r = &v->m->run;
+
+    if (r->step_cpu && r->step_cpu != v && !r->step_others)
+        return false;
     return !v->halted || v->ops->has_work(v);
 }
 
@@ -364,7 +402,9 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
         start_turn(m, (v->index + 1) % m->ncpus);
         break;
     case VCPU_EXIT_SHUTDOWN:
-        if (m->run.triple_fault_ends)
+        if (m->run.triple_fault_pauses)
+            machine_request_stop(m, STOP_TRIPLE_FAULT);
+        else if (m->run.triple_fault_ends)
             machine_request_end(m, STOP_TRIPLE_FAULT, 0);
         else
             m->run.reset_wanted = true;
@@ -398,12 +438,17 @@ static void log_digest(struct machine *m)
              (unsigned long long)d.memory);
 }
 
-static uint64_t slice_budget(const struct machine *m, uint64_t limit)
+static uint64_t slice_budget(const struct machine *m, const struct vcpu *v, uint64_t limit)
 {
+    const struct run_control *r = &m->run;
     uint64_t budget = m->run.quantum_left < limit ? m->run.quantum_left : limit;
 
     if (wants_digests(m) && m->run.next_digest - machine_retired(m) < budget)
         budget = m->run.next_digest - machine_retired(m);
+    if (r->step_cpu == v && r->step_left < budget)
+        budget = r->step_left;
+    if (r->stop_count != UINT64_MAX && r->stop_count - machine_retired(m) < budget)
+        budget = r->stop_count - machine_retired(m);
     if (is_icount(m))
         budget = vm_clock_insns_to_deadline(&m->clock, budget);
     /* A timer that keeps arming itself in the past must not keep the guest from running. */
@@ -420,7 +465,7 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     atomic_store(&v->exit_req, 0);
     if (requests_pending(m) || input_pending(m))
         return;
-    vcpu_begin_slice(v, slice_budget(m, limit));
+    vcpu_begin_slice(v, slice_budget(m, v, limit));
     r->current = v;
     machine_unlock(m);
     why = v->ops->run(v, v->slice);
@@ -432,6 +477,11 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     else
         r->quantum_left -= used;
     handle_exit(m, v, why);
+    if (r->step_cpu == v) {
+        r->step_left -= used < r->step_left ? used : r->step_left;
+        if (!r->step_left)
+            machine_request_stop(m, STOP_STEP);
+    }
 }
 
 /* All CPUs are halted. With instruction counting time jumps to the next timer. */
@@ -455,6 +505,10 @@ static bool take_turn(struct machine *m, uint64_t limit)
 
     if (honour_requests(m))
         return true;
+    if (machine_retired(m) >= m->run.stop_count) {
+        enter_state(m, RUN_PAUSED, STOP_COUNT);
+        return true;
+    }
     input_deliver(m);
     vm_clock_sync(&m->clock);
     if (is_icount(m) || m->run.inline_live)

@@ -30,6 +30,8 @@ enum stop_reason {
     STOP_UNTIL,        /* --until text seen */
     STOP_QUIT,         /* monitor `quit`, second SIGINT */
     STOP_BREAKPOINT,
+    STOP_STEP,       /* machine_step(): its instructions are done */
+    STOP_COUNT,      /* machine_run_until(): the count is reached */
     STOP_IO_ERROR,   /* a disk's request failed, and werror= or rerror= says stop */
     STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
 };
@@ -56,6 +58,7 @@ struct run_control {
     uint32_t exit_value;
     bool no_reboot, triple_fault_ends;
     bool no_shutdown; /* a guest that powers off pauses the machine instead of ending it */
+    bool triple_fault_pauses, reset_pauses; /* a debugger wants to see those */
     bool reset_wanted;
     bool stop_wanted; /* pause at the next boundary */
     bool end_wanted;
@@ -66,6 +69,10 @@ struct run_control {
     struct vcpu *current; /* in its slice */
     uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
     uint64_t quantum_left;
+    struct vcpu *step_cpu; /* machine_step(): whose, how many more, whether the others run too */
+    uint64_t step_left;
+    bool step_others;
+    uint64_t stop_count;    /* machine_run_until(); UINT64_MAX: nowhere */
     uint64_t next_digest;   /* -d digest: the count of instructions at which one is due */
     pthread_cond_t wake;    /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
@@ -81,7 +88,8 @@ struct run_control {
     void (*after_reset)(void *opaque);
     void *reset_opaque;
     uint64_t resets;
-    int thread_id; /* of the CPU thread, as the host numbers it; 0 before it runs */
+    uint64_t changes; /* of state, so far */
+    int thread_id;    /* of the CPU thread, as the host numbers it; 0 before it runs */
 };
 
 /* All of these: machine lock held, unless noted. */
@@ -90,6 +98,13 @@ void machine_join(struct machine *m);          /* takes the lock itself; after R
 void machine_cont(struct machine *m);
 void machine_stop(struct machine *m, enum stop_reason why); /* returns when the CPUs stand still */
 void machine_on_resume(struct machine *m, struct run_resumed *r);
+/* As machine_cont(), until CPU v has taken `insns` more steps (an instruction, or the delivery of
+ * an exception or interrupt): STOP_STEP. The others stand still meanwhile, unless `others`. */
+void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others);
+/* As machine_cont(), until all CPUs together have retired `count` instructions: STOP_COUNT. With
+ * instruction counting only. Any stop but STOP_USER takes back the wish, and machine_step()'s;
+ * UINT64_MAX takes back both and just goes on. */
+void machine_run_until(struct machine *m, uint64_t count);
 /* Requests, from devices, CPU, monitor; take effect at the next instruction boundary. */
 void machine_request_stop(struct machine *m, enum stop_reason why);
 void machine_request_reset(struct machine *m);

@@ -281,6 +281,29 @@ void block_cache_flush(struct cpu *cpu)
         evict_segment(cpu, s);
 }
 
+static bool has_instruction_at(const struct block *b, const uint64_t places[64])
+{
+    for (unsigned n = 0; n < b->ninsn; n++) {
+        uint64_t at = b->arena + b->insns[n].off;
+        if (places[at / 64 % 64] >> at % 64 & 1)
+            return true;
+    }
+    return false;
+}
+
+void block_cache_remark(struct cpu *cpu, const uint64_t changed[64])
+{
+    struct block_cache *c = cpu->blocks;
+    for (unsigned n = 0; n < ARRAY_SIZE(c->hash); n++) {
+        struct block *next;
+        for (struct block *b = c->hash[n]; b; b = next) {
+            next = b->next_in_hash;
+            if (has_instruction_at(b, changed))
+                discard(cpu, b);
+        }
+    }
+}
+
 static struct block *pool_alloc(struct cpu *cpu, size_t size)
 {
     struct block_cache *c = cpu->blocks;
@@ -365,6 +388,20 @@ static void adapt(struct cpu *cpu, struct insn *i, enum decode_result result)
     i->fl_live = FL_ARITH;
 }
 
+/* A debugger wants to be asked before it runs: see probe.h. `at`: an address of it, whichever. */
+static bool is_marked(const struct cpu *cpu, uint64_t at)
+{
+    return unlikely(cpu->probes) && probes_mark(cpu->probes, at);
+}
+
+static bool has_marked(const struct insn *list, unsigned n)
+{
+    unsigned any = 0;
+    for (unsigned k = 0; k < n; k++)
+        any |= list[k].probed;
+    return any;
+}
+
 /* RIP-relative operands become relative to the block's start. False: the sum does not fit (then
  * the instruction must start its own block, or is refused). */
 static bool fold_rip(struct insn *i)
@@ -417,7 +454,12 @@ static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
     adapt(cpu, i, result);
     if (!fold_rip(i))
         replace(i, OP_unimplemented_x);
-    *b = (struct block){.arena = ARENA_NONE, .mode = cpu->code_mode, .ninsn = 1, .nbytes = i->len};
+    i->probed = is_marked(cpu, lin);
+    *b = (struct block){.arena = ARENA_NONE,
+                        .mode = cpu->code_mode,
+                        .ninsn = 1,
+                        .nbytes = i->len,
+                        .marked = i->probed};
     log_block(cpu, b, bytes);
     return b;
 }
@@ -446,6 +488,7 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
                 break;
             replace(i, OP_unimplemented_x);
         }
+        i->probed = is_marked(cpu, arena + at);
         n++;
         at += i->len;
         ended = i->flags & INSN_ENDS;
@@ -457,6 +500,7 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
                         .mode = cpu->code_mode,
                         .ninsn = (uint16_t)n,
                         .nbytes = (uint16_t)at,
+                        .marked = has_marked(list, n),
                         .changes = (uint8_t)changes};
     memcpy(b->insns, list, n * sizeof(*list));
     memcpy(decoded_bytes(b), bytes, at);
@@ -483,6 +527,7 @@ static bool decode_again(struct cpu *cpu, const struct block *b, struct insn *i)
     adapt(cpu, &now, result);
     if (!fold_rip(&now) || (now.flags ^ i->flags) & INSN_ENDS)
         return false;
+    now.probed = i->probed;
     memcpy(decoded_bytes((struct block *)b) + i->off, bytes, i->len);
     *i = now;
     return true;
@@ -603,6 +648,7 @@ static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t aren
     adapt(cpu, &i, result);
     if (!fold_rip(&i))
         return NULL;
+    i.probed = is_marked(cpu, arena);
     size_t size = block_size(1, i.len);
     struct block *b = pool_alloc(cpu, size + block_size(0, i.len - first));
     struct block *tail = (struct block *)((uint8_t *)b + size);
@@ -611,6 +657,7 @@ static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t aren
                         .mode = cpu->code_mode,
                         .ninsn = 1,
                         .nbytes = i.len,
+                        .marked = i.probed,
                         .changes = (uint8_t)changes,
                         .tail = tail};
     b->insns[0] = i;
@@ -728,6 +775,7 @@ struct block *block_join(struct cpu *cpu, struct block *b)
                            .ninsn = (uint16_t)n,
                            .nbytes = (uint16_t)at,
                            .joined = (uint8_t)(parts - 1),
+                           .marked = has_marked(list, n),
                            .lost_code = b->lost_code,
                            .changes = b->changes,
                            .hits = b->hits,

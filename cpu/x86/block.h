@@ -26,6 +26,7 @@ struct block {
      * the list of that page. Of that part: the block. */
     struct block *tail, *whole;
     bool discarded;
+    bool marked; /* a debugger is asked before one of its instructions: see probe.h */
     /* The translator's: it failed; there was a translation; it is one of those to be translated
      * together. */
     bool untranslatable, lost_code, waiting;

@@ -11,6 +11,7 @@
 #include "cpu/x86/cpuid.h"
 #include "cpu/x86/insn.h"
 #include "cpu/x86/jit_state.h"
+#include "cpu/x86/probe.h"
 #include "vm/machine.h"
 
 /* Architectural state of one processor and what its engines share.
@@ -295,8 +296,11 @@ struct cpu {
     struct code_store code_stores[CODE_STORES]; /* by linear page */
     bool code_stores_filled;
     struct ram_window ram[RAM_WINDOWS];
-    unsigned next_ram;             /* the one to be replaced */
-    struct store_watch *watch;     /* told of stores and device accesses, or NULL */
+    unsigned next_ram;           /* the one to be replaced */
+    struct store_watch *watch;   /* told of stores and device accesses, or NULL */
+    const struct probes *probes; /* what a debugger wants to know, or NULL */
+    struct cpu_probe probe;
+    uint64_t probe_marks[64];      /* of the set for which blocks were formed; the first CPU's */
     struct tlb_spans tlb_spans[2]; /* of global pages: [1] */
     struct block_cache *blocks;    /* shared by the machine's CPUs */
     struct cpu *next_user;         /* of it */
@@ -445,6 +449,9 @@ int interp_block_part(struct cpu *cpu, const struct block *b, unsigned n);
 bool block_cache_init(struct cpu *cpu);
 void block_cache_free(struct cpu *cpu);
 void block_cache_flush(struct cpu *cpu);
+/* Discards the blocks with instructions at places in the page (a bit each) that changed; in any
+ * page. */
+void block_cache_remark(struct cpu *cpu, const uint64_t changed[64]);
 /* Bytes at an arena offset were stored to: retires the blocks made from them. */
 void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t len);
 /* Executes one instruction without delivering what it raises: 0, or 1 with *fault filled and the

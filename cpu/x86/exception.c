@@ -326,10 +326,13 @@ int interrupt_deliver(struct cpu *cpu, unsigned vector, enum int_kind kind, bool
     int r = cpu_protected(cpu) ? deliver_protected(cpu, vector, kind, has_error, error)
                                : deliver_real(cpu, vector);
     cpu->insn = insn;
-    if (r != OP_FAULT)
+    if (r != OP_FAULT) {
         cpu->rep_unfinished = cpu->shadow = cpu->shadow_ss = false;
-    else if (cpu->exc.vector >= EXC_TS && cpu->exc.vector <= EXC_GP)
+        if (unlikely(cpu->probes) && kind != INT_EXCEPTION)
+            probe_note(cpu, PROBE_INTERRUPT, vector, kind == INT_EXTERNAL);
+    } else if (cpu->exc.vector >= EXC_TS && cpu->exc.vector <= EXC_GP) {
         cpu->exc.error |= ext_bit(kind);
+    }
     return r;
 }
 

@@ -90,10 +90,10 @@ struct insn {
     };
     uint8_t index, scale;
     uint8_t reg;
-    uint8_t vreg;   /* VEX.vvvv, or a third register */
-    uint8_t size;   /* bits 0-3: log2 of the operand size in bytes; bits 4-5: of the address size */
-    uint16_t group; /* reserved for the translator's guard groups */
-    uint16_t off;   /* byte offset in the block */
+    uint8_t vreg; /* VEX.vvvv, or a third register */
+    uint8_t size; /* bits 0-3: log2 of the operand size in bytes; bits 4-5: of the address size */
+    uint16_t probed; /* a debugger is asked before it runs: see probe.h; set by block formation */
+    uint16_t off;    /* byte offset in the block */
     int32_t disp;
     /* sign-extended to 64 bits; far pointer: selector << 32 | offset; x87: the 11 bits of its
      * opcode as FOP has them */

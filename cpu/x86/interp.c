@@ -32,7 +32,8 @@ static unsigned within_code_limit(struct cpu *cpu, const struct block *b, unsign
 }
 
 /* Runs the first `limit` instructions of a block. r[R_RIP] is architectural again afterwards. */
-static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
+static inline __attribute__((always_inline)) int run_insns(struct cpu *cpu, const struct block *b,
+                                                           unsigned limit, bool marked)
 {
     const struct insn *i = b->insns;
     int r;
@@ -40,7 +41,7 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     cpu->run_end = i + limit;
     do {
         cpu->insn = i;
-        r = op_handlers[i->op](cpu, i);
+        r = marked && i->probed && probe_stops_before(cpu) ? OP_FAULT : op_handlers[i->op](cpu, i);
         if (unlikely(r))
             break;
         i++;
@@ -61,12 +62,19 @@ static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
     return r;
 }
 
-/* The same, for a report of what was run. */
+static int run_block(struct cpu *cpu, const struct block *b, unsigned limit)
+{
+    return run_insns(cpu, b, limit, false);
+}
+
+/* The same, asking a debugger where it wants that, and for a report of what was run. */
 static int run_block_noted(struct cpu *cpu, const struct block *b, unsigned limit)
 {
-    report_begin_block(cpu, b);
-    int r = run_block(cpu, b, limit);
-    report_end_block(cpu);
+    if (cpu->history)
+        report_begin_block(cpu, b);
+    int r = run_insns(cpu, b, limit, true);
+    if (cpu->history)
+        report_end_block(cpu);
     return r;
 }
 
@@ -79,7 +87,7 @@ static inline int run_one(struct cpu *cpu, const struct block *b, unsigned limit
     if (unlikely(limit > cpu->v.budget))
         limit = cpu->v.budget > 0 ? (unsigned)cpu->v.budget : 1;
     limit = within_code_limit(cpu, b, limit);
-    if (unlikely(cpu->history) && limit)
+    if (unlikely(cpu->history || b->marked) && limit)
         return run_block_noted(cpu, b, limit);
     return likely(limit) ? run_block(cpu, b, limit) : OP_FAULT;
 }
@@ -153,6 +161,8 @@ static int run_single(struct cpu *cpu)
     }
     int r = run_without_rf(cpu);
     cpu->rep_unfinished = r == OP_AGAIN;
+    if (r == OP_AGAIN && unlikely(cpu->probes))
+        probe_unfinished(cpu, r);
     if (r == OP_FAULT) {
         cpu->bp_hits = 0; /* it is executed again */
         return r;
@@ -191,11 +201,19 @@ static void refresh(struct cpu *cpu)
 /* What an instruction or a block that returned r has left to do. False: the run ends. */
 static bool finish(struct cpu *cpu, int r, enum vcpu_exit *why)
 {
+    if (unlikely(cpu->probes) && probe_unfinished(cpu, r)) {
+        *why = VCPU_EXIT_DEBUG;
+        return false;
+    }
     if (r == OP_FAULT && unlikely(cpu->ferr_frozen)) {
         cpu->ferr_frozen = false;
         cpu->v.halted = true;
     } else if (r == OP_FAULT && cpu->v.budget <= 0) {
         cpu->exc_pending = true; /* a trap of the last instruction: the next slice begins so */
+    } else if (r == OP_FAULT && unlikely(cpu->probes) && probe_exception(cpu)) {
+        cpu->exc_pending = true;
+        *why = VCPU_EXIT_DEBUG;
+        return false;
     } else if (r == OP_FAULT) {
         *why = VCPU_EXIT_SHUTDOWN;
         return deliver(cpu);
@@ -212,8 +230,14 @@ static bool finish(struct cpu *cpu, int r, enum vcpu_exit *why)
 static bool between(struct cpu *cpu, enum vcpu_exit *why)
 {
     refresh(cpu);
+    *why = VCPU_EXIT_DEBUG;
+    if (unlikely(cpu->probes) && probe_boundary(cpu))
+        return false;
     *why = VCPU_EXIT_SHUTDOWN;
     if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) && !cpu_take_interrupts(cpu))
+        return false;
+    *why = VCPU_EXIT_DEBUG;
+    if (unlikely(cpu->probes) && probe_boundary(cpu))
         return false;
     *why = cpu->v.halted ? VCPU_EXIT_HALT : VCPU_EXIT_SLICE;
     return !cpu->v.halted && cpu->v.budget > 0 && !exit_requested(cpu);

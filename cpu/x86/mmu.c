@@ -178,6 +178,9 @@ static void clear_logged(struct cpu *cpu, struct tlb_log *log)
 
 static void drop_stack_slots(struct cpu *cpu)
 {
+    if (unlikely(cpu->probe.pages_known))
+        memset(cpu->probe.pages, 0, sizeof(cpu->probe.pages));
+    cpu->probe.pages_known = false;
     for (unsigned n = 0; n < 2 * NUM_TLB_CLASSES; n++)
         cpu->stack_slot[n / NUM_TLB_CLASSES][n % NUM_TLB_CLASSES] = STACK_SLOT_EMPTY(cpu);
 }
@@ -334,13 +337,15 @@ struct place {
 };
 
 /* What a TLB entry says already. */
-static bool place_in_tlb(const struct cpu *cpu, uint64_t lin, const struct access *a,
+static bool place_in_tlb(const struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
                          struct place *p)
 {
     const struct tlb_entry *table = a->implicit ? cpu->tlb[a->write][TLB_KERNEL]
                                     : a->write  ? cpu->tlb_store
                                                 : cpu->tlb_load;
     const uint8_t *host = a->fetch || cpu->watch ? NULL : tlb_hit(table, lin, 1);
+    if (!host && unlikely(cpu->probe.pages_known) && !a->fetch && !cpu->watch)
+        host = probe_unwatched(cpu->probes, &cpu->probe, table, a->write, lin, size);
     if (!host)
         return false;
     p->phys = 0;
@@ -367,15 +372,41 @@ static bool ram_is_noted(const struct cpu *cpu, uint64_t phys)
     return false;
 }
 
-static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, struct place *p)
+/* A page that gets no entry because of them. */
+static void enter_watched(struct cpu *cpu, uint64_t lin, const struct access *a, uint64_t phys,
+                          uint64_t arena)
+{
+    struct probe_page *e = &cpu->probe.pages[a->write][lin >> VM_PAGE_SHIFT & (PROBE_PAGES - 1)];
+    if (a->implicit || cpu->tlb_store == cpu->tlb_none)
+        return;
+    *e = (struct probe_page){.table = a->write ? cpu->tlb_store : cpu->tlb_load,
+                             .page = lin & ~0xfffull,
+                             .phys = phys & ~0xfffull,
+                             .host = cpu->v.m->arena.host + arena};
+    cpu->probe.pages_known = true;
+}
+
+static void watched_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
+                          uint64_t phys)
+{
+    if (!a->fetch && !a->quiet)
+        probe_access(cpu, lin, phys, size, a->write ? PROBE_WRITE : PROBE_READ);
+}
+
+/* size: of the bytes within the page. */
+static int find_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
+                      struct place *p)
 {
     struct translation t = {0};
-    if (place_in_tlb(cpu, lin, a, p))
+    if (place_in_tlb(cpu, lin, size, a, p))
         return 0;
     if (translate(cpu, lin, a, &t))
         return OP_FAULT;
     p->phys = t.phys;
     p->arena = p->read_arena = ARENA_NONE;
+    bool watched = unlikely(cpu->probes) && probes_watch_page(cpu->probes, lin, t.phys);
+    if (watched)
+        watched_place(cpu, lin, size, a, t.phys);
     if (is_apic_page(cpu, t.phys))
         return 0;
     struct machine *m = cpu->v.m;
@@ -391,7 +422,10 @@ static int find_place(struct cpu *cpu, uint64_t lin, const struct access *a, str
     if (a->fetch)
         return 0;
     unsigned class = a->implicit ? TLB_KERNEL : current_class(cpu);
-    if (!a->write)
+    if (watched) {
+        if (!a->write || (view.read_at == page && arena_page_storable(&m->arena, page)))
+            enter_watched(cpu, lin, a, t.phys, page);
+    } else if (!a->write)
         enter(cpu, false, class, lin, page, &t);
     else if (view.read_at == page && arena_page_storable(&m->arena, page))
         enter(cpu, true, class, lin, page, &t);
@@ -580,9 +614,11 @@ static int find_span(struct cpu *cpu, uint64_t lin, unsigned size, const struct 
     /* segmentation comes before paging: the canonical check is of all bytes */
     if (s->first < size && cpu->long_mode && !is_canonical(next_page(cpu, lin, a)))
         return not_canonical(cpu);
-    if (find_place(cpu, lin, a, &s->part[0]))
+    if (find_place(cpu, lin, s->first, a, &s->part[0]))
         return OP_FAULT;
-    return s->first < size ? find_place(cpu, next_page(cpu, lin, a), a, &s->part[1]) : 0;
+    return s->first < size
+               ? find_place(cpu, next_page(cpu, lin, a), size - s->first, a, &s->part[1])
+               : 0;
 }
 
 static void span_read(struct cpu *cpu, const struct span *s, void *out, unsigned size)
@@ -627,7 +663,7 @@ bool mem_fill(struct cpu *cpu, uint64_t lin, unsigned size, bool store)
     if ((lin & (VM_PAGE_SIZE - 1)) + size > VM_PAGE_SIZE || table == cpu->tlb_none ||
         (cpu->code_mode == CODE64 && !is_canonical(lin)))
         return false;
-    return !find_place(cpu, lin, &a, &p) && tlb_hit(table, lin, size);
+    return !find_place(cpu, lin, size, &a, &p) && tlb_hit(table, lin, size);
 }
 
 int mem_load_slow(struct cpu *cpu, uint64_t lin, unsigned size, void *out)
@@ -685,6 +721,8 @@ void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size)
         return NULL;
     for (unsigned n = 0; n < 2; n++)
         s.part[n].arena = s.part[n].read_arena;
+    if (unlikely(cpu->probe.nhits))
+        cpu->probe.hits[cpu->probe.nhits - 1].access |= PROBE_READ;
     span_read(cpu, &s, cpu->rmw.buf, size);
     cpu->rmw.lin = lin;
     cpu->rmw.size = size;

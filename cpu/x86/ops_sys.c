@@ -172,14 +172,8 @@ static bool cr_exists(const struct cpu *cpu, unsigned n)
            (n == 8 && model_has(&cpu->model, F_lm));
 }
 
-int op_mov_to_cr_x(struct cpu *cpu, const struct insn *i)
+static int set_cr(struct cpu *cpu, const struct insn *i, uint64_t v)
 {
-    uint64_t v = cpu->code_mode == CODE64 ? cpu->r[i->rm] : (uint32_t)cpu->r[i->rm];
-
-    if (!cr_exists(cpu, i->reg))
-        return raise_ud(cpu);
-    if (not_supervisor(cpu))
-        return raise_gp(cpu, 0);
     switch (i->reg) {
     case 0:
         return set_cr0(cpu, i, v);
@@ -193,6 +187,25 @@ int op_mov_to_cr_x(struct cpu *cpu, const struct insn *i)
     default:
         return set_cr8(cpu, i, v);
     }
+}
+
+/* Notes what went well. */
+static int cr_written(struct cpu *cpu, unsigned n, uint64_t v, int r)
+{
+    if (unlikely(cpu->probes) && r != OP_FAULT)
+        probe_note(cpu, PROBE_CR_WRITE, n, v);
+    return r;
+}
+
+int op_mov_to_cr_x(struct cpu *cpu, const struct insn *i)
+{
+    uint64_t v = cpu->code_mode == CODE64 ? cpu->r[i->rm] : (uint32_t)cpu->r[i->rm];
+
+    if (!cr_exists(cpu, i->reg))
+        return raise_ud(cpu);
+    if (not_supervisor(cpu))
+        return raise_gp(cpu, 0);
+    return cr_written(cpu, i->reg, v, set_cr(cpu, i, v));
 }
 
 /* Control and debug registers are moved whole: 64 bits in 64-bit mode, 32 elsewhere. */
@@ -227,13 +240,15 @@ int op_clts_x(struct cpu *cpu, const struct insn *i)
     if (not_supervisor(cpu))
         return raise_gp(cpu, 0);
     cpu->cr0 &= ~CR0_TS;
-    return leave_mode(cpu, i);
+    return cr_written(cpu, 0, cpu->cr0, leave_mode(cpu, i));
 }
 
 /* LMSW writes PE, MP, EM and TS; it cannot clear PE (SDM vol. 2A). */
 static int lmsw(struct cpu *cpu, const struct insn *i, uint16_t v)
 {
-    return set_cr0(cpu, i, (cpu->cr0 & ~0xeu) | (v & 0xfu));
+    uint32_t next = (cpu->cr0 & ~0xeu) | (v & 0xfu);
+
+    return cr_written(cpu, 0, next, set_cr0(cpu, i, next));
 }
 
 int op_lmsw_r(struct cpu *cpu, const struct insn *i)
@@ -671,6 +686,8 @@ int op_rdmsr_x(struct cpu *cpu, const struct insn *i)
     if (not_supervisor(cpu) || !msr_read(cpu, (uint32_t)cpu->r[R_RCX], &v))
         return raise_gp(cpu, 0);
     set_edx_eax(cpu, v);
+    if (unlikely(cpu->probes))
+        probe_note(cpu, PROBE_RDMSR, (uint32_t)cpu->r[R_RCX], v);
     return OP_OK;
 }
 
@@ -681,6 +698,8 @@ int op_wrmsr_x(struct cpu *cpu, const struct insn *i)
     cpu_settle(cpu);
     if (not_supervisor(cpu) || !msr_write(cpu, (uint32_t)cpu->r[R_RCX], v))
         return raise_gp(cpu, 0);
+    if (unlikely(cpu->probes))
+        probe_note(cpu, PROBE_WRMSR, (uint32_t)cpu->r[R_RCX], v);
     return leave_mode(cpu, i);
 }
 
@@ -881,6 +900,8 @@ uint32_t io_read(struct cpu *cpu, uint16_t port, unsigned size)
         unlikely(cpu->watch) ? watched_port(cpu, port, size, 0, false) : port_read(cpu, port, size);
     if (unlikely(cpu->bp_io))
         debug_note_port(cpu, port, size);
+    if (unlikely(cpu->probes))
+        probe_note(cpu, PROBE_PORT_IN, port, size | (uint64_t)v << 8);
     cpu_after_device(cpu);
     return v;
 }
@@ -894,6 +915,8 @@ void io_write(struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
         port_write(cpu, port, size, value);
     if (unlikely(cpu->bp_io))
         debug_note_port(cpu, port, size);
+    if (unlikely(cpu->probes))
+        probe_note(cpu, PROBE_PORT_OUT, port, size | (uint64_t)value << 8);
     cpu_after_device(cpu);
 }
 

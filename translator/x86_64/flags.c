@@ -12,6 +12,8 @@ static bool may_fault(const struct xlat *x, unsigned k)
     const struct insn *i = &x->list[k];
     const struct operation_info *op = op_operation(i->op);
 
+    if (i->probed) /* stopping before it is as a fault */
+        return true;
     if (op->props & (P_SSE | P_AVX | P_FPU) && !x->fpu[k])
         return true;
     switch (op - operations) {

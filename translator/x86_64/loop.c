@@ -39,7 +39,8 @@ bool loop_is_simple(const struct xlat *x)
     unsigned n = x->n;
 
     if (x->tr->config.no_links || n < 3 || n > LOOP_MAX || n != x->t->block->ninsn || x->t->pass2 ||
-        !insn_is_jcc(&x->list[n - 1]) || target_of(x, &x->list[n - 1]) != x->t->rip)
+        x->t->block->marked || !insn_is_jcc(&x->list[n - 1]) ||
+        target_of(x, &x->list[n - 1]) != x->t->rip)
         return false;
     return is_plain_alu(&x->list[n - 2]) && !x->read_in &&
            (!x->visible_in || flags_last_around(x, n - 2));

@@ -270,6 +270,8 @@ void emit_range(struct xlat *x, unsigned from, unsigned to)
 
         if (!a_room(&x->a))
             return;
+        if (i->probed)
+            emit_thunk_call(x, THUNK_ASK);
         if (!fn || !fn(x, i))
             emit_handler(x);
         finish_stubs(x, first);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What debuggers ask of the engines. */
+#include "cpu/x86/probe.h"
+
+#include "cpu/x86/mem.h"
+#include "vm/machine.h"
+
+/* ---- the set ---- */
+
+static void set_ranges(struct cpu *cpu, const struct probes *p)
+{
+    bool watched = cpu->probes && cpu->probes->nranges;
+
+    cpu->probes = p;
+    if (watched || (p && p->nranges))
+        tlb_flush_all(cpu);
+    cpu->probe.mode = cpu_probe_mode(cpu);
+    cpu->probe.nhits = cpu->probe.nevents = 0;
+}
+
+void probes_set(struct machine *m, const struct probes *p)
+{
+    uint64_t changed[64], any = 0, *marked;
+
+    if (!m->ncpus)
+        return;
+    marked = cpu_of(m->cpus[0])->probe_marks;
+    for (unsigned n = 0; n < ARRAY_SIZE(changed); n++) {
+        uint64_t now = p ? p->offsets[n] : 0;
+
+        changed[n] = marked[n] ^ now;
+        any |= changed[n];
+        marked[n] = now;
+    }
+    for (unsigned n = 0; n < m->ncpus; n++)
+        set_ranges(cpu_of(m->cpus[n]), p);
+    if (any)
+        block_cache_remark(cpu_of(m->cpus[0]), changed);
+}
+
+static uint64_t linear_rip(const struct cpu *cpu)
+{
+    uint64_t rip = cpu->r[R_RIP];
+
+    return cpu->code_mode == CODE64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
+}
+
+void probe_go_on(struct cpu *cpu)
+{
+    uint64_t lin = linear_rip(cpu);
+
+    cpu->probe.pass = cpu->exc_pending;
+    cpu->probe.skip = cpu->probes && probes_mark(cpu->probes, lin);
+    cpu->probe.skip_lin = lin;
+}
+
+/* ---- modes ---- */
+
+enum probe_mode cpu_probe_mode(const struct cpu *cpu)
+{
+    if (cpu->smm)
+        return PROBE_SMM;
+    if (!cpu_protected(cpu))
+        return PROBE_REAL;
+    if (cpu_v86(cpu))
+        return PROBE_V86;
+    if (!cpu->long_mode)
+        return cpu->code_mode == CODE16 ? PROBE_PROTECTED16 : PROBE_PROTECTED32;
+    return cpu->code_mode == CODE64   ? PROBE_LONG64
+           : cpu->code_mode == CODE32 ? PROBE_COMPATIBILITY32
+                                      : PROBE_COMPATIBILITY16;
+}
+
+const char *probe_mode_name(enum probe_mode mode)
+{
+    static const char *const names[PROBE_NUM_MODES] = {
+        [PROBE_REAL] = "real mode",
+        [PROBE_V86] = "virtual-8086 mode",
+        [PROBE_PROTECTED16] = "16-bit protected mode",
+        [PROBE_PROTECTED32] = "32-bit protected mode",
+        [PROBE_COMPATIBILITY16] = "16-bit compatibility mode",
+        [PROBE_COMPATIBILITY32] = "32-bit compatibility mode",
+        [PROBE_LONG64] = "64-bit mode",
+        [PROBE_SMM] = "system management mode",
+    };
+
+    return (unsigned)mode < PROBE_NUM_MODES ? names[mode] : "?";
+}
+
+/* ---- marked instructions ---- */
+
+bool probe_stops_before(struct cpu *cpu)
+{
+    uint64_t block_rip = cpu->r[R_RIP], lin;
+
+    cpu_settle(cpu);
+    cpu->r[R_RIP] = insn_rip(cpu, cpu->insn);
+    lin = linear_rip(cpu);
+    cpu->probe.asked_lin = lin;
+    if (cpu->probe.skip && cpu->probe.skip_lin == lin)
+        cpu->probe.skip = false;
+    else
+        cpu->probe.stop = cpu->probes && cpu->probes->execute(cpu->probes->opaque, cpu, lin);
+    cpu->r[R_RIP] = block_rip;
+    return cpu->probe.stop;
+}
+
+/* ---- accesses and events ---- */
+
+/* What was seen is asked about right behind the running instruction. */
+static void end_run(struct cpu *cpu)
+{
+    atomic_store(&cpu->v.exit_req, 1);
+    if (cpu->insn)
+        cpu_leave_block(cpu);
+}
+
+void probe_access(struct cpu *cpu, uint64_t lin, uint64_t phys, unsigned size, uint8_t access)
+{
+    const struct probes *p = cpu->probes;
+
+    for (unsigned n = 0; n < p->nranges; n++) {
+        if (!(p->ranges[n].access & access) || !probe_touches(&p->ranges[n], lin, phys, size))
+            continue;
+        if (cpu->probe.nhits < PROBE_SEEN_MAX)
+            cpu->probe.hits[cpu->probe.nhits++] = (struct probe_hit){
+                .lin = lin, .phys = phys, .size = (uint8_t)size, .access = access};
+        end_run(cpu);
+        return;
+    }
+}
+
+void probe_note(struct cpu *cpu, enum probe_event event, uint64_t arg, uint64_t value)
+{
+    struct cpu_probe *seen = &cpu->probe;
+
+    seen->interrupts += event == PROBE_INTERRUPT && value;
+    if (!(cpu->probes->events >> event & 1) || seen->nevents == PROBE_SEEN_MAX)
+        return;
+    seen->events[seen->nevents].event = event;
+    seen->events[seen->nevents].arg = arg;
+    seen->events[seen->nevents++].value = value;
+    end_run(cpu);
+}
+
+static void note_mode(struct cpu *cpu)
+{
+    enum probe_mode before = cpu->probe.mode, now = cpu_probe_mode(cpu);
+
+    cpu->probe.mode = now;
+    if (now != before)
+        probe_note(cpu, PROBE_MODE, now, before);
+}
+
+bool probe_boundary(struct cpu *cpu)
+{
+    const struct probes *p = cpu->probes;
+    struct cpu_probe *seen = &cpu->probe;
+    bool stop;
+
+    note_mode(cpu);
+    stop = seen->stop;
+    if (seen->nhits && p->accessed(p->opaque, cpu, seen->hits, seen->nhits))
+        stop = true;
+    for (unsigned n = 0; n < seen->nevents; n++)
+        if (p->event(p->opaque, cpu, seen->events[n].event, seen->events[n].arg,
+                     seen->events[n].value))
+            stop = true;
+    seen->stop = false;
+    seen->nhits = seen->nevents = 0;
+    return stop;
+}
+
+bool probe_unfinished(struct cpu *cpu, int r)
+{
+    struct cpu_probe *p = &cpu->probe;
+    bool stop = p->stop;
+
+    if (r != OP_FAULT && r != OP_AGAIN)
+        return false;
+    if (linear_rip(cpu) == p->asked_lin) {
+        p->skip = true;
+        p->skip_lin = p->asked_lin;
+    }
+    if (r == OP_AGAIN)
+        return false;
+    p->stop = false;
+    p->nhits = 0;
+    return stop;
+}
+
+bool probe_exception(struct cpu *cpu)
+{
+    const struct probes *p = cpu->probes;
+    bool pass = cpu->probe.pass;
+
+    cpu->probe.pass = false;
+    return !pass && !cpu->exc.shutdown && p->events >> PROBE_EXCEPTION & 1 &&
+           p->event(p->opaque, cpu, PROBE_EXCEPTION, cpu->exc.vector, cpu->exc.error);
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Breakpoints: the list, what the engines are asked because of it, and what they answer.
+ *
+ * A breakpoint's last known bytes are kept behind it, to tell what a write changed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cpu/x86/mem.h"
+#include "debugger/internal.h"
+
+#define NO_ROOM     "out of memory"
+#define RANGE_VALUE 8 /* values are told of ranges up to so many bytes */
+#define MARKED_MAX  4096
+
+struct owned {
+    struct breakpoint b; /* first */
+    uint8_t bytes[RANGE_VALUE];
+};
+
+static uint64_t range_size(const struct breakpoint *b)
+{
+    return b->last - b->start + 1;
+}
+
+static size_t value_size(const struct breakpoint *b)
+{
+    return range_size(b) <= RANGE_VALUE && range_size(b) ? (size_t)range_size(b) : 0;
+}
+
+static uint64_t value_of(const uint8_t *bytes, size_t n)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, bytes, n);
+    return v;
+}
+
+/* What the watched bytes are now; as they were if they cannot be read. */
+static void read_bytes(const struct breakpoint *b, struct cpu *cpu, uint8_t *bytes)
+{
+    uint8_t now[RANGE_VALUE];
+    size_t n = value_size(b);
+
+    if (n && debugger_read_quick(cpu, b->physical, b->start, now, n) == n)
+        memcpy(bytes, now, n);
+}
+
+/* ---- answers, on the CPU thread ---- */
+
+static bool is_for(const struct breakpoint *b, enum breakpoint_kind kind, const struct cpu *cpu)
+{
+    return b->enabled && b->kind == kind && (b->cpu < 0 || (unsigned)b->cpu == cpu->v.index);
+}
+
+/* It was hit: does that count? */
+static bool counts(struct debugger *d, struct breakpoint *b, struct cpu *cpu)
+{
+    if (b->condition.holds && !b->condition.holds(b->condition.opaque, d, cpu))
+        return false;
+    b->hits++;
+    if (!b->ignore)
+        return true;
+    b->ignore--;
+    return false;
+}
+
+static struct hit *note_hit(struct debugger *d, struct breakpoint *b, const struct cpu *cpu)
+{
+    d->hit = (struct hit){.valid = true, .breakpoint = b, .cpu = cpu->v.index};
+    return &d->hit;
+}
+
+static bool at_mark(const struct debugger *d, const struct cpu *cpu, uint64_t lin)
+{
+    const struct mark *m = &d->mark;
+
+    if (!m->set || m->lin != lin || m->cpu != cpu->v.index)
+        return false;
+    return m->rule == SP_ANY ||
+           (m->rule == SP_EQUAL ? debugger_sp(cpu) == m->sp : debugger_sp(cpu) >= m->sp);
+}
+
+static bool covers_code(const struct breakpoint *b, const struct cpu *cpu, uint64_t lin)
+{
+    uint64_t at = b->physical ? mmu_debug_translate((struct cpu *)cpu, lin) : lin;
+
+    return at >= b->start && at <= b->last;
+}
+
+static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
+{
+    struct debugger *d = opaque;
+
+    if (at_mark(d, cpu, lin)) {
+        note_hit(d, NULL, cpu)->mark = true;
+        return true;
+    }
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
+        if (!is_for(b, BREAK_EXECUTE, cpu) || !covers_code(b, cpu, lin) || !counts(d, b, cpu))
+            continue;
+        note_hit(d, b, cpu);
+        return true;
+    }
+    return false;
+}
+
+static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
+                      const struct probe_hit *a)
+{
+    struct owned *o = (struct owned *)b;
+    struct probe_range r = {.start = b->start, .last = b->last, .physical = b->physical};
+    uint8_t before[RANGE_VALUE];
+    size_t n = value_size(b);
+
+    if (!is_for(b, BREAK_ACCESS, cpu) || !(b->access & a->access) ||
+        !probe_touches(&r, a->lin, a->phys, a->size))
+        return false;
+    memcpy(before, o->bytes, sizeof(before));
+    read_bytes(b, cpu, o->bytes);
+    if (b->value_change && n && !memcmp(before, o->bytes, n))
+        return false;
+    if (!counts(d, b, cpu))
+        return false;
+    struct hit *hit = note_hit(d, b, cpu);
+    hit->access = *a;
+    hit->old_value = value_of(before, n);
+    hit->new_value = value_of(o->bytes, n);
+    return true;
+}
+
+static bool on_accessed(void *opaque, struct cpu *cpu, const struct probe_hit *hits, unsigned n)
+{
+    struct debugger *d = opaque;
+
+    for (unsigned k = 0; k < n; k++)
+        for (struct breakpoint *b = d->breakpoints; b; b = b->next)
+            if (on_access(d, cpu, b, &hits[k]))
+                return true;
+    return false;
+}
+
+/* Which breakpoints an event is for, and as what kind of access. */
+static const struct {
+    enum breakpoint_kind kind;
+    uint8_t access;
+} event_kinds[PROBE_NUM_EVENTS] = {
+    [PROBE_PORT_IN] = {BREAK_PORT, PROBE_READ}, [PROBE_PORT_OUT] = {BREAK_PORT, PROBE_WRITE},
+    [PROBE_RDMSR] = {BREAK_MSR, PROBE_READ},    [PROBE_WRMSR] = {BREAK_MSR, PROBE_WRITE},
+    [PROBE_CR_WRITE] = {BREAK_CR, 0}, [PROBE_EXCEPTION] = {BREAK_EXCEPTION, 0},
+    [PROBE_INTERRUPT] = {BREAK_INTERRUPT, 0},   [PROBE_MODE] = {BREAK_MODE, 0},
+};
+
+static bool wants_event(const struct breakpoint *b, enum probe_event event)
+{
+    return b->kind == event_kinds[event].kind &&
+           (!event_kinds[event].access || b->access & event_kinds[event].access);
+}
+
+/* A port access is of several ports. */
+static bool covers_event(const struct breakpoint *b, enum probe_event event, uint64_t arg,
+                         uint64_t value)
+{
+    uint64_t n = event == PROBE_PORT_IN || event == PROBE_PORT_OUT ? value & 0xff : 1;
+
+    return arg <= b->last && arg + n - 1 >= b->start;
+}
+
+static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint64_t arg,
+                     uint64_t value)
+{
+    struct debugger *d = opaque;
+
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
+        if (!is_for(b, event_kinds[event].kind, cpu) || !wants_event(b, event) ||
+            !covers_event(b, event, arg, value) || !counts(d, b, cpu))
+            continue;
+        struct hit *hit = note_hit(d, b, cpu);
+        hit->event_arg = arg;
+        hit->event_value = value;
+        return true;
+    }
+    return false;
+}
+
+/* ---- what is asked ---- */
+
+static void mark_place(struct probes *p, uint64_t at)
+{
+    p->offsets[at / 64 % 64] |= 1ull << at % 64;
+}
+
+static void mark_range(struct probes *p, const struct breakpoint *b)
+{
+    for (uint64_t n = 0; n < MARKED_MAX && n <= b->last - b->start; n++)
+        mark_place(p, b->start + n);
+}
+
+static unsigned count_ranges(const struct debugger *d)
+{
+    unsigned n = 0;
+
+    for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
+        n += b->enabled && b->kind == BREAK_ACCESS;
+    return n;
+}
+
+static void add_to_set(struct probes *p, struct probe_range *ranges, const struct breakpoint *b)
+{
+    if (!b->enabled)
+        return;
+    if (b->kind == BREAK_EXECUTE)
+        mark_range(p, b);
+    if (b->kind == BREAK_ACCESS)
+        ranges[p->nranges++] = (struct probe_range){
+            .start = b->start, .last = b->last, .physical = b->physical, .access = b->access};
+    for (unsigned e = 0; e < PROBE_NUM_EVENTS; e++)
+        if (wants_event(b, (enum probe_event)e))
+            p->events |= 1u << e;
+}
+
+static bool resets_are_wanted(const struct debugger *d)
+{
+    for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
+        if (b->kind == BREAK_RESET && b->enabled)
+            return true;
+    return false;
+}
+
+static bool same_ranges(const struct probes *a, const struct probes *b)
+{
+    return a->nranges == b->nranges &&
+           (!a->nranges || !memcmp(a->ranges, b->ranges, a->nranges * sizeof(*a->ranges)));
+}
+
+/* The set that is in use is told again only if it has changed: TLBs are emptied for it. */
+static bool is_in_use(const struct debugger *d, const struct probes *p)
+{
+    const struct probes *now = &d->probes[d->using];
+
+    return d->m->ncpus && debugger_cpu(d, 0)->probes == now && now->events == p->events &&
+           !memcmp(now->offsets, p->offsets, sizeof(p->offsets)) && same_ranges(now, p);
+}
+
+void breakpoints_sync(struct debugger *d)
+{
+    unsigned next = !d->using;
+    struct probes *p = &d->probes[next];
+    struct probe_range *ranges = calloc(count_ranges(d) + 1, sizeof(*ranges));
+
+    d->m->run.reset_pauses = resets_are_wanted(d);
+    if (!ranges)
+        return; /* the old set still is asked about */
+    *p = (struct probes){.execute = on_execute,
+                         .accessed = on_accessed,
+                         .event = on_event,
+                         .opaque = d,
+                         .ranges = ranges};
+    for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
+        add_to_set(p, ranges, b);
+    if (d->mark.set)
+        mark_place(p, d->mark.lin);
+    if (is_in_use(d, p)) {
+        free(ranges);
+        return;
+    }
+    probes_set(d->m, d->breakpoints || d->plan.kind > PLAN_CONTINUE || d->mark.set ? p : NULL);
+    free(d->ranges[next]);
+    d->ranges[next] = ranges;
+    d->using = next;
+}
+
+/* ---- the list ---- */
+
+static bool is_sound(const struct breakpoint *b, struct error *err)
+{
+    if (b->last < b->start)
+        return error_set(err, "a range that ends before it begins");
+    if ((b->kind == BREAK_ACCESS || b->kind == BREAK_PORT || b->kind == BREAK_MSR) &&
+        !(b->access & (PROBE_READ | PROBE_WRITE)))
+        return error_set(err, "neither reads nor writes are to be watched");
+    return true;
+}
+
+static void free_one(struct breakpoint *b)
+{
+    if (b->condition.free)
+        b->condition.free(b->condition.opaque);
+    free(b->condition_text);
+    free(b->commands);
+    free(b->where);
+    free(b);
+}
+
+/* The list must not change while CPU threads walk it. A stop of the machine's own stays one. */
+static bool hold(struct debugger *d)
+{
+    bool was_running = d->m->run.state == RUN_RUNNING;
+
+    if (was_running)
+        machine_stop(d->m, STOP_USER);
+    return was_running;
+}
+
+static void release(struct debugger *d, bool was_running)
+{
+    breakpoints_sync(d);
+    if (was_running && d->m->run.state == RUN_PAUSED && d->m->run.reason == STOP_USER)
+        machine_cont(d->m);
+}
+
+struct breakpoint *breakpoint_add(struct debugger *d, const struct breakpoint *b, struct error *err)
+{
+    struct owned *o = is_sound(b, err) ? calloc(1, sizeof(*o)) : NULL;
+    struct breakpoint **tail = &d->breakpoints;
+
+    if (!o)
+        return NULL;
+    bool was_running = hold(d);
+    o->b = *b;
+    o->b.next = NULL;
+    if (!b->owner && !b->number)
+        o->b.number = d->next_number++;
+    if (b->kind == BREAK_ACCESS && d->m->ncpus)
+        read_bytes(&o->b, debugger_cpu(d, b->cpu < 0 ? 0 : (unsigned)b->cpu), o->bytes);
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = &o->b;
+    release(d, was_running);
+    return &o->b;
+}
+
+void breakpoint_remove(struct debugger *d, struct breakpoint *b)
+{
+    bool was_running = hold(d);
+    struct breakpoint **link = &d->breakpoints;
+
+    while (*link != b)
+        link = &(*link)->next;
+    *link = b->next;
+    if (d->hit.breakpoint == b)
+        d->hit.breakpoint = NULL;
+    if (d->last_stop.breakpoint == b)
+        d->last_stop.breakpoint = NULL;
+    free_one(b);
+    release(d, was_running);
+}
+
+void breakpoint_changed(struct debugger *d, struct breakpoint *b)
+{
+    bool was_running = hold(d);
+
+    (void)b;
+    release(d, was_running);
+}
+
+void breakpoint_remove_temporary(struct debugger *d, const struct breakpoint *b)
+{
+    for (struct breakpoint *at = d->breakpoints; at; at = at->next)
+        if (at == b && b->temporary) {
+            breakpoint_remove(d, at);
+            return;
+        }
+}
+
+struct breakpoint *breakpoint_first(struct debugger *d)
+{
+    return d->breakpoints;
+}
+
+struct breakpoint *breakpoint_find(struct debugger *d, unsigned number)
+{
+    struct breakpoint *b = number ? d->breakpoints : NULL;
+
+    while (b && b->number != number)
+        b = b->next;
+    return b;
+}
+
+void breakpoints_free(struct debugger *d)
+{
+    struct breakpoint *next;
+
+    for (struct breakpoint *b = d->breakpoints; b; b = next) {
+        next = b->next;
+        free_one(b);
+    }
+    d->breakpoints = NULL;
+    free(d->ranges[0]);
+    free(d->ranges[1]);
+}

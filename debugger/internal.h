@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_DEBUGGER_INTERNAL_H
+#define CALQUE_DEBUGGER_INTERNAL_H
+
+#include "cpu/x86/probe.h"
+#include "debugger/debugger.h"
+
+/* The rooms of the core:
+ *   core.c        faces; the machine runs and stops, and why
+ *   step.c        steps, which may take several runs
+ *   breakpoint.c  the list, what the engines are asked because of it, and what they answer */
+
+/* A place where the machine stops for the core alone: the end of a call, or of an interrupt. */
+struct mark {
+    bool set;
+    unsigned cpu;
+    uint64_t lin;
+    enum { SP_ANY, SP_EQUAL, SP_ABOVE } rule; /* where the stack must be; ABOVE: there, or popped */
+    uint64_t sp;
+};
+
+/* What a CPU stopped for; written on the CPU thread, read when the machine stands still. */
+struct hit {
+    bool valid, mark;
+    unsigned cpu;
+    struct breakpoint *breakpoint;
+    struct probe_hit access;
+    uint64_t old_value, new_value;
+    uint64_t event_arg, event_value;
+};
+
+enum plan_kind { PLAN_NONE, PLAN_CONTINUE, PLAN_STEP, PLAN_RANGE, PLAN_UNTIL };
+
+/* What was asked for, while the machine runs because of it. */
+struct plan {
+    enum plan_kind kind;
+    unsigned cpu;
+    enum debug_step how;
+    uint64_t left;        /* STEP: how many more */
+    uint64_t start, last; /* RANGE */
+    bool over;
+    /* One instruction is being stepped: from here. */
+    bool single;
+    uint64_t lin, sp, interrupts;
+};
+
+struct debugger {
+    struct control *ctl;
+    struct machine *m;
+    struct symbols *symbols;
+    struct debug_face *faces;
+    debug_intercept_fn *intercept;
+    void *intercept_opaque;
+    struct breakpoint *breakpoints;
+    unsigned next_number;
+    /* What the engines have been given, in turns, so that one is never changed under them. */
+    struct probes probes[2];
+    struct probe_range *ranges[2];
+    unsigned using;
+    bool step_others;
+    bool told_running;
+    uint64_t changes; /* of run state, seen */
+    struct plan plan;
+    struct mark mark;
+    struct hit hit;
+    struct debug_stop last_stop;
+    bool has_stopped;
+};
+
+uint64_t debugger_sp(const struct cpu *cpu); /* linear */
+
+/* breakpoint.c: gives the engines what there is to ask; the machine stands still. */
+void breakpoints_sync(struct debugger *d);
+void breakpoints_free(struct debugger *d);
+void breakpoint_remove_temporary(struct debugger *d, const struct breakpoint *b);
+
+/* step.c: the machine stopped while a plan is under way. True: it goes on, and nobody need know. */
+bool plan_goes_on(struct debugger *d, enum stop_reason why);
+/* core.c: lets the machine run (machine_step() if insns). */
+void debugger_go(struct debugger *d, unsigned cpu, uint64_t insns);
+
+#endif

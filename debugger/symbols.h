@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_DEBUGGER_SYMBOLS_H
+#define CALQUE_DEBUGGER_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Names, source lines and types of what runs in the guest: ELF files with DWARF (elfutils), a
+ * kernel's own kallsyms read from guest memory, our BIOS's map. */
+
+struct debugger;
+struct error;
+struct symbols;
+
+struct symbols *symbols_new(struct debugger *d);
+void symbols_free(struct symbols *s);
+
+/* Loads an ELF file's symbols, moved by `slide` bytes, or, for an object without addresses (a
+ * module), at `slide`. `name`: what people see; NULL: the file's. */
+bool symbols_load(struct symbols *s, const char *file, const char *name, uint64_t slide,
+                  struct error *err);
+/* "NAME ADDRESS" lines of a linker map or System.map. */
+bool symbols_load_map(struct symbols *s, const char *file, uint64_t slide, struct error *err);
+void symbols_unload(struct symbols *s, const char *name); /* NULL: all */
+/* A kernel was loaded by -kernel: its ELF's symbols if it has any; otherwise kallsyms is looked for
+ * when it is first asked after, and KASLR's slide found from the running guest. */
+void symbols_note_kernel(struct symbols *s, const char *file);
+/* The guest stands still somewhere else: finds what has become known (kernel started, KASLR slide,
+ * modules). Cheap when nothing changed. */
+void symbols_refresh(struct symbols *s, unsigned cpu);
+/* The slide of the kernel relative to its ELF file, once known. */
+bool symbols_kernel_slide(struct symbols *s, uint64_t *slide);
+
+struct symbol {
+    const char *name, *module; /* module: which file; valid until symbols change */
+    uint64_t start, size;      /* size 0: unknown */
+    bool function;
+};
+/* The symbol that covers addr (or the nearest before it in the same section). */
+bool symbol_at(struct symbols *s, uint64_t addr, struct symbol *out);
+bool symbol_find(struct symbols *s, const char *name, struct symbol *out);
+/* Those that begin with a prefix, for completion; names until the callback says no. */
+void symbol_complete(struct symbols *s, const char *prefix, bool (*fn)(void *opaque, const char *),
+                     void *opaque);
+/* "start_kernel+0x1c" or "[module] name+0x8" into buf; false: no symbol, buf holds 0x...  */
+bool symbol_text(struct symbols *s, uint64_t addr, char *buf, size_t size);
+
+struct source_place {
+    const char *file;
+    unsigned line;
+    uint64_t start, last; /* addresses of the same row */
+};
+bool symbols_line_at(struct symbols *s, uint64_t addr, struct source_place *out);
+/* Address of "file:line" (the file by its last path components). */
+bool symbols_line_find(struct symbols *s, const char *file, unsigned line, uint64_t *addr);
+/* Where a function's body begins behind its prologue, as debuggers break there. */
+uint64_t symbols_after_prologue(struct symbols *s, uint64_t start);
+
+/* ---- frames (unwind.c) ---- */
+struct frame {
+    uint64_t pc, sp, bp, cfa;
+    bool exact;       /* from CFI or ORC; else by frame pointer or guess */
+    bool interrupted; /* the next frame was interrupted at its pc (an exception frame) */
+};
+/* The innermost first; how many. */
+unsigned symbols_backtrace(struct symbols *s, unsigned cpu, struct frame *frames, unsigned max);
+
+#endif

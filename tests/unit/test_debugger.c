@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The debugger's core on both engines: a loop of 32-bit code with a call, a store, a port, a
+ * control register. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "cpu/x86/mem.h"
+#include "debugger/debugger.h"
+#include "machines/pc_cpus.h"
+#include "monitor/control.h"
+#include "translator/translator.h"
+
+#define CODE  0x200000u
+#define LOOP  (CODE + 5)
+#define AFTER (CODE + 11) /* the call has returned */
+#define STORE (CODE + 14)
+#define PORT  (CODE + 19)
+#define CR    (CODE + 21)
+#define END   (CODE + 24)
+#define F     (CODE + 0x20)
+#define DATA  0x300000u
+#define STACK 0x280000u
+#define TIMES 10000u
+
+static const uint8_t code[] = {
+    0xb9, 0x10, 0x27, 0x00, 0x00,                   /* mov ecx, 10000 */
+    0x40,                                           /* inc eax */
+    0xe8, 0x15, 0x00, 0x00, 0x00,                   /* call F */
+    0x49,                                           /* dec ecx */
+    0x75, 0xf7,                                     /* jnz LOOP */
+    0xa3, 0x00, 0x00, 0x30, 0x00,                   /* mov [DATA], eax */
+    0xe6, 0x80,                                     /* out 80h, al */
+    0x0f, 0x22, 0xd8,                               /* mov cr3, eax */
+    0xeb, 0xfe,                                     /* jmp $ */
+    0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x42, 0xc3, /* F: inc edx; ret */
+};
+
+struct fixture {
+    struct pc pc;
+    struct pc_cpus cpus;
+    struct pc_config config;
+    struct translator *translator;
+    struct control *ctl;
+    struct debugger *d;
+    struct debug_face face;
+    struct debug_stop stop;
+    unsigned breakpoint; /* its number: it may be gone */
+    bool stopped;
+    char kernel[512];
+};
+
+static void on_stop(void *opaque, const struct debug_stop *stop)
+{
+    struct fixture *f = opaque;
+
+    f->stop = *stop;
+    f->breakpoint = stop->breakpoint ? stop->breakpoint->number : 0;
+    f->stopped = true;
+}
+
+static void on_resume(void *opaque)
+{
+    (void)opaque;
+}
+
+static struct cpu *cpu_in(const struct fixture *f)
+{
+    return debugger_cpu(f->d, 0);
+}
+
+static void place_program(struct fixture *f)
+{
+    struct cpu *cpu = cpu_in(f);
+
+    assert_int_equal(debugger_write(f->d, 0, true, CODE, code, sizeof(code)), sizeof(code));
+    memset(cpu->r, 0, 16 * sizeof(cpu->r[0]));
+    cpu->r[R_RIP] = CODE;
+    cpu->r[R_RSP] = STACK;
+    cpu_set_eflags(cpu, EFLAGS_FIXED);
+    cpu_mode_changed(cpu);
+    assert_int_equal(cpu->code_mode, CODE32);
+}
+
+static struct fixture *fixture_new(bool jit)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct translator_config config = {.threshold = 1};
+    struct monitor_about about = {0};
+    struct monitor_hooks hooks = {0};
+    struct error err = {{0}};
+    const char *build = getenv("BUILD");
+
+    assert_non_null(f);
+    snprintf(f->kernel, sizeof(f->kernel), "%s/guest/loops-32.elf", build ? build : "build/gcc");
+    f->config = (struct pc_config){.ram_size = 16 << 20,
+                                   .ncpus = 1,
+                                   .kernel = f->kernel,
+                                   .icount = true,
+                                   .icount_shift = 3,
+                                   .create_cpus = pc_cpus_create,
+                                   .create_cpus_opaque = &f->cpus};
+    assert_true(cpu_model_parse(&f->cpus.model, "max", &err));
+    if (!pc_init(&f->pc, &f->config, &err) || !pc_power_on(&f->pc, &err))
+        fail_msg("%s", err.text);
+    if (jit && (!translator_create(&f->pc.m, &config, &f->translator, &err) ||
+                !translator_attach(f->translator, f->cpus.boot, &err)))
+        skip();
+    f->ctl = control_new(&f->pc.m, &about, &hooks);
+    f->d = debugger_new(f->ctl, &err);
+    assert_non_null(f->d);
+    f->face = (struct debug_face){.stopped = on_stop, .resumed = on_resume, .opaque = f};
+    machine_lock(&f->pc.m);
+    debugger_add_face(f->d, &f->face);
+    place_program(f);
+    machine_unlock(&f->pc.m);
+    assert_true(machine_start_threads(&f->pc.m));
+    return f;
+}
+
+static void fixture_free(struct fixture *f)
+{
+    machine_lock(&f->pc.m);
+    debugger_remove_face(f->d, &f->face);
+    machine_request_end(&f->pc.m, STOP_QUIT, 0);
+    machine_unlock(&f->pc.m);
+    machine_join(&f->pc.m);
+    debugger_free(f->d);
+    control_free(f->ctl);
+    pc_destroy(&f->pc);
+    translator_destroy(f->translator);
+    free(f);
+}
+
+static void wait_stop(struct fixture *f)
+{
+    f->stopped = false;
+    while (!f->stopped) {
+        debugger_poll(f->d);
+        usleep(100);
+    }
+}
+
+static void go_on(struct fixture *f)
+{
+    struct error err;
+
+    machine_lock(&f->pc.m);
+    assert_true(debugger_continue(f->d, &err));
+    machine_unlock(&f->pc.m);
+    wait_stop(f);
+}
+
+static void step(struct fixture *f, enum debug_step how, uint64_t n)
+{
+    struct error err;
+
+    machine_lock(&f->pc.m);
+    assert_true(debugger_step(f->d, 0, how, n, &err));
+    machine_unlock(&f->pc.m);
+    wait_stop(f);
+    assert_int_equal(f->stop.kind, DEBUG_STEPPED);
+}
+
+static struct breakpoint *add(struct fixture *f, const struct breakpoint *b)
+{
+    struct breakpoint made = *b;
+    struct error err;
+
+    made.enabled = true;
+    made.cpu = -1;
+    machine_lock(&f->pc.m);
+    struct breakpoint *added = breakpoint_add(f->d, &made, &err);
+    machine_unlock(&f->pc.m);
+    assert_non_null(added);
+    return added;
+}
+
+static struct breakpoint *add_at(struct fixture *f, uint64_t lin)
+{
+    return add(f, &(struct breakpoint){.kind = BREAK_EXECUTE, .start = lin, .last = lin});
+}
+
+static void remove_it(struct fixture *f, struct breakpoint *b)
+{
+    machine_lock(&f->pc.m);
+    breakpoint_remove(f->d, b);
+    machine_unlock(&f->pc.m);
+}
+
+static void assert_at(const struct fixture *f, uint64_t lin)
+{
+    assert_int_equal(debugger_pc(cpu_in(f)), lin);
+}
+
+/* ---- the tests ---- */
+
+static void breakpoints(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+    struct breakpoint *b = add_at(f, AFTER);
+
+    go_on(f);
+    assert_int_equal(f->stop.kind, DEBUG_BREAKPOINT);
+    assert_int_equal(f->breakpoint, b->number);
+    assert_at(f, AFTER);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 1);
+    go_on(f);
+    assert_at(f, AFTER);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 2);
+    b->ignore = 4997;
+    go_on(f);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 5000);
+    assert_int_equal(cpu_in(f)->r[R_RDX], 5000);
+    assert_int_equal(b->hits, 5000);
+    remove_it(f, b);
+    add_at(f, STORE);
+    go_on(f);
+    assert_at(f, STORE);
+    assert_int_equal(cpu_in(f)->r[R_RDX], TIMES);
+    fixture_free(f);
+}
+
+static bool never(void *opaque, struct debugger *d, struct cpu *cpu)
+{
+    (void)d;
+    *(uint64_t *)opaque += cpu->r[R_RAX]; /* registers are as at the instruction */
+    return false;
+}
+
+/* Asking changes nothing, and counts nothing. */
+static void conditions(bool jit)
+{
+    uint64_t sum = 0, retired[2];
+
+    for (unsigned n = 0; n < 2; n++) {
+        struct fixture *f = fixture_new(jit);
+
+        if (n)
+            add(f, &(struct breakpoint){.kind = BREAK_EXECUTE,
+                                        .start = LOOP + 1,
+                                        .last = LOOP + 1,
+                                        .condition = {.holds = never, .opaque = &sum}});
+        add_at(f, END);
+        go_on(f);
+        assert_at(f, END);
+        retired[n] = machine_retired(&f->pc.m);
+        fixture_free(f);
+    }
+    assert_int_equal(retired[0], retired[1]);
+    assert_int_equal(sum, TIMES * (TIMES + 1) / 2);
+}
+
+static void watchpoints(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+    struct breakpoint *b = add(
+        f, &(struct breakpoint){
+               .kind = BREAK_ACCESS, .start = DATA + 1, .last = DATA + 1, .access = PROBE_WRITE});
+
+    go_on(f);
+    assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
+    assert_at(f, PORT);
+    assert_int_equal(f->stop.address, DATA);
+    assert_int_equal(f->stop.size, 4);
+    assert_true(f->stop.write);
+    assert_int_equal(f->stop.old_value, 0);
+    assert_int_equal(f->stop.new_value, TIMES >> 8);
+    remove_it(f, b);
+    fixture_free(f);
+}
+
+/* The stack is written and read by calls: each stops behind the instruction. */
+static void watched_stack(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+
+    add(f, &(struct breakpoint){.kind = BREAK_ACCESS,
+                                .physical = true,
+                                .start = STACK - 4,
+                                .last = STACK - 1,
+                                .access = PROBE_WRITE | PROBE_READ});
+    for (unsigned n = 1; n <= 20; n++) {
+        go_on(f);
+        assert_at(f, F);
+        assert_int_equal(cpu_in(f)->r[R_RAX], n);
+        assert_true(f->stop.write);
+        go_on(f);
+        assert_at(f, AFTER);
+        assert_false(f->stop.write);
+    }
+    fixture_free(f);
+}
+
+static void events(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+
+    add(f, &(struct breakpoint){
+               .kind = BREAK_PORT, .start = 0x80, .last = 0x80, .access = PROBE_WRITE});
+    add(f, &(struct breakpoint){.kind = BREAK_CR, .start = 3, .last = 3});
+    go_on(f);
+    assert_at(f, CR);
+    assert_int_equal(f->stop.event_arg, 0x80);
+    assert_int_equal(f->stop.event_value, 1 | (TIMES & 0xff) << 8);
+    go_on(f);
+    assert_at(f, END);
+    assert_int_equal(f->stop.event_arg, 3);
+    assert_int_equal(f->stop.event_value, TIMES);
+    fixture_free(f);
+}
+
+static void steps(bool jit)
+{
+    static const uint64_t into[] = {LOOP, LOOP + 1, F, F + 1, AFTER, AFTER + 1, LOOP};
+    struct fixture *f = fixture_new(jit);
+
+    for (size_t n = 0; n < sizeof(into) / sizeof(into[0]); n++) {
+        step(f, STEP_INSN, 1);
+        assert_at(f, into[n]);
+    }
+    step(f, STEP_INSN, 6 * 1000);
+    assert_at(f, LOOP);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 1001);
+    step(f, STEP_INSN, 1);
+    step(f, STEP_OVER, 1);
+    assert_at(f, AFTER);
+    assert_int_equal(cpu_in(f)->r[R_RDX], 1002);
+    fixture_free(f);
+}
+
+#define ON_BOTH(name)                                                                              \
+    static void name##_interpreted(void **state)                                                   \
+    {                                                                                              \
+        (void)state;                                                                               \
+        name(false);                                                                               \
+    }                                                                                              \
+    static void name##_translated(void **state)                                                    \
+    {                                                                                              \
+        (void)state;                                                                               \
+        name(true);                                                                                \
+    }
+ON_BOTH(breakpoints)
+ON_BOTH(conditions)
+ON_BOTH(watchpoints)
+ON_BOTH(watched_stack)
+ON_BOTH(events)
+ON_BOTH(steps)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(breakpoints_interpreted),   cmocka_unit_test(breakpoints_translated),
+        cmocka_unit_test(conditions_interpreted),    cmocka_unit_test(conditions_translated),
+        cmocka_unit_test(watchpoints_interpreted),   cmocka_unit_test(watchpoints_translated),
+        cmocka_unit_test(watched_stack_interpreted), cmocka_unit_test(watched_stack_translated),
+        cmocka_unit_test(events_interpreted),        cmocka_unit_test(events_translated),
+        cmocka_unit_test(steps_interpreted),         cmocka_unit_test(steps_translated),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
