@@ -87,7 +87,7 @@ chmod 755 "$scratch/serve"
 
 # One guest does all that one can do alone.
 port=$((20000 + RANDOM % 10000))
-"$BUILD/tests/tools/pty" "${guest[@]}" -append 'console=ttyS0 quiet' -nographic \
+"$BUILD/tests/tools/pty" "${guest[@]}" -append 'console=ttyS0 quiet no_timer_check' -nographic \
     -netdev "user,id=n0,tftp=$scratch/www,bootfile=/blob,hostname=penguin,domainname=zoo.example,net=10.0.2.0/24,guestfwd=tcp:10.0.2.9:80-cmd:$scratch/serve" \
     -device virtio-net-pci,netdev=n0,id=nic -object "filter-dump,id=d,netdev=n0,file=$scratch/pcap" >"$scratch/user" < <(sed "s/HOSTPORT/$port/; s/DIGEST/$digest/" <<'STEPS'
 want 100 Calque guest ready
@@ -169,7 +169,7 @@ report $? "${names[7]}"
 
 timeout -k 5 120 "${guest[@]}" -nographic -smp 2 -netdev user,id=n0 \
     -device virtio-net-pci,netdev=n0,mq=on,queues=2,disable-legacy=on,mac=52:54:00:00:00:07 \
-    -append 'console=ttyS0 quiet calque.run="/net/up; ls -d /sys/class/net/eth0/queues/*; cat /sys/class/net/eth0/address"' \
+    -append 'console=ttyS0 quiet no_timer_check calque.run="/net/up; ls -d /sys/class/net/eth0/queues/*; cat /sys/class/net/eth0/address"' \
     >"$scratch/queues" 2>&1 </dev/null
 all_of "$scratch/queues" 'lease 10.0.2.15' queues/rx-1 queues/tx-1 '52:54:00:00:00:07'
 report $? "${names[8]}" "$scratch/queues"
@@ -177,10 +177,10 @@ report $? "${names[8]}" "$scratch/queues"
 # pair TEST NAME SPEC SPEC: two machines, the second of which fetches a file from the first.
 pair() {
     local first
-    timeout -k 5 150 "${guest[@]}" -nographic -nic "$3" -append 'console=ttyS0 quiet calque.run="/net/pair 1"' >"$scratch/$1.1" 2>&1 </dev/null &
+    timeout -k 5 150 "${guest[@]}" -nographic -nic "$3" -append 'console=ttyS0 quiet no_timer_check calque.run="/net/pair 1"' >"$scratch/$1.1" 2>&1 </dev/null &
     first=$!
     sleep 0.5
-    timeout -k 5 150 "${guest[@]}" -nographic -nic "$4,mac=52:54:00:12:34:57" -append 'console=ttyS0 quiet calque.run="/net/pair 2"' >"$scratch/$1.2" 2>&1 </dev/null
+    timeout -k 5 150 "${guest[@]}" -nographic -nic "$4,mac=52:54:00:12:34:57" -append 'console=ttyS0 quiet no_timer_check calque.run="/net/pair 2"' >"$scratch/$1.2" 2>&1 </dev/null
     wait $first
     all_of "$scratch/$1.2" "$xs  /tmp/got" && all_of "$scratch/$1.1" 'the other is done'
     report $? "$2" "$scratch/$1.2"
