@@ -134,7 +134,7 @@ static const struct option_row options[] = {
     {"qmp", "WHERE", OPT_QMP, "terminal", "a monitor for programs: QEMU's protocol, JSON"},
     {"mon", "CHARDEV[,mode=..]", OPT_MON, "terminal",
      "a monitor on a -chardev; mode=readline|control, pretty=on"},
-    {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
+    {"chardev", "TYPE,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
     {"parallel", "WHERE", OPT_PARALLEL, "terminal", "connects the next parallel port, or none"},
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},

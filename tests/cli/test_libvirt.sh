@@ -68,7 +68,7 @@ replays ops.jsonl "balloon:DeviceNotActive block-commit:CommandNotFound block-st
     device_add:GenericError device_del:DeviceNotFound dump-guest-memory:CommandNotFound getfd:CommandNotFound
     job-complete:CommandNotFound job-dismiss:CommandNotFound migrate-incoming:CommandNotFound
     migrate-set-capabilities:GenericError migrate-set-parameters:CommandNotFound migrate:CommandNotFound
-    netdev_add:CommandNotFound netdev_del:CommandNotFound qom-get:DeviceNotFound qom-list:DeviceNotFound
+    qom-get:DeviceNotFound qom-list:DeviceNotFound
     qom-set:CommandNotFound query-balloon:DeviceNotActive query-dirty-rate:CommandNotFound screendump:GenericError
     transaction:CommandNotFound" "${domain[@]}"
 report $?
