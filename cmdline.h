@@ -7,6 +7,7 @@
 
 #include "host/audio/audio.h"
 #include "host/ui/ui.h"
+#include "machines/pc_pci.h"
 #include "translator/translator.h"
 
 struct drives;
@@ -20,12 +21,13 @@ struct error;
 #define MAX_CPUS     255
 #define MAX_MONITORS 8
 #define MAX_OBJECTS  16
-#define MAX_KEPT     128
+#define MAX_KEPT     256
 
 #define BOOT_ORDER_MAX 8 /* letters of -boot order=, and the zero */
 
-#define MAX_DISKS 32
-#define MAX_AHCI  2
+#define MAX_DISKS   32
+#define MAX_AHCI    2
+#define MAX_DEVICES 96
 
 #define MAX_NICS    8
 #define MAX_NETDEVS 16
@@ -33,8 +35,8 @@ struct error;
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 #define MAX_AUDIODEV       8
-#define DEVICE_NAME_MAX    64   /* of other IDs */
-#define DEVICE_PATH_MAX    4096 /* of a path */
+#define DEVICE_NAME_MAX    PC_ID_MAX /* of other IDs */
+#define DEVICE_PATH_MAX    4096      /* of a path */
 
 /* Exit statuses that the guest does not choose. They are even, so that none is an isa-debug-exit
  * status, which is (value << 1) | 1. */
@@ -84,19 +86,29 @@ struct settings {
     bool snapshot;
     struct disk_setting {
         enum disk_kind { DISK_IDE_HD, DISK_IDE_CD, DISK_VIRTIO, DISK_FLOPPY } kind;
-        char drive[DEVICE_NAME_MAX];  /* drive=ID; empty: a drive without a medium */
-        char bus[DEVICE_NAME_MAX];    /* bus=ID[.N]; empty: not said */
-        char serial[DEVICE_NAME_MAX]; /* serial=; empty: not said */
+        char qdev[DEVICE_NAME_MAX + 64]; /* the device's id or path, as monitors know it */
+        char drive[DEVICE_NAME_MAX];     /* drive=ID; empty: a drive without a medium */
+        char bus[DEVICE_NAME_MAX];       /* bus=ID[.N]; empty: not said */
+        char serial[DEVICE_NAME_MAX];    /* serial=; empty: not said */
         char werror[DEVICE_NAME_MAX], rerror[DEVICE_NAME_MAX];
         bool has_unit;
         uint64_t unit;
         int boot_index;      /* -1: not said */
         uint64_t num_queues; /* virtio */
         bool disable_legacy;
+        struct pc_pci_place place;
     } disks[MAX_DISKS]; /* -device */
     unsigned ndisks;
-    char ahci[MAX_AHCI][DEVICE_NAME_MAX]; /* -device ahci: IDs */
+    struct pc_pci_place ahci[MAX_AHCI]; /* -device ahci */
     unsigned nahci;
+    struct pc_bridge bridges[PC_MAX_BRIDGES];
+    unsigned nbridges;
+    struct device_setting {
+        const char *type, *id; /* NULL: without an id */
+        const char *value;     /* of the option */
+    } devices[MAX_DEVICES];    /* of -device, in their order */
+    unsigned ndevices;
+    struct pc_pci_place vga_place, tablet_place, pci_testdev_place;
     const char *netdevs[MAX_NETDEVS]; /* -netdev */
     unsigned nnetdevs;
     const char *hub[MAX_NETDEVS]; /* -net: back ends on hub 0 */
@@ -109,6 +121,7 @@ struct settings {
         uint8_t mac[6];
         uint64_t pairs;
         bool disable_legacy;
+        struct pc_pci_place place;
     } nics[MAX_NICS];
     unsigned nnics;
     struct dump_setting {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmdline_devices.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 struct device_row {
     const char *name, *help;
     bool (*add)(struct settings *s, const struct option_list *l, struct error *err);
+    bool pci; /* has the properties of pci_properties[], too */
     struct device_property properties[MAX_PROPERTIES];
 };
 
@@ -32,6 +34,30 @@ static bool get_chardev(const struct option_list *l, char out[DEVICE_CHARDEV_MAX
         return error_set(err, "chardev=ID is expected");
     snprintf(out, DEVICE_CHARDEV_MAX, "%s", id);
     return true;
+}
+
+static bool get_name(const struct option_list *l, const char *key, char out[DEVICE_NAME_MAX],
+                     struct error *err)
+{
+    const char *value = option_get(l, key);
+
+    if (value && strlen(value) >= DEVICE_NAME_MAX)
+        return error_set(err, "%s=%s: too long", key, value);
+    snprintf(out, DEVICE_NAME_MAX, "%s", value ? value : "");
+    return true;
+}
+
+/* Where a PCI device goes. */
+static bool get_place(const struct settings *s, const struct option_list *l,
+                      struct pc_pci_place *place, struct error *err)
+{
+    const char *addr = option_get(l, "addr");
+
+    *place = (struct pc_pci_place){
+        .type = s->devices[s->ndevices - 1].type, .has_addr = addr, .order = s->ndevices};
+    return (!addr || pc_pci_parse_addr(addr, &place->devfn, err)) &&
+           get_name(l, "id", place->id, err) && get_name(l, "bus", place->bus, err) &&
+           option_get_bool(l, "multifunction", &place->multifunction, err);
 }
 
 static bool add_debug_exit(struct settings *s, const struct option_list *l, struct error *err)
@@ -137,6 +163,8 @@ static bool add_pci_testdev(struct settings *s, const struct option_list *l, str
     if (s->pci_testdev)
         return error_set(err, "there is one already");
     s->pci_testdev = true;
+    if (!get_place(s, l, &s->pci_testdev_place, err))
+        return false;
     if (!membar)
         return true;
     if (!size_parse(membar, 1, size, err)) {
@@ -149,15 +177,22 @@ static bool add_pci_testdev(struct settings *s, const struct option_list *l, str
 
 /* ---- disks ---- */
 
-static bool get_name(const struct option_list *l, const char *key, char out[DEVICE_NAME_MAX],
-                     struct error *err)
+/* How monitors know what has the drive: the last device by its id, or by its path in QEMU's tree of
+ * objects; of a virtio disk it is the part behind its PCI function. */
+static void set_qdev(const struct settings *s, struct disk_setting *d)
 {
-    const char *value = option_get(l, key);
+    const struct device_setting *last = &s->devices[s->ndevices - 1];
+    const char *behind = d->kind == DISK_VIRTIO ? "/virtio-backend" : "";
+    unsigned anonymous = 0;
 
-    if (value && strlen(value) >= DEVICE_NAME_MAX)
-        return error_set(err, "%s=%s: too long", key, value);
-    snprintf(out, DEVICE_NAME_MAX, "%s", value ? value : "");
-    return true;
+    for (const struct device_setting *other = s->devices; other < last; other++)
+        anonymous += !other->id;
+    if (last->id)
+        snprintf(d->qdev, sizeof(d->qdev), "%s%s%s", *behind ? "/machine/peripheral/" : "",
+                 last->id, behind);
+    else
+        snprintf(d->qdev, sizeof(d->qdev), "/machine/peripheral-anon/device[%u]%s", anonymous,
+                 behind);
 }
 
 static struct disk_setting *add_disk(struct settings *s, const struct option_list *l,
@@ -178,6 +213,7 @@ static struct disk_setting *add_disk(struct settings *s, const struct option_lis
         !option_get_number(l, "bootindex", 0, INT32_MAX, &boot, err))
         return NULL;
     d->boot_index = (int)boot;
+    set_qdev(s, d);
     s->ndisks++;
     return d;
 }
@@ -203,17 +239,26 @@ static bool add_floppy(struct settings *s, const struct option_list *l, struct e
     return need_drive(add_disk(s, l, DISK_FLOPPY, err), err);
 }
 
-/* The first one's buses are ahci0.0 to ahci0.5 if it has no other name. */
 static bool add_ahci(struct settings *s, const struct option_list *l, struct error *err)
 {
     if (s->nahci == MAX_AHCI)
         return error_set(err, "more than %d", MAX_AHCI);
-    if (!get_name(l, "id", s->ahci[s->nahci], err))
+    return get_place(s, l, &s->ahci[s->nahci++], err);
+}
+
+static bool add_bridge(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct pc_bridge *b = &s->bridges[s->nbridges];
+    uint64_t chassis = 0;
+
+    if (s->nbridges == PC_MAX_BRIDGES)
+        return error_set(err, "more than %d", PC_MAX_BRIDGES);
+    s->nbridges++;
+    if (!get_place(s, l, &b->place, err) ||
+        !option_get_number(l, "chassis_nr", 1, 255, &chassis, err))
         return false;
-    if (!s->ahci[s->nahci][0])
-        snprintf(s->ahci[s->nahci], DEVICE_NAME_MAX, "ahci%u", s->nahci);
-    s->nahci++;
-    return true;
+    b->chassis = (uint8_t)chassis;
+    return chassis || error_set(err, "chassis_nr=1 to 255 is expected");
 }
 
 static bool add_virtio_blk(struct settings *s, const struct option_list *l, struct error *err)
@@ -223,16 +268,22 @@ static bool add_virtio_blk(struct settings *s, const struct option_list *l, stru
     if (!need_drive(d, err))
         return false;
     d->num_queues = 1;
-    return option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
+    return get_place(s, l, &d->place, err) &&
+           option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
            option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
+}
+
+static bool add_nic(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return net_add_device(s, l, err) && get_place(s, l, &s->nics[s->nnics - 1].place, err);
 }
 
 static bool add_tablet(struct settings *s, const struct option_list *l, struct error *err)
 {
-    (void)l;
     if (s->tablet)
         return error_set(err, "there is one already");
-    return s->tablet = true;
+    s->tablet = true;
+    return get_place(s, l, &s->tablet_place, err);
 }
 
 /* ---- display ---- */
@@ -261,7 +312,7 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
     if (rom && strlen(rom) >= DEVICE_PATH_MAX)
         return error_set(err, "romfile: too long");
     snprintf(s->vga_rom, sizeof(s->vga_rom), "%s", rom ? rom : "");
-    return get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
+    return get_place(s, l, &s->vga_place, err) && get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
            option_get_number(l, "xres", 64, 4095, &s->vga_xres, err) &&
            option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
 }
@@ -284,77 +335,59 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
     }
 
 static const struct device_row devices[] = {
-    {"ide-hd",
-     "ATA disk; see also -hda",
-     add_ide_hd,
-     {{"drive", "ID", "a -drive with if=none"},
-      {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
-      {"unit", "0-1", "master or slave of an IDE channel"},
-      OF_DISKS}},
-    {"ide-cd",
-     "ATAPI CD/DVD drive; see also -cdrom",
-     add_ide_cd,
-     {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
-      {"bus", "BUS", "as of ide-hd"},
-      {"unit", "0-1", "as of ide-hd"},
-      OF_DISKS}},
-    {"VGA",
-     "standard VGA with the Bochs display interface, on PCI; see also -vga",
-     add_vga,
-     {{"vgamem_mb", "1-256", "video memory, default 16"},
-      {"romfile", "FILE", "its BIOS; empty: none"},
-      {"xres", "64-4095", "what the monitor likes best, default 1280"},
-      {"yres", "64-4095", "default 800"}}},
-    {"floppy",
-     "floppy drive; see also -fda",
-     add_floppy,
-     {{"drive", "ID", "a -drive with if=none"},
-      {"unit", "0-1", "A or B; default: the first that is free"},
-      BOOT_INDEX}},
-    {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci, {{0}}},
-    {"ich9-ahci", "the same", add_ahci, {{0}}},
-    {"virtio-blk-pci",
-     "virtio disk; see also -drive if=virtio",
-     add_virtio_blk,
-     {{"drive", "ID", "a -drive with if=none"},
-      {"num-queues", "1-16", "default 1"},
-      {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"},
-      OF_DISKS}},
-    {"virtio-net-pci",
-     "virtio network card; see also -nic",
-     net_add_device,
-     {OF_NICS,
-      {"mq", "on|off", "on: several pairs of queues"},
-      {"queues", "1-7", "how many pairs, with mq=on"},
-      {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
-    {"virtio-tablet-pci",
-     "pointer by position, so that VNC and windows need not grab it",
-     add_tablet,
-     {{0}}},
-    {"isa-debug-exit",
-     "a write of v ends with status (v << 1) | 1",
-     add_debug_exit,
-     {{"iobase", "PORT", "default 0x501"}, {"iosize", "1-4", "number of ports, default 2"}}},
-    {"isa-debugcon",
-     "bytes written to a port go to a -chardev",
-     add_debugcon,
-     {{"iobase", "PORT", "default 0xe9"}, {"chardev", "ID", "where they go"}}},
-    {"isa-parallel",
-     "parallel port (SPP) with a printer; see also -parallel",
-     add_parallel,
-     {{"iobase", "PORT", "default 0x378, then 0x278"},
-      {"irq", "3-15", "default 7"},
-      {"chardev", "ID", "where characters are printed"}}},
-    {"isa-serial",
-     "serial port; see also -serial",
-     add_serial,
-     {{"index", "0-3", "which: COM1 is 0; default the next"},
-      {"chardev", "ID", "what is at its other end"}}},
-    {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, {{0}}},
-    {"pci-testdev",
-     "PCI device that counts accesses, for test suites",
-     add_pci_testdev,
-     {{"membar", "SIZE", "BAR 2, without anything behind it; default none"}}},
+    {"ide-hd", "ATA disk; see also -hda", add_ide_hd,
+     .properties = {{"drive", "ID", "a -drive with if=none"},
+                    {"bus", "BUS", "ide.0 (the default), ide.1, or of an ahci: ahci0.0"},
+                    {"unit", "0-1", "master or slave of an IDE channel"},
+                    OF_DISKS}},
+    {"ide-cd", "ATAPI CD/DVD drive; see also -cdrom", add_ide_cd,
+     .properties = {{"drive", "ID", "a -drive with if=none,media=cdrom; none: without a disc"},
+                    {"bus", "BUS", "as of ide-hd"},
+                    {"unit", "0-1", "as of ide-hd"},
+                    OF_DISKS}},
+    {"VGA", "standard VGA with the Bochs display interface, on PCI; see also -vga", add_vga,
+     .pci = true,
+     .properties = {{"vgamem_mb", "1-256", "video memory, default 16"},
+                    {"romfile", "FILE", "its BIOS; empty: none"},
+                    {"xres", "64-4095", "what the monitor likes best, default 1280"},
+                    {"yres", "64-4095", "default 800"}}},
+    {"floppy", "floppy drive; see also -fda", add_floppy,
+     .properties = {{"drive", "ID", "a -drive with if=none"},
+                    {"unit", "0-1", "A or B; default: the first that is free"},
+                    BOOT_INDEX}},
+    {"ahci", "SATA controller of six ports, ID.0 to ID.5, for ide-hd and ide-cd", add_ahci,
+     .pci = true},
+    {"ich9-ahci", "the same", add_ahci, .pci = true},
+    {"pci-bridge", "PCI-to-PCI bridge; its id= is the name of the bus behind it", add_bridge,
+     .pci = true, .properties = {{"chassis_nr", "1-255", "number of the slots behind it"}}},
+    {"virtio-blk-pci", "virtio disk; see also -drive if=virtio", add_virtio_blk, .pci = true,
+     .properties = {{"drive", "ID", "a -drive with if=none"},
+                    {"num-queues", "1-16", "default 1"},
+                    {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"},
+                    OF_DISKS}},
+    {"virtio-net-pci", "virtio network card; see also -nic", add_nic, .pci = true,
+     .properties = {OF_NICS,
+                    {"mq", "on|off", "on: several pairs of queues"},
+                    {"queues", "1-7", "how many pairs, with mq=on"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtio-tablet-pci", "pointer by position, so that VNC and windows need not grab it",
+     add_tablet, .pci = true},
+    {"isa-debug-exit", "a write of v ends with status (v << 1) | 1", add_debug_exit,
+     .properties = {{"iobase", "PORT", "default 0x501"},
+                    {"iosize", "1-4", "number of ports, default 2"}}},
+    {"isa-debugcon", "bytes written to a port go to a -chardev", add_debugcon,
+     .properties = {{"iobase", "PORT", "default 0xe9"}, {"chardev", "ID", "where they go"}}},
+    {"isa-parallel", "parallel port (SPP) with a printer; see also -parallel", add_parallel,
+     .properties = {{"iobase", "PORT", "default 0x378, then 0x278"},
+                    {"irq", "3-15", "default 7"},
+                    {"chardev", "ID", "where characters are printed"}}},
+    {"isa-serial", "serial port; see also -serial", add_serial,
+     .properties = {{"index", "0-3", "which: COM1 is 0; default the next"},
+                    {"chardev", "ID", "what is at its other end"}}},
+    {"pc-testdev", "ports and memory that CPU test suites use", add_pc_testdev, .pci = false},
+    {"pci-testdev", "PCI device that counts accesses, for test suites", add_pci_testdev,
+     .pci = true,
+     .properties = {{"membar", "SIZE", "BAR 2, without anything behind it; default none"}}},
 };
 
 #define NUM_DEVICES (sizeof(devices) / sizeof(devices[0]))
@@ -367,28 +400,54 @@ static const struct device_row *find(const char *name, size_t len)
     return NULL;
 }
 
+static const struct device_property pci_properties[] = {
+    {"bus", "BUS", "pci.0, the default, or the id of a pci-bridge"},
+    {"addr", "SLOT[.FN]", "its slot there, hexadecimal; default: the first that is free"},
+    {"multifunction", "on|off", "functions 1 to 7 of the slot may be others'"},
+};
+static const struct device_property id_property = {"id", "ID", "its name, which no other has"};
+
+#define NUM_PCI_PROPERTIES (sizeof(pci_properties) / sizeof(pci_properties[0]))
+#define ALL_PROPERTIES     (MAX_PROPERTIES + NUM_PCI_PROPERTIES + 1)
+
+/* A device's own properties and those that it shares with others; how many there are. */
+static unsigned all_properties(const struct device_row *d,
+                               struct device_property list[ALL_PROPERTIES])
+{
+    unsigned n = 0;
+
+    while (n < MAX_PROPERTIES && d->properties[n].name) {
+        list[n] = d->properties[n];
+        n++;
+    }
+    for (unsigned i = 0; d->pci && i < NUM_PCI_PROPERTIES; i++)
+        list[n++] = pci_properties[i];
+    list[n++] = id_property;
+    return n;
+}
+
 static void print_properties(const struct device_row *d)
 {
+    struct device_property list[ALL_PROPERTIES];
+    unsigned n = all_properties(d, list);
+
     printf("%s: %s\n", d->name, d->help);
-    for (unsigned i = 0; i < MAX_PROPERTIES && d->properties[i].name; i++) {
-        const struct device_property *p = &d->properties[i];
+    for (unsigned i = 0; i < n; i++) {
         char text[32];
 
-        snprintf(text, sizeof(text), "%s=%s", p->name, p->arg);
-        printf("  %-15s %s\n", text, p->help);
+        snprintf(text, sizeof(text), "%s=%s", list[i].name, list[i].arg);
+        printf("  %-20s %s\n", text, list[i].help);
     }
-    printf("  %-15s %s\n", "id=ID", "its name");
 }
 
 void device_each(void *opaque, void (*fn)(void *opaque, const char *name,
                                           const struct device_property *properties, unsigned n))
 {
     for (size_t i = 0; i < NUM_DEVICES; i++) {
-        unsigned n = 0;
+        struct device_property list[ALL_PROPERTIES];
+        unsigned n = all_properties(&devices[i], list);
 
-        while (n < MAX_PROPERTIES && devices[i].properties[n].name)
-            n++;
-        fn(opaque, devices[i].name, devices[i].properties, n);
+        fn(opaque, devices[i].name, list, n);
     }
 }
 
@@ -423,11 +482,47 @@ static bool no_such_device(const char *name, struct error *err)
 static bool check_properties(const struct device_row *d, const struct option_list *l,
                              struct error *err)
 {
-    const char *known[MAX_PROPERTIES + 3] = {"driver", "id"};
+    struct device_property list[ALL_PROPERTIES];
+    const char *known[ALL_PROPERTIES + 2] = {"driver"};
+    unsigned n = all_properties(d, list);
 
-    for (unsigned i = 0; i < MAX_PROPERTIES && d->properties[i].name; i++)
-        known[2 + i] = d->properties[i].name;
+    for (unsigned i = 0; i < n; i++)
+        known[1 + i] = list[i].name;
     return option_list_check(l, known, err);
+}
+
+static bool check_id(const struct settings *s, const char *id, struct error *err)
+{
+    bool ok = isalpha((unsigned char)*id) && strlen(id) < DEVICE_NAME_MAX;
+
+    for (const char *p = id; *p; p++)
+        ok &= isalnum((unsigned char)*p) || strchr("-._", *p) != NULL;
+    if (!ok)
+        return error_set(err,
+                         "id=%s: a letter is expected, then letters, digits, '-', '.' and '_', "
+                         "at most %d",
+                         id, DEVICE_NAME_MAX - 1);
+    for (unsigned i = 0; i < s->ndevices; i++)
+        if (s->devices[i].id && !strcmp(s->devices[i].id, id))
+            return error_set(err, "id=%s: -device %s has it already", id, s->devices[i].type);
+    return true;
+}
+
+/* The device is one more; its id is not any other's. */
+static bool note_device(struct settings *s, const struct device_row *d, const char *value,
+                        const struct option_list *l, struct error *err)
+{
+    const char *id = option_get(l, "id");
+    struct device_setting *n = &s->devices[s->ndevices];
+
+    if (s->ndevices == MAX_DEVICES)
+        return error_set(err, "more than %d devices", MAX_DEVICES);
+    if (id && !check_id(s, id, err))
+        return false;
+    *n = (struct device_setting){
+        .type = d->name, .value = value, .id = id ? settings_keep(s, strdup(id), err) : NULL};
+    s->ndevices++;
+    return !id || n->id;
 }
 
 bool device_parse(struct settings *s, const char *value, struct error *err)
@@ -447,7 +542,8 @@ bool device_parse(struct settings *s, const char *value, struct error *err)
     if (!d) {
         ok = no_such_device(name, err);
     } else {
-        ok = check_properties(d, &l, err) && d->add(s, &l, err);
+        ok =
+            check_properties(d, &l, err) && note_device(s, d, value, &l, err) && d->add(s, &l, err);
         if (!ok)
             error_prefix(err, "-device %s", name);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmdline_drives.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,12 +124,12 @@ static bool put_floppy(struct pc_storage_config *c, struct blockdev *b, unsigned
 }
 
 static bool put_virtio(struct pc_storage_config *c, struct blockdev *b, unsigned queues,
-                       bool modern_only, struct error *err)
+                       bool modern_only, const struct pc_pci_place *place, struct error *err)
 {
     if (c->nvirtio_blk == PC_MAX_VIRTIO_BLK)
         return error_set(err, "more than %d virtio disks", PC_MAX_VIRTIO_BLK);
-    c->virtio_blk[c->nvirtio_blk++] =
-        (struct pc_virtio_blk){.disk = b, .queues = queues, .modern_only = modern_only};
+    c->virtio_blk[c->nvirtio_blk++] = (struct pc_virtio_blk){
+        .disk = b, .queues = queues, .modern_only = modern_only, .place = *place};
     return true;
 }
 
@@ -136,6 +137,7 @@ static bool put_virtio(struct pc_storage_config *c, struct blockdev *b, unsigned
 static bool place_drive(struct pc_storage_config *c, struct blockdev *b, struct error *err)
 {
     const struct drive_config *d = drive_config(b);
+    const struct pc_pci_place last = {.type = "virtio-blk-pci", .order = UINT_MAX};
     unsigned place = d->bus * 2 + d->unit;
 
     switch (d->interface) {
@@ -144,7 +146,7 @@ static bool place_drive(struct pc_storage_config *c, struct blockdev *b, struct 
             return error_set(err, "drive %s: IDE has index=0 to %d", d->id, PC_NUM_IDE - 1);
         return put_ide(c, b, place, d->cdrom, err);
     case DRIVE_VIRTIO:
-        return put_virtio(c, b, 1, false, err);
+        return put_virtio(c, b, 1, false, &last, err);
     case DRIVE_FLOPPY:
         return put_floppy(c, b, d->unit, err);
     case DRIVE_PFLASH:
@@ -215,17 +217,23 @@ static bool place_ide(struct pc_storage_config *c, const struct disk_setting *d,
     return put_ide(c, b, place, d->kind == DISK_IDE_CD, err);
 }
 
-/* "ahci0.3": the controller with that id, and a port of it. */
+/* "sata.3": the controller with that id, and a port of it; without one the first is "ahci0". */
 static bool is_ahci(const struct settings *s, const char *bus, unsigned *n, unsigned *port)
 {
     const char *dot = strrchr(bus, '.');
 
-    for (*n = 0; dot && *n < s->nahci; ++*n)
-        if (strlen(s->ahci[*n]) == (size_t)(dot - bus) &&
-            !memcmp(s->ahci[*n], bus, (size_t)(dot - bus))) {
+    for (*n = 0; dot && *n < s->nahci; ++*n) {
+        char id[DEVICE_NAME_MAX];
+
+        if (s->ahci[*n].id[0])
+            snprintf(id, sizeof(id), "%s", s->ahci[*n].id);
+        else
+            snprintf(id, sizeof(id), "ahci%u", *n);
+        if (strlen(id) == (size_t)(dot - bus) && !memcmp(id, bus, (size_t)(dot - bus))) {
             *port = (unsigned)(dot[1] - '0');
             return dot[1] && !dot[2] && *port < AHCI_NUM_PORTS;
         }
+    }
     return false;
 }
 
@@ -253,12 +261,13 @@ static bool place_device(struct settings *s, struct pc_storage_config *c, unsign
     const struct drive_words words = {.serial = d->serial[0] ? d->serial : NULL,
                                       .boot_index = d->boot_index,
                                       .werror = d->werror[0] ? d->werror : NULL,
-                                      .rerror = d->rerror[0] ? d->rerror : NULL};
+                                      .rerror = d->rerror[0] ? d->rerror : NULL,
+                                      .qdev = d->qdev};
 
     if (!b || !drive_describe(b, &words, err))
         return false;
     if (d->kind == DISK_VIRTIO)
-        return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, err);
+        return put_virtio(c, b, (unsigned)d->num_queues, d->disable_legacy, &d->place, err);
     if (d->kind == DISK_FLOPPY)
         return put_floppy(c, b, d->has_unit ? (unsigned)d->unit : c->floppy[0] != NULL, err);
     return place_ata(s, c, d, b, err);
@@ -300,6 +309,7 @@ bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct erro
     if (!drives_open(s->drives, s->snapshot, err))
         return false;
     c->nahci = s->nahci;
+    memcpy(c->ahci_place, s->ahci, sizeof(c->ahci_place));
     for (struct blockdev *b = drive_next(s->drives, NULL); b; b = drive_next(s->drives, b))
         if (!place_drive(c, b, err))
             return false;

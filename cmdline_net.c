@@ -65,7 +65,7 @@ static struct nic_setting *new_nic(struct settings *s, const char *model, const 
         error_set(err, "more than %d network cards", MAX_NICS);
         return NULL;
     }
-    *n = (struct nic_setting){.pairs = 1};
+    *n = (struct nic_setting){.pairs = 1, .place = {.order = s->ndevices}};
     model = full_model(model ? model : DEFAULT_MODEL);
     if (!check_model(model, err) || !(n->model = settings_keep(s, strdup(model), err)) ||
         (mac && !parse_mac(mac, n->mac, err)))
@@ -316,7 +316,8 @@ static bool plug_in(struct settings *s, unsigned index, struct nets *nets, struc
     *c = (struct pc_nic_config){.model = n->model,
                                 .id = n->id,
                                 .pairs = (unsigned)n->pairs,
-                                .modern_only = n->disable_legacy};
+                                .modern_only = n->disable_legacy,
+                                .place = n->place};
     memcpy(c->nic.mac, n->mac, NET_MAC_SIZE);
     if (n->backend && !netdev_define_unnamed(nets, n->backend, &c->nic.netdev, err))
         return error_prefix(err, "-nic");

@@ -33,7 +33,7 @@ static const struct command commands[] = {
      "check [-f FMT] [-r leaks|all] [--output=json] [-q] [-U] FILE"},
     {"commit", img_commit, "dfpqt", 1, 1, "commit [-f FMT] [-t CACHE] [-d] [-p] [-q] FILE"},
     {"compare", img_compare, "fFpqsTU", 2, 2, "compare [-f FMT] [-F FMT] [-s] [-p] [-q] FILE FILE"},
-    {"convert", img_convert, "BcCfFnoOpqStTUW", 2, 1000,
+    {"convert", img_convert, "BcCfFmnoOpqStTUW", 2, 1000,
      "convert [-p] [-c] [-f FMT] [-O FMT] [-o OPTS] [-B BACKING [-F FMT]]\n"
      "          [-S SIZE] [-n] [-t CACHE] [-T CACHE] FILE... OUTPUT"},
     {"create", img_create, "bfFoqu", 1, 2,
@@ -311,7 +311,8 @@ static const struct setting {
     FLAG('3', shrink),
 };
 
-/* One option; 0, or the exit status. -C and -W ask for nothing: how the host copies is its own. */
+/* One option; 0, or the exit status. -C, -W and -m ask for nothing: how the host copies is its own.
+ */
 static int take_option(struct img *g, int c)
 {
     if (c == 'o')
@@ -337,10 +338,36 @@ static int usage_of(const struct command *c)
     return 0;
 }
 
+/* What qemu-img has besides. */
+static const char *const other_commands[] = {"amend",   "bench",    "bitmap", "dd",
+                                             "measure", "snapshot", NULL};
+static const char *const other_options[] = {
+    "--image-opts",          "--target-image-opts", "--object", "--salvage", "--bitmaps",
+    "--skip-broken-bitmaps", "--target-is-zero",    "--enable", "--stable",  NULL};
+
+static bool is_among(const char *word, const char *const *list)
+{
+    size_t len = strcspn(word, "=");
+
+    while (*list && (strlen(*list) != len || strncmp(word, *list, len) != 0))
+        list++;
+    return *list;
+}
+
+/* -l SNAPSHOT and -r RATE (not of check), too. */
+static bool is_other_option(const struct command *c, const char *word)
+{
+    return is_among(word, other_options) || strncmp(word, "-l", 2) == 0 ||
+           (strncmp(word, "-r", 2) == 0 && strcmp(c->name, "info") != 0);
+}
+
 static int refuse_option(const struct command *c, int option, char *word)
 {
     if (option == ':')
         return img_fail("%s: %s needs a value; see calque-img %s --help", c->name, word, c->name);
+    if (is_other_option(c, word))
+        return img_fail("%s: %s: not in this version; see calque-img %s --help", c->name, word,
+                        c->name);
     return img_fail("%s: %s: no such option; see calque-img %s --help", c->name, word, c->name);
 }
 
@@ -364,7 +391,7 @@ static int run_command(const struct command *c, int argc, char **argv)
     while (!status) {
         char *word = argv[optind < argc ? optind : argc - 1];
 
-        option = getopt_long(argc, argv, ":hb:B:cCdf:F:no:O:pqr:sS:t:T:uUW", long_options, NULL);
+        option = getopt_long(argc, argv, ":hb:B:cCdf:F:m:no:O:pqr:sS:t:T:uUW", long_options, NULL);
         if (option == -1)
             break;
         if (option == 'h')
@@ -406,6 +433,8 @@ int main(int argc, char **argv)
         puts("calque-img " CALQUE_VERSION);
         return 0;
     }
+    if (is_among(argv[1], other_commands))
+        return img_fail("%s: not in this version; see calque-img --help", argv[1]);
     suggest_begin(&s, argv[1]);
     for (size_t n = 0; n < ARRAY_SIZE(commands); n++) {
         if (strcmp(argv[1], commands[n].name) == 0) {

@@ -17,15 +17,10 @@ static bool look_below(const struct img *g, const char *path, const char *backin
                        const char *format, uint64_t *size)
 {
     struct image_options o = {.format = format, .read_only = true, .force_share = true};
-    const char *slash = strrchr(path, '/');
-    char *full = NULL;
+    char *full = image_relative_path(path, backing);
     struct image *im;
 
     (void)g;
-    if (*backing == '/' || !slash)
-        full = strdup(backing);
-    else if (asprintf(&full, "%.*s%s", (int)(slash + 1 - path), path, backing) < 0)
-        full = NULL;
     im = full ? img_open_with(full, &o) : NULL;
     free(full);
     if (!im)
@@ -184,10 +179,16 @@ static int commit_into(struct img *g, struct image *top, struct image *base)
     if (image_size(base) < image_size(top) && !image_resize(base, image_size(top), &err))
         return img_fail("%s", err.text);
     status = commit_all(g, top, base);
-    if (status || g->keep)
+    if (status)
         return status;
-    e = image_make_empty(top);
-    return e ? img_fail("%s: cannot be emptied: %s", image_path(top), strerror(e)) : 0;
+    e = image_backing_changed(top, base);
+    if (e)
+        return img_fail("%s: cannot be told of %s's new contents: %s", image_path(top),
+                        image_path(base), strerror(e));
+    e = g->keep ? 0 : image_make_empty(top);
+    return e && e != ENOTSUP /* it stays as it is, as qemu-img leaves it */
+               ? img_fail("%s: cannot be emptied: %s", image_path(top), strerror(e))
+               : 0;
 }
 
 int img_commit(struct img *g)
@@ -280,14 +281,8 @@ static int rebase_image(struct img *g, struct image *im, const char *name)
     int status = 0;
 
     if (!g->unsafe && name) {
-        const char *slash = strrchr(image_path(im), '/');
-        char *full = NULL;
+        char *full = image_relative_path(image_path(im), name);
 
-        if (*name == '/' || !slash)
-            full = strdup(name);
-        else if (asprintf(&full, "%.*s%s", (int)(slash + 1 - image_path(im)), image_path(im),
-                          name) < 0)
-            full = NULL;
         below = full ? img_open(g, full, g->backing_format, false, g->source_cache) : NULL;
         free(full);
         if (!below)

@@ -187,9 +187,9 @@ static void one_device_type(void *opaque, const char *name,
                             const struct device_property *properties, unsigned n)
 {
     struct type_call *call = opaque;
-    struct monitor_property list[16];
+    struct monitor_property list[24];
 
-    n = n < 16 ? n : 16;
+    n = n < 24 ? n : 24;
     for (unsigned i = 0; i < n; i++)
         list[i] = (struct monitor_property){properties[i].name, "str", properties[i].help};
     call->fn(call->opaque, name, "device", list, n);
@@ -201,6 +201,16 @@ static void each_device_type(void *opaque, monitor_type_fn *fn, void *fn_opaque)
 
     (void)opaque;
     device_each(&call, one_device_type);
+}
+
+static void each_device(void *opaque,
+                        void (*fn)(void *, const char *type, const char *id, const char *value),
+                        void *fn_opaque)
+{
+    const struct settings *s = &((struct app *)opaque)->settings;
+
+    for (unsigned i = 0; i < s->ndevices; i++)
+        fn(fn_opaque, s->devices[i].type, s->devices[i].id, s->devices[i].value);
 }
 
 static bool create_control(struct app *app, struct error *err)
@@ -228,6 +238,7 @@ static bool create_control(struct app *app, struct error *err)
         .quit = request_quit,
         .device_types = each_device_type,
         .options = each_option,
+        .devices = each_device,
         .opaque = app,
         .display = app->config.vga ? &app->display : NULL,
         .hid = s->machine_none ? NULL : &app->pc.hid,
@@ -463,6 +474,9 @@ static void configure_vga(struct app *app)
     struct pc_config *c = &app->config;
 
     c->vga = settings_have_vga(s);
+    c->vga_place = s->vga_place;
+    c->vga_place.type = "VGA";
+    c->vga_place.order = 0; /* slot 2, if it is free */
     c->vga_memory = s->vga_memory;
     c->vga_xres = (uint16_t)s->vga_xres;
     c->vga_yres = (uint16_t)s->vga_yres;
@@ -507,16 +521,28 @@ static void ui_status(void *opaque, char *text, size_t size)
     machine_unlock(&app->pc.m);
 }
 
+static void ui_vnc_event(void *opaque, enum vnc_event event, const struct vnc_peer *server,
+                         const struct vnc_peer *viewer, bool password)
+{
+    struct app *app = opaque;
+
+    machine_lock(&app->pc.m);
+    control_vnc_event(app->control, event, server, viewer, password);
+    machine_unlock(&app->pc.m);
+}
+
 static bool open_ui(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
-    const struct ui_config config = {.kind = s->display,
-                                     .options = s->display_options,
-                                     .vnc = s->vnc,
-                                     .keymap = s->keymap,
-                                     .full_screen = s->full_screen,
-                                     .name = s->name,
-                                     .hooks = {ui_quit, ui_powerdown, ui_status, app}};
+    const struct ui_config config = {
+        .kind = s->display,
+        .options = s->display_options,
+        .vnc = s->vnc,
+        .keymap = s->keymap,
+        .full_screen = s->full_screen,
+        .name = s->name,
+        .font = vga_font_8x16(),
+        .hooks = {ui_quit, ui_powerdown, ui_status, ui_vnc_event, app}};
 
     if (s->machine_none)
         return true;
@@ -606,6 +632,10 @@ static void set_devices(struct app *app)
     c->pci_testdev_membar = s->pci_testdev_membar;
     c->no_hpet = s->no_hpet;
     c->tablet = s->tablet;
+    c->tablet_place = s->tablet_place;
+    memcpy(c->bridges, s->bridges, sizeof(c->bridges));
+    c->nbridges = s->nbridges;
+    c->pci_testdev_place = s->pci_testdev_place;
     /* What a device does to registers, lockstep does not see. */
     c->no_vmport = s->no_vmport || s->translator.lockstep;
 }

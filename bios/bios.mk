@@ -11,7 +11,7 @@ BIOS_FLAGS   := -march=i386 -Os -g -std=gnu11 -ffreestanding -nostdinc -isystem 
                 -fno-asynchronous-unwind-tables -mpreferred-stack-boundary=2 -fno-strict-aliasing -fno-delete-null-pointer-checks \
                 -fcf-protection=none -mno-sse -mno-mmx -msoft-float -fno-tree-loop-distribute-patterns \
                 -ffunction-sections -fdata-sections --param=min-pagesize=0 -Wall -Wextra -Wshadow $(if $(filter true,$(CI)),-Werror) -Ibios/include
-VGA_BLOCKS   := 64
+VGA_BLOCKS   := 72
 BIOS_B       := $(B)/bios
 BIOS_RM      := $(patsubst bios/%,$(BIOS_B)/%.o,$(basename $(wildcard bios/rm/*.c bios/rm/*.S))) $(BIOS_B)/rm/pcibios32.o $(BIOS_B)/rm/apm32.o
 BIOS_POST    := $(BIOS_B)/post/start.o $(patsubst bios/%.c,$(BIOS_B)/%.o,$(wildcard bios/post/*.c))

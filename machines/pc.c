@@ -32,7 +32,6 @@
 #define BIOS_LAST_WINDOW 0x20000u /* shown at 0xe0000 as well */
 
 #define VGA_DEFAULT_MEMORY (16u << 20)
-#define VGA_DEVFN          PCI_DEVFN(2, 0)
 
 /* ---- interrupts and A20 ---- */
 
@@ -267,16 +266,6 @@ static void wire_isa(struct pc *pc)
     wire_debug(pc);
 }
 
-/* The bus has more slots than there can be devices. Slot 2 is the display adapter's. */
-uint8_t pc_free_devfn(const struct pc *pc)
-{
-    unsigned slot = pc->config->vga ? 3 : 2;
-
-    while (slot < 31 && pc->pci.devices[PCI_DEVFN(slot, 0)])
-        slot++;
-    return PCI_DEVFN(slot, 0);
-}
-
 static void wire_test_devices(struct pc *pc)
 {
     struct irq_line isa[PC_TESTDEV_IRQS];
@@ -286,9 +275,11 @@ static void wire_test_devices(struct pc *pc)
             isa[irq] = pc_isa_irq(pc, irq);
         pc_testdev_init(&pc->pc_testdev, &pc->m, "pc-testdev", isa);
     }
-    if (pc->config->pci_testdev)
-        pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", &pc->pci, pc_free_devfn(pc),
-                         pc->config->pci_testdev_membar);
+    if (!pc->config->pci_testdev)
+        return;
+    struct pc_pci_slot at = pc_pci_slot(pc, &pc->config->pci_testdev_place);
+    pci_testdev_init(&pc->pci_testdev, &pc->m, "pci-testdev", at.bus, at.devfn,
+                     pc->config->pci_testdev_membar);
 }
 
 static void wire_pci(struct pc *pc)
@@ -302,6 +293,15 @@ static void wire_pci(struct pc *pc)
     i440fx_init(&pc->host_bridge, m, "host-bridge", &pc->pci, pc->bios_last_128k); /* 00:00.0 */
     piix3_init(&pc->piix3, m, "piix3", &pc->pci, isa);                             /* 00:01.0 */
     piix4_pm_init(&pc->pm, m, "pm", &pc->pci, pc_isa_irq(pc, 9), pc->cpu.smi);     /* 00:01.3 */
+    pc_pci_wire_buses(pc);
+}
+
+static void wire_tablet(struct pc *pc)
+{
+    if (!pc->config->tablet)
+        return;
+    struct pc_pci_slot at = pc_pci_slot(pc, &pc->config->tablet_place);
+    virtio_tablet_init(&pc->tablet, &pc->m, "tablet", at.bus, at.devfn, pc->cpu.msi, &pc->hid_port);
 }
 
 /* ---- the display adapter ---- */
@@ -326,7 +326,8 @@ static bool add_vga(struct pc *pc, struct error *err)
         return false;
     config.rom = rom.data;
     config.rom_size = rom.size;
-    ok = stdvga_init(&pc->vga, &pc->m, "vga", &pc->pci, VGA_DEVFN, &config, err);
+    struct pc_pci_slot at = pc_pci_slot(pc, &c->vga_place);
+    ok = stdvga_init(&pc->vga, &pc->m, "vga", at.bus, at.devfn, &config, err);
     boot_image_free(&rom);
     return ok;
 }
@@ -390,7 +391,7 @@ static bool build(struct pc *pc, struct error *err)
     if (c->create_cpus && !c->create_cpus(&pc->m, c->ncpus, c->create_cpus_opaque, &pc->cpu, err))
         return false;
     add_ram(pc);
-    if (!add_bios(pc, err) || !pc_add_flash(pc, err))
+    if (!pc_pci_plan(pc, err) || !add_bios(pc, err) || !pc_add_flash(pc, err))
         return false;
     wire_interrupts(pc);
     wire_isa(pc);
@@ -399,10 +400,9 @@ static bool build(struct pc *pc, struct error *err)
     pc_wire_net(pc);
     if (!add_vga(pc, err))
         return false;
-    if (c->tablet)
-        virtio_tablet_init(&pc->tablet, &pc->m, "tablet", &pc->pci, pc_free_devfn(pc), pc->cpu.msi,
-                           &pc->hid_port);
+    wire_tablet(pc);
     wire_test_devices(pc);
+    pc_pci_mark_functions(pc);
     pc_fill_cmos(pc);
     pc->m.run.after_reset = after_reset;
     pc->m.run.reset_opaque = pc;

@@ -4,6 +4,7 @@
 
 #include "devices/audio/pcspk.h"
 #include "devices/bus/i440fx.h"
+#include "devices/bus/pci_bridge.h"
 #include "devices/bus/piix3.h"
 #include "devices/char/parallel.h"
 #include "devices/char/uart16550.h"
@@ -31,6 +32,7 @@
 #include "devices/virtio/virtio_tablet.h"
 #include "machines/boot_block.h"
 #include "machines/pc_net.h"
+#include "machines/pc_pci.h"
 #include "machines/pc_storage.h"
 #include "machines/smbios.h"
 #include "vm/machine.h"
@@ -96,8 +98,11 @@ struct pc_config {
     } debugcon[PC_NUM_DEBUGCON];
     uint16_t debug_exit_port; /* 0: none; 0xf4 or 0x501 */
     unsigned debug_exit_size;
+    struct pc_bridge bridges[PC_MAX_BRIDGES];
+    unsigned nbridges;
     bool pc_testdev, pci_testdev;
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
+    struct pc_pci_place vga_place, tablet_place, pci_testdev_place;
     struct pc_storage_config storage;
     struct pc_net_config net;
     bool no_hpet, no_vmport;
@@ -118,8 +123,8 @@ struct pc_config {
         bool localtime, has_date; /* otherwise UTC now */
         int64_t date;             /* seconds since 1970 */
     } rtc_base;
-    bool vga; /* a display adapter: stdvga at 00:02.0; text mode is announced to the guest */
-    uint64_t vga_memory;         /* bytes; 0: 16 MiB */
+    bool vga;            /* a display adapter: stdvga; text mode is announced to the guest */
+    uint64_t vga_memory; /* bytes; 0: 16 MiB */
     uint16_t vga_xres, vga_yres; /* of the monitor; 0: 1280x800 */
     const char *vga_rom;         /* its BIOS, up to 256 KiB; NULL: none */
     const uint8_t *vga_font;     /* 256 characters of 16 bytes for direct boots; NULL: none */
@@ -179,8 +184,10 @@ struct pc {
     struct parallel parallel[PC_NUM_PARALLEL];
     struct debugcon debugcon[PC_NUM_DEBUGCON];
     struct debug_exit debug_exit;
-    struct pci_bus pci;
+    struct pci_bus pci; /* pci.0 */
+    struct pc_pci_plan pci_plan;
     struct i440fx host_bridge;
+    struct pci_bridge bridges[PC_MAX_BRIDGES];
     struct piix3 piix3;
     struct piix4_pm pm;
     struct pc_storage storage;
@@ -213,7 +220,5 @@ bool pc_power_on(struct pc *pc, struct error *err);
 void pc_destroy(struct pc *pc);
 /* An ISA interrupt as one more driver of it. Before the machine runs; at most 32 each. */
 struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
-/* Function 0 of the first PCI slot that is free. */
-uint8_t pc_free_devfn(const struct pc *pc);
 
 #endif

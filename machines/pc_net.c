@@ -9,12 +9,13 @@
 
 static void wire_virtio(struct pc *pc, unsigned n, const struct pc_nic_config *c)
 {
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
     const struct virtio_net_config config = {
         .nic = c->nic,
         .pairs = c->pairs ? c->pairs : 1,
         .pci = {.class = 0x0200, .modern_only = c->modern_only, .msi = pc->cpu.msi}};
 
-    virtio_net_init(&pc->net.nics[n].virtio, &pc->m, c->id, &pc->pci, pc_free_devfn(pc), &config);
+    virtio_net_init(&pc->net.nics[n].virtio, &pc->m, c->id, at.bus, at.devfn, &config);
 }
 
 static const struct {

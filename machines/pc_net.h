@@ -4,6 +4,7 @@
 
 #include "devices/net/virtio_net.h"
 #include "host/net/port.h"
+#include "machines/pc_pci.h"
 
 #define PC_MAX_NICS 8
 
@@ -14,6 +15,7 @@ struct pc_nic_config {
     struct nic_config nic;
     unsigned pairs;   /* virtio: of queues; 0: one */
     bool modern_only; /* virtio */
+    struct pc_pci_place place;
 };
 
 struct pc_net_config {

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "host/block/blockdev.h"
@@ -54,6 +55,7 @@ bool pc_add_flash(struct pc *pc, struct error *err)
 static void wire_virtio_blk(struct pc *pc, unsigned n)
 {
     const struct pc_virtio_blk *c = &pc->config->storage.virtio_blk[n];
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
     struct pc_storage *s = &pc->storage;
     const struct virtio_blk_config config = {
         .disk = c->disk,
@@ -61,8 +63,7 @@ static void wire_virtio_blk(struct pc *pc, unsigned n)
         .pci = {.class = 0x0100, .modern_only = c->modern_only, .msi = pc->cpu.msi}};
 
     snprintf(s->virtio_blk_id[n], sizeof(s->virtio_blk_id[n]), "virtio-blk%u", n);
-    virtio_blk_init(&s->virtio_blk[n], &pc->m, s->virtio_blk_id[n], &pc->pci, pc_free_devfn(pc),
-                    &config);
+    virtio_blk_init(&s->virtio_blk[n], &pc->m, s->virtio_blk_id[n], at.bus, at.devfn, &config);
 }
 
 static void wire_ahci(struct pc *pc)
@@ -70,9 +71,12 @@ static void wire_ahci(struct pc *pc)
     static const char *const ids[PC_MAX_AHCI] = {"ahci0", "ahci1"};
     const struct pc_storage_config *c = &pc->config->storage;
 
-    for (unsigned n = 0; n < c->nahci && n < PC_MAX_AHCI; n++)
-        ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], &pc->pci, pc_free_devfn(pc), c->ahci[n],
+    for (unsigned n = 0; n < c->nahci && n < PC_MAX_AHCI; n++) {
+        const struct pc_pci_slot at = pc_pci_slot(pc, &c->ahci_place[n]);
+
+        ahci_init(&pc->storage.ahci[n], &pc->m, ids[n], at.bus, at.devfn, c->ahci[n],
                   PC_NUM_IDE + n * AHCI_NUM_PORTS, pc->cpu.msi);
+    }
 }
 
 void pc_wire_storage(struct pc *pc)
@@ -89,13 +93,14 @@ void pc_wire_storage(struct pc *pc)
 
 /* ---- the boot order ---- */
 
-#define MAX_BOOT (PC_NUM_IDE + PC_MAX_VIRTIO_BLK + PC_MAX_AHCI * AHCI_NUM_PORTS + FDC_NUM_DRIVES)
+#define PC_BOOT_PATH 176 /* bytes of a path, behind all the bridges there can be */
+#define MAX_BOOT     (PC_NUM_IDE + PC_MAX_VIRTIO_BLK + PC_MAX_AHCI * AHCI_NUM_PORTS + FDC_NUM_DRIVES)
 
 struct boot_list {
     unsigned n;
     struct boot_drive {
         int index;
-        char path[56];
+        char path[PC_BOOT_PATH];
     } drives[MAX_BOOT];
 };
 
@@ -120,27 +125,34 @@ add_boot(struct boot_list *l, const struct blockdev *disk, const char *path, ...
     l->n++;
 }
 
-/* "4" or "1,1": the unit address of a PCI function (IEEE 1275 PCI binding, 2.2.1.3). */
-static const char *unit_address(const struct pci_device *d, char text[8])
+/* "/pci@i0cf8/pci-bridge@5/scsi@4,1": a PCI function of that name, with the bridges it is behind;
+ * the unit address is as IEEE 1275's PCI binding has it (2.2.1.3). */
+static const char *pci_path(const struct pci_device *d, const char *name, char text[PC_BOOT_PATH])
 {
-    unsigned slot = PCI_SLOT(d->devfn), function = PCI_FUNCTION(d->devfn);
+    size_t length;
 
-    snprintf(text, 8, function ? "%x,%x" : "%x", slot, function);
+    if (d->bus->bridge)
+        pci_path(d->bus->bridge, "pci-bridge", text);
+    else
+        snprintf(text, PC_BOOT_PATH, "/pci@i0cf8");
+    length = strlen(text);
+    snprintf(text + length, PC_BOOT_PATH - length, PCI_FUNCTION(d->devfn) ? "/%s@%x,%x" : "/%s@%x",
+             name, PCI_SLOT(d->devfn), PCI_FUNCTION(d->devfn));
     return text;
 }
 
 static void add_ata_boot(struct boot_list *l, const struct pc *pc)
 {
     const struct pc_storage_config *c = &pc->config->storage;
-    char at[8];
+    char at[PC_BOOT_PATH];
 
     for (unsigned n = 0; n < PC_NUM_IDE; n++)
-        add_boot(l, c->ide[n].disk, "/pci@i0cf8/ide@%s/drive@%x/disk@%x",
-                 unit_address(&pc->storage.ide.pci, at), n / 2, n % 2);
+        add_boot(l, c->ide[n].disk, "%s/drive@%x/disk@%x",
+                 pci_path(&pc->storage.ide.pci, "ide", at), n / 2, n % 2);
     for (unsigned n = 0; n < c->nahci; n++)
         for (unsigned port = 0; port < AHCI_NUM_PORTS; port++)
-            add_boot(l, c->ahci[n][port].disk, "/pci@i0cf8/pci8086,2922@%s/drive@%x/disk@0",
-                     unit_address(&pc->storage.ahci[n].pci, at), port);
+            add_boot(l, c->ahci[n][port].disk, "%s/drive@%x/disk@0",
+                     pci_path(&pc->storage.ahci[n].pci, "pci8086,2922", at), port);
 }
 
 unsigned pc_boot_list(const struct pc *pc, char list[PC_BOOT_LIST_SIZE])
@@ -148,12 +160,12 @@ unsigned pc_boot_list(const struct pc *pc, char list[PC_BOOT_LIST_SIZE])
     const struct pc_storage_config *c = &pc->config->storage;
     struct boot_list l = {0};
     size_t length = 0;
-    char at[8];
+    char at[PC_BOOT_PATH];
 
     add_ata_boot(&l, pc);
     for (unsigned n = 0; n < c->nvirtio_blk; n++)
-        add_boot(&l, c->virtio_blk[n].disk, "/pci@i0cf8/scsi@%s/disk@0,0",
-                 unit_address(&pc->storage.virtio_blk[n].bus.pci, at));
+        add_boot(&l, c->virtio_blk[n].disk, "%s/disk@0,0",
+                 pci_path(&pc->storage.virtio_blk[n].bus.pci, "scsi", at));
     for (unsigned n = 0; n < FDC_NUM_DRIVES; n++)
         add_boot(&l, c->floppy[n], "/pci@i0cf8/isa@1/fdc@03f0/floppy@%x", n);
     list[0] = 0;

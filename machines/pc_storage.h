@@ -7,6 +7,7 @@
 #include "devices/storage/fdc82078.h"
 #include "devices/storage/piix_ide.h"
 #include "devices/virtio/virtio_blk.h"
+#include "machines/pc_pci.h"
 
 #define PC_NUM_IDE        4
 #define PC_MAX_VIRTIO_BLK 16
@@ -21,9 +22,11 @@ struct pc_storage_config {
         struct blockdev *disk;
         unsigned queues;
         bool modern_only;
+        struct pc_pci_place place;
     } virtio_blk[PC_MAX_VIRTIO_BLK];
     unsigned nvirtio_blk;
     struct ide_drive_config ahci[PC_MAX_AHCI][AHCI_NUM_PORTS];
+    struct pc_pci_place ahci_place[PC_MAX_AHCI];
     unsigned nahci;
     struct blockdev *floppy[FDC_NUM_DRIVES]; /* NULL: no drive */
     /* The first one's end is that of the first 4 GiB, and it is started; the second is below. */
@@ -48,7 +51,7 @@ bool pc_add_flash(struct pc *pc, struct error *err);
 void pc_wire_storage(struct pc *pc);
 /* Drives that have a place in the boot order, first to last: a line with an Open Firmware path for
  * each, as fw_cfg's "bootorder" has them; PC_BOOT_LIST_SIZE is enough. Returns how many. */
-#define PC_BOOT_LIST_SIZE 2048
+#define PC_BOOT_LIST_SIZE 6144
 unsigned pc_boot_list(const struct pc *pc, char list[PC_BOOT_LIST_SIZE]);
 
 #endif

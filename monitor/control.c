@@ -88,19 +88,19 @@ static void on_io_error(void *opaque, const struct blockdev *b, enum block_op op
 {
     static const char *const names[] = {
         [DRIVE_REPORT] = "report", [DRIVE_IGNORE] = "ignore", [DRIVE_STOP] = "stop"};
-    const char *id = drive_config(b)->id;
+    const struct drive_config *c = drive_config(b);
 
-    qmp_event(opaque, "BLOCK_IO_ERROR", "{s:s, s:s, s:s, s:s, s:b, s:s}", "device", id, "node-name",
-              id, "operation", op == BLOCK_READ ? "read" : "write", "action", names[action],
-              "nospace", error == ENOSPC, "reason", strerror(error));
+    qmp_event(opaque, "BLOCK_IO_ERROR", "{s:s, s:s, s:s, s:s, s:b, s:s}", "device", c->device,
+              "node-name", c->id, "operation", op == BLOCK_READ ? "read" : "write", "action",
+              names[action], "nospace", error == ENOSPC, "reason", strerror(error));
 }
 
 static void on_tray_moved(void *opaque, const struct blockdev *b, bool open)
 {
-    const char *id = drive_config(b)->id;
+    const struct drive_config *c = drive_config(b);
 
-    qmp_event(opaque, "DEVICE_TRAY_MOVED", "{s:s, s:s, s:b}", "device", id, "id", id, "tray-open",
-              open);
+    qmp_event(opaque, "DEVICE_TRAY_MOVED", "{s:s, s:s, s:b}", "device", c->device, "id",
+              c->qdev ? c->qdev : c->id, "tray-open", open);
 }
 
 /* ---- actions ---- */
@@ -223,6 +223,20 @@ bool control_expire_password(struct control *ctl, const char *protocol, const ch
                              struct error *err)
 {
     return is_vnc(ctl, protocol, err) && ctl->hooks.vnc_expire(ctl->hooks.opaque, when, err);
+}
+
+void control_vnc_event(struct control *ctl, enum vnc_event event, const struct vnc_peer *server,
+                       const struct vnc_peer *viewer, bool password)
+{
+    static const char *const names[] = {[VNC_EVENT_CONNECTED] = "VNC_CONNECTED",
+                                        [VNC_EVENT_INITIALIZED] = "VNC_INITIALIZED",
+                                        [VNC_EVENT_DISCONNECTED] = "VNC_DISCONNECTED"};
+
+    qmp_event(ctl, names[event], "{s:{s:s, s:s, s:s, s:b, s:s}, s:{s:s, s:s, s:s, s:b}}", "server",
+              "host", server->host, "service", server->service, "family", server->family,
+              "websocket", server->websocket, "auth", password ? "vnc" : "none", "client", "host",
+              viewer->host, "service", viewer->service, "family", viewer->family, "websocket",
+              viewer->websocket);
 }
 
 void control_vnc(struct control *ctl, struct vnc_info *info)

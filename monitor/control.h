@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "host/block/drive.h"
+#include "host/ui/ui.h"
 #include "monitor/monitor.h"
 #include "vm/run.h"
 
@@ -60,6 +61,9 @@ bool control_set_password(struct control *ctl, const char *protocol, const char 
 bool control_expire_password(struct control *ctl, const char *protocol, const char *when,
                              struct error *err);
 void control_vnc(struct control *ctl, struct vnc_info *info);
+/* A viewer has come or gone; see ui.h. */
+void control_vnc_event(struct control *ctl, enum vnc_event event, const struct vnc_peer *server,
+                       const struct vnc_peer *viewer, bool password);
 
 /* Registers of a running CPU are in the engine's hands: the machine stands still between these.
  * hold returns whether it was running, which release is told. */

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "cpu/x86/cpu.h"
+#include "devices/bus/pci_bridge.h"
 #include "host/block/drive.h"
 #include "host/block/image.h"
 #include "host/char/backend.h"
@@ -130,27 +131,84 @@ static void print_bar(struct monitor *mon, const struct pci_device *d, unsigned 
                        io ? "I/O" : "memory", bar->size);
 }
 
+/* The id= of its -device, or what the board calls it. */
+static const char *pci_id(const struct pc *pc, const struct pci_device *d)
+{
+    const struct pc_pci_place *place = pc_pci_find(pc, d->bus, d->devfn);
+
+    return place && place->id[0] ? place->id : d->dev.id;
+}
+
+static void print_windows(struct monitor *mon, const struct pci_device *d)
+{
+    static const char *const kinds[] = {"I/O", "memory", "prefetchable memory"};
+
+    monitor_printf(mon, "      BUS %u, secondary bus %u, subordinate bus %u.\n",
+                   pci_bus_number(d->bus), d->config[PCI_SECONDARY_BUS],
+                   d->config[PCI_SUBORDINATE_BUS]);
+    for (unsigned kind = 0; kind < 3; kind++) {
+        struct pci_bridge_window w = pci_bridge_window(d, kind);
+
+        if (w.first <= w.last)
+            monitor_printf(mon, "      %s range [0x%" PRIx64 ", 0x%" PRIx64 "]\n", kinds[kind],
+                           w.first, w.last);
+    }
+}
+
+struct pci_listing {
+    struct monitor *mon;
+    const struct pc *pc;
+};
+
+static void print_pci(void *opaque, const struct pci_device *d)
+{
+    const struct pci_listing *to = opaque;
+    struct monitor *mon = to->mon;
+
+    monitor_printf(mon, "  Bus %2u, device %3u, function %u:\n    %s: PCI device %04x:%04x\n",
+                   pci_bus_number(d->bus), PCI_SLOT(d->devfn), PCI_FUNCTION(d->devfn),
+                   pci_class_name(pci_get16(d, PCI_CLASS_DEVICE)), pci_get16(d, PCI_VENDOR_ID),
+                   pci_get16(d, PCI_DEVICE_ID));
+    if (d->config[PCI_INTERRUPT_PIN])
+        monitor_printf(mon, "      IRQ %u, pin %c\n", d->config[PCI_INTERRUPT_LINE],
+                       '@' + (d->config[PCI_INTERRUPT_PIN] & 7));
+    for (unsigned n = 0; n < PCI_NUM_BARS; n++)
+        if (d->bars[n].region)
+            print_bar(mon, d, n);
+    if (d->secondary)
+        print_windows(mon, d);
+    monitor_printf(mon, "      id \"%s\"\n", pci_id(to->pc, d));
+}
+
 void info_pci(struct monitor *mon, const struct monitor_args *args)
 {
     struct pc *pc = board(mon);
 
     (void)args;
-    for (unsigned i = 0; pc && i < 256; i++) {
-        const struct pci_device *d = pc->pci.devices[i];
+    if (pc)
+        pci_each_device(&pc->pci, &(struct pci_listing){mon, pc}, print_pci);
+}
 
-        if (!d)
-            continue;
-        monitor_printf(mon, "  Bus  0, device %3u, function %u:\n    %s: PCI device %04x:%04x\n",
-                       PCI_SLOT(i), PCI_FUNCTION(i), pci_class_name(pci_get16(d, PCI_CLASS_DEVICE)),
-                       pci_get16(d, PCI_VENDOR_ID), pci_get16(d, PCI_DEVICE_ID));
-        if (d->config[PCI_INTERRUPT_PIN])
-            monitor_printf(mon, "      IRQ %u, pin %c\n", d->config[PCI_INTERRUPT_LINE],
-                           '@' + (d->config[PCI_INTERRUPT_PIN] & 7));
-        for (unsigned n = 0; n < PCI_NUM_BARS; n++)
-            if (d->bars[n].region)
-                print_bar(mon, d, n);
-        monitor_printf(mon, "      id \"%s\"\n", d->dev.id);
-    }
+struct pci_search {
+    const struct device *wanted;
+    bool found;
+};
+
+static void compare_device(void *opaque, const struct pci_device *d)
+{
+    struct pci_search *s = opaque;
+
+    s->found |= &d->dev == s->wanted;
+}
+
+static void print_pci_line(void *opaque, const struct pci_device *d)
+{
+    const struct pci_listing *to = opaque;
+
+    monitor_printf(to->mon, "    bus %s, addr %02x.%x: dev: %s, id \"%s\"\n",
+                   d->bus->bridge ? pci_id(to->pc, d->bus->bridge) : PC_PCI_ROOT,
+                   PCI_SLOT(d->devfn), PCI_FUNCTION(d->devfn), d->dev.class->type,
+                   pci_id(to->pc, d));
 }
 
 /* The board's chips, and behind the host bridge those on PCI. */
@@ -164,20 +222,15 @@ void info_qtree(struct monitor *mon, const struct monitor_args *args)
         monitor_printf(mon, "  dev: %s-x86_64-cpu, id \"cpu%u\"\n",
                        cpu_of(mon->m->cpus[i])->model.name, i);
     for (const struct device *d = mon->m->devices; d; d = d->next) {
-        bool on_pci = false;
+        struct pci_search on_pci = {.wanted = d};
 
-        for (unsigned i = 0; pc && i < 256; i++)
-            on_pci |= pc->pci.devices[i] && &pc->pci.devices[i]->dev == d;
-        if (!on_pci)
+        if (pc)
+            pci_each_device(&pc->pci, &on_pci, compare_device);
+        if (!on_pci.found)
             monitor_printf(mon, "  dev: %s, id \"%s\"\n", d->class->type, d->id);
     }
-    for (unsigned i = 0; pc && i < 256; i++) {
-        const struct pci_device *d = pc->pci.devices[i];
-
-        if (d)
-            monitor_printf(mon, "    bus pci.0, addr %02x.%x: dev: %s, id \"%s\"\n", PCI_SLOT(i),
-                           PCI_FUNCTION(i), d->dev.class->type, d->dev.id);
-    }
+    if (pc)
+        pci_each_device(&pc->pci, &(struct pci_listing){mon, pc}, print_pci_line);
 }
 
 /* ---- drives ---- */

@@ -55,6 +55,11 @@ struct monitor_hooks {
     /* Every device of -device, and every option. */
     void (*device_types)(void *opaque, monitor_type_fn *fn, void *fn_opaque);
     void (*options)(void *opaque, void (*fn)(void *fn_opaque, const char *name), void *fn_opaque);
+    /* What -device has made: type, id (NULL: none) and the option's value. */
+    void (*devices)(void *opaque,
+                    void (*fn)(void *fn_opaque, const char *type, const char *id,
+                               const char *value),
+                    void *fn_opaque);
     void *opaque;
     struct display *display; /* what is on the screen */
     struct hid *hid;         /* keys and pointer */

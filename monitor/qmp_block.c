@@ -64,9 +64,11 @@ static json_t *block_info(const struct blockdev *b)
 {
     const struct drive_config *c = drive_config(b);
     struct drive_status st = drive_status(b);
-    json_t *o = json_pack("{s:o, s:s, s:b, s:b}", "device", qmp_string(c->id), "type", "unknown",
-                          "removable", c->removable, "locked", st.locked);
+    json_t *o = json_pack("{s:o, s:s, s:b, s:b}", "device", qmp_string(c->device), "type",
+                          "unknown", "removable", c->removable, "locked", st.locked);
 
+    if (o && c->qdev)
+        json_object_set_new(o, "qdev", json_string(c->qdev));
     if (o && c->removable)
         json_object_set_new(o, "tray_open", json_boolean(st.tray_open));
     if (o && st.image) {
@@ -142,8 +144,12 @@ static json_t *block_stats(const struct blockdev *b)
 
     for (size_t i = 0; stats && i < sizeof(unmeasured) / sizeof(unmeasured[0]); i++)
         json_object_set_new(stats, unmeasured[i], json_integer(0));
-    return json_pack("{s:o, s:o, s:o}", "device", qmp_string(drive_config(b)->id), "node-name",
-                     qmp_string(drive_config(b)->id), "stats", stats);
+    const struct drive_config *c = drive_config(b);
+    json_t *o = json_pack("{s:o, s:o, s:o}", "device", qmp_string(c->device), "node-name",
+                          qmp_string(c->id), "stats", stats);
+    if (o && c->qdev)
+        json_object_set_new(o, "qdev", json_string(c->qdev));
+    return o;
 }
 
 json_t *qmp_query_blockstats(struct qmp_call *call, json_t *args, struct error *err)
@@ -154,17 +160,20 @@ json_t *qmp_query_blockstats(struct qmp_call *call, json_t *args, struct error *
 
 /* ---- media ---- */
 
-/* "device" or "id": there are no others that a drive could be named by. */
+/* By "device", its own id, or by "id", that of the device it is in. */
 static struct blockdev *find(struct qmp_call *call, json_t *args, struct error *err)
 {
     const char *device = qmp_arg(args, "device"), *id = qmp_arg(args, "id");
+    const struct drives *ds = call->ctl->about.drives;
     struct blockdev *b;
 
     if (!device == !id) {
         error_set(err, "Need exactly one of 'device' and 'id'");
         return NULL;
     }
-    b = control_drive(call->ctl, device ? device : id, err);
+    b = ds ? drive_of_device(ds, device, id) : NULL;
+    if (!b) /* says what is near */
+        b = control_drive(call->ctl, device ? device : id, err);
     if (!b)
         call->error_class = "DeviceNotFound";
     return b;

@@ -133,7 +133,14 @@ const struct qmp_type qmp_types[] = {
     ENUM("SetPasswordAction", "keep fail disconnect")
     ENUM("NetworkAddressFamily", "ipv4 ipv6 unix vsock unknown")
     OBJECT("VncInfo",
-           "enabled:bool ?host:str ?family:NetworkAddressFamily ?service:str ?auth:str")
+           "enabled:bool ?host:str ?family:NetworkAddressFamily ?service:str ?auth:str "
+           "?clients:[VncClientInfo]")
+    OBJECT("VncInfo2", "id:str server:[VncServerInfo] clients:[VncClientInfo] auth:VncPrimaryAuth")
+    ENUM("VncPrimaryAuth", "none vnc")
+    OBJECT("VncBasicInfo", "host:str service:str family:NetworkAddressFamily websocket:bool")
+    OBJECT("VncClientInfo", "host:str service:str family:NetworkAddressFamily websocket:bool")
+    OBJECT("VncServerInfo",
+           "host:str service:str family:NetworkAddressFamily websocket:bool ?auth:str")
     OBJECT("MouseInfo", "name:str index:int current:bool absolute:bool")
     ENUM("NetClientDriver", "user socket stream dgram tap hubport")
     OBJECT("RxFilterInfo",
@@ -155,6 +162,9 @@ const struct qmp_event_row qmp_events[] = {
      "device:str ?node-name:str operation:IoOperationType action:BlockErrorAction "
      "?nospace:bool reason:str"},
     {"DEVICE_TRAY_MOVED", "device:str id:str tray-open:bool"},
+    {"VNC_CONNECTED", "server:VncServerInfo client:VncBasicInfo"},
+    {"VNC_INITIALIZED", "server:VncServerInfo client:VncClientInfo"},
+    {"VNC_DISCONNECTED", "server:VncServerInfo client:VncClientInfo"},
     {NULL, NULL},
 };
 
@@ -258,6 +268,7 @@ const struct qmp_command qmp_commands[] = {
      false},
     {"change-vnc-password", "password:str", "", qmp_change_vnc_password, false},
     {"query-vnc", "", "VncInfo", qmp_query_vnc, false},
+    {"query-vnc-servers", "", "[VncInfo2]", qmp_query_vnc_servers, false},
     {"query-mice", "", "[MouseInfo]", qmp_query_mice, false},
     {NULL, NULL, NULL, NULL, false},
 };

@@ -92,7 +92,7 @@ qmp_fn qmp_query_version, qmp_query_name, qmp_query_uuid, qmp_query_commands, qm
     qmp_no_sev, qmp_no_sgx, qmp_migrate_set;
 /* qmp_ui.c */
 qmp_fn qmp_set_password, qmp_change_vnc_password, qmp_expire_password, qmp_query_vnc,
-    qmp_query_mice;
+    qmp_query_mice, qmp_query_vnc_servers;
 /* qmp_net.c */
 qmp_fn qmp_set_link, qmp_netdev_add, qmp_netdev_del, qmp_query_rx_filter;
 /* qmp_cpu.c */

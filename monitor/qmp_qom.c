@@ -2,9 +2,10 @@
 /* QMP: the machine as a tree of objects with properties, as far as there is something to say:
  *
  *   /machine                        the board
- *   /machine/unattached/device[N]   processors, then the board's chips, in the order of their
- * making /machine/peripheral             what was added with an id; nothing is yet /objects/ID
- * -object
+ *   /machine/unattached/device[N]   processors, then the board's chips in the order of their making
+ *   /machine/peripheral/ID          what -device made, with an id
+ *   /machine/peripheral-anon/device[N]   without
+ *   /objects/ID                     what -object made
  *
  * Types: processor models, chips, what -device and -object can make. */
 #include "config.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/options.h"
 #include "cpu/x86/cpu.h"
 #include "monitor/qmp_internal.h"
 #include "vm/machine.h"
@@ -109,6 +111,78 @@ static json_t *object_values(const struct control *ctl, const char *id)
     return NULL;
 }
 
+/* ---- what -device has made ---- */
+
+struct peripherals {
+    bool with_id;
+    unsigned anonymous;
+    json_t *list;       /* children are added to it, or NULL: */
+    const char *wanted; /* name of the one that is looked for */
+    json_t *values;     /* its properties, when found */
+};
+
+/* A property's value as JSON: the option's text, if that is what it looks like. */
+static json_t *property_value(const char *text)
+{
+    char *end;
+    long long n = strtoll(text, &end, 10);
+
+    if (*text && !*end && (*text != '0' || !text[1]))
+        return json_integer(n);
+    if (!strcmp(text, "on") || !strcmp(text, "off"))
+        return json_boolean(text[1] == 'n');
+    return qmp_string(text);
+}
+
+static json_t *peripheral_values(const char *type, const char *value)
+{
+    json_t *values = json_pack("{s:s, s:b, s:b, s:b}", "type", type, "realized", true, "hotplugged",
+                               false, "hotpluggable", false);
+    struct option_list l;
+    struct error err;
+
+    if (!values || !option_list_parse(&l, value, "driver", &err))
+        return values;
+    for (size_t i = 0; i < l.n; i++)
+        if (strcmp(l.pairs[i].key, "driver") != 0 && strcmp(l.pairs[i].key, "id") != 0)
+            json_object_set_new(values, l.pairs[i].key, property_value(l.pairs[i].value));
+    option_list_free(&l);
+    return values;
+}
+
+static void visit_peripheral(void *opaque, const char *type, const char *id, const char *value)
+{
+    struct peripherals *p = opaque;
+    char name[32];
+
+    if (!id)
+        snprintf(name, sizeof(name), "device[%u]", p->anonymous++);
+    if (p->with_id != (id != NULL))
+        return;
+    if (p->list)
+        add_child(p->list, id ? id : name, type);
+    else if (!p->values && !strcmp(id ? id : name, p->wanted))
+        p->values = peripheral_values(type, value);
+}
+
+/* Children of "/machine/peripheral" or "/machine/peripheral-anon", or one of them: path is what
+ * follows "/machine/peripheral". NULL: no such object. */
+static json_t *look_up_peripheral(const struct control *ctl, const char *path, json_t *children)
+{
+    struct peripherals p = {.with_id = strncmp(path, "-anon", 5) != 0};
+
+    path += p.with_id ? 0 : 5;
+    if (!*path)
+        p.list = children;
+    else if (*path == '/')
+        p.wanted = path + 1;
+    else
+        return NULL;
+    if (ctl->hooks.devices)
+        ctl->hooks.devices(ctl->hooks.opaque, visit_peripheral, &p);
+    return p.list ? json_pack("{s:s}", "type", "container") : p.values;
+}
+
 /* The object of a path: its properties with their values; children into `children`. */
 static json_t *look_up(const struct control *ctl, const char *path, json_t *children)
 {
@@ -133,8 +207,9 @@ static json_t *look_up(const struct control *ctl, const char *path, json_t *chil
         return device_values(ctl, n);
     } else if (!strncmp(path, "/objects/", 9)) {
         return object_values(ctl, path + 9);
-    } else if (strcmp(path, "/machine/peripheral") != 0 &&
-               strcmp(path, "/machine/peripheral-anon") != 0) {
+    } else if (!strncmp(path, "/machine/peripheral", 19)) {
+        return look_up_peripheral(ctl, path + 19, children);
+    } else {
         return NULL;
     }
     return json_pack("{s:s}", "type", "container");
@@ -309,6 +384,15 @@ json_t *qmp_device_add(struct qmp_call *call, json_t *args, struct error *err)
 
 json_t *qmp_device_del(struct qmp_call *call, json_t *args, struct error *err)
 {
-    return no_object(call, qmp_arg(args, "id"), err);
+    const char *id = qmp_arg(args, "id");
+    char path[128];
+
+    snprintf(path, sizeof(path), "/%s", id);
+    json_t *known = strchr(id, '/') ? NULL : look_up_peripheral(call->ctl, path, NULL);
+    if (!known)
+        return no_object(call, id, err);
+    json_decref(known);
+    error_set(err, "Device '%s' can not be removed while the machine is there", id);
+    return NULL;
 }
 #endif

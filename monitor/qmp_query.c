@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices/bus/pci_bridge.h"
 #include "host/char/backend.h"
 #include "machines/pc.h"
 #include "monitor/pci_names.h"
@@ -268,8 +269,28 @@ static json_t *pci_region(const struct pci_device *d, unsigned n)
     return o;
 }
 
-static json_t *pci_function(const struct pci_device *d)
+static json_t *pci_functions(const struct pc *pc, const struct pci_bus *bus);
+
+static json_t *bridge_range(const struct pci_device *d, enum pci_bridge_window_kind kind)
 {
+    struct pci_bridge_window w = pci_bridge_window(d, kind);
+
+    return json_pack("{s:I, s:I}", "base", (json_int_t)w.first, "limit", (json_int_t)w.last);
+}
+
+static json_t *pci_bridge_info(const struct pc *pc, const struct pci_device *d)
+{
+    return json_pack(
+        "{s:{s:i, s:i, s:i, s:o, s:o, s:o}, s:o}", "bus", "number", pci_bus_number(d->bus),
+        "secondary", d->config[PCI_SECONDARY_BUS], "subordinate", d->config[PCI_SUBORDINATE_BUS],
+        "io_range", bridge_range(d, PCI_WINDOW_IO), "memory_range",
+        bridge_range(d, PCI_WINDOW_MEMORY), "prefetchable_range",
+        bridge_range(d, PCI_WINDOW_PREFETCHABLE), "devices", pci_functions(pc, d->secondary));
+}
+
+static json_t *pci_function(const struct pc *pc, const struct pci_device *d)
+{
+    const struct pc_pci_place *place = pc_pci_find(pc, d->bus, d->devfn);
     uint16_t class = pci_get16(d, PCI_CLASS_DEVICE);
     uint8_t pin = d->config[PCI_INTERRUPT_PIN];
     json_t *regions = json_array(), *o;
@@ -277,29 +298,36 @@ static json_t *pci_function(const struct pci_device *d)
     for (unsigned n = 0; n < PCI_NUM_BARS; n++)
         if (d->bars[n].region)
             json_array_append_new(regions, pci_region(d, n));
-    o = json_pack("{s:i, s:i, s:i, s:{s:s, s:i}, s:{s:i, s:i, s:i, s:i}, s:i, s:s, s:o}", "bus", 0,
-                  "slot", PCI_SLOT(d->devfn), "function", PCI_FUNCTION(d->devfn), "class_info",
-                  "desc", pci_class_name(class), "class", class, "id", "device",
-                  pci_get16(d, PCI_DEVICE_ID), "vendor", pci_get16(d, PCI_VENDOR_ID), "subsystem",
-                  pci_get16(d, PCI_SUBSYSTEM_ID), "subsystem-vendor",
-                  pci_get16(d, PCI_SUBSYSTEM_VENDOR_ID), "irq_pin", pin, "qdev_id", d->dev.id,
-                  "regions", regions);
+    o = json_pack("{s:i, s:i, s:i, s:{s:s, s:i}, s:{s:i, s:i, s:i, s:i}, s:i, s:s, s:o}", "bus",
+                  pci_bus_number(d->bus), "slot", PCI_SLOT(d->devfn), "function",
+                  PCI_FUNCTION(d->devfn), "class_info", "desc", pci_class_name(class), "class",
+                  class, "id", "device", pci_get16(d, PCI_DEVICE_ID), "vendor",
+                  pci_get16(d, PCI_VENDOR_ID), "subsystem", pci_get16(d, PCI_SUBSYSTEM_ID),
+                  "subsystem-vendor", pci_get16(d, PCI_SUBSYSTEM_VENDOR_ID), "irq_pin", pin,
+                  "qdev_id", place ? place->id : "", "regions", regions);
     if (o && pin)
         json_object_set_new(o, "irq", json_integer(d->config[PCI_INTERRUPT_LINE]));
+    if (o && d->secondary)
+        json_object_set_new(o, "pci_bridge", pci_bridge_info(pc, d));
     return o;
+}
+
+static json_t *pci_functions(const struct pc *pc, const struct pci_bus *bus)
+{
+    json_t *devices = json_array();
+
+    for (unsigned i = 0; i < 256; i++)
+        if (bus->devices[i])
+            json_array_append_new(devices, pci_function(pc, bus->devices[i]));
+    return devices;
 }
 
 json_t *qmp_query_pci(struct qmp_call *call, json_t *args, struct error *err)
 {
     const struct pc *pc = call->ctl->about.pc;
-    json_t *devices = json_array();
 
     (void)args, (void)err;
-    if (!pc)
-        return devices;
-    for (unsigned i = 0; i < 256; i++)
-        if (pc->pci.devices[i])
-            json_array_append_new(devices, pci_function(pc->pci.devices[i]));
-    return json_pack("[{s:i, s:o}]", "bus", 0, "devices", devices);
+    return pc ? json_pack("[{s:i, s:o}]", "bus", 0, "devices", pci_functions(pc, &pc->pci))
+              : json_array();
 }
 #endif

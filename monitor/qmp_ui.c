@@ -31,17 +31,55 @@ json_t *qmp_expire_password(struct qmp_call *call, json_t *args, struct error *e
         control_expire_password(call->ctl, qmp_arg(args, "protocol"), qmp_arg(args, "time"), err));
 }
 
+/* VncBasicInfo */
+static json_t *peer(const struct vnc_peer *p)
+{
+    return json_pack("{s:o, s:o, s:s, s:b}", "host", qmp_string(p->host), "service",
+                     qmp_string(p->service), "family", p->family, "websocket", p->websocket);
+}
+
+static json_t *clients(const struct vnc_info *info)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < info->viewers; i++)
+        json_array_append_new(list, peer(&info->viewer[i]));
+    return list;
+}
+
 json_t *qmp_query_vnc(struct qmp_call *call, json_t *args, struct error *err)
 {
     struct vnc_info info;
+    json_t *o;
 
     (void)args, (void)err;
     control_vnc(call->ctl, &info);
     if (!info.enabled)
         return json_pack("{s:b}", "enabled", false);
-    return json_pack("{s:b, s:o, s:o, s:s, s:s}", "enabled", true, "host", qmp_string(info.host),
-                     "service", qmp_string(info.service), "family", info.family, "auth",
-                     info.password ? "vnc" : "none");
+    o = peer(&info.server);
+    json_object_del(o, "websocket");
+    json_object_set_new(o, "auth", json_string(info.password ? "vnc" : "none"));
+    json_object_set_new(o, "enabled", json_true());
+    json_object_set_new(o, "clients", clients(&info));
+    return o;
+}
+
+/* There is one server at most; QEMU calls it default. */
+json_t *qmp_query_vnc_servers(struct qmp_call *call, json_t *args, struct error *err)
+{
+    struct vnc_info info;
+    const char *auth;
+    json_t *server;
+
+    (void)args, (void)err;
+    control_vnc(call->ctl, &info);
+    if (!info.enabled)
+        return json_array();
+    auth = info.password ? "vnc" : "none";
+    server = peer(&info.server);
+    json_object_set_new(server, "auth", json_string(auth));
+    return json_pack("[{s:s, s:[o], s:o, s:s}]", "id", "default", "server", server, "clients",
+                     clients(&info), "auth", auth);
 }
 
 json_t *qmp_query_mice(struct qmp_call *call, json_t *args, struct error *err)

@@ -87,9 +87,9 @@ void info_vnc(struct monitor *mon, const struct monitor_args *args)
     if (!info.enabled)
         monitor_printf(mon, "there is no VNC server\n");
     else
-        monitor_printf(mon, "%s%s%s (%s), %s, %u connected\n", info.host, *info.host ? ":" : "",
-                       info.service, info.family, info.password ? "with a password" : "no password",
-                       info.viewers);
+        monitor_printf(mon, "%s%s%s (%s), %s, %u connected\n", info.server.host,
+                       *info.server.host ? ":" : "", info.server.service, info.server.family,
+                       info.password ? "with a password" : "no password", info.viewers);
 }
 
 void info_mice(struct monitor *mon, const struct monitor_args *args)

@@ -6,6 +6,8 @@ n=0 failed=0
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 
+shown=() # outputs of which the ends are shown with every failure
+
 # report STATUS NAME [OUTPUT...]: of a failure the ends of the outputs are shown.
 report() {
     n=$((n + 1))
@@ -13,7 +15,7 @@ report() {
         echo "ok $n - $2"
     else
         failed=1
-        [ $# -lt 3 ] || tail -n 40 "${@:3}"
+        [ $# -lt 3 ] && [ ${#shown[@]} = 0 ] || tail -n 40 "${@:3}" "${shown[@]}" 2>&1
         echo "not ok $n - $2"
     fi
 }

@@ -74,34 +74,69 @@ static void sort_by(u8 (*rank)(const struct boot_entry *b, u32 opaque), u32 opaq
 }
 
 /* "bootorder": lines with Open Firmware paths, as QEMU gives them to drives with a bootindex. */
-static char order[2048];
+static char order[6144];
 
-/* Where the drive is, as its path says after the controller's name: "@1,1/drive@0/disk@0". */
-static void drive_path(const struct drive *d, char *out, u32 size)
+/* Behind "/NAME@SLOT" or "/NAME@SLOT,FUNCTION" at p; NULL: it is not there. */
+static const char *after_function(const char *p, const char *name, u16 device)
 {
-    u32 slot = d->pci >> 3 & 31, function = d->pci & 7;
+    u32 slot = device >> 3 & 31, function = device & 7;
     char at[8];
 
     format(at, sizeof(at), function ? "@%x,%x/" : "@%x/", slot, function);
+    if (*p++ != '/' || !starts_with(p, name))
+        return NULL;
+    while (*p && *p != '/' && *p != '@' && *p != '\n')
+        p++;
+    if (!starts_with(p, at))
+        return NULL;
+    while (*p != '/')
+        p++;
+    return p;
+}
+
+/* Behind the host bridge's name and those of the bridges on the way to a device's bus. */
+static const char *after_bridges(const char *p, u16 device)
+{
+    u16 bridge;
+
+    if (!(device >> 8))
+        return starts_with(p, "/pci@i0cf8") ? p + 10 : NULL;
+    bridge = pci_bridge_of(device);
+    p = bridge ? after_bridges(p, bridge) : NULL;
+    return p ? after_function(p, "pci-bridge", bridge) : NULL;
+}
+
+/* The rest of a path: the drive at its controller. */
+static void drive_path(const struct drive *d, char *out, u32 size)
+{
     if (d->type == DRIVE_ATA || d->type == DRIVE_ATAPI)
-        format(out, size, "%sdrive@%x/disk@%x", at, (u32)d->channel, (u32)d->slave);
+        format(out, size, "/drive@%x/disk@%x", (u32)d->channel, (u32)d->slave);
     else if (d->type == DRIVE_AHCI || d->type == DRIVE_AHCI_ATAPI)
-        format(out, size, "%sdrive@%x/", at, (u32)d->slave);
+        format(out, size, "/drive@%x/", (u32)d->slave);
     else
-        format(out, size, "%sdisk@", at);
+        format(out, size, "/disk@");
+}
+
+static bool match_drive(const char *path, const struct drive *d)
+{
+    char want[32];
+
+    drive_path(d, want, sizeof(want));
+    path = after_bridges(path, d->pci);
+    path = path ? after_function(path, "", d->pci) : NULL;
+    return path && starts_with(path, want);
 }
 
 static bool match_path(const char *path, const struct boot_entry *b)
 {
-    char want[48];
+    char want[16];
 
     if (b->kind == BOOT_ROM)
         return starts_with(path, "/rom@");
-    if (b->kind == BOOT_FLOPPY)
-        format(want, sizeof(want), "floppy@%u", (u32)b->index);
-    else
-        drive_path(b->kind == BOOT_DISK ? &shared.disks[b->index] : &shared.cds[b->index], want,
-                   sizeof(want));
+    if (b->kind != BOOT_FLOPPY)
+        return match_drive(path,
+                           b->kind == BOOT_DISK ? &shared.disks[b->index] : &shared.cds[b->index]);
+    format(want, sizeof(want), "floppy@%u", (u32)b->index);
     for (; *path && *path != '\n'; path++)
         if (starts_with(path, want))
             return true;

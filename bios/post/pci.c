@@ -285,24 +285,26 @@ static void close_bridge(u16 device, void *opaque)
 
 static const u8 pirq_irq[4] = {10, 10, 11, 11};
 
+u16 pci_bridge_of(u16 device)
+{
+    u16 bus = device >> 8;
+
+    for (u32 d = 0; bus && d < (u32)bus << 8; d++)
+        if (exists((u16)d) && is_bridge((u16)d) && pci_read8((u16)d, 0x19) == bus)
+            return (u16)d;
+    return 0;
+}
+
 /* The PIIX3's PIRQ of a pin: on bus 0 device n's INTA# is PIRQ (n - 1) mod 4, behind bridges the
  * lines are rotated by the device number (bridge specification, 9.1). */
 static u8 pirq_of(u16 device, u8 pin)
 {
     u32 slot = device >> 3 & 31, line = pin - 1u;
+    u16 bridge;
 
-    for (u32 guard = 0; device >> 8 && guard < 256; guard++) {
-        u8 bus = (u8)(device >> 8);
-        bool found = false;
-
+    while ((bridge = pci_bridge_of(device)) != 0) { /* its bus has a smaller number */
         line = (line + slot) & 3;
-        for (u32 d = 0; d < (u32)bus << 8 && !found; d++)
-            if (exists((u16)d) && is_bridge((u16)d) && pci_read8((u16)d, 0x19) == bus) {
-                device = (u16)d;
-                found = true;
-            }
-        if (!found)
-            break;
+        device = bridge;
         slot = device >> 3 & 31;
     }
     return (u8)((line + slot - 1) & 3);

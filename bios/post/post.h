@@ -59,6 +59,7 @@ void pci_init(void);
 void pci_each(void (*visit)(u16 device, void *opaque), void *opaque);
 u8 pci_capability(u16 device, u8 id, u8 after); /* offset, 0: no more */
 u32 pci_bar(u16 device, u8 reg);                /* address; 0: none, or above 4 GiB */
+u16 pci_bridge_of(u16 device);                  /* whose bus it is on; 0: none */
 void pci_enable(u16 device);                    /* I/O, memory, master */
 
 /* ---- fwcfg.c ---- */

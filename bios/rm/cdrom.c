@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* El Torito (Phoenix/IBM, 1.0): INT 13h/AH=4Ah to 4Dh, and the emulated floppy or hard disk, whose
- * 512-byte sectors are quarters of the CD's. */
+/* El Torito (Phoenix/IBM, 1.0, chapter 5): INT 13h/AH=4Ah to 4Dh, and the emulated floppy or hard
+ * disk, whose 512-byte sectors are quarters of the CD's. */
 #include "rm.h"
 
 bool emulated(u8 dl)
@@ -153,7 +153,9 @@ static u32 parameters(struct regs *r)
     return ACTION_NONE;
 }
 
-/* The specification packet of 4Bh and 4Ch (figure 4). */
+static void count_drives(void);
+
+/* The specification packet of 4Bh (figure 4). */
 static void fill_packet(struct regs *r)
 {
     struct emulation *e = &shared.emu;
@@ -180,9 +182,8 @@ static u32 terminate(struct regs *r)
         return disk_done(r, DISK_BAD_COMMAND);
     fill_packet(r);
     if (r->al == 0) {
-        if (shared.emu.media && shared.emu.drive)
-            bda->disk_count--;
         shared.emu.active = 0;
+        count_drives();
     }
     return disk_done(r, DISK_OK);
 }
@@ -200,6 +201,125 @@ static u32 read_catalog(struct regs *r)
     return disk_done(r, disk_transfer(&t));
 }
 
+/* ---- 4Ah, 4Ch: another image, by figure 4's packet ---- */
+
+static u8 read_cd_sector(struct drive *cd, u32 lba)
+{
+    struct transfer t = {cd, DISK_READ, lba, 1, SEG_BIOS, (u16)(u32)cd_buffer};
+
+    return disk_transfer(&t);
+}
+
+/* The CD of the packet's controller and device; none: no image can be there. */
+static struct drive *packet_cd(struct regs *r)
+{
+    u8 channel = peek8(r->ds, r->si + 3u);
+    u16 device = peek16(r->ds, r->si + 8u);
+
+    for (u8 i = 0; i < shared.ncds; i++)
+        if (shared.cds[i].channel == channel && shared.cds[i].slave == device)
+            return &shared.cds[i];
+    return NULL;
+}
+
+/* The packet's geometry; where it has none, the medium's, or for a hard disk what the image's first
+ * partition ends with. */
+static u8 set_geometry(struct regs *r, struct emulation *e, struct drive *cd)
+{
+    static const u8 floppy_spt[4] = {0, 15, 18, 36};
+    u8 ch = peek8(r->ds, r->si + 16u), cl = peek8(r->ds, r->si + 17u),
+       heads = peek8(r->ds, r->si + 18u), status = DISK_OK;
+
+    if (!(cl & 0x3f) && e->media == 4) {
+        status = read_cd_sector(cd, e->lba);
+        heads = cd_buffer[446 + 5];
+        cl = cd_buffer[446 + 6];
+        ch = cd_buffer[446 + 7];
+    } else if (!(cl & 0x3f)) {
+        ch = 79;
+        cl = floppy_spt[e->media];
+        heads = 1;
+    }
+    e->cyls = (u16)((ch | (cl & 0xc0) << 2) + 1);
+    e->spt = cl & 0x3f;
+    e->heads = (u8)(heads + 1);
+    if (!status && e->media && (!e->spt || !e->heads))
+        status = DISK_BAD_COMMAND;
+    return status;
+}
+
+/* As many disks and floppy drives as POST counted (boot.c), and the emulated one. */
+static void count_drives(void)
+{
+    struct emulation *e = &shared.emu;
+    u8 floppies = shared.nfloppies;
+
+    bda->disk_count = shared.ndisks;
+    if (e->active && e->media && e->drive)
+        bda->disk_count++;
+    else if (e->active && e->media)
+        floppies++;
+    bda->equipment &= ~0xc1;
+    if (floppies)
+        bda->equipment = (u16)(bda->equipment | 1 | ((floppies - 1) & 3) << 6);
+}
+
+static u8 start_emulation(struct regs *r)
+{
+    static struct emulation e;
+    struct drive *cd = packet_cd(r);
+    u8 status;
+
+    e.media = peek8(r->ds, r->si + 1u) & 15;
+    if (peek8(r->ds, r->si) < 0x13 || !cd || e.media > 4)
+        return DISK_BAD_COMMAND;
+    e.active = 1;
+    e.cd = (u8)(cd - shared.cds);
+    e.lba = peek32(r->ds, r->si + 4u);
+    e.load_segment = peek16(r->ds, r->si + 12u);
+    e.sector_count = peek16(r->ds, r->si + 14u);
+    e.drive = (u8)(e.media == 0 ? 0xe0 + e.cd : e.media == 4 ? 0x80 : 0);
+    status = set_geometry(r, &e, cd);
+    if (!status)
+        status = read_cd_sector(cd, 17); /* the boot record: 4Dh's catalog */
+    if (status)
+        return status;
+    memcpy(&e.catalog, cd_buffer + 0x47, 4);
+    memcpy(&shared.emu, &e, sizeof(e));
+    count_drives();
+    return DISK_OK;
+}
+
+/* 4Ch: its first sectors go where the packet says, and are started as POST does. */
+static u32 emulate_and_boot(struct regs *r)
+{
+    struct emulation before;
+    u16 seg, sectors;
+    u8 status;
+
+    memcpy(&before, &shared.emu, sizeof(before));
+    status = start_emulation(r);
+    if (status)
+        return disk_done(r, status);
+    seg = shared.emu.load_segment ? shared.emu.load_segment : 0x7c0;
+    sectors = shared.emu.sector_count ? shared.emu.sector_count : 1;
+    status =
+        seg * 16u + sectors * 512u > 0x9f000 ? DISK_BAD_COMMAND : read_image(0, sectors, seg, 0);
+    if (status) {
+        memcpy(&shared.emu, &before, sizeof(before));
+        count_drives();
+        return disk_done(r, status);
+    }
+    boot_target = seg == 0x7c0 ? FARPTR(0, 0x7c00) : FARPTR(seg, 0);
+    r->edx = shared.emu.drive;
+    return ACTION_START;
+}
+
+u32 eltorito_start(struct regs *r)
+{
+    return r->ah == 0x4c ? emulate_and_boot(r) : disk_done(r, start_emulation(r));
+}
+
 u32 eltorito13(struct regs *r)
 {
     switch (r->ah) {
@@ -207,9 +327,6 @@ u32 eltorito13(struct regs *r)
         return terminate(r);
     case 0x4d:
         return read_catalog(r);
-    case 0x4a:
-    case 0x4c:
-        return disk_done(r, DISK_BAD_COMMAND); /* another image of the catalog: not here */
     default:
         break;
     }

@@ -442,6 +442,8 @@ u32 int13(struct regs *r)
 {
     struct drive *d;
 
+    if (r->ah == 0x4a || r->ah == 0x4c)
+        return eltorito_start(r);
     if (r->ah >= 0x4b && r->ah <= 0x4d && shared.emu.active)
         return eltorito13(r);
     if (emulated(r->dl))

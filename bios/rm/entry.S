@@ -27,6 +27,8 @@ tmp_ip:     .skip 2
 tmp_cs:     .skip 2
 tmp_flags:  .skip 2
 far_target: .skip 4
+    .globl boot_target
+boot_target: .skip 4
 apm_esp:    .skip 4
 
     .data
@@ -248,7 +250,11 @@ act:
     jz act_alarm
     decw %ax
     jz act_idle
-    jmp act_mouse
+    decw %ax
+    jz act_mouse
+    decw %ax
+    jz act_start
+    jmp act_protect
 
 /* Until the next interrupt; then the whole service again. */
 act_wait:
@@ -341,6 +347,39 @@ act_mouse:
     popw %ds
     popal
     iret
+
+/* A boot sector, with DL the drive and the stack of POST's start(). */
+act_start:
+    movl %cs:tmp_eax, %eax
+    lss %cs:call16_stack, %esp
+    xorw %ax, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    sti
+    ljmpw *%cs:boot_target
+
+/* To protected mode (INT 15h/AH=89h; IBM AT Technical Reference, BIOS listing) with the tables at
+ * ES:SI: 08h GDT, 10h IDT, 18h DS, 20h ES, 28h SS, 30h the caller's CS, 38h ours, which int15.c has
+ * filled in. AX and BP are lost; the caller's IP is gone on at with selector 30h and interrupts off. */
+act_protect:
+    lgdtw %es:8(%si)
+    lidtw %es:16(%si)
+    smsw %ax
+    orb $1, %al
+    lmsw %ax
+    ljmpw $0x38, $1f
+1:  movw $0x18, %ax
+    movw %ax, %ds
+    movw $0x20, %ax
+    movw %ax, %es
+    movw $0x28, %ax
+    movw %ax, %ss
+    popw %bp
+    addw $4, %sp
+    pushw $0x30
+    pushw %bp
+    xorw %ax, %ax
+    lretw
 
 /* void yield(void): a moment with interrupts on. Handlers may run and call us: below this. */
     .globl yield

@@ -239,8 +239,40 @@ static void joystick(struct regs *r)
     set_cf(r, false);
 }
 
-/* To protected mode: 89h needs the caller's GDT and vectors; programs since 1988 do it themselves.
- */
+/* ---- 89h: to protected mode ---- */
+
+/* ICW1 to ICW4 with new vectors, and everything masked: the caller's part from now on. */
+static void set_vectors(u16 port, u8 vector, u8 cascade)
+{
+    outb(port, 0x11);
+    outb((u16)(port + 1), vector);
+    outb((u16)(port + 1), cascade);
+    outb((u16)(port + 1), 0x01);
+    outb((u16)(port + 1), 0xff);
+}
+
+/* ES:SI are the caller's descriptors, of which 38h is for the BIOS's code; BH and BL the vectors of
+ * IRQ 0 and 8. The rest is done on the caller's stack (entry.S). Not from virtual-8086 mode. */
+static u32 protected_mode(struct regs *r)
+{
+    u32 msw;
+
+    asm volatile("smsw %0" : "=r"(msw));
+    if (msw & 1) {
+        unsupported(r);
+        return ACTION_NONE;
+    }
+    outb(0x92, (u8)((inb(0x92) & ~1) | 2));
+    if (!a20_is_on()) {
+        done(r, 0xff);
+        return ACTION_NONE;
+    }
+    poke32(r->es, r->si + 0x38u, 0x0000ffff); /* F0000h, 64 KiB, code */
+    poke32(r->es, r->si + 0x3cu, 0x00009b0f);
+    set_vectors(0x20, r->bh, 0x04);
+    set_vectors(0xa0, r->bl, 0x02);
+    return ACTION_PROTECT;
+}
 
 u32 int15(struct regs *r)
 {
@@ -277,6 +309,8 @@ u32 int15(struct regs *r)
     case 0x88:
         size_88(r);
         break;
+    case 0x89:
+        return protected_mode(r);
     case 0x8a:
         size_8a(r);
         break;

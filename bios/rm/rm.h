@@ -21,6 +21,8 @@ enum action {
     ACTION_ALARM, /* INT 4Ah */
     ACTION_IDLE,  /* HLT */
     ACTION_MOUSE,
+    ACTION_START,   /* boot_target, as booting does: nothing of the caller's remains */
+    ACTION_PROTECT, /* INT 15h/AH=89h */
 };
 
 /* What entry.S puts on the stack. */
@@ -155,6 +157,8 @@ u8 atapi_packet(struct drive *d, const u8 *packet, u16 seg, u16 off, u32 bytes);
 u32 floppy13(struct regs *r);
 u32 cdrom13(struct regs *r, struct drive *d);
 u32 eltorito13(struct regs *r);
+u32 eltorito_start(struct regs *r);
+extern u32 boot_target; /* entry.S: of ACTION_START, segment and offset */
 u32 cd_lock(struct regs *r, struct drive *d);
 u32 cd_eject(struct regs *r, struct drive *d);
 bool emulated(u8 dl);

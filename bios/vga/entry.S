@@ -182,6 +182,55 @@ phys_read32:
     addw $8, %sp
     popl %ebx
     retl
+/* void flat_segments(void): likewise, DS and ES get a limit of 4 GiB, which they keep in real mode. */
+    .globl flat_segments
+flat_segments:
+    pushl %ebx
+    pushw %ds
+    pushw %es
+    subw $8, %sp
+    movw %sp, %bx
+    pushfl
+    cli
+    sgdtl %ss:(%bx)
+    lgdtl %cs:flat_gdtr
+    movl %cr0, %eax
+    orb $1, %al
+    movl %eax, %cr0
+    jmp 1f
+1:  movw $8, %dx
+    movw %dx, %ds
+    movw %dx, %es
+    andb $0xfe, %al
+    movl %eax, %cr0
+    jmp 1f
+1:  lgdtl %ss:(%bx)
+    popfl
+    addw $8, %sp
+    popw %es
+    popw %ds
+    popl %ebx
+    retl
+
+/* void phys_copy(u32 to, u32 from, u32 dwords): upwards, after flat_segments(). */
+    .globl phys_copy
+phys_copy:
+    pushl %esi
+    pushl %edi
+    pushw %ds
+    pushw %es
+    movl %eax, %edi
+    movl %edx, %esi
+    xorw %ax, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    addr32 rep movsl
+    popw %es
+    popw %ds
+    popl %edi
+    popl %esi
+    retl
+
     .balign 8
 flat_gdt:
     .quad 0, 0x00cf93000000ffff

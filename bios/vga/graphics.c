@@ -67,6 +67,8 @@ void int10_write_pixel(struct regs *r)
         return;
     if (m->kind == PLANAR)
         planar_pixel(r->cx, r->dx, r->bh, r->al);
+    else if (m->kind == PACKED_PIXEL)
+        packed_write(r->cx, r->dx, r->al);
     else if (m->kind == LINEAR)
         poke8(0xa000, (u16)(r->dx * 320 + r->cx), r->al);
     else
@@ -95,6 +97,8 @@ void int10_read_pixel(struct regs *r)
         return;
     if (m->kind == PLANAR)
         r->al = read_planar(x, y, r->bh);
+    else if (m->kind == PACKED_PIXEL)
+        r->al = packed_read(x, y);
     else if (m->kind == LINEAR)
         r->al = peek8(0xa000, (u16)(y * 320 + x));
     else if (m->kind == CGA_4)
@@ -155,6 +159,8 @@ void gfx_put_char(u8 c, u8 attr, u8 page, u16 position)
 
     if (m->kind == PLANAR)
         planar_char(g, attr, page, position);
+    else if (m->kind == PACKED_PIXEL)
+        packed_char(g.seg, g.off, attr, position);
     else
         pixel_char(m, g, attr, position);
 }
@@ -262,5 +268,8 @@ void gfx_scroll(u8 lines, u8 attr, const struct window *w, bool down)
         a.fill = attr & 15;
     if (lines == 0 || by > bottom - top + 1)
         by = (u16)(bottom - top + 1);
-    move_rows(m, &a, top, bottom, by, down);
+    if (m->kind == PACKED_PIXEL)
+        packed_scroll(by, attr, w, down);
+    else
+        move_rows(m, &a, top, bottom, by, down);
 }

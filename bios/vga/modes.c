@@ -200,6 +200,10 @@ const ROM struct mode *current_mode(void)
 {
     static const ROM struct mode planar SECTION_CONST = {VBE_PLANAR, PLANAR, DAC_EGA, 0, 0xa000};
 
+    static const ROM struct mode packed SECTION_CONST = {0x7f, PACKED_PIXEL, DAC_256, 0, 0xa000};
+
+    if (vbe_packed())
+        return &packed;
     if (vbe_active())
         return bda->video_mode == VBE_PLANAR ? &planar : NULL;
     return find_mode(bda->video_mode & 0x7f);

@@ -104,7 +104,7 @@ static u16 color_count(const ROM struct mode *m)
 
 static u8 page_count(const ROM struct mode *m)
 {
-    if (!m || m->kind == LINEAR || m->kind == CGA_4 || m->kind == CGA_2)
+    if (!m || m->kind == LINEAR || m->kind == PACKED_PIXEL || m->kind == CGA_4 || m->kind == CGA_2)
         return 1;
     if (m->kind == TEXT)
         return 8;

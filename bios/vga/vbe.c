@@ -22,11 +22,12 @@ enum {
 #define DISPI_LFB     0x40
 #define DISPI_KEEP    0x80
 
-#define VBE_OK      0x004f
-#define VBE_FAILED  0x014f
-#define VBE_INVALID 0x034f /* in this mode */
-#define MODE_LFB    0x4000
-#define MODE_KEEP   0x8000
+#define VBE_OK       0x004f
+#define VBE_FAILED   0x014f
+#define VBE_NOT_HERE 0x024f /* with this hardware */
+#define VBE_INVALID  0x034f /* in this mode */
+#define MODE_LFB     0x4000
+#define MODE_KEEP    0x8000
 
 struct vbe_mode {
     u16 number, width, height;
@@ -65,13 +66,13 @@ u32 phys_read32(u32 address); /* entry.S */
 
 /* ---- DISPI ---- */
 
-static u16 dispi(u16 index)
+u16 vbe_register(u16 index)
 {
     outw(0x1ce, index);
     return inw(0x1cf);
 }
 
-static void set_dispi(u16 index, u16 value)
+void vbe_set_register(u16 index, u16 value)
 {
     outw(0x1ce, index);
     outw(0x1cf, value);
@@ -79,24 +80,29 @@ static void set_dispi(u16 index, u16 value)
 
 bool vbe_present(void)
 {
-    return (dispi(DISPI_ID) & 0xfff0) == 0xb0c0;
+    return (vbe_register(DISPI_ID) & 0xfff0) == 0xb0c0;
 }
 
 bool vbe_active(void)
 {
-    return vbe_present() && dispi(DISPI_ENABLE) & DISPI_ENABLED;
+    return vbe_present() && vbe_register(DISPI_ENABLE) & DISPI_ENABLED;
+}
+
+bool vbe_packed(void)
+{
+    return vbe_active() && vbe_register(DISPI_BPP) >= 8;
 }
 
 void vbe_off(void)
 {
     if (vbe_active())
-        set_dispi(DISPI_ENABLE, 0);
+        vbe_set_register(DISPI_ENABLE, 0);
 }
 
 /* Units of 64 KiB; adapters before ID 4 have 4 MiB and no register that says so. */
-static u16 memory_64k(void)
+u16 vbe_memory(void)
 {
-    u16 units = dispi(DISPI_ID) >= 0xb0c4 ? dispi(DISPI_MEMORY_64K) : 64;
+    u16 units = vbe_register(DISPI_ID) >= 0xb0c4 ? vbe_register(DISPI_MEMORY_64K) : 64;
 
     return units ? units : 64;
 }
@@ -129,13 +135,41 @@ static u32 find_bar(u8 offset)
     return bar;
 }
 
+static bool real_mode(void)
+{
+    u32 msw;
+
+    asm volatile("smsw %0" : "=r"(msw));
+    return !(msw & 1);
+}
+
+/* With A20 off what is at 100000h is what is at 0. */
+static bool a20_is_on(void)
+{
+    u16 at = 0;
+
+    while (at < 0x400 && peek16(0, at) == peek16(0xffff, (u16)(0x10 + at)))
+        at = (u16)(at + 2);
+    return at < 0x400;
+}
+
+/* In real mode; and its addresses want A20. */
+u32 vbe_linear(void)
+{
+    u32 at = real_mode() && a20_is_on() ? find_bar(0x10) : 0;
+
+    if (at)
+        flat_segments();
+    return at;
+}
+
 /* ---- modes ---- */
 
 static bool usable(const ROM struct vbe_mode *m)
 {
     u32 size = (u32)bytes_per_line(m->width, m->bpp) * m->height * (m->bpp == 4 ? 4 : 1);
 
-    return size <= (u32)memory_64k() << 16;
+    return size <= (u32)vbe_memory() << 16;
 }
 
 static const ROM struct vbe_mode *find_vbe(u16 number)
@@ -148,7 +182,8 @@ static const ROM struct vbe_mode *find_vbe(u16 number)
 
 static const ROM struct vbe_mode *current_vbe(void)
 {
-    u16 width = dispi(DISPI_XRES), height = dispi(DISPI_YRES), bpp = dispi(DISPI_BPP);
+    u16 width = vbe_register(DISPI_XRES), height = vbe_register(DISPI_YRES),
+        bpp = vbe_register(DISPI_BPP);
 
     for (u32 i = 0; i < ARRAY_SIZE(modes); i++)
         if (modes[i].width == width && modes[i].height == height && modes[i].bpp == bpp)
@@ -191,7 +226,7 @@ static u16 controller_info(struct regs *r)
     put32(&o, FARPTR(0xc000, (u32)name));
     put32(&o, 1); /* the DAC can be switched to 8 bits */
     put32(&o, FARPTR(r->es, (u16)(r->di + 34)));
-    put16(&o, memory_64k());
+    put16(&o, vbe_memory());
     if (vbe2) {
         put16(&o, 0x0100);
         put32(&o, FARPTR(0xc000, (u32)name)); /* vendor, product, revision */
@@ -243,7 +278,7 @@ static u8 pages(const ROM struct vbe_mode *m)
 {
     u32 size = (u32)bytes_per_line(m->width, m->bpp) * m->height * (m->bpp == 4 ? 4 : 1), n = 0;
 
-    for (u32 left = (u32)memory_64k() << 16; left >= size && n < 255; left -= size)
+    for (u32 left = (u32)vbe_memory() << 16; left >= size && n < 255; left -= size)
         n++;
     return (u8)(n - 1);
 }
@@ -259,9 +294,9 @@ static u16 mode_info(struct regs *r)
         return VBE_FAILED;
     pitch = bytes_per_line(m->width, m->bpp);
     far_fill16(o.seg, o.at, 0, 128);
-    /* There, optional fields, color, graphics; no VGA registers; linear. Planar: windows
-     * only; 800x600, whose planes one window shows, has INT 10h's characters and pixels. */
-    put16(&o, m->number == 0x102 ? 0x1f : m->bpp == 4 ? 0x1b : lfb ? 0xbb : 0x3b);
+    /* There, optional fields, INT 10h's characters and pixels, color, graphics; no VGA registers;
+     * linear. Planar: windows only, and characters only where one window shows the planes. */
+    put16(&o, m->number == 0x102 ? 0x1f : m->bpp == 4 ? 0x1b : lfb ? 0xbf : 0x3f);
     put16(&o, 7); /* window A: relocatable, readable, writable; B: none */
     put16(&o, 64);
     put16(&o, 64);
@@ -292,17 +327,18 @@ static void show(const ROM struct vbe_mode *m, u16 number)
     u8 keep = number & MODE_KEEP ? 0x80 : 0;
 
     set_mode((u8)((m->bpp == 4 ? 0x12 : 0x13) | keep));
-    set_dispi(DISPI_XRES, m->width);
-    set_dispi(DISPI_YRES, m->height);
-    set_dispi(DISPI_BPP, m->bpp);
-    set_dispi(DISPI_ENABLE,
-              (u16)(DISPI_ENABLED | (number & MODE_LFB ? DISPI_LFB : 0) | (keep ? DISPI_KEEP : 0)));
-    set_dispi(DISPI_BANK, 0);
+    vbe_set_register(DISPI_XRES, m->width);
+    vbe_set_register(DISPI_YRES, m->height);
+    vbe_set_register(DISPI_BPP, m->bpp);
+    vbe_set_register(DISPI_ENABLE, (u16)(DISPI_ENABLED | (number & MODE_LFB ? DISPI_LFB : 0) |
+                                         (keep ? DISPI_KEEP : 0)));
+    vbe_set_register(DISPI_BANK, 0);
     bda->video_mode = m->number == 0x102 ? VBE_PLANAR : 0x7f; /* 0Fh: none of the VGA's */
-    bda->video_cols = m->width / 8;
+    bda->video_cols = MIN(m->width / 8, 255);                 /* a cursor's column is a byte */
     bda->video_page_size = (u16)(m->bpp == 4 ? 0xea60 : 0);
     bda->video_rows = (u8)(m->height / 16 - 1);
     bda->char_height = 16;
+    set_vector(0x43, FARPTR(0xc000, (u32)font16));
 }
 
 static u16 set_vbe(struct regs *r)
@@ -339,7 +375,7 @@ static u16 get_vbe(struct regs *r)
         return VBE_OK;
     }
     r->bx = m->number;
-    if (dispi(DISPI_ENABLE) & DISPI_LFB)
+    if (vbe_register(DISPI_ENABLE) & DISPI_LFB)
         r->bx |= MODE_LFB;
     return VBE_OK;
 }
@@ -357,7 +393,7 @@ static u16 vbe_state(struct regs *r)
     }
     if (r->dl == 1) {
         for (u16 i = DISPI_XRES; i <= DISPI_Y_OFFSET; i++)
-            poke16(r->es, (u16)(r->bx + i * 2), dispi(i));
+            poke16(r->es, (u16)(r->bx + i * 2), vbe_register(i));
         save_state(what, r->es, (u16)(r->bx + 64));
         return VBE_OK;
     }
@@ -367,8 +403,8 @@ static u16 vbe_state(struct regs *r)
     restore_state(what, r->es, (u16)(r->bx + 64));
     if (peek16(r->es, (u16)(r->bx + DISPI_ENABLE * 2)) & DISPI_ENABLED)
         for (u16 i = DISPI_XRES; i <= DISPI_Y_OFFSET; i++)
-            set_dispi(i, (u16)(peek16(r->es, (u16)(r->bx + i * 2)) |
-                               (i == DISPI_ENABLE ? DISPI_KEEP : 0)));
+            vbe_set_register(i, (u16)(peek16(r->es, (u16)(r->bx + i * 2)) |
+                                      (i == DISPI_ENABLE ? DISPI_KEEP : 0)));
     return VBE_OK;
 }
 
@@ -376,17 +412,17 @@ static u16 vbe_state(struct regs *r)
 
 static u16 window(struct regs *r)
 {
-    if (!vbe_active() || dispi(DISPI_ENABLE) & DISPI_LFB)
+    if (!vbe_active() || vbe_register(DISPI_ENABLE) & DISPI_LFB)
         return VBE_INVALID;
     if (r->bl != 0)
         return VBE_FAILED;
     if (r->bh == 1) {
-        r->dx = dispi(DISPI_BANK);
+        r->dx = vbe_register(DISPI_BANK);
         return VBE_OK;
     }
-    if (r->bh != 0 || r->dx >= memory_64k())
+    if (r->bh != 0 || r->dx >= vbe_memory())
         return VBE_FAILED;
-    set_dispi(DISPI_BANK, r->dx);
+    vbe_set_register(DISPI_BANK, r->dx);
     return VBE_OK;
 }
 
@@ -397,61 +433,77 @@ static u32 divide(u32 n, u32 by)
 
 static u16 line_length(struct regs *r)
 {
-    u16 bpp = dispi(DISPI_BPP), bytes = (u16)((bpp + 7) / 8), pixels, pitch;
+    u16 bpp = vbe_register(DISPI_BPP), bytes = (u16)((bpp + 7) / 8), pixels, pitch;
 
     if (!vbe_active())
         return VBE_INVALID;
     if (r->bl == 0 || r->bl == 2) {
         pixels = r->bl == 0 ? r->cx : bpp == 4 ? (u16)(r->cx * 8) : (u16)divide(r->cx, bytes);
-        if (pixels < dispi(DISPI_XRES))
+        if (pixels < vbe_register(DISPI_XRES))
             return VBE_FAILED;
-        set_dispi(DISPI_VIRT_WIDTH, pixels);
+        vbe_set_register(DISPI_VIRT_WIDTH, pixels);
     } else if (r->bl == 3) { /* the longest: all of memory in YRES lines */
-        u32 most = divide((u32)memory_64k() << 16, (u32)dispi(DISPI_YRES) * bytes);
+        u32 most = divide((u32)vbe_memory() << 16, (u32)vbe_register(DISPI_YRES) * bytes);
 
         r->cx = (u16)MIN(most, 0xffff / bytes);
         r->bx = (u16)(r->cx * bytes);
-        r->dx = dispi(DISPI_YRES);
+        r->dx = vbe_register(DISPI_YRES);
         return VBE_OK;
     } else if (r->bl != 1) {
         return VBE_FAILED;
     }
-    r->cx = dispi(DISPI_VIRT_WIDTH);
+    r->cx = vbe_register(DISPI_VIRT_WIDTH);
     pitch = bytes_per_line(r->cx, (u8)bpp);
     r->bx = pitch;
-    r->dx = (u16)MIN(divide((u32)memory_64k() << 16, (u32)pitch * (bpp == 4 ? 4 : 1)), 0xffff);
+    r->dx = (u16)MIN(divide((u32)vbe_memory() << 16, (u32)pitch * (bpp == 4 ? 4 : 1)), 0xffff);
     return VBE_OK;
 }
 
 /* Subfunction 02h: ECX is a byte's number in the display memory (a plane's with 4 bits). */
 static u16 start_by_byte(u32 at)
 {
-    u16 bpp = dispi(DISPI_BPP), pitch = bytes_per_line(dispi(DISPI_VIRT_WIDTH), (u8)bpp);
+    u16 bpp = vbe_register(DISPI_BPP),
+        pitch = bytes_per_line(vbe_register(DISPI_VIRT_WIDTH), (u8)bpp);
     u32 y = divide(at, pitch), x = at - y * pitch;
 
     if (y > 0xffff)
         return VBE_FAILED;
-    set_dispi(DISPI_X_OFFSET, (u16)(bpp == 4 ? x * 8 : divide(x, (bpp + 7u) / 8)));
-    set_dispi(DISPI_Y_OFFSET, (u16)y);
+    vbe_set_register(DISPI_X_OFFSET, (u16)(bpp == 4 ? x * 8 : divide(x, (bpp + 7u) / 8)));
+    vbe_set_register(DISPI_Y_OFFSET, (u16)y);
     return VBE_OK;
+}
+
+/* Bit 7 of BL: until a vertical retrace begins. */
+static void wait_retrace(const struct regs *r)
+{
+    if (!(r->bl & 0x80))
+        return;
+    while (inb((u16)(bda->crtc + 6)) & 8)
+        ;
+    while (!(inb((u16)(bda->crtc + 6)) & 8))
+        ;
 }
 
 static u16 display_start(struct regs *r)
 {
     if (!vbe_active())
         return VBE_INVALID;
+    wait_retrace(r);
     switch (r->bl & 0x7f) {
     case 0x00:
-        set_dispi(DISPI_X_OFFSET, r->cx);
-        set_dispi(DISPI_Y_OFFSET, r->dx);
+        vbe_set_register(DISPI_X_OFFSET, r->cx);
+        vbe_set_register(DISPI_Y_OFFSET, r->dx);
         return VBE_OK;
     case 0x01:
         r->bh = 0;
-        r->cx = dispi(DISPI_X_OFFSET);
-        r->dx = dispi(DISPI_Y_OFFSET);
+        r->cx = vbe_register(DISPI_X_OFFSET);
+        r->dx = vbe_register(DISPI_Y_OFFSET);
         return VBE_OK;
     case 0x02:
         return start_by_byte(r->ecx);
+    case 0x04: /* what was scheduled has happened */
+        r->cx = 1;
+        return VBE_OK;
     default:
         return VBE_FAILED;
     }
@@ -459,17 +511,17 @@ static u16 display_start(struct regs *r)
 
 static u16 dac_format(struct regs *r)
 {
-    u16 enable = dispi(DISPI_ENABLE);
+    u16 enable = vbe_register(DISPI_ENABLE);
 
-    if (vbe_active() && dispi(DISPI_BPP) > 8)
+    if (vbe_active() && vbe_register(DISPI_BPP) > 8)
         return VBE_INVALID;
     if (r->bl == 0) {
         enable = (u16)(r->bh >= 8 ? enable | DISPI_8BIT : enable & ~DISPI_8BIT);
-        set_dispi(DISPI_ENABLE, enable | DISPI_KEEP);
+        vbe_set_register(DISPI_ENABLE, enable | DISPI_KEEP);
     } else if (r->bl != 1) {
         return VBE_FAILED;
     }
-    r->bh = dispi(DISPI_ENABLE) & DISPI_8BIT ? 8 : 6;
+    r->bh = vbe_register(DISPI_ENABLE) & DISPI_8BIT ? 8 : 6;
     return VBE_OK;
 }
 
@@ -480,7 +532,10 @@ static u16 palette(struct regs *r)
 
     if (r->cx > 256 || r->dx + r->cx > 256)
         return VBE_FAILED;
+    if ((r->bl & 0x7f) == 2 || r->bl == 3)
+        return VBE_NOT_HERE; /* a secondary palette */
     if ((r->bl & 0x7f) == 0) {
+        wait_retrace(r);
         for (u16 i = 0; i < r->cx; i++, at = (u16)(at + 4))
             set_dac((u8)(r->dx + i), peek8(r->es, (u16)(at + 2)), peek8(r->es, (u16)(at + 1)),
                     peek8(r->es, at));
@@ -495,6 +550,18 @@ static u16 palette(struct regs *r)
         poke8(r->es, at, inb(DAC_DATA));
         poke8(r->es, (u16)(at + 3), 0);
     }
+    return VBE_OK;
+}
+
+/* ---- 0Ah: the protected-mode interface ---- */
+
+static u16 protected_mode(struct regs *r)
+{
+    if (r->bl)
+        return VBE_FAILED;
+    r->es = 0xc000;
+    r->di = (u16)(u32)pm_table;
+    r->cx = (u16)(pm_end - pm_table);
     return VBE_OK;
 }
 
@@ -526,14 +593,6 @@ static u16 power(struct regs *r)
 }
 
 /* ---- 15h: the display's EDID, which the adapter shows at the start of its register BAR ---- */
-
-static bool real_mode(void)
-{
-    u32 msw;
-
-    asm volatile("smsw %0" : "=r"(msw));
-    return !(msw & 1);
-}
 
 static u16 edid(struct regs *r)
 {
@@ -592,6 +651,9 @@ void int10_vbe(struct regs *r)
         break;
     case 0x09:
         ax = palette(r);
+        break;
+    case 0x0a:
+        ax = protected_mode(r);
         break;
     case 0x0b:
         ax = pixel_clock(r);

@@ -26,7 +26,7 @@ enum {
     CRTC_COLOR = 0x3d4,
 };
 
-enum mode_kind { TEXT, CGA_4, CGA_2, PLANAR, LINEAR };
+enum mode_kind { TEXT, CGA_4, CGA_2, PLANAR, LINEAR, PACKED_PIXEL };
 enum dac_kind { DAC_MONO, DAC_CGA, DAC_EGA, DAC_256 };
 
 /* An entry of the video parameter table, whose layout programs know (EGA BIOS, 64 bytes). */
@@ -170,5 +170,22 @@ bool vbe_active(void);
 #define VBE_PLANAR 0x6a
 bool vbe_planar(u8 keep);
 void vbe_off(void);
+bool vbe_packed(void); /* a mode of 8 or more bits to a pixel is on */
+enum vbe_register { VBE_BPP = 3, VBE_BANK = 5, VBE_VIRT_WIDTH = 6 }; /* of the DISPI */
+u16 vbe_register(u16 index);
+void vbe_set_register(u16 index, u16 value);
+u16 vbe_memory(void); /* units of 64 KiB */
+
+/* Makes phys_copy() usable and returns the linear frame buffer's address; 0: it cannot be. */
+u32 vbe_linear(void);
+void flat_segments(void); /* entry.S */
+void phys_copy(u32 to, u32 from, u32 dwords);
+
+/* packed.c */
+void packed_write(u16 x, u16 y, u8 color);
+u8 packed_read(u16 x, u16 y);
+void packed_char(u16 seg, u16 off, u8 attr, u16 position);
+void packed_scroll(u16 by, u8 attr, const struct window *w, bool down);
+extern const ROM u8 pm_table[], pm_end[]; /* pm.S */
 
 #endif

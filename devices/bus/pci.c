@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI bus 0 behind configuration mechanism #1 (PCI Local Bus 3.0, 3.2.2.3.2).
+/* PCI bus 0 behind configuration mechanism #1 (PCI Local Bus 3.0, 3.2.2.3.2), and what buses behind
+ * bridges (PCI-to-PCI Bridge Architecture 1.2) have in common with it.
  *
  * A function is 256 bytes of configuration with, for every bit, whether the guest may write it or
  * clear it by writing one. BARs are regions that are present in the memory map exactly while
@@ -8,7 +9,8 @@
  * Interrupt pins are level lines. The four PIRQ lines are wired-or: a line's level is computed from
  * the pins of all functions, so nothing has to be counted, and nothing but each pin is saved.
  *
- * Not here: bridges to further buses (type 1 accesses find no device). */
+ * A BAR behind a bridge is decoded while all of it lies in one of the bridge's windows; of one that
+ * is only partly in it nothing is. */
 #include "devices/bus/pci.h"
 
 #include <assert.h>
@@ -44,7 +46,23 @@ static bool intx_driven(const struct pci_device *d)
     return d->intx && !(pci_get16(d, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
 }
 
-static void update_pirq(struct pci_bus *bus, unsigned pirq)
+static struct pci_bus *root_of(struct pci_bus *bus)
+{
+    while (bus->bridge)
+        bus = bus->bridge->bus;
+    return bus;
+}
+
+/* Behind a bridge the pins rotate with the slot and become those of the bridge (bridge 1.2, 9.1).
+ */
+static unsigned pirq_of(const struct pci_device *d, unsigned pin)
+{
+    for (; d->bus->bridge; d = d->bus->bridge)
+        pin = (PCI_SLOT(d->devfn) + (pin - 1u)) % 4 + 1;
+    return pci_pirq_of(d->devfn, pin);
+}
+
+static bool pirq_driven(const struct pci_bus *bus, unsigned pirq)
 {
     bool level = false;
 
@@ -52,9 +70,10 @@ static void update_pirq(struct pci_bus *bus, unsigned pirq)
         const struct pci_device *d = bus->devices[i];
         unsigned pin = d ? d->config[PCI_INTERRUPT_PIN] : 0;
 
-        level = pin && pci_pirq_of(d->devfn, pin) == pirq && intx_driven(d);
+        level = (pin && intx_driven(d) && pirq_of(d, pin) == pirq) ||
+                (d && d->secondary && pirq_driven(d->secondary, pirq));
     }
-    irq_set(bus->pirq[pirq], level);
+    return level;
 }
 
 static void update_intx(struct pci_device *d)
@@ -65,8 +84,12 @@ static void update_intx(struct pci_device *d)
         d->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
     else
         d->config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT;
-    if (pin)
-        update_pirq(d->bus, pci_pirq_of(d->devfn, pin));
+    if (pin) {
+        struct pci_bus *root = root_of(d->bus);
+        unsigned pirq = pirq_of(d, pin);
+
+        irq_set(root->pirq[pirq], pirq_driven(root, pirq));
+    }
 }
 
 void pci_set_intx(struct pci_device *d, bool level)
@@ -121,10 +144,21 @@ static bool bar_decodes(const struct pci_device *d, unsigned n, uint64_t address
     return address <= d->bus->mem->last && b->size - 1 <= d->bus->mem->last - address;
 }
 
+static bool reached(const struct pci_bus *bus, bool io, uint64_t first, uint64_t last)
+{
+    bool forwarded = true;
+
+    for (; bus->bridge && forwarded; bus = bus->bridge->bus)
+        forwarded = bus->forwards(bus->bridge, io, first, last);
+    return forwarded;
+}
+
 static void map_bar(struct pci_device *d, struct pci_bar *b, uint64_t address, bool wanted)
 {
-    struct address_space *space = b->type == PCI_BAR_IO ? d->bus->io : d->bus->mem;
+    bool io = b->type == PCI_BAR_IO;
+    struct address_space *space = io ? d->bus->io : d->bus->mem;
 
+    wanted = wanted && reached(d->bus, io, address, address + b->size - 1);
     if (b->mapped && (!wanted || b->region->base != address)) {
         region_remove(b->region);
         b->mapped = false;
@@ -164,6 +198,22 @@ static void update_bars(struct pci_device *d)
         update_rom(d);
     address_space_commit(d->bus->io);
     address_space_commit(d->bus->mem);
+}
+
+void pci_bus_update(struct pci_bus *bus)
+{
+    address_space_begin(bus->mem);
+    address_space_begin(bus->io);
+    for (unsigned i = 0; i < 256; i++) {
+        struct pci_device *d = bus->devices[i];
+
+        if (d)
+            update_bars(d);
+        if (d && d->secondary)
+            pci_bus_update(d->secondary);
+    }
+    address_space_commit(bus->io);
+    address_space_commit(bus->mem);
 }
 
 void pci_device_add_bar(struct pci_device *d, unsigned n, enum pci_bar_type type,
@@ -274,29 +324,49 @@ static void confadd_write(void *opaque, uint64_t offset, uint64_t value, unsigne
         bus->reset_control.write(bus->reset_control.opaque, (uint8_t)value);
 }
 
-/* A configuration cycle is wanted, and for bus 0. */
-static bool confadd_selects(const struct pci_bus *bus)
+/* The bus of this number: bus 0, or one that the bridges' registers lead to (bridge 1.2, 3.1.2). A
+ * bus in reset answers nothing. */
+static struct pci_bus *find_bus(struct pci_bus *bus, uint8_t number)
 {
-    return (bus->confadd & CONFADD_ENABLE) && !(bus->confadd >> 16 & 0xff);
+    for (unsigned i = 0; number && i < 256; i++) {
+        const struct pci_device *d = bus->devices[i];
+
+        if (!d || !d->secondary || number < d->config[PCI_SECONDARY_BUS] ||
+            number > d->config[PCI_SUBORDINATE_BUS])
+            continue;
+        if (pci_get16(d, PCI_BRIDGE_CONTROL) & PCI_BRIDGE_CONTROL_RESET)
+            return NULL;
+        if (number == d->config[PCI_SECONDARY_BUS])
+            return d->secondary;
+        bus = d->secondary;
+        i = -1u; /* from its first device */
+    }
+    return number ? NULL : bus;
+}
+
+/* The bus of a configuration cycle; NULL: none is wanted, or nobody claims it. */
+static struct pci_bus *confadd_selects(struct pci_bus *bus)
+{
+    return bus->confadd & CONFADD_ENABLE ? find_bus(bus, (uint8_t)(bus->confadd >> 16)) : NULL;
 }
 
 static uint64_t confdata_read(void *opaque, uint64_t offset, unsigned size)
 {
-    struct pci_bus *bus = opaque;
+    struct pci_bus *bus = opaque, *to = confadd_selects(bus);
 
-    if (!confadd_selects(bus))
+    if (!to)
         return UINT64_MAX;
-    return pci_config_read(bus, (uint8_t)(bus->confadd >> 8),
+    return pci_config_read(to, (uint8_t)(bus->confadd >> 8),
                            (bus->confadd & 0xfc) + (unsigned)offset, size);
 }
 
 static void confdata_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
-    struct pci_bus *bus = opaque;
+    struct pci_bus *bus = opaque, *to = confadd_selects(bus);
 
-    if (confadd_selects(bus))
-        pci_config_write(bus, (uint8_t)(bus->confadd >> 8),
-                         (bus->confadd & 0xfc) + (unsigned)offset, (uint32_t)value, size);
+    if (to)
+        pci_config_write(to, (uint8_t)(bus->confadd >> 8), (bus->confadd & 0xfc) + (unsigned)offset,
+                         (uint32_t)value, size);
 }
 
 /* ---- life ---- */
@@ -378,6 +448,45 @@ void pci_bus_init(struct pci_bus *bus, struct machine *m, const char *id)
     pci_bus_reset(&bus->dev);
 }
 
+void pci_bus_init_secondary(struct pci_bus *bus, struct pci_device *bridge,
+                            bool (*forwards)(const struct pci_device *bridge, bool io,
+                                             uint64_t first, uint64_t last))
+{
+    *bus = (struct pci_bus){
+        .mem = bridge->bus->mem, .io = bridge->bus->io, .bridge = bridge, .forwards = forwards};
+    bridge->secondary = bus;
+}
+
+void pci_bus_reset_secondary(struct pci_bus *bus)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        struct device *dev = bus->devices[i] ? &bus->devices[i]->dev : NULL;
+
+        if (bus->devices[i] && bus->devices[i]->secondary)
+            pci_bus_reset_secondary(bus->devices[i]->secondary);
+        if (dev && dev->class->reset)
+            dev->class->reset(dev);
+    }
+}
+
+uint8_t pci_bus_number(const struct pci_bus *bus)
+{
+    return bus->bridge ? bus->bridge->config[PCI_SECONDARY_BUS] : 0;
+}
+
+void pci_each_device(const struct pci_bus *bus, void *opaque,
+                     void (*fn)(void *opaque, const struct pci_device *d))
+{
+    for (unsigned i = 0; i < 256; i++) {
+        const struct pci_device *d = bus->devices[i];
+
+        if (d)
+            fn(opaque, d);
+        if (d && d->secondary)
+            pci_each_device(d->secondary, opaque, fn);
+    }
+}
+
 /* ---- the firmware's part ---- */
 
 /* Takes an aligned piece of [*next, limit]; 0 when it does not fit. */
@@ -410,24 +519,69 @@ static bool assign_bars(struct pci_device *d, struct pci_windows *w, struct erro
     return true;
 }
 
+/* What firmware has still to give. */
+struct assignment {
+    struct pci_windows left;
+    const uint8_t *pirq_irq;
+    uint8_t last_bus;
+};
+
+static bool assign_bus(struct pci_bus *bus, struct assignment *a, struct error *err);
+
+static uint32_t round_up(uint32_t at, uint32_t unit)
+{
+    return (at + unit - 1) & ~(unit - 1);
+}
+
+/* Windows are of 4 KiB of ports and of 1 MiB; one that ends where it starts is closed, for its last
+ * unit is below its first. */
+static bool assign_bridge(struct pci_device *d, struct assignment *a, struct error *err)
+{
+    struct pci_windows *w = &a->left;
+    uint32_t io = w->io_base = round_up(w->io_base, 0x1000);
+    uint32_t mem = w->mem_base = round_up(w->mem_base, 0x100000), io_last, mem_last;
+
+    pci_config_write(d->bus, d->devfn, PCI_SECONDARY_BUS - 1,
+                     (++a->last_bus << 8) | pci_bus_number(d->bus), 2);
+    if (!assign_bus(d->secondary, a, err))
+        return false;
+    w->io_base = round_up(w->io_base, 0x1000);
+    w->mem_base = round_up(w->mem_base, 0x100000);
+    io_last = w->io_base - 1;
+    mem_last = w->mem_base - 1;
+    pci_config_write(d->bus, d->devfn, PCI_SUBORDINATE_BUS, a->last_bus, 1);
+    pci_config_write(d->bus, d->devfn, 0x1c, (io >> 8 & 0xf0) | (io_last & 0xf000), 2);
+    pci_config_write(d->bus, d->devfn, 0x20, mem >> 16 | (mem_last & 0xfff00000), 4);
+    pci_config_write(d->bus, d->devfn, 0x24, 0x0000fff0, 4); /* prefetchable: closed */
+    return true;
+}
+
+static bool assign_device(struct pci_device *d, struct assignment *a, struct error *err)
+{
+    unsigned pin = d->config[PCI_INTERRUPT_PIN];
+
+    if (!assign_bars(d, &a->left, err) || (d->secondary && !assign_bridge(d, a, err)))
+        return false;
+    if (pin)
+        pci_config_write(d->bus, d->devfn, PCI_INTERRUPT_LINE, a->pirq_irq[pirq_of(d, pin)], 1);
+    pci_config_write(d->bus, d->devfn, PCI_COMMAND,
+                     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
+    return true;
+}
+
+static bool assign_bus(struct pci_bus *bus, struct assignment *a, struct error *err)
+{
+    bool ok = true;
+
+    for (unsigned devfn = 0; devfn < 256 && ok; devfn++)
+        ok = !bus->devices[devfn] || assign_device(bus->devices[devfn], a, err);
+    return ok;
+}
+
 bool pci_assign_resources(struct pci_bus *bus, const struct pci_windows *w,
                           const uint8_t pirq_irq[4], struct error *err)
 {
-    struct pci_windows left = *w;
+    struct assignment a = {.left = *w, .pirq_irq = pirq_irq};
 
-    for (unsigned devfn = 0; devfn < 256; devfn++) {
-        struct pci_device *d = bus->devices[devfn];
-        unsigned pin = d ? d->config[PCI_INTERRUPT_PIN] : 0;
-
-        if (!d)
-            continue;
-        if (!assign_bars(d, &left, err))
-            return false;
-        if (pin)
-            pci_config_write(bus, d->devfn, PCI_INTERRUPT_LINE,
-                             pirq_irq[pci_pirq_of(d->devfn, pin)], 1);
-        pci_config_write(bus, d->devfn, PCI_COMMAND,
-                         PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
-    }
-    return true;
+    return assign_bus(bus, &a, err);
 }

@@ -22,6 +22,8 @@ enum pci_register {
     PCI_LATENCY_TIMER = 0x0d,
     PCI_HEADER_TYPE = 0x0e,
     PCI_BASE_ADDRESS_0 = 0x10,
+    PCI_SECONDARY_BUS = 0x19, /* of bridges, up to the next */
+    PCI_SUBORDINATE_BUS = 0x1a,
     PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
     PCI_SUBSYSTEM_ID = 0x2e,
     PCI_ROM_ADDRESS = 0x30,
@@ -40,6 +42,10 @@ enum pci_register {
 #define PCI_STATUS_CAP_LIST      0x0010
 #define PCI_STATUS_W1C           0xf900 /* the error bits, cleared by writing ones */
 
+#define PCI_HEADER_MULTIFUNCTION  0x80 /* of the header type (6.2.1) */
+#define PCI_HEADER_BRIDGE         0x01
+#define PCI_BRIDGE_CONTROL        0x3e
+#define PCI_BRIDGE_CONTROL_RESET  0x40 /* RST# of the secondary bus */
 #define PCI_BAR_PRIORITY          (-1) /* of regions; RAM is below, the board's chips above */
 #define PCI_NUM_BARS              6
 #define PCI_ROM_ENABLE            0x1 /* of the expansion ROM's address register */
@@ -77,6 +83,7 @@ struct pci_device {
     struct pci_bar bars[PCI_NUM_BARS];
     struct pci_bar rom; /* expansion ROM */
     struct pci_bus *bus;
+    struct pci_bus *secondary; /* the bus behind a bridge; NULL: no bridge */
     uint8_t devfn;
     /* The guest is about to read `size` bytes at `offset` of config[]; may be NULL. */
     void (*config_reading)(struct pci_device *, unsigned offset, unsigned size);
@@ -99,14 +106,19 @@ struct pci_reset_control {
     void *opaque;
 };
 
+/* Bus 0, or the bus behind a bridge. */
 struct pci_bus {
-    struct device dev;
-    uint32_t confadd; /* 0xcf8 */
-    struct pci_device *devices[256];
-    struct address_space *mem, *io;
+    struct device dev; /* first; and the following are bus 0's alone */
+    uint32_t confadd;  /* 0xcf8 */
     struct region confadd_region, confdata_region;
     struct irq_line pirq[4]; /* PIRQA#..PIRQD# */
     struct pci_reset_control reset_control;
+    /* every bus's */
+    struct pci_device *devices[256];
+    struct address_space *mem, *io;
+    struct pci_device *bridge; /* whose secondary it is; NULL: bus 0 */
+    /* Whether the bridge passes first to last, whole, on to this bus. */
+    bool (*forwards)(const struct pci_device *bridge, bool io, uint64_t first, uint64_t last);
 };
 
 extern const struct state_field pci_device_fields[];
@@ -114,6 +126,19 @@ extern const struct state_field pci_device_fields[];
 /* Bus 0 with configuration mechanism #1 at 0xcf8/0xcfc of m->io. BARs appear in m->mem and m->io.
  * Set bus->pirq[] before devices interrupt. */
 void pci_bus_init(struct pci_bus *bus, struct machine *m, const char *id);
+/* The bus behind a bridge, whose functions decode what `forwards` lets through. */
+void pci_bus_init_secondary(struct pci_bus *bus, struct pci_device *bridge,
+                            bool (*forwards)(const struct pci_device *bridge, bool io,
+                                             uint64_t first, uint64_t last));
+/* What the bridge forwards has changed: all behind it may decode something else. */
+void pci_bus_update(struct pci_bus *bus);
+/* RST# of a bus behind a bridge: everything on it, and on the buses behind that, is reset. */
+void pci_bus_reset_secondary(struct pci_bus *bus);
+/* Its number as the guest has set it; 0 for bus 0. */
+uint8_t pci_bus_number(const struct pci_bus *bus);
+/* Calls with each function on the bus in order of devfn, with those behind a bridge after it. */
+void pci_each_device(const struct pci_bus *bus, void *opaque,
+                     void (*fn)(void *opaque, const struct pci_device *d));
 
 /* Puts a function on the bus with its read-only header filled in and the writable header bits set.
  * The chip then sets up its own registers and BARs. */
@@ -132,7 +157,8 @@ void pci_device_reset(struct pci_device *d);
 void pci_device_post_load(struct pci_device *d);
 
 void pci_set_intx(struct pci_device *d, bool level);
-/* Which of PIRQA..PIRQD (0..3) the function's pin (1..4) is wired to on a PIIX board. */
+/* Which of PIRQA..PIRQD (0..3) the pin (1..4) of a function on bus 0 is wired to on a PIIX board.
+ */
 unsigned pci_pirq_of(uint8_t devfn, unsigned pin);
 
 /* Configuration accesses of 1, 2 or 4 bytes, as the guest makes them. No function there: all ones.
@@ -152,8 +178,9 @@ static inline void pci_set16(struct pci_device *d, unsigned offset, uint16_t val
     d->config[(offset + 1) & 0xff] = (uint8_t)(value >> 8);
 }
 
-/* What firmware does before an operating system sees the bus: gives every BAR an address from the
- * windows, writes the interrupt line of every pin from pirq_irq[] and enables decoding. */
+/* What firmware does before an operating system sees the bus: numbers the buses, gives every BAR an
+ * address from the windows and every bridge what is behind it, writes the interrupt line of every
+ * pin from pirq_irq[] and enables decoding. */
 struct pci_windows {
     uint32_t io_base, io_limit;   /* inclusive */
     uint32_t mem_base, mem_limit; /* inclusive */

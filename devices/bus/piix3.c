@@ -136,8 +136,8 @@ void piix3_init(struct piix3 *s, struct machine *m, const char *id, struct pci_b
     memcpy(s->isa, isa, sizeof(s->isa));
     pci_device_init(&s->pci, m, &piix3_class, id, bus, PCI_DEVFN(1, 0), &ids);
     s->pci.config_written = config_written;
-    s->pci.config[PCI_HEADER_TYPE] = 0x80; /* multi-function */
-    s->pci.wmask[PCI_COMMAND] = 0;         /* hard-wired: always decodes */
+    s->pci.config[PCI_HEADER_TYPE] = PCI_HEADER_MULTIFUNCTION;
+    s->pci.wmask[PCI_COMMAND] = 0; /* hard-wired: always decodes */
     memset(s->pci.wmask + 0x40, 0xff, 256 - 0x40);
     memset(s->pci.wmask + PIIX3_PIRQRC, PIRQRC_DISABLE | 0x0f, 4);
     for (unsigned n = 0; n < 4; n++)

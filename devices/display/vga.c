@@ -541,18 +541,23 @@ static uint16_t clamp16(uint32_t value, uint32_t low, uint32_t high)
     return (uint16_t)(value < low ? low : value > high ? high : value);
 }
 
-/* Whatever the registers hold, the picture is within video memory and the virtual screen. */
+/* Whatever the registers hold, the picture is within video memory. It may start anywhere in a line:
+ * what is right of the virtual screen is the next line's. */
 static void fix_dispi(struct vga *v)
 {
     uint16_t *d = v->r.dispi;
-    uint32_t lines;
+    uint32_t lines, spare;
 
     d[DISPI_XRES] = clamp16(d[DISPI_XRES] & ~7u, 8, DISPI_MAX_RES);
     d[DISPI_VIRT_WIDTH] = clamp16(d[DISPI_VIRT_WIDTH] & ~7u, d[DISPI_XRES], 0x7ff8);
     lines = memory_lines(v); /* two at least: VGA_MIN_VRAM */
     d[DISPI_YRES] = clamp16(d[DISPI_YRES], 1, lines < DISPI_MAX_RES ? lines : DISPI_MAX_RES);
-    d[DISPI_X_OFFSET] = clamp16(d[DISPI_X_OFFSET], 0, d[DISPI_VIRT_WIDTH] - d[DISPI_XRES]);
-    d[DISPI_Y_OFFSET] = clamp16(d[DISPI_Y_OFFSET], 0, lines - d[DISPI_YRES]);
+    spare = lines - d[DISPI_YRES];
+    d[DISPI_X_OFFSET] =
+        clamp16(d[DISPI_X_OFFSET], 0, d[DISPI_VIRT_WIDTH] - (spare ? 1 : d[DISPI_XRES]));
+    if (d[DISPI_X_OFFSET] + d[DISPI_XRES] > d[DISPI_VIRT_WIDTH])
+        spare--;
+    d[DISPI_Y_OFFSET] = clamp16(d[DISPI_Y_OFFSET], 0, spare);
 }
 
 static void clear_screen(struct vga *v)

@@ -386,19 +386,21 @@ static bool pages_dirty(const struct vga_drawing *d, uint64_t at, uint64_t len)
 static void draw_linear(struct frame *f, bool all)
 {
     const uint16_t *d = f->r->dispi;
-    uint32_t pitch = vga_dispi_pitch(f->r), first = d[DISPI_X_OFFSET];
+    uint32_t pitch = vga_dispi_pitch(f->r), first = d[DISPI_X_OFFSET], length;
 
     /* In bytes of video memory; a plane address is four of them and 8 pixels. */
     if (d[DISPI_BPP] == 4) {
         pitch *= 4;
         first = first / 8 * 4;
+        length = (f->width + 7) / 8 * 4;
     } else {
         first *= (d[DISPI_BPP] + 7u) / 8;
+        length = f->width * ((d[DISPI_BPP] + 7u) / 8);
     }
     for (unsigned y = 0; y < f->height; y++) {
         uint32_t at = (d[DISPI_Y_OFFSET] + y) * pitch + first;
 
-        if (!all && !pages_dirty(&f->v->drawing, at, pitch - first))
+        if (!all && !pages_dirty(&f->v->drawing, at, length))
             continue;
         convert(f, at, f->width);
         surface_put_row(f->s, y, f->line);

@@ -11,71 +11,16 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "devices/storage/ahci_regs.h"
 #include "vm/machine.h"
 
-/* Generic host control (3.1). */
-enum { CAP = 0x00, GHC = 0x04, IS = 0x08, PI = 0x0c, VS = 0x10, PORTS = 0x100, PORT_SIZE = 0x80 };
 /* 64-bit addresses, NCQ, command list override, 6 Gb/s, AHCI only, 32 slots, 6 ports */
-#define CAP_VALUE (0xc1341f00u | (AHCI_NUM_PORTS - 1))
-#define GHC_HR    0x00000001u
-#define GHC_IE    0x00000002u
-#define GHC_AE    0x80000000u
-#define BAR_SIZE  0x1000u
-#define AT_MSI    0x80 /* in configuration space */
-
-/* Port registers (3.3). */
-enum {
-    PX_CLB = 0x00,
-    PX_CLBU = 0x04,
-    PX_FB = 0x08,
-    PX_FBU = 0x0c,
-    PX_IS = 0x10,
-    PX_IE = 0x14,
-    PX_CMD = 0x18,
-    PX_TFD = 0x20,
-    PX_SIG = 0x24,
-    PX_SSTS = 0x28,
-    PX_SCTL = 0x2c,
-    PX_SERR = 0x30,
-    PX_SACT = 0x34,
-    PX_CI = 0x38,
-};
-
-#define IS_DHRS     0x00000001u
-#define IS_PSS      0x00000002u
-#define IS_SDBS     0x00000008u
-#define IS_PCS      0x00000040u /* follows SERR.DIAG.X */
-#define IS_OFS      0x01000000u
-#define IS_TFES     0x40000000u
-#define IE_WRITABLE 0xfdc000ffu
-
-#define CMD_ST       0x00000001u
-#define CMD_SUD      0x00000002u /* always: no staggered spin-up */
-#define CMD_POD      0x00000004u /* always: no cold presence detection */
-#define CMD_CLO      0x00000008u
-#define CMD_FRE      0x00000010u
-#define CMD_FR       0x00004000u
-#define CMD_CR       0x00008000u
-#define CMD_ATAPI    0x01000000u
-#define CMD_DLAE     0x02000000u
+#define CAP_VALUE    (0xc1341f00u | (AHCI_NUM_PORTS - 1))
+#define BAR_SIZE     0x1000u
+#define AT_MSI       0x80 /* in configuration space */
+#define IE_WRITABLE  0xfdc000ffu
 #define CMD_WRITABLE (CMD_ST | CMD_FRE | CMD_ATAPI | CMD_DLAE)
-
-#define SSTS_UP     0x133u /* device present, 6 Gb/s, active */
-#define SCTL_DET    0x00fu
-#define SERR_DIAG_X 0x04000000u
-
-/* Command header, its flags in the first dword (4.2.2). */
-#define HEADER_SIZE  32u
-#define HEADER_PRDBC 4u
-#define TABLE_ACMD   0x40u
-#define TABLE_PRDT   0x80u
-
-/* FIS types, and where received ones go (4.2.1). */
-enum { FIS_H2D = 0x27, FIS_D2H = 0x34, FIS_SDB = 0xa1, FIS_PIO = 0x5f };
-enum { RFIS_PIO = 0x20, RFIS_D2H = 0x40, RFIS_SDB = 0x58 };
-#define FIS_INTERRUPT 0x40
-#define H2D_COMMAND   0x80 /* else: control */
-#define CONTROL_SRST  0x04
+#define SSTS_UP      0x133u /* device present, 6 Gb/s, active */
 
 #define READ_FPDMA       0x60
 #define WRITE_FPDMA      0x61
@@ -289,21 +234,28 @@ static void take_packet(struct ahci_port *p)
                              p->drive.buffer, ATA_PACKET_SIZE);
 }
 
-/* Data for which there is no room is lost, data that is missing is zeros, and the guest is told. */
+/* Data for which there is no room is lost, data that is missing is zeros, and the guest is told.
+ * The data may go into our own registers, where they end this command and begin another one: then
+ * there is nothing to go on with. */
 static void drive_data(void *owner, struct ata_drive *d, bool interrupt)
 {
     struct ahci_port *p = owner;
     bool in = d->phase == ATA_IN;
-    uint32_t n;
+    uint32_t n, turn = p->turn;
+    struct ahci_cursor cursor;
 
     if (!d->dma || d->phase == ATA_PACKET)
         post_pio_setup(p, interrupt);
-    if (d->phase == ATA_PACKET) {
+    if (d->phase == ATA_PACKET && p->turn == turn) {
         take_packet(p);
         ata_moved(d);
         return;
     }
-    n = move(p, &p->cursor, d->buffer + d->pos, d->chunk, in);
+    cursor = p->cursor;
+    n = p->turn == turn ? move(p, &cursor, d->buffer + d->pos, d->chunk, in) : 0;
+    if (p->turn != turn)
+        return;
+    p->cursor = cursor;
     p->moved += n;
     if (n < d->chunk) {
         if (!in)
@@ -338,6 +290,7 @@ static void start_command(struct ahci_port *p, unsigned slot, const uint8_t *fis
                           const struct ahci_cursor *cursor)
 {
     p->busy = true;
+    p->turn++;
     p->slot = (uint8_t)slot;
     p->moved = 0;
     p->cursor = *cursor;
@@ -520,6 +473,7 @@ static void quiesce(struct ahci_port *p)
         blockdev_drain(p->drive.disk);
     p->processing = was;
     p->stopped = p->busy = false;
+    p->turn++;
 }
 
 /* COMRESET: the device is there again, and says so. */
@@ -680,20 +634,21 @@ static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
     struct ahci *s = opaque;
 
     (void)size;
-    if (offset >= PORTS)
-        return offset < PORTS + AHCI_NUM_PORTS * PORT_SIZE
-                   ? read_port(&s->port[(offset - PORTS) / PORT_SIZE], offset % PORT_SIZE)
+    if (offset >= HBA_PORTS)
+        return offset < HBA_PORTS + AHCI_NUM_PORTS * HBA_PORT_SIZE
+                   ? read_port(&s->port[(offset - HBA_PORTS) / HBA_PORT_SIZE],
+                               offset % HBA_PORT_SIZE)
                    : 0;
     switch (offset) {
-    case CAP:
+    case HBA_CAP:
         return CAP_VALUE;
-    case GHC:
+    case HBA_GHC:
         return s->ghc;
-    case IS:
+    case HBA_IS:
         return s->is;
-    case PI:
+    case HBA_PI:
         return (1u << AHCI_NUM_PORTS) - 1;
-    case VS:
+    case HBA_VS:
         return 0x00010301;
     default:
         return 0;
@@ -705,15 +660,16 @@ static void bar_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     struct ahci *s = opaque;
 
     (void)size;
-    if (offset >= PORTS) {
-        if (offset < PORTS + AHCI_NUM_PORTS * PORT_SIZE)
-            write_port(&s->port[(offset - PORTS) / PORT_SIZE], offset % PORT_SIZE, (uint32_t)value);
-    } else if (offset == GHC) {
+    if (offset >= HBA_PORTS) {
+        if (offset < HBA_PORTS + AHCI_NUM_PORTS * HBA_PORT_SIZE)
+            write_port(&s->port[(offset - HBA_PORTS) / HBA_PORT_SIZE], offset % HBA_PORT_SIZE,
+                       (uint32_t)value);
+    } else if (offset == HBA_GHC) {
         if (value & GHC_HR)
             reset_hba(s);
         else
             s->ghc = GHC_AE | ((uint32_t)value & GHC_IE);
-    } else if (offset == IS) {
+    } else if (offset == HBA_IS) {
         write_is(s, (uint32_t)value);
     }
     update_irq(s);

@@ -34,6 +34,7 @@ struct ahci_port {
     uint64_t queued_bytes;
     unsigned queued;
     bool processing;
+    uint32_t turn; /* counts commands begun and given up */
 };
 
 /* AHCI 1.3.1 host bus adapter with 6 ports, as in an ICH9 (8086:2922). */

@@ -284,24 +284,32 @@ static void complete(struct blockdev *b, struct block_request *r)
     r->done(r, error);
 }
 
-/* Host time: all that are finished. True if there were any. */
-static bool complete_finished(struct blockdev *b)
+static struct block_request *take_finished(struct blockdev *b)
 {
     struct block_pool *p = &b->drives->pool;
-    struct block_request *r, *next;
+    struct block_request *r;
 
     pthread_mutex_lock(&p->lock);
     r = b->done;
-    b->done = NULL;
-    b->done_tail = &b->done;
+    b->done = r ? r->next : NULL;
+    if (!b->done)
+        b->done_tail = &b->done;
     pthread_mutex_unlock(&p->lock);
-    if (!r)
-        return false;
-    for (; r; r = next) {
-        next = r->next; /* the request is the device's again in done */
+    return r;
+}
+
+/* Host time: all that are finished. True if there were any. One after the other, for whoever is
+ * told of one may drain. */
+static bool complete_finished(struct blockdev *b)
+{
+    struct block_request *r;
+    bool any = false;
+
+    while ((r = take_finished(b))) {
         complete(b, r);
+        any = true;
     }
-    return true;
+    return any;
 }
 
 static void deliver(void *opaque, const uint8_t *data, size_t len)

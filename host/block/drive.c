@@ -30,6 +30,7 @@ static void free_drive(struct blockdev *b)
     free(b->file);
     free(b->format);
     free(b->serial);
+    free(b->qdev);
     free(b);
 }
 
@@ -309,6 +310,15 @@ struct blockdev *drive_find(const struct drives *ds, const char *id, struct erro
     return NULL;
 }
 
+struct blockdev *drive_of_device(const struct drives *ds, const char *device, const char *id)
+{
+    for (struct blockdev *b = ds->first; b; b = b->next)
+        if (device ? !strcmp(b->id, device)
+                   : !strcmp(b->id, id) || (b->qdev && !strcmp(b->qdev, id)))
+            return b;
+    return NULL;
+}
+
 struct blockdev *drive_at(const struct drives *ds, enum drive_interface interface, unsigned bus,
                           unsigned unit)
 {
@@ -324,16 +334,23 @@ bool drive_connected(const struct blockdev *b)
     return b->m != NULL;
 }
 
+/* NULL: as it was. */
+static bool replace(char **text, const char *with)
+{
+    char *copy = with ? strdup(with) : NULL;
+
+    if (!copy)
+        return !with;
+    free(*text);
+    *text = copy;
+    return true;
+}
+
 bool drive_describe(struct blockdev *b, const struct drive_words *w, struct error *err)
 {
-    char *copy = w->serial ? strdup(w->serial) : NULL;
-
-    if (w->serial && !copy)
+    if (!replace(&b->serial, w->serial) || !replace(&b->qdev, w->qdev))
         return error_set(err, "out of memory");
-    if (copy) {
-        free(b->serial);
-        b->serial = copy;
-    }
+    b->config.qdev = b->qdev;
     if (w->boot_index >= 0)
         b->config.boot_index = w->boot_index;
     return drive_parse_error_actions(b, w->werror, w->rerror, err);

@@ -60,7 +60,9 @@ enum drive_error_action {
 };
 
 struct drive_config {
-    const char *id; /* id=, or QEMU's "ide0-hd0", "ide1-cd0", "floppy0", "virtio0", "pflash0" */
+    const char *id;     /* id=, or QEMU's "ide0-hd0", "ide1-cd0", "floppy0", "virtio0", "pflash0" */
+    const char *device; /* what monitors call it: id; "" for a node of -blockdev */
+    const char *qdev;   /* id or QOM path of the -device it is in; NULL: it is in none */
     enum drive_interface interface;
     unsigned bus, unit; /* IDE: two units to a bus; else bus is 0 and unit the index */
     bool cdrom;         /* media=cdrom */
@@ -77,6 +79,9 @@ const struct drive_config *drive_config(const struct blockdev *b);
 struct blockdev *drive_next(const struct drives *ds, const struct blockdev *b);
 /* NULL with the nearest id named. */
 struct blockdev *drive_find(const struct drives *ds, const char *id, struct error *err);
+/* The drive that a monitor's client means by `device`, its id, or by `id`, the id or QOM path of
+ * the device that it is in (or its own id). NULL: there is none. */
+struct blockdev *drive_of_device(const struct drives *ds, const char *device, const char *id);
 /* The drive at a place of an interface, or NULL. */
 struct blockdev *drive_at(const struct drives *ds, enum drive_interface interface, unsigned bus,
                           unsigned unit);
@@ -87,6 +92,7 @@ struct drive_words {
     const char *serial;
     int boot_index;
     const char *werror, *rerror;
+    const char *qdev;
 };
 bool drive_describe(struct blockdev *b, const struct drive_words *w, struct error *err);
 /* No two drives have the same place in the boot order. */

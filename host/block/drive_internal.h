@@ -33,7 +33,7 @@ struct blockdev {
     struct blockdev *next;
     struct drive_config config;
     /* The options. */
-    char *id, *file, *format, *serial;
+    char *id, *file, *format, *serial, *qdev;
     enum file_cache cache;
     bool write_cache_asked, no_locks, discard, placed;
     bool file_node, node_taken, wanted; /* -blockdev driver=file; has a node on top; or a device */

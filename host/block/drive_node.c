@@ -229,6 +229,7 @@ static struct blockdev *add_node(struct drives *ds, const struct option_list *l,
     if (b) {
         b->file_node = is_protocol(driver);
         b->no_backing = backing;
+        b->config.device = "";
     }
     return b;
 }

@@ -321,7 +321,7 @@ static bool make_id(struct blockdev *b, struct error *err)
             return error_set(err, "out of memory");
         }
     }
-    b->config.id = b->id;
+    b->config.id = b->config.device = b->id;
     for (const struct blockdev *o = b->drives->first; o; o = o->next)
         if (o != b && strcmp(o->id, b->id) == 0)
             return error_set(err, "id=%s: there is a drive of this id already", b->id);

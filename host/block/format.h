@@ -45,6 +45,8 @@ struct image_format {
     bool (*open)(struct image *im, struct error *err);
     /* The backing image is open, too: whether it is the one that was meant; NULL: any is. */
     bool (*check_backing)(struct image *im, struct error *err);
+    /* See image_backing_changed(); NULL: it does not mind. */
+    int (*backing_changed)(struct image *im, struct image *backing);
     int (*close)(struct image *im);
     int (*locate)(struct image *im, uint64_t offset, uint64_t len, struct image_extent *e);
     /* Before located data is overwritten; NULL, or EIO if something else lies there. */

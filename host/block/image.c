@@ -613,8 +613,10 @@ bool image_resize(struct image *im, uint64_t size, struct error *err)
 bool image_set_backing(struct image *im, const char *name, const char *format, struct error *err)
 {
     if (!im->format->set_backing)
-        return error_set(err, "%s: images of format %s have no backing file here", im->path,
-                         im->format->name);
+        return error_set(err,
+                         "%s: an image of format %s keeps the backing file that it has or has "
+                         "not; qcow2 takes another",
+                         im->path, im->format->name);
     if (name && strlen(name) >= IMAGE_NAME_MAX)
         return error_set(err, "%s: the name of the backing file is longer than %d bytes", im->path,
                          IMAGE_NAME_MAX - 1);
@@ -626,6 +628,18 @@ void image_replace_backing(struct image *im, struct image *backing)
     if (im->backing)
         image_close(im->backing);
     im->backing = backing;
+}
+
+int image_backing_changed(struct image *im, struct image *backing)
+{
+    int error = 0;
+
+    if (im->format->backing_changed) {
+        lock_alone(im);
+        error = im->format->backing_changed(im, backing);
+        unlock(im);
+    }
+    return error ? error : image_flush(im);
 }
 
 int image_make_empty(struct image *im)

@@ -94,6 +94,8 @@ const char *image_backing_name(const struct image *im);   /* as the image has it
 const char *image_backing_format(const struct image *im); /* NULL: not recorded */
 /* Where a backing file name leads from the image; malloc'ed. */
 char *image_backing_path(const struct image *im);
+/* The same for any name and image; malloc'ed. */
+char *image_relative_path(const char *from, const char *name);
 uint32_t image_cluster(const struct image *im);   /* bytes; 0 if the format has none */
 uint64_t image_allocated(const struct image *im); /* bytes on the host */
 /* Bytes of a file of its own (not of backing files) that hold data, for convert -S and check. */
@@ -141,6 +143,9 @@ enum image_repair { REPAIR_NOTHING, REPAIR_LEAKS, REPAIR_ALL };
 int image_check(struct image *im, struct image_check *c, enum image_repair repair);
 bool image_resize(struct image *im, uint64_t size, struct error *err);
 bool image_set_backing(struct image *im, const char *name, const char *format, struct error *err);
+/* The backing image was written through another one of its own (commit): the image goes on being
+ * based on it. 0, too, if the format does not mind. */
+int image_backing_changed(struct image *im, struct image *backing);
 /* Drops everything that the image has on top of its backing file (after a commit). */
 int image_make_empty(struct image *im);
 /* Takes another backing image for reading (rebase); the old one is closed, the name on disk stays.

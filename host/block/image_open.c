@@ -31,6 +31,20 @@ const struct image_format *format_by_content(const struct image_probe *p)
     return &raw_format;
 }
 
+/* What QEMU has besides: formats, and settings of those that are here. */
+static const char *const other_formats[] = {"bochs", "cloop", "dmg",  "luks", "parallels",
+                                            "qcow",  "qed",   "vhdx", NULL};
+static const char *const other_settings[] = {
+    "encryption", "extended_l2", "data_file",    "data_file_raw", "nocow",
+    "compat6",    "hwversion",   "toolsversion", "zeroed_grain",  NULL};
+
+static bool is_among(const char *name, const char *const *list)
+{
+    while (*list && strcmp(name, *list) != 0)
+        list++;
+    return *list;
+}
+
 static const struct image_format *format_by_name(const char *name, struct error *err)
 {
     struct suggestion s;
@@ -45,6 +59,11 @@ static const struct image_format *format_by_name(const char *name, struct error 
     }
     if (strcmp(name, "iso") == 0)
         return &raw_format;
+    if (is_among(name, other_formats)) {
+        error_write(err, "format %s: not in this version; raw, qcow2, vmdk, vpc or vdi is expected",
+                    name);
+        return NULL;
+    }
     error_write(err, "format %s: no such format; did you mean %s?", name, s.best);
     return NULL;
 }
@@ -96,20 +115,23 @@ static bool find_format(struct image *im, const char *name, struct error *err)
     return true;
 }
 
-char *image_backing_path(const struct image *im)
+char *image_relative_path(const char *from, const char *name)
 {
-    const char *name = im->backing_name, *slash = strrchr(im->path, '/');
+    const char *slash = strrchr(from, '/');
     char *path = NULL;
 
-    if (!name)
-        return NULL;
     if (strncmp(name, "file:", 5) == 0)
         name += 5;
     if (*name == '/' || !slash)
         return strdup(name);
-    if (asprintf(&path, "%.*s%s", (int)(slash + 1 - im->path), im->path, name) < 0)
+    if (asprintf(&path, "%.*s%s", (int)(slash + 1 - from), from, name) < 0)
         return NULL;
     return path;
+}
+
+char *image_backing_path(const struct image *im)
+{
+    return im->backing_name ? image_relative_path(im->path, im->backing_name) : NULL;
 }
 
 static struct image *open_below(const char *path, const struct image_options *o,
@@ -290,6 +312,18 @@ int image_close(struct image *im)
 
 /* ---- making ---- */
 
+/* The new image would be written over the one that it is based on. */
+static bool is_same_file(const struct image_create *c)
+{
+    char *below = image_relative_path(c->path, c->backing);
+    struct stat a, b;
+    bool same = below && stat(below, &a) == 0 && stat(c->path, &b) == 0 && a.st_dev == b.st_dev &&
+                a.st_ino == b.st_ino;
+
+    free(below);
+    return same;
+}
+
 bool image_create(const struct image_create *c, struct error *err)
 {
     const struct image_format *format = format_by_name(c->format, err);
@@ -303,11 +337,19 @@ bool image_create(const struct image_create *c, struct error *err)
     if (c->size > (uint64_t)IMAGE_SIZE_MAX)
         return error_set(err, "%s: a size over 2^63", c->path);
     if (c->backing && !format->supports_backing)
-        return error_set(err, "%s: images of format %s have no backing file here", c->path,
+        return error_set(err, "%s: format %s has no backing files; qcow2 and vmdk have", c->path,
                          format->name);
     if (c->backing && strlen(c->backing) >= IMAGE_NAME_MAX)
         return error_set(err, "%s: the name of the backing file is longer than %d bytes", c->path,
                          IMAGE_NAME_MAX - 1);
+    for (size_t n = 0; n < c->options->n; n++) {
+        const char *key = c->options->pairs[n].key;
+
+        if (is_among(key, other_settings) || strncmp(key, "encrypt.", 8) == 0)
+            return error_set(err, "%s: %s: not in this version", c->path, key);
+    }
+    if (c->backing && is_same_file(c))
+        return error_set(err, "%s: is its own backing file", c->path);
     f = file_create(c->path, err);
     if (!f)
         return false;

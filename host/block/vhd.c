@@ -313,6 +313,13 @@ static bool open_dynamic(struct image *im, struct error *err)
            (ld_be32(v->footer + F_TYPE) != TYPE_DIFFERENCING || find_parent(im, h, err));
 }
 
+/* A fixed disk is its sectors and the footer. */
+static bool ends_fixed(const uint8_t *last, uint64_t size)
+{
+    return good_footer(last) && ld_be32(last + F_TYPE) == TYPE_FIXED &&
+           ld_be64(last + F_SIZE) == size - FOOTER;
+}
+
 static bool vhd_open(struct image *im, struct error *err)
 {
     struct vhd *v = calloc(1, sizeof(*v));
@@ -322,11 +329,13 @@ static bool vhd_open(struct image *im, struct error *err)
     if (!v)
         return refuse(im, err, "out of memory");
     im->state = v;
-    if (size < FOOTER || file_read_all(im->file, 0, v->footer, FOOTER) != 0)
+    if (size < FOOTER || file_read_all(im->file, 0, v->footer, FOOTER) != 0 ||
+        file_read_all(im->file, size - FOOTER, last, FOOTER) != 0)
         return refuse(im, err, "is too short for a VHD image");
-    if (!good_footer(v->footer)) {
-        /* The copy in front may be the one that is damaged, or be data of a fixed disk. */
-        if (file_read_all(im->file, size - FOOTER, last, FOOTER) != 0 || !good_footer(last))
+    /* The copy in front may be the one that is damaged. Of a fixed disk it is the first sector,
+     * into which a guest may write what looks like one. */
+    if (!good_footer(v->footer) || ends_fixed(last, size)) {
+        if (!good_footer(last))
             return refuse(im, err, "has no undamaged VHD footer");
         memcpy(v->footer, last, FOOTER);
     }

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #define EXTENTS_MAX 1024u
+#define HEX_DIGITS  "0123456789abcdefABCDEF"
 
 static bool is_descriptor(const uint8_t *p)
 {
@@ -77,10 +78,13 @@ static bool read_descriptor(struct image *im, const char *text, uint64_t base, s
     cid = get_value(text, "CID", value, sizeof(value));
     if (cid)
         v->cid = (uint32_t)strtoul(value, NULL, 16);
-    if (cid && strspn(value, "0123456789abcdefABCDEF") == 8)
+    if (cid && strspn(value, HEX_DIGITS) == 8)
         v->cid_at = base + (uint64_t)(cid - text);
-    if (get_value(text, "parentCID", value, sizeof(value)))
+    cid = get_value(text, "parentCID", value, sizeof(value));
+    if (cid)
         v->parent_cid = (uint32_t)strtoul(value, NULL, 16);
+    if (cid && strspn(value, HEX_DIGITS) == 8)
+        v->parent_cid_at = base + (uint64_t)(cid - text);
     return v->parent_cid == UINT32_MAX || read_parent(im, text, err);
 }
 
@@ -97,6 +101,28 @@ static bool vmdk_check_backing(struct image *im, struct error *err)
                        "its parent %s has CID %08x, not %08x: it was changed, and the two do not "
                        "fit together any more",
                        im->backing->path, below->cid, v->parent_cid);
+}
+
+uint32_t vmdk_cid(const struct image *im)
+{
+    return ((const struct vmdk *)im->state)->cid;
+}
+
+static int vmdk_backing_changed(struct image *im, struct image *backing)
+{
+    struct vmdk *v = im->state;
+    char digits[9];
+    int e;
+
+    if (backing->format != &vmdk_format || v->parent_cid == vmdk_cid(backing))
+        return 0;
+    if (!v->parent_cid_at)
+        return ENOTSUP;
+    snprintf(digits, sizeof(digits), "%08x", vmdk_cid(backing));
+    e = file_write(im->file, v->parent_cid_at, digits, 8);
+    if (!e)
+        v->parent_cid = vmdk_cid(backing);
+    return e;
 }
 
 /* Before the first write; the extents' locks do not matter here. */
@@ -412,10 +438,13 @@ const struct image_format vmdk_format = {
     .name = "vmdk",
     .options = "  size=SIZE             virtual size\n"
                "  subformat=HOW         monolithicSparse or monolithicFlat\n"
-               "  adapter_type=HOW      ide, buslogic, lsilogic or legacyESX; ide\n",
+               "  adapter_type=HOW      ide, buslogic, lsilogic or legacyESX; ide\n"
+               "  backing_file=FILE     a VMDK image below; backing_fmt=vmdk\n",
     .probe = vmdk_probe,
     .open = vmdk_open,
+    .supports_backing = true,
     .check_backing = vmdk_check_backing,
+    .backing_changed = vmdk_backing_changed,
     .close = vmdk_close,
     .locate = vmdk_locate,
     .guard = vmdk_guard,

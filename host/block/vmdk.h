@@ -60,7 +60,8 @@ struct vmdk {
     pthread_mutex_t lock; /* of the grain tables, among readers */
     char create_type[40];
     uint32_t cid, parent_cid;
-    uint64_t cid_at; /* of its eight digits in im->file; 0: it cannot be changed in place */
+    uint64_t cid_at;        /* of its eight digits in im->file; 0: it cannot be changed in place */
+    uint64_t parent_cid_at; /* likewise */
     bool cid_changed;
 };
 
@@ -78,6 +79,8 @@ int vmdk_read_compressed(struct image *im, const struct image_extent *e, uint64_
 int vmdk_flush_sparse(struct vmdk_extent *x);
 int vmdk_check_sparse(struct image *im, struct vmdk_extent *x, struct image_check *c);
 
+/* The content ID of a VMDK image, given that it is one. */
+uint32_t vmdk_cid(const struct image *im);
 bool vmdk_create(const struct image_create *c, struct block_file *f, struct error *err);
 
 #endif

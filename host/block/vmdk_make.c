@@ -24,10 +24,18 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* The part of the text that is the same for all kinds. */
+/* What the image is based on. */
+struct parent {
+    uint32_t cid; /* UINT32_MAX: nothing */
+    const char *name;
+};
+
+/* The part of the text that is the same for all kinds. Returns its length, over size if it is cut
+ * off. */
 static int describe(char *text, size_t size, const char *type, uint64_t sectors, const char *extent,
-                    const char *adapter)
+                    const char *adapter, const struct parent *parent)
 {
+    char hint[IMAGE_NAME_MAX + 32] = "";
     bool ide = strcmp(adapter, "ide") == 0;
     uint64_t heads = ide ? 16 : 255, cylinders = sectors / (heads * 63);
     uint32_t cid = 0;
@@ -35,12 +43,15 @@ static int describe(char *text, size_t size, const char *type, uint64_t sectors,
     (void)!getrandom(&cid, sizeof(cid), 0);
     if (ide && cylinders > 16383)
         cylinders = 16383;
+    if (parent->name)
+        snprintf(hint, sizeof(hint), "parentFileNameHint=\"%s\"\n", parent->name);
     return snprintf(text, size,
                     "# Disk DescriptorFile\n"
                     "version=1\n"
                     "CID=%08x\n"
-                    "parentCID=ffffffff\n"
+                    "parentCID=%08x\n"
                     "createType=\"%s\"\n"
+                    "%s"
                     "\n"
                     "# Extent description\n"
                     "%s\n"
@@ -53,7 +64,8 @@ static int describe(char *text, size_t size, const char *type, uint64_t sectors,
                     "ddb.geometry.heads = \"%" PRIu64 "\"\n"
                     "ddb.geometry.sectors = \"63\"\n"
                     "ddb.adapterType = \"%s\"\n",
-                    cid == UINT32_MAX ? 1 : cid, type, extent, cylinders, heads, adapter);
+                    cid == UINT32_MAX ? 1 : cid, parent->cid, type, hint, extent, cylinders, heads,
+                    adapter);
 }
 
 /* Where things are in a sparse extent, in sectors. */
@@ -90,7 +102,7 @@ static void make_header(uint8_t *h, const struct layout *y)
 }
 
 static bool create_sparse(const struct image_create *c, struct block_file *f, const char *adapter,
-                          struct error *err)
+                          const struct parent *parent, struct error *err)
 {
     struct layout y;
     uint8_t *p;
@@ -107,12 +119,13 @@ static bool create_sparse(const struct image_create *c, struct block_file *f, co
     snprintf(extent, sizeof(extent), "RW %" PRIu64 " SPARSE \"%.500s\"", y.sectors,
              file_name(c->path));
     n = describe((char *)p + DESCRIPTOR_AT * 512, DESCRIPTOR_SECTORS * 512, "monolithicSparse",
-                 y.sectors, extent, adapter);
+                 y.sectors, extent, adapter, parent);
     for (uint64_t g = 0; g < y.ngd; g++) {
         st_le32(p + y.rgd * 512 + g * 4, (uint32_t)(y.rgts + g * GT_SECTORS));
         st_le32(p + y.gd * 512 + g * 4, (uint32_t)(y.gts + g * GT_SECTORS));
     }
-    e = n < 0 ? EINVAL : file_write(f, 0, p, y.grains * 512);
+    e = n < 0 || n > (int)DESCRIPTOR_SECTORS * 512 ? ENAMETOOLONG
+                                                   : file_write(f, 0, p, y.grains * 512);
     free(p);
     return !e || error_set(err, "%s: %s", c->path, strerror(e));
 }
@@ -124,6 +137,7 @@ static bool create_flat(const struct image_create *c, struct block_file *f, cons
     int stem = dot ? (int)(dot - name) : (int)strlen(name), e;
     char path[4096], extent[600], text[2048];
     uint64_t sectors = (c->size + 511) / 512;
+    const struct parent none = {UINT32_MAX, NULL};
     struct block_file *data;
 
     snprintf(path, sizeof(path), "%.*s%.*s-flat.vmdk", (int)(name - c->path), c->path, stem, name);
@@ -136,17 +150,50 @@ static bool create_flat(const struct image_create *c, struct block_file *f, cons
     file_close(data);
     if (e)
         return error_set(err, "%s: %s", path, strerror(e));
-    describe(text, sizeof(text), "monolithicFlat", sectors, extent, adapter);
+    describe(text, sizeof(text), "monolithicFlat", sectors, extent, adapter, &none);
     e = file_write(f, 0, text, strlen(text));
     return !e || error_set(err, "%s: %s", c->path, strerror(e));
 }
 
+/* The image below tells its content ID. The name goes into the descriptor as it is, in quotes. */
+static bool find_parent(const struct image_create *c, struct parent *p, struct error *err)
+{
+    struct image_options o = {
+        .format = c->backing_format, .read_only = true, .no_backing = true, .force_share = true};
+    char *path;
+    struct image *below;
+    bool ok;
+
+    *p = (struct parent){UINT32_MAX, c->backing};
+    if (!c->backing)
+        return true;
+    if (strpbrk(c->backing, "\"\r\n"))
+        return error_set(
+            err, "%s: a VMDK image cannot name a backing file with quotes or line ends", c->path);
+    path = image_relative_path(c->path, c->backing);
+    if (!path)
+        return error_set(err, "%s: out of memory", c->path);
+    below = image_open(path, &o, err);
+    free(path);
+    if (!below)
+        return error_prefix(err, "%s: backing file", c->path);
+    ok = below->format == &vmdk_format ||
+         error_set(err, "%s: backing file %s is no VMDK image, as that of a VMDK image must be",
+                   c->path, c->backing);
+    if (ok)
+        p->cid = vmdk_cid(below);
+    image_close(below);
+    return ok;
+}
+
 bool vmdk_create(const struct image_create *c, struct block_file *f, struct error *err)
 {
-    static const char *const known[] = {"size", "subformat", "adapter_type", NULL};
+    static const char *const known[] = {"size",         "subformat",   "adapter_type",
+                                        "backing_file", "backing_fmt", NULL};
     static const char *const adapters[] = {"ide", "buslogic", "lsilogic", "legacyESX"};
     const char *sub = option_get(c->options, "subformat");
     const char *adapter = option_get(c->options, "adapter_type");
+    struct parent parent;
     size_t n = 0;
 
     if (!option_list_check(c->options, known, err))
@@ -160,7 +207,9 @@ bool vmdk_create(const struct image_create *c, struct block_file *f, struct erro
                          "expected",
                          c->path, adapter);
     if (!sub || strcmp(sub, "monolithicSparse") == 0)
-        return create_sparse(c, f, adapter, err);
+        return find_parent(c, &parent, err) && create_sparse(c, f, adapter, &parent, err);
+    if (strcmp(sub, "monolithicFlat") == 0 && c->backing)
+        return error_set(err, "%s: subformat=monolithicFlat: has no backing file", c->path);
     if (strcmp(sub, "monolithicFlat") == 0)
         return create_flat(c, f, adapter, err);
     return error_set(err, "%s: subformat=%s: monolithicSparse or monolithicFlat is expected",

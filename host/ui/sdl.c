@@ -25,6 +25,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "config.h"
+#include "host/ui/banner.h"
 #include "host/ui/display.h"
 #include "host/ui/hid.h"
 #include "host/ui/keymap.h"
@@ -67,7 +68,10 @@ struct sdl {
     uint32_t closed_at, titled_at;
     char notice[80]; /* what the title says, until: */
     uint32_t notice_until;
-    char *paste; /* what is being typed, and what of it is left */
+    char hint[80]; /* the same in full screen, where no title is seen: on top of the picture */
+    uint32_t hint_until;
+    SDL_Texture *banner; /* of the hint; NULL: none is shown */
+    char *paste;         /* what is being typed, and what of it is left */
     const char *paste_left;
     uint8_t held[SDL_NUM_SCANCODES]; /* keys that the guest believes to be down */
 };
@@ -193,6 +197,59 @@ static const uint16_t codes[] = {
 
 /* ---- the title ---- */
 
+static void end_hint(struct sdl *s)
+{
+    if (s->banner)
+        SDL_DestroyTexture(s->banner);
+    s->redraw |= s->banner != NULL;
+    s->banner = NULL;
+}
+
+static void show_hint(struct sdl *s)
+{
+    unsigned w, h;
+    uint32_t *pixels = banner_draw(s->config.font, s->hint, &w, &h);
+
+    end_hint(s);
+    s->banner = pixels ? SDL_CreateTexture(s->renderer, SDL_PIXELFORMAT_ARGB8888,
+                                           SDL_TEXTUREACCESS_STATIC, (int)w, (int)h)
+                       : NULL;
+    if (s->banner) {
+        SDL_UpdateTexture(s->banner, NULL, pixels, (int)(w * 4));
+        SDL_SetTextureBlendMode(s->banner, SDL_BLENDMODE_BLEND);
+    }
+    free(pixels);
+    s->hint_until = SDL_GetTicks() + NOTICE_MS;
+    s->redraw = true;
+}
+
+/* In full screen a person reads what the title has to say when it begins to say it. */
+static void set_hint(struct sdl *s, const char *text)
+{
+    if (!s->full_screen || !s->config.font || !*text) {
+        s->hint[0] = '\0';
+        end_hint(s);
+    } else if (strcmp(s->hint, text) != 0) {
+        snprintf(s->hint, sizeof(s->hint), "%s", text);
+        show_hint(s);
+    } else if (s->banner && (int32_t)(s->hint_until - SDL_GetTicks()) <= 0) {
+        end_hint(s);
+    }
+}
+
+/* Above in the middle, over the picture; in its pixels. */
+static void draw_hint(struct sdl *s)
+{
+    int w, h, room, unused;
+    SDL_Rect at;
+
+    if (!s->banner || SDL_QueryTexture(s->banner, NULL, NULL, &w, &h))
+        return;
+    SDL_RenderGetLogicalSize(s->renderer, &room, &unused);
+    at = (SDL_Rect){(room - w) / 2, 0, w, h};
+    SDL_RenderCopy(s->renderer, s->banner, NULL, &at);
+}
+
 static void set_title(struct sdl *s)
 {
     char status[64] = "", title[300];
@@ -202,6 +259,7 @@ static void set_title(struct sdl *s)
         more = "typing the clipboard, Esc stops";
     else if (s->notice[0] && (int32_t)(s->notice_until - SDL_GetTicks()) > 0)
         more = s->notice;
+    set_hint(s, more);
     s->config.hooks.status(s->config.hooks.opaque, status, sizeof(status));
     snprintf(title, sizeof(title), "%.100s (%s)%s%s", s->config.name ? s->config.name : "Calque",
              status, *more ? " - " : "", more);
@@ -314,6 +372,7 @@ static void draw(struct sdl *s)
     SDL_RenderClear(s->renderer);
     if (s->texture)
         SDL_RenderCopy(s->renderer, s->texture, NULL, NULL);
+    draw_hint(s);
     SDL_RenderPresent(s->renderer);
 }
 
@@ -327,6 +386,15 @@ static void grab(struct sdl *s, bool on)
     set_title(s);
 }
 
+static void tell_way_out(struct sdl *s)
+{
+    s->notice[0] = '\0';
+    if (s->full_screen && !s->grabbed)
+        notice(s, NOTICE_MS, "Ctrl-Alt-F leaves full screen");
+    else
+        set_title(s);
+}
+
 static void toggle_full_screen(struct sdl *s)
 {
     s->full_screen = !s->full_screen;
@@ -334,6 +402,7 @@ static void toggle_full_screen(struct sdl *s)
     if (!s->own_size)
         fit_window(s);
     s->redraw = true;
+    tell_way_out(s);
 }
 
 static void screenshot(struct sdl *s)
@@ -651,6 +720,8 @@ static void *serve(void *opaque)
     bool ok = open_window(s);
 
     tell_started(s, ok);
+    if (ok)
+        tell_way_out(s);
     while (ok && !atomic_load(&s->quit)) {
         uint32_t begin = SDL_GetTicks();
 
@@ -662,6 +733,7 @@ static void *serve(void *opaque)
         take_events(s, begin + FRAME_MS);
     }
     end_paste(s);
+    end_hint(s);
     if (s->texture)
         SDL_DestroyTexture(s->texture);
     if (s->renderer)

@@ -14,6 +14,7 @@
 #include "host/ui/vnc.h"
 
 struct ui {
+    struct ui_hooks hooks;
     struct vnc *vnc;
     struct sdl *sdl;
     struct curses *curses;
@@ -72,7 +73,8 @@ static bool open_all(struct ui *ui, const struct ui_config *c, struct display *d
                      struct hid *hid, struct error *err)
 {
     const struct keymap *map = keymap_find(c->keymap ? c->keymap : "en-us", err);
-    const struct vnc_config vnc = {c->vnc, c->name ? c->name : "Calque", display, hid, map};
+    const struct vnc_config vnc = {c->vnc,    c->name ? c->name : "Calque", display, hid, map,
+                                   &ui->hooks};
 
     if (!map)
         return false;
@@ -93,6 +95,7 @@ bool ui_open(const struct ui_config *config, struct display *display, struct hid
 
     if (!ui)
         return error_set(err, "out of memory");
+    ui->hooks = config->hooks;
     if (open_all(ui, config, display, hid, err)) {
         *out = ui;
         return true;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct display;
 struct error;
@@ -21,12 +22,24 @@ enum ui_kind {
     UI_CURSES,
 };
 
+/* An end of a connection. */
+struct vnc_peer {
+    char host[64], service[128]; /* a file's path is the service */
+    const char *family;          /* "ipv4", "ipv6", "unix" */
+    bool websocket;
+};
+
+/* QMP's VNC_CONNECTED, VNC_INITIALIZED (the viewer has been let in), VNC_DISCONNECTED. */
+enum vnc_event { VNC_EVENT_CONNECTED, VNC_EVENT_INITIALIZED, VNC_EVENT_DISCONNECTED };
+
 /* From any thread, no lock held. */
 struct ui_hooks {
     void (*quit)(void *opaque);
     void (*powerdown)(void *opaque);
     /* What a title bar shows after the name: "paused, interp". */
     void (*status)(void *opaque, char *text, size_t size);
+    void (*vnc_event)(void *opaque, enum vnc_event event, const struct vnc_peer *server,
+                      const struct vnc_peer *viewer, bool password); /* may be NULL */
     void *opaque;
 };
 
@@ -36,7 +49,8 @@ struct ui_config {
     const char *vnc;     /* -vnc; NULL: none */
     const char *keymap;  /* -k; NULL: en-us */
     bool full_screen;
-    const char *name; /* the machine's */
+    const char *name;    /* the machine's */
+    const uint8_t *font; /* 256 characters of 16 bytes, for hints in full screen; NULL: no hints */
     struct ui_hooks hooks;
 };
 
@@ -57,12 +71,13 @@ bool ui_set_vnc_password(struct ui *ui, const char *password, struct error *err)
 /* See vnc_expire_password(). */
 bool ui_expire_vnc_password(struct ui *ui, const char *when, struct error *err);
 /* As QMP's query-vnc has it. ui may be NULL. */
+#define VNC_MAX_VIEWERS 64
 struct vnc_info {
-    bool enabled;                /* or nothing of what follows: */
-    char host[64], service[128]; /* of the first socket; a file's path is the service */
-    const char *family;          /* "ipv4", "ipv6", "unix" */
+    bool enabled;           /* or nothing of what follows: */
+    struct vnc_peer server; /* the first socket */
     bool password;
     unsigned viewers;
+    struct vnc_peer viewer[VNC_MAX_VIEWERS];
 };
 void ui_describe_vnc(const struct ui *ui, struct vnc_info *info);
 

@@ -2,21 +2,19 @@
 /* VNC: libvncserver speaks the protocol, WebSockets included; this listens, keeps its picture up to
  * date while somebody looks, and turns keysyms into keys.
  *
- * One thread does all of it. Sockets are accepted here, and not by the library, so that errors name
+ * Two threads: one is the library's; the other accepts viewers and carries bytes between them and
+ * the library (vnc_front.h). Sockets are opened here, and not by the library, so that errors name
  * the address, unix sockets work, and nobody from outside of this host connects unless asked for.
  */
 #include "host/ui/vnc.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -31,6 +29,7 @@
 #include "host/ui/keymap.h"
 #include "host/ui/keys.h"
 #include "host/ui/ui.h"
+#include "host/ui/vnc_front.h"
 
 void vnc_print_help(void)
 {
@@ -55,9 +54,8 @@ void vnc_print_help(void)
 #define MAX_PASSWORD  8      /* bytes that the protocol looks at */
 #define FRAME_US      16667  /* while somebody looks */
 #define IDLE_US       100000 /* while nobody does */
-#define MAX_CLIENTS   64
 #define BEHIND_BYTES  65536
-#define STUCK_MS      3000 /* others wait so long for one that stops in the middle of something */
+#define STUCK_MS      3000 /* the front is there sooner */
 #define LAST_DISPLAY  (65535u - VNC_PORT)
 
 struct vnc {
@@ -68,13 +66,15 @@ struct vnc {
     unsigned nlisteners;
     char *unlink_path;
     bool shared;
-    pthread_t thread;
-    bool running;
-    atomic_bool quit;
-    atomic_uint clients;
-    int64_t next_look; /* host time in us, at which the next frame is due */
+    struct front *front;
+    struct tunnel *arriving; /* of the viewer that the library is just being given */
+    pthread_t thread, carrier;
+    bool running, carrying;
+    atomic_bool quit, carried; /* the threads are to end */
+    unsigned clients;          /* the library's */
+    int64_t next_look;         /* host time in us, at which the next frame is due */
     bool needs_password;
-    pthread_mutex_t password_lock;
+    pthread_mutex_t lock; /* of the password that is set: */
     char new_password[MAX_PASSWORD + 1];
     bool password_changed;
     int64_t expires;                 /* seconds since 1970 */
@@ -167,12 +167,25 @@ static void on_pointer(int buttons, int x, int y, rfbClientPtr client)
 
 /* ---- viewers ---- */
 
+/* Those that the library has let in since. */
+static void greet_viewers(struct vnc *v)
+{
+    rfbClientIteratorPtr all = rfbGetClientIterator(v->screen);
+    rfbClientPtr client;
+
+    while ((client = rfbClientIteratorNext(all)))
+        if (client->state == RFB_NORMAL)
+            tunnel_let_in(client->clientData);
+    rfbReleaseClientIterator(all);
+}
+
 static void on_client_gone(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
     v->clients--;
     release_keys(v);
+    tunnel_gone(client->clientData);
 #ifdef LIBVNCSERVER_WITH_WEBSOCKETS
     free(client->wsctx); /* the library does so from 0.9.15 on, if there is one then */
     client->wsctx = NULL;
@@ -183,9 +196,9 @@ static enum rfbNewClientAction on_client(rfbClientPtr client)
 {
     struct vnc *v = client->screen->screenData;
 
-    if (v->clients >= MAX_CLIENTS)
-        return RFB_CLIENT_REFUSE;
     client->clientGoneHook = on_client_gone;
+    client->clientData = v->arriving;
+    v->arriving = NULL;
     v->clients++;
     return RFB_CLIENT_ACCEPT;
 }
@@ -223,13 +236,13 @@ static void on_changed(void *opaque, const struct rect *r)
 
 static void take_password(struct vnc *v)
 {
-    pthread_mutex_lock(&v->password_lock);
+    pthread_mutex_lock(&v->lock);
     if (v->password_changed) {
         memcpy(v->password, v->new_password, sizeof(v->password));
         v->password_changed = false;
     }
     v->passwords[0] = *v->password && time(NULL) < v->expires ? v->password : NULL;
-    pthread_mutex_unlock(&v->password_lock);
+    pthread_mutex_unlock(&v->lock);
 }
 
 static void look(struct vnc *v)
@@ -240,17 +253,14 @@ static void look(struct vnc *v)
     display_sync(v->config.display, &v->viewer, &events);
 }
 
-/* A viewer that is behind with reading gets nothing more until it has caught up: the library would
- * wait for it, and all others with it. */
+/* A viewer that is behind with reading gets nothing more until it has caught up. */
 static void hold_slow_viewers(struct vnc *v)
 {
     rfbClientIteratorPtr all = rfbGetClientIterator(v->screen);
     rfbClientPtr client;
-    int queued;
 
     while ((client = rfbClientIteratorNext(all)))
-        client->onHold =
-            client->sock >= 0 && !ioctl(client->sock, SIOCOUTQ, &queued) && queued > BEHIND_BYTES;
+        client->onHold = tunnel_queued(client->clientData) > BEHIND_BYTES;
     rfbReleaseClientIterator(all);
 }
 
@@ -283,12 +293,27 @@ static int64_t now_us(void)
     return t.tv_sec * (int64_t)1000000 + t.tv_nsec / 1000;
 }
 
+/* Viewers that are ready. */
+static void take_viewers(struct vnc *v)
+{
+    int fd;
+
+    while ((v->arriving = front_next(v->front, &fd))) {
+        if (!v->clients)
+            look(v); /* the first one is told the right size at once */
+        rfbNewClient(v->screen, fd);
+        if (v->arriving) /* the library did not want it */
+            tunnel_gone(v->arriving);
+    }
+}
+
 /* However often viewers ask, they see a frame at a time. */
-void vnc_step(struct vnc *v, long usec)
+static void serve_library(struct vnc *v, long usec)
 {
     int64_t now = now_us();
 
     take_password(v);
+    take_viewers(v);
     if (v->clients && now >= v->next_look) {
         look(v);
         v->next_look = v->next_look + 2 * FRAME_US < now ? now + FRAME_US : v->next_look + FRAME_US;
@@ -297,22 +322,24 @@ void vnc_step(struct vnc *v, long usec)
     int64_t left = v->next_look - now;
     rfbProcessEvents(v->screen, v->clients && left < usec ? (left > 0 ? (long)left : 0) : usec);
     refuse_scaling(v);
+    greet_viewers(v);
 }
 
-/* The library uses select(), which knows no larger descriptors. */
+void vnc_step(struct vnc *v, long usec)
+{
+    front_step(v->front, NULL, 0, 0);
+    serve_library(v, usec);
+    front_step(v->front, NULL, 0, 0);
+}
+
 void vnc_add_viewer(struct vnc *v, int fd)
 {
-    if (!v->clients)
-        look(v); /* the first one is told the right size at once */
-    if (fd < FD_SETSIZE)
-        rfbNewClient(v->screen, fd);
-    else
-        close(fd);
+    front_add(v->front, fd);
 }
 
 unsigned vnc_viewers(const struct vnc *v)
 {
-    return v->clients;
+    return front_viewers(v->front);
 }
 
 int vnc_listener(const struct vnc *v, unsigned n)
@@ -320,25 +347,43 @@ int vnc_listener(const struct vnc *v, unsigned n)
     return n < v->nlisteners ? v->listeners[n] : -1;
 }
 
-static void accept_clients(struct vnc *v)
-{
-    for (unsigned i = 0; i < v->nlisteners; i++) {
-        int fd = accept4(v->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0)
-            vnc_add_viewer(v, fd);
-    }
-}
-
 static void *serve(void *opaque)
 {
     struct vnc *v = opaque;
 
     while (!atomic_load(&v->quit)) {
-        accept_clients(v);
-        vnc_step(v, v->clients ? FRAME_US : IDLE_US);
+        if (!v->clients)
+            front_wait(v->front, IDLE_US);
+        serve_library(v, v->clients ? FRAME_US : 0);
     }
     return NULL;
+}
+
+static void *carry(void *opaque)
+{
+    struct vnc *v = opaque;
+
+    while (!atomic_load(&v->carried))
+        front_step(v->front, v->listeners, v->nlisteners, -1);
+    return NULL;
+}
+
+static void tell(void *opaque, enum vnc_event event, const struct vnc_peer *server,
+                 const struct vnc_peer *viewer)
+{
+    const struct vnc *v = opaque;
+    const struct ui_hooks *h = v->config.hooks;
+
+    if (h && h->vnc_event)
+        h->vnc_event(h->opaque, event, server, viewer, v->needs_password);
+}
+
+static bool create_front(struct vnc *v, struct error *err)
+{
+    const struct front_config config = {v->needs_password, tell, v};
+
+    v->front = front_new(&config);
+    return v->front || error_set(err, "%s", strerror(errno));
 }
 
 /* ---- listening ---- */
@@ -543,11 +588,11 @@ bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *e
         return error_set(err, "-vnc: out of memory");
     v->config = *config;
     v->expires = INT64_MAX;
-    pthread_mutex_init(&v->password_lock, NULL);
+    pthread_mutex_init(&v->lock, NULL);
     display_attach(config->display, &v->viewer);
     ok = option_list_parse(&l, config->spec, "vnc", err);
     if (ok) {
-        ok = apply(v, &l, err) && create_screen(v, err);
+        ok = apply(v, &l, err) && create_screen(v, err) && create_front(v, err);
         option_list_free(&l);
     }
     if (!ok) {
@@ -562,7 +607,8 @@ bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *e
 bool vnc_start(struct vnc *v, struct error *err)
 {
     v->running = !pthread_create(&v->thread, NULL, serve, v);
-    return v->running || error_set(err, "-vnc: a thread cannot be started");
+    v->carrying = v->running && !pthread_create(&v->carrier, NULL, carry, v);
+    return v->carrying || error_set(err, "-vnc: a thread cannot be started");
 }
 
 void vnc_close(struct vnc *v)
@@ -576,13 +622,19 @@ void vnc_close(struct vnc *v)
         rfbShutdownServer(v->screen, TRUE);
         rfbScreenCleanup(v->screen);
     }
+    atomic_store(&v->carried, true);
+    if (v->carrying) {
+        front_wake(v->front);
+        pthread_join(v->carrier, NULL);
+    }
+    front_free(v->front);
     for (unsigned i = 0; i < v->nlisteners; i++)
         close(v->listeners[i]);
     if (v->unlink_path)
         unlink(v->unlink_path);
     free(v->unlink_path);
     display_detach(v->config.display, &v->viewer);
-    pthread_mutex_destroy(&v->password_lock);
+    pthread_mutex_destroy(&v->lock);
     free(v);
 }
 
@@ -590,10 +642,10 @@ bool vnc_set_password(struct vnc *v, const char *password, struct error *err)
 {
     if (!v->needs_password)
         return error_set(err, "the VNC server was started without password=on");
-    pthread_mutex_lock(&v->password_lock);
+    pthread_mutex_lock(&v->lock);
     snprintf(v->new_password, sizeof(v->new_password), "%s", password ? password : "");
     v->password_changed = true;
-    pthread_mutex_unlock(&v->password_lock);
+    pthread_mutex_unlock(&v->lock);
     return true;
 }
 
@@ -615,32 +667,19 @@ bool vnc_expire_password(struct vnc *v, const char *when, struct error *err)
                              when);
         at += relative ? time(NULL) : 0;
     }
-    pthread_mutex_lock(&v->password_lock);
+    pthread_mutex_lock(&v->lock);
     v->expires = at;
-    pthread_mutex_unlock(&v->password_lock);
+    pthread_mutex_unlock(&v->lock);
     return true;
 }
 
-void vnc_describe(const struct vnc *v, struct vnc_info *info)
+void vnc_describe(struct vnc *v, struct vnc_info *info)
 {
-    struct sockaddr_storage at;
-    struct sockaddr *any = (struct sockaddr *)&at;
-    socklen_t len = sizeof(at);
+    struct vnc_peer nobody;
 
     info->password = v->needs_password;
-    info->viewers = atomic_load(&v->clients);
-    info->family = "unix";
-    if (getsockname(v->listeners[0], any, &len))
-        return;
-    if (at.ss_family == AF_UNIX) {
-        snprintf(info->service, sizeof(info->service), "%s",
-                 ((const struct sockaddr_un *)(const void *)&at)->sun_path);
-        return;
-    }
-    info->family = at.ss_family == AF_INET6 ? "ipv6" : "ipv4";
-    if (getnameinfo(any, len, info->host, sizeof(info->host), info->service, sizeof(info->service),
-                    NI_NUMERICHOST | NI_NUMERICSERV))
-        info->host[0] = info->service[0] = '\0';
+    describe_socket(v->listeners[0], &info->server, &nobody);
+    front_describe(v->front, info);
 }
 
 #else
@@ -651,7 +690,7 @@ bool vnc_expire_password(struct vnc *v, const char *when, struct error *err)
     return error_set(err, "built without libvncserver");
 }
 
-void vnc_describe(const struct vnc *v, struct vnc_info *info)
+void vnc_describe(struct vnc *v, struct vnc_info *info)
 {
     (void)v, (void)info;
 }

@@ -10,8 +10,9 @@ struct hid;
 struct keymap;
 struct vnc;
 struct vnc_info;
+struct ui_hooks;
 
-/* A VNC server (RFC 6143) in a thread of its own. */
+/* A VNC server (RFC 6143) in threads of its own. */
 
 struct vnc_config {
     const char *spec; /* ":1", "host:1", "unix:PATH", "none", with ",key=value..." */
@@ -19,17 +20,18 @@ struct vnc_config {
     struct display *display;
     struct hid *hid;
     const struct keymap *keymap;
+    const struct ui_hooks *hooks; /* may be NULL; else it stays */
 };
 
 /* Listens; nobody is answered before vnc_start(). *out is NULL for "none". */
 bool vnc_open(const struct vnc_config *config, struct vnc **out, struct error *err);
 bool vnc_start(struct vnc *v, struct error *err);
-/* What its thread does all the time: a viewer at a connected socket, which it closes; and one round
- * of looking at the screen and at all viewers, which waits that long for them. For servers that
- * were not started (tests). */
+/* What its threads do all the time: a viewer at a connected socket, which is closed in the end; and
+ * one round of looking at the screen and at all viewers, which waits that long for them. For
+ * servers that were not started (tests). */
 void vnc_add_viewer(struct vnc *v, int fd);
 void vnc_step(struct vnc *v, long usec);
-/* How many are connected. */
+/* How many are connected. Any thread. */
 unsigned vnc_viewers(const struct vnc *v);
 /* The sockets that it listens at, from 0 on; -1: there are no more. */
 int vnc_listener(const struct vnc *v, unsigned n);
@@ -40,7 +42,7 @@ bool vnc_set_password(struct vnc *v, const char *password, struct error *err);
 /* From when on that password is none any more: "now", "never", "+SECONDS", or SECONDS since 1970.
  * Any thread. */
 bool vnc_expire_password(struct vnc *v, const char *when, struct error *err);
-void vnc_describe(const struct vnc *v, struct vnc_info *info);
+void vnc_describe(struct vnc *v, struct vnc_info *info);
 void vnc_print_help(void);
 
 #endif

@@ -2,21 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Firmware that others wrote starts what is on disks: SeaBIOS, ISOLINUX and Linux from an image that
 # is a CD and a disk, at each controller; OVMF from flash, which keeps its variables.
-n=0 failed=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
+. tests/tap.sh
 
-# report STATUS NAME [FILE]
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    elif [ "$1" = 77 ]; then
-        echo "ok $n - $2 # SKIP the guest cannot be fetched or xorriso is missing"
+# outcome STATUS NAME: 77 stands for what is not to be had here.
+outcome() {
+    if [ "$1" = 77 ]; then
+        skip "$2" "the guest cannot be fetched or xorriso is missing"
     else
-        failed=1
-        [ -z "$3" ] || tail -n 20 "$3" | tr -d '\033'
-        echo "not ok $n - $2"
+        report "$1" "$2" "$scratch/out"
     fi
 }
 
@@ -54,7 +47,7 @@ boots() {
             grep -q '^started from a disk' "$scratch/out" && grep -q 'Power down' "$scratch/out"
         status=$?
     fi
-    report $status "SeaBIOS, ISOLINUX and Linux from $name" "$scratch/out"
+    outcome $status "SeaBIOS, ISOLINUX and Linux from $name"
 }
 
 make_image
@@ -87,7 +80,7 @@ order() {
     done
 }
 order
-report $? "OVMF's order of disks is that of bootindex=" "$scratch/out"
+outcome $? "OVMF's order of disks is that of bootindex="
 
 # The first start writes its boot options into an empty store; the second finds them there.
 flash() {
@@ -103,6 +96,5 @@ flash() {
     start "${options[@]}"
 }
 flash
-report $? "OVMF from flash, which keeps its variables" "$scratch/out"
-echo "1..$n"
-exit $failed
+outcome $? "OVMF from flash, which keeps its variables"
+finish

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A disk of Debian, made with debootstrap, on our BIOS: to its login prompt from each controller, a
-# person logs in, what was written is there after a reboot. AHCI: Linux reports NCQ with depth 32 and
+# A disk of Debian, made with debootstrap, on our BIOS: to its login prompt from each controller, also
+# behind PCI bridges, there with SeaBIOS too; a person logs in, what was written is there after a reboot. AHCI: Linux reports NCQ with depth 32 and
 # has several commands outstanding. Two guests at a time; arguments name some.
-[ $# -gt 0 ] || set -- ide ahci virtio
+[ $# -gt 0 ] || set -- ide ahci virtio bridge bridge-seabios
 . tests/boot/boot.sh
 limit=400 # seconds, of a host that may be busy
 
@@ -40,12 +40,22 @@ status 0 200
 STEPS
 }
 
+# A bridge behind a bridge.
+bridges=(-device "pci-bridge,id=outer,chassis_nr=1,addr=1d" -device "pci-bridge,id=inner,chassis_nr=2,bus=outer,addr=5")
+
 run() {
+    local seabios
     case $1 in
     ide) session ide sda1 -hda "$image" ;;
     ahci) session ahci sda1 -device ahci,id=ahci0 -drive "file=$image,format=raw,if=none,id=d" \
         -device ide-hd,drive=d,bus=ahci0.0 ;;
     virtio) session virtio vda1 -drive "file=$image,format=raw,if=virtio" ;;
+    bridge) session bridge vda1 "${bridges[@]}" -drive "file=$image,format=raw,if=none,id=d" \
+        -device virtio-blk-pci,drive=d,bus=inner ;;
+    bridge-seabios)
+        seabios=$(tests/fetch seabios) && session bridge sda1 -bios "$seabios/bios-256k.bin" "${bridges[@]}" \
+            -device ahci,id=sata,bus=inner,addr=2 -drive "file=$image,format=raw,if=none,id=d" \
+            -device ide-hd,drive=d,bus=sata.3 ;;
     esac >"$scratch/$1.out" 2>&1
     echo $? >"$scratch/$1.status"
 }

@@ -1,34 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every back end carries bytes both ways; nothing is left behind.
-n=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-talk=$BUILD/tests/tools/talk
+. tests/cli/session.sh
 guest=("$CALQUE" -kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,iobase=0xf4,iosize=1" --timeout 20)
-
-# report STATUS NAME
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        cat "$scratch"/err* 2>/dev/null
-        echo "not ok $n - $2"
-    fi
-    rm -f "$scratch"/err*
-}
 
 # start OPTION...: a guest in the background, which ends when the test does.
 start() {
     "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
     pid=$!
-}
-
-# finish STATUS: the guest ends so.
-finish() {
-    wait $pid
-    [ $? = "$1" ]
 }
 
 # line FILE: its first line, once it is there.
@@ -83,11 +62,11 @@ report $? "-serial null"
 # ---- sockets ----
 start -serial "unix:$scratch/s,server,nowait"
 "$talk" "unix:$scratch/s" Hello hELLO && "$talk" "unix:$scratch/s" Again aGAIN &&
-    "$talk" "unix:$scratch/s" x. X && finish 33 && [ ! -e "$scratch/s" ]
+    "$talk" "unix:$scratch/s" x. X && ended 33 && [ ! -e "$scratch/s" ]
 report $? "unix server, one client after another"
 start -serial "unix:$scratch/s,server"
 line "$scratch/err" >/dev/null
-"$talk" "unix:$scratch/s" Hello. ready && finish 33 && grep -q "waiting for a connection on unix:" "$scratch/err"
+"$talk" "unix:$scratch/s" Hello. ready && ended 33 && grep -q "waiting for a connection on unix:" "$scratch/err"
 report $? "unix server waits for its first client"
 "$talk" "unix-listen:$scratch/c" Hello hELLO &
 peer=$!
@@ -102,7 +81,7 @@ rm -f "$scratch/c"
 "$talk" tcp-listen: Hello. hELLO >"$scratch/port" &
 peer=$!
 start -serial "tcp:127.0.0.1:$(line "$scratch/port")"
-wait $peer && finish 33
+wait $peer && ended 33
 report $? "tcp client"
 for ((i = 0; i < 20; i++)); do
     port=$((20000 + RANDOM % 20000))
@@ -111,7 +90,7 @@ for ((i = 0; i < 20; i++)); do
     grep -q 'in use' "$scratch/err" || break
     wait $pid
 done
-"$talk" tcp:$port Hello hELLO && "$talk" tcp:$port x. X && finish 33
+"$talk" tcp:$port Hello hELLO && "$talk" tcp:$port x. X && ended 33
 report $? "tcp server"
 for ((i = 0; i < 20; i++)); do
     port=$((20000 + RANDOM % 20000))
@@ -120,7 +99,7 @@ for ((i = 0; i < 20; i++)); do
     grep -q 'in use' "$scratch/err" || break
     wait $pid
 done
-"$talk" tcp:$port $'info status\n' 'VM status: running' && "$talk" tcp:$port $'quit\n' '' && finish 0
+"$talk" tcp:$port $'info status\n' 'VM status: running' && "$talk" tcp:$port $'quit\n' '' && ended 0
 report $? "a monitor on a socket"
 # A crash leaves its socket behind: the next run takes it over.
 start -serial "unix:$scratch/s,server,nowait"
@@ -128,7 +107,7 @@ for ((i = 0; i < 100; i++)); do [ -S "$scratch/s" ] && break; sleep 0.05; done
 kill -9 $pid
 wait $pid 2>/dev/null
 start -serial "unix:$scratch/s,server,nowait"
-"$talk" "unix:$scratch/s" Hello. hELLO && finish 33
+"$talk" "unix:$scratch/s" Hello. hELLO && ended 33
 report $? "a stale socket is replaced"
 : >"$scratch/precious"
 "${guest[@]}" -serial "unix:$scratch/precious,server,nowait" >/dev/null 2>"$scratch/err" </dev/null
@@ -139,13 +118,13 @@ rm "$scratch/precious"
 start -serial pty
 pty=$(line "$scratch/err")
 pty=${pty##* is }
-"$talk" "$pty" Hello hELLO && "$talk" "$pty" x X && "$talk" "$pty" . "" && finish 33
+"$talk" "$pty" Hello hELLO && "$talk" "$pty" x X && "$talk" "$pty" . "" && ended 33
 report $? "-serial pty, one reader after another"
 start -serial "unix:$scratch/s,server,nowait" -serial "unix:$scratch/t,server,nowait"
-"$talk" "unix:$scratch/s" . '' && finish 33
+"$talk" "unix:$scratch/s" . '' && ended 33
 report $? "two serial ports"
 
 rm -f "$scratch"/{a,b,f,many,out,port,err,"a,b"}
 "$CALQUE" -serial "unix:$scratch/s,server,nowait" -kernel "$scratch/none" >/dev/null 2>&1 </dev/null
 report $([ -z "$(ls "$scratch")" ]; echo $?) "no socket is left behind"
-echo "1..$n"
+finish

@@ -95,6 +95,17 @@ refused "membar=48: a power of two" -device pci-testdev,membar=48
 refused "membar: x" -device pci-testdev,membar=x
 refused "no room in the PCI memory window" -kernel "$BUILD/tests/tools/echo.elf" -serial null -device pci-testdev,membar=64G
 refused "did you mean driver?" -device pci-testdev,drivers=1
+refused "-device ahci,id=b: addr=5.0: virtio-tablet-pci,id=a has that place on pci.0" -device virtio-tablet-pci,id=a,addr=5 -device ahci,id=b,addr=5.0 -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "there is no PCI bus of this name; there is pci.0" -device ahci,bus=pci.1 -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "chassis_nr=1 to 255 is expected" -device pci-bridge,id=b
+refused "-device pci-bridge,id=b: bus=b: there is no PCI bus" -device pci-bridge,id=b,bus=b,chassis_nr=1 -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "bus=b: expected pci.0" -device pci-bridge,id=b,chassis_nr=1 -device VGA,bus=b -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "addr=20: SLOT or SLOT.FN is expected" -device ahci,addr=20
+refused "addr=3.8: SLOT or SLOT.FN is expected" -device ahci,addr=3.8
+refused "addr=-1: SLOT or SLOT.FN is expected" -device ahci,addr=-1
+refused "id=a: -device ahci has it already" -device ahci,id=a -device pc-testdev,id=a
+refused "id=1a: a letter is expected" -device isa-debug-exit,id=1a
+prints "pci.0, the default" -device VGA,help
 refused "irq=5" -device isa-parallel,chardev=x,irq=5
 refused "irq=13" -device isa-parallel,chardev=x,irq=13
 refused "no -chardev has this id" -device isa-parallel,chardev=x

@@ -99,6 +99,21 @@ if with_qemu; then
 else
     skip "qemu-img's other kinds"
 fi
+# One VMDK on another, by its content ID.
+works "a VMDK on another" "$img" create -q -f vmdk -b a.vmdk -F vmdk overlay.vmdk
+works "shows its contents" "$img" compare raw overlay.vmdk
+seq 900000 | head -c "$(stat -c %s raw)" >raw2
+works "is written" "$img" convert -n -O vmdk raw2 overlay.vmdk
+works "the one below is as it was" "$img" compare raw a.vmdk
+with_qemu && works "qemu-img reads both" qemu-img compare raw2 overlay.vmdk
+cp a.vmdk below.vmdk
+works "commit" "$img" commit -q overlay.vmdk
+works "is below" "$img" compare raw2 a.vmdk
+works "and the other still fits on it" "$img" compare raw2 overlay.vmdk
+mv below.vmdk a.vmdk
+mkdir -p folder
+works "in another folder" "$img" create -q -f vmdk -b ../a.vmdk -F vmdk folder/o.vmdk
+works "it is found" "$img" compare raw folder/o.vmdk
 if with_qemu; then
     works "qemu-img makes a VMDK on another" qemu-img create -q -f vmdk -b a.vmdk -F vmdk child.vmdk
     works "we read it" "$img" compare raw child.vmdk
@@ -279,6 +294,22 @@ refused "did you mean cluster_size?" create -f qcow2 -o cluster_sise=1 x 1G
 refused "cluster_size=1000" create -f qcow2 -o cluster_size=1000 x 1G
 refused "a size is expected" create x
 refused "-F FMT" create -f qcow2 -b raw x
+refused "own backing file" create -f qcow2 -b a.qcow2 -F qcow2 ./a.qcow2
+refused "vpc has no backing files; qcow2 and vmdk have" create -f vpc -b a.vpc -F vpc x
+refused "is no VMDK image" create -f vmdk -b raw -F raw x.vmdk
+refused "monolithicFlat: has no backing file" create -f vmdk -o subformat=monolithicFlat -b a.vmdk -F vmdk x.vmdk
+refused "keeps the backing file" rebase -u -b a.vmdk -F vmdk overlay.vmdk
+refused "format luks: not in this version" create -f luks x 1M
+refused "extended_l2: not in this version" create -f qcow2 -o extended_l2=on x 1M
+refused "encrypt.format: not in this version" create -f qcow2 -o encrypt.format=luks x 1M
+refused "snapshot: not in this version" snapshot -l a.qcow2
+refused "--image-opts: not in this version" info --image-opts driver=raw
+refused "-l: not in this version" convert -l s a.qcow2 x
+# A guest of a fixed VHD may write what it likes into its first sector.
+"$img" create -q -f vpc -o subformat=fixed guest.vhd 8M
+"$img" create -q -f vpc other.vhd 64M
+dd if=other.vhd of=guest.vhd bs=512 count=8 conv=notrunc 2>/dev/null
+prints "virtual size: 8 MiB" info guest.vhd
 refused "over 2^63" create -f qcow2 x 8388608T
 refused "too big for clusters of 512" create -f qcow2 -o cluster_size=512 x 1T
 refused "not compressed" convert -c -O raw raw x

@@ -2,37 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Monitors for programs and people on sockets, and what is around them: the background, pid files,
 # names, and options in JSON and in files.
-n=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"; [ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
-talk=$BUILD/tests/tools/talk
+. tests/cli/session.sh
 echo_kernel=(-kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,iobase=0xf4,iosize=1" -m 16 -vga none --timeout 60)
 hello='{"execute":"qmp_capabilities"}'
-
-# report STATUS NAME
-report() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $n - $2"
-    else
-        cat "$scratch"/err* 2>/dev/null
-        echo "not ok $n - $2"
-    fi
-    rm -f "$scratch"/err*
-}
 
 # start OPTION...: in the background
 start() {
     "$CALQUE" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
     pid=$!
-}
-
-# finish STATUS
-finish() {
-    wait "$pid"
-    local status=$?
-    pid=
-    [ $status = "$1" ]
 }
 
 # refused PATTERN ARGUMENTS...
@@ -67,9 +44,39 @@ report $? "cont and its event"
 report $? "human-monitor-command"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '"reason": "host-qmp-quit"' >/dev/null
 report $? "quit, told before the end"
-finish 0
+ended 0
 report $? "which is one without complaint"
 report $([ ! -e "$m" ]; echo $?) "its socket is gone"
+
+# ---- devices by their ids ----
+truncate -s 1M "$scratch/disk"
+start "${echo_kernel[@]}" -display none -S -qmp "unix:$m,server,nowait" \
+    -blockdev "driver=file,filename=$scratch/disk,node-name=n0" -device virtio-blk-pci,drive=n0,id=vd,addr=9 \
+    -drive "if=none,id=d1,file=$scratch/disk,file.locking=off,format=raw" -device ahci,addr=a -device ide-hd,drive=d1,bus=ahci0.2,id=sata2 \
+    -device ide-cd,unit=1 -device virtio-tablet-pci,id=pen,addr=8.0,multifunction=on
+# asks COMMAND ARGUMENTS WANTED
+asks() {
+    "$talk" "unix:$m" "$hello{\"execute\":\"$1\",\"arguments\":{$2}}" "$3" >"$scratch/said"
+    report $? "$1 $2: $3"
+}
+asks query-block "" '"device": "", "type": "unknown", "removable": false, "locked": false, "qdev": "/machine/peripheral/vd/virtio-backend"'
+asks query-block "" '"device": "d1", "type": "unknown", "removable": false, "locked": false, "qdev": "sata2"'
+asks query-block "" '"qdev": "/machine/peripheral-anon/device[2]"'
+asks query-blockstats "" '"qdev": "sata2"'
+asks query-pci "" '"slot": 9, "function": 0'
+asks query-pci "" '"qdev_id": "vd"'
+asks qom-list '"path":"/machine/peripheral"' '{"name": "pen", "type": "child<virtio-tablet-pci>"}'
+asks qom-list '"path":"/machine/peripheral-anon"' '{"name": "device[2]", "type": "child<ide-cd>"}'
+asks qom-get '"path":"/machine/peripheral/pen","property":"multifunction"' '{"return": true}'
+asks qom-get '"path":"/machine/peripheral/sata2","property":"bus"' '{"return": "ahci0.2"}'
+asks qom-get '"path":"/machine/peripheral/paper","property":"bus"' DeviceNotFound
+asks device_del '"id":"pen"' "can not be removed"
+asks device_del '"id":"paper"' DeviceNotFound
+asks blockdev-open-tray '"id":"/machine/peripheral-anon/device[2]"' '"id": "/machine/peripheral-anon/device[2]", "tray-open": true'
+asks blockdev-open-tray '"id":"sata2"' "is not removable"
+"$talk" "unix:$m" "$hello"'{"execute":"quit"}' '"reason": "host-qmp-quit"' >"$scratch/said"
+ended 0
+report $? "and the end"
 
 # ---- front ends ----
 start "${echo_kernel[@]}" -vga std -display none -S -vnc "unix:$scratch/vnc,password=on" -qmp "unix:$m,server,nowait"
@@ -87,8 +94,20 @@ report $? "query-mice"
 report $? "five buttons"
 "$talk" "unix:$m" "$hello"'{"execute":"human-monitor-command","arguments":{"command-line":"info vnc"}}' "$scratch/vnc (unix), with a password, 0 connected" >/dev/null
 report $? "info vnc"
+asks query-vnc-servers "" '{"return": [{"id": "default", "server": [{"host": "", "service"'
+# sees EVENT: viewers come and go until the monitor's client has been told.
+sees() {
+    "$talk" "unix:$m" "$hello" "$1" >"$scratch/said" &
+    local watcher=$!
+    while kill -0 $watcher 2>/dev/null; do "$talk" "unix:$scratch/vnc" '' 'RFB 003.008' >/dev/null; done
+    wait $watcher
+    report $? "$1" "$scratch/said"
+}
+sees '"event": "VNC_CONNECTED", "data": {"server": {"host": "", "service": "'
+sees '"auth": "vnc"}, "client": {"host": "", "service": "", "family": "unix", "websocket": false}}'
+sees '"event": "VNC_DISCONNECTED", "data": {"server": {"host": ""'
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '' >/dev/null
-finish 0
+ended 0
 report $? "and its end"
 
 # A schema is longer than a socket's buffer, and nothing is read for a while.
@@ -98,7 +117,7 @@ for ((i = 0; i < 40; i++)); do many+='{"execute":"query-qmp-schema"}'; done
 "$talk" "unix:$m" "$many"'{"execute":"query-name","id":"last"}' '"id": "last"' >/dev/null
 report $? "40 schemas arrive whole"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' '' >/dev/null
-finish 0
+ended 0
 report $? "and it ends"
 
 # ---- -mon, two monitors, telnet ----
@@ -109,7 +128,7 @@ report $? "-chardev and -mon mode=control"
 "$talk" "unix:$m.h" $'info name\n' 'mine' >/dev/null
 report $? "-monitor unix: beside it"
 "$talk" "unix:$m.h" $'quit\n' '' >/dev/null
-finish 0
+ended 0
 report $? "quit there"
 
 # ---- the background ----
@@ -141,7 +160,7 @@ start "${echo_kernel[@]}" -display none \
 "$talk" "unix:$m" "$hello"'{"execute":"query-memdev"}' '"id": "pc.ram", "size": 16777216' >/dev/null
 report $? "what libvirt passes"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' 'SHUTDOWN' >/dev/null
-finish 0
+ended 0
 report $([ $? = 0 ] && grep -q ready "$scratch/serial"; echo $?) "-device isa-serial in JSON"
 
 cat >"$scratch/config" <<CONFIG
@@ -163,7 +182,7 @@ start "${echo_kernel[@]}" -display none -readconfig "$scratch/config"
 "$talk" "unix:$m" "$hello"'{"execute":"query-name"}' 'from, a file' >/dev/null
 report $? "-readconfig"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' 'SHUTDOWN' >/dev/null
-finish 0
+ended 0
 report $? "and its end"
 printf '[machine]\ntype = pc\n' >"$scratch/bad"
 refused "line 2: [section]" -readconfig "$scratch/bad"
@@ -214,4 +233,4 @@ report $([ $? = 33 ] && [[ $out == *hELLO ]] && grep -q 'is a Multiboot kernel: 
 refused "neither a kernel nor a disk" text
 refused "Is a directory" .
 refused "No such file" none
-echo "1..$n"
+finish

@@ -4,6 +4,7 @@
 # clipboard from outside (xdotool, xclip). Skipped where these are not installed.
 n=0
 names=("the window has the picture's size" "the title has name, state and engine" "full screen and back"
+    "in full screen a hint tells the way out, and goes"
     "larger, a person's own size, the picture's again" "the clipboard is typed, and no longer after Esc"
     "a screenshot, and its name in the title" "a click grabs the pointer, which moves" "buttons"
     "closing presses the power button" "closing again asks; the question goes with the machine")
@@ -58,7 +59,7 @@ screen() {
     within printed "$1" || { tail -n 30 out; return 1; }
 }
 
-Xvfb -displayfd 3 -screen 0 1280x1024x24 -nolisten tcp 3>number >/dev/null 2>&1 &
+Xvfb -displayfd 3 -screen 0 1280x1024x24 -fbdir "$scratch" -nolisten tcp 3>number >/dev/null 2>&1 &
 pids=($!)
 within there number
 DISPLAY=:$(cat number)
@@ -82,6 +83,12 @@ check $?
 xdotool windowfocus --sync "$window"
 xdotool key ctrl+alt+f
 within size '1280 1024' && xdotool key ctrl+alt+f && within size '720 400'
+check $?
+# The paper of the hint on black is in the upper rows of the picture (the screen is an xwd file).
+hinted() { tail -c $((1280 * (1024 - 150) * 4)) "$scratch/Xvfb_screen0" | head -c $((1280 * 60 * 4)) | od -An -v -tx1 -w4 | grep -q "^ 18 18 18"; }
+not_hinted() { ! hinted; }
+xdotool key ctrl+alt+f
+within size '1280 1024' && within hinted && within not_hinted && xdotool key ctrl+alt+f && within size '720 400'
 check $?
 xdotool key ctrl+alt+minus
 within size '576 320' && xdotool windowsize "$window" 900 300 && within size '900 300' && xdotool key ctrl+alt+u &&

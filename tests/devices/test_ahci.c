@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "devices/storage/ahci.h"
+#include "devices/storage/ahci_regs.h"
 #include "tests/devices/fakedisk.h"
 #include "tests/devices/rig.h"
 
@@ -15,19 +16,6 @@
 #define TABLES 0x5000u
 #define DATA   0x10000u
 #define OK     (ATA_DRDY | ATA_DSC)
-
-enum {
-    PX_IS = 0x10,
-    PX_IE = 0x14,
-    PX_CMD = 0x18,
-    PX_TFD = 0x20,
-    PX_SIG = 0x24,
-    PX_SSTS = 0x28,
-    PX_SCTL = 0x2c,
-    PX_SERR = 0x30,
-    PX_SACT = 0x34,
-    PX_CI = 0x38
-};
 
 struct box {
     struct rig r;
@@ -57,24 +45,24 @@ static void put(struct box *b, unsigned reg, uint32_t value)
 
 static uint32_t get_port(struct box *b, unsigned port, unsigned reg)
 {
-    return get(b, 0x100 + 0x80 * port + reg);
+    return get(b, HBA_PORTS + HBA_PORT_SIZE * port + reg);
 }
 
 static void put_port(struct box *b, unsigned port, unsigned reg, uint32_t value)
 {
-    put(b, 0x100 + 0x80 * port + reg, value);
+    put(b, HBA_PORTS + HBA_PORT_SIZE * port + reg, value);
 }
 
 static void start_port(struct box *b, unsigned port)
 {
-    put_port(b, port, 0, LIST);
-    put_port(b, port, 8, FISES);
+    put_port(b, port, PX_CLB, LIST);
+    put_port(b, port, PX_FB, FISES);
     put_port(b, port, PX_SERR, UINT32_MAX);
     put_port(b, port, PX_IS, UINT32_MAX);
     put_port(b, port, PX_IE, UINT32_MAX);
-    put_port(b, port, PX_CMD, 0x10);
-    put_port(b, port, PX_CMD, 0x11);
-    put(b, 8, UINT32_MAX);
+    put_port(b, port, PX_CMD, CMD_FRE);
+    put_port(b, port, PX_CMD, CMD_FRE | CMD_ST);
+    put(b, HBA_IS, UINT32_MAX);
 }
 
 static int setup(void **state)
@@ -95,7 +83,7 @@ static int setup(void **state)
     ahci_init(&b->hba, &b->r.m, "ahci", &b->bus, DEVFN, drives, 4, (struct msi_sink){message, b});
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);
     pci_config_write(&b->bus, DEVFN, PCI_COMMAND, 6, 2);
-    put(b, 4, 0x80000002);
+    put(b, HBA_GHC, GHC_AE | GHC_IE);
     start_port(b, 0);
     start_port(b, 2);
     *state = b;
@@ -123,8 +111,8 @@ static void fill_slot(struct box *b, unsigned slot, uint8_t code, uint64_t lba, 
                       uint32_t bytes)
 {
     struct address_space *mem = &b->r.m.mem;
-    uint64_t table = TABLES + 0x100u * slot, header = LIST + 32u * slot;
-    uint8_t fis[20] = {0x27, 0x80, code};
+    uint64_t table = TABLES + 0x100u * slot, header = LIST + HEADER_SIZE * slot;
+    uint8_t fis[20] = {FIS_H2D, H2D_COMMAND, code};
     bool queued = code == 0x60 || code == 0x61;
 
     for (unsigned i = 0; i < 3; i++) {
@@ -138,8 +126,8 @@ static void fill_slot(struct box *b, unsigned slot, uint8_t code, uint64_t lba, 
         fis[11] = count >> 8;
     }
     address_space_write_block(mem, table, fis, sizeof(fis));
-    address_space_write(mem, table + 0x80, DATA + 0x1000 * slot, 8);
-    address_space_write(mem, table + 0x8c, bytes ? bytes - 1 : 0, 4);
+    address_space_write(mem, table + TABLE_PRDT, DATA + 0x1000 * slot, 8);
+    address_space_write(mem, table + TABLE_PRDT + 12, bytes ? bytes - 1 : 0, 4);
     address_space_write(mem, header, 5 | (bytes ? 1u << 16 : 0), 4);
     address_space_write(mem, header + 4, 0, 4);
     address_space_write(mem, header + 8, table, 8);
@@ -167,6 +155,42 @@ static void registers(void **state)
     assert_int_equal(get_port(b, 1, PX_TFD) & 0xff, 0x7f);
     put_port(b, 1, PX_CI, 1); /* nobody there, and not started */
     assert_int_equal(get_port(b, 1, PX_CI), 0);
+}
+
+static void put_region(struct box *b, unsigned slot, unsigned n, uint64_t at, uint32_t bytes)
+{
+    uint64_t d = TABLES + 0x100u * slot + TABLE_PRDT + 16 * n;
+
+    address_space_write(&b->r.m.mem, d, at, 8);
+    address_space_write(&b->r.m.mem, d + 12, bytes - 1, 4);
+}
+
+/* Data that a command reads go into the port's own registers, where they stop the port and start it
+ * anew with two others: each of them is executed, one after the other. */
+static void into_itself(void **state)
+{
+    struct box *b = *state;
+    uint64_t port = BAR + HBA_PORTS;
+
+    st_le32(b->disk.data, CMD_FRE);
+    st_le32(b->disk.data + 4, CMD_FRE | CMD_ST);
+    st_le32(b->disk.data + 8, 6);
+    fill_slot(b, 0, 0x25, 0, 1, 512);
+    address_space_write(&b->r.m.mem, LIST, 5 | 4u << 16, 4);
+    put_region(b, 0, 0, port + PX_CMD, 4);
+    put_region(b, 0, 1, port + PX_CMD, 4);
+    put_region(b, 0, 2, port + PX_CI, 4);
+    put_region(b, 0, 3, DATA, 500);
+    fill_slot(b, 1, 0xea, 0, 0, 0); /* FLUSH CACHE EXT */
+    fill_slot(b, 2, 0xea, 0, 0, 0);
+    issue(b, 0, 1);
+    assert_int_equal(get_port(b, 0, PX_CI), 0);
+    assert_int_equal(b->disk.flushes, 2);
+    assert_int_equal(b->disk.most, 1);
+    fill_slot(b, 0, 0x25, 7, 1, 512); /* and all is well */
+    issue(b, 0, 1);
+    assert_int_equal(get_port(b, 0, PX_CI), 0);
+    assert_memory_equal(b->r.m.arena.host + DATA, b->disk.data + 7 * 512, 512);
 }
 
 static void comreset(void **state)
@@ -385,9 +409,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(registers), TEST(comreset),    TEST(identify),       TEST(messages),
-        TEST(dma),       TEST(short_table), TEST(queued),         TEST(queued_error),
-        TEST(error),     TEST(packet),      TEST(software_reset), TEST(reset_under_way),
+        TEST(registers),   TEST(comreset),    TEST(identify),       TEST(messages),
+        TEST(dma),         TEST(short_table), TEST(queued),         TEST(queued_error),
+        TEST(error),       TEST(packet),      TEST(software_reset), TEST(reset_under_way),
+        TEST(into_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

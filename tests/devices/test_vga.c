@@ -733,8 +733,11 @@ static void dispi_registers(void **state)
     set_dispi(&t, DISPI_VIRT_WIDTH, 1024);
     set_dispi(&t, DISPI_Y_OFFSET, 0xffff); /* no further than memory goes */
     assert_int_equal(dispi(&t, DISPI_Y_OFFSET), VRAM / 2048 - 480);
-    set_dispi(&t, DISPI_X_OFFSET, 500);
-    assert_int_equal(dispi(&t, DISPI_X_OFFSET), 1024 - 640);
+    set_dispi(&t, DISPI_X_OFFSET, 500); /* ends in the next line, which must be there too */
+    assert_int_equal(dispi(&t, DISPI_X_OFFSET), 500);
+    assert_int_equal(dispi(&t, DISPI_Y_OFFSET), VRAM / 2048 - 481);
+    set_dispi(&t, DISPI_X_OFFSET, 1024);
+    assert_int_equal(dispi(&t, DISPI_X_OFFSET), 1023);
     set_resolution(&t, 4096, 4096, 32); /* more than there is memory */
     assert_int_equal(dispi(&t, DISPI_YRES), VRAM / 16384);
     draw(&t, 4096, VRAM / 16384);
@@ -777,6 +780,13 @@ static void dispi_picture(void **state)
     poke(&t, FB + ((7 + 3) * 640 + 5 + 2) * 4, 0x99);
     draw(&t, 320, 200);
     assert_int_equal(dot(&t, 2, 3), 0x99);
+    set_dispi(&t, DISPI_X_OFFSET, 500); /* and on in the next line */
+    poke(&t, FB + ((7 + 3) * 640 + 500 + 150) * 4, 0x77);
+    draw(&t, 320, 200);
+    assert_int_equal(dot(&t, 150, 3), 0x77);
+    poke(&t, FB + ((7 + 3) * 640 + 500 + 150) * 4, 0x78);
+    draw(&t, 320, 200);
+    assert_int_equal(dot(&t, 150, 3), 0x78);
     set_dispi(&t, DISPI_BANK, 3); /* through the window, by banks */
     poke(&t, 0xa0010, 0x42);
     assert_int_equal(peek(&t, FB + 0x30010), 0x42);

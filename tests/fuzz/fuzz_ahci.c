@@ -2,6 +2,7 @@
 /* The AHCI controller with a disk and a CD drive: registers, command lists and tables in memory,
  * queued commands, errors of the back end, resets of all kinds. */
 #include "devices/storage/ahci.h"
+#include "devices/storage/ahci_regs.h"
 
 #include "tests/devices/fakedisk.h"
 #include "tests/fuzz/fuzz.h"
@@ -23,12 +24,12 @@ static void write_reg(struct rig *r, unsigned reg, uint32_t value)
 
 static void start_port(struct rig *r, unsigned port)
 {
-    unsigned base = 0x100 + 0x80 * port;
+    unsigned base = HBA_PORTS + HBA_PORT_SIZE * port;
 
-    write_reg(r, base, LIST);
-    write_reg(r, base + 8, FISES);
-    write_reg(r, base + 0x14, UINT32_MAX);
-    write_reg(r, base + 0x18, 0x11);
+    write_reg(r, base + PX_CLB, LIST);
+    write_reg(r, base + PX_FB, FISES);
+    write_reg(r, base + PX_IE, UINT32_MAX);
+    write_reg(r, base + PX_CMD, CMD_FRE | CMD_ST);
 }
 
 static void add(struct rig *r)
@@ -42,7 +43,7 @@ static void add(struct rig *r)
     ahci_init(&hba, &r->m, "ahci", &bus, DEVFN, drives, 0, rig_msi(r));
     pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);
     pci_config_write(&bus, DEVFN, PCI_COMMAND, 6, 2);
-    write_reg(r, 4, 0x80000002);
+    write_reg(r, HBA_GHC, GHC_AE | GHC_IE);
     start_port(r, 0);
     start_port(r, 1);
 }
@@ -57,9 +58,9 @@ static void remove_drives(struct rig *r)
 /* A command in a slot, with a FIS, a packet and two regions. */
 static void issue(struct rig *r, struct fuzz_input *in)
 {
-    uint8_t how = fuzz_u8(in), slot = fuzz_u8(in) & 31, fis[20] = {0x27, 0x80};
-    uint64_t table = TABLE + 0x100u * slot, header = LIST + 32u * slot;
-    unsigned base = 0x100 + 0x80 * (how & 1);
+    uint8_t how = fuzz_u8(in), slot = fuzz_u8(in) & 31, fis[20] = {FIS_H2D, H2D_COMMAND};
+    uint64_t table = TABLE + 0x100u * slot, header = LIST + HEADER_SIZE * slot;
+    unsigned base = HBA_PORTS + HBA_PORT_SIZE * (how & 1);
 
     for (unsigned i = 2; i < 14; i++)
         fis[i] = fuzz_u8(in);
@@ -69,16 +70,20 @@ static void issue(struct rig *r, struct fuzz_input *in)
         fis[1] = 0, fis[15] = fuzz_u8(in);
     address_space_write_block(&r->m.mem, table, fis, sizeof(fis));
     for (unsigned i = 0; i < 12; i++)
-        address_space_write(&r->m.mem, table + 0x40 + i, fuzz_u8(in), 1);
+        address_space_write(&r->m.mem, table + TABLE_ACMD + i, fuzz_u8(in), 1);
     for (unsigned i = 0; i < 2; i++) {
-        address_space_write(&r->m.mem, table + 0x80 + 16 * i, 0x10000 + 0x1000 * i, 8);
-        address_space_write(&r->m.mem, table + 0x8c + 16 * i, fuzz_u16(in), 4);
+        uint64_t at = 0x10000 + 0x1000 * i;
+
+        if (how & 0x10) /* the controller's own registers */
+            at = BAR + base + (fuzz_u8(in) & 0x3c);
+        address_space_write(&r->m.mem, table + TABLE_PRDT + 16 * i, at, 8);
+        address_space_write(&r->m.mem, table + TABLE_PRDT + 12 + 16 * i, fuzz_u16(in), 4);
     }
     address_space_write(&r->m.mem, header, 5 | (uint32_t)(how >> 6) << 16, 4);
     address_space_write(&r->m.mem, header + 8, table, 8);
     if (how & 4)
-        write_reg(r, base + 0x34, 1u << slot);
-    write_reg(r, base + 0x38, 1u << slot);
+        write_reg(r, base + PX_SACT, 1u << slot);
+    write_reg(r, base + PX_CI, 1u << slot);
 }
 
 static void event(struct rig *r, struct fuzz_input *in)
@@ -102,6 +107,11 @@ static void event(struct rig *r, struct fuzz_input *in)
         pci_config_write(&bus, DEVFN, what & 0x80 ? 0x80 + (what >> 3 & 15) : fuzz_u8(in),
                          fuzz_u32(in), 1);
         break;
+    case 5: /* what the device says, and where commands are: in its registers */
+        write_reg(r, HBA_PORTS + HBA_PORT_SIZE * (what >> 7) + PX_FB,
+                  what & 8 ? BAR + HBA_PORTS + HBA_PORT_SIZE * (what >> 7) + (fuzz_u8(in) & 0x3c)
+                           : FISES);
+        break;
     default:
         issue(r, in);
         break;
@@ -110,8 +120,8 @@ static void event(struct rig *r, struct fuzz_input *in)
 
 static const struct fuzz_chip chip = {
     .windows = {{false, BAR, 0x40},
-                {false, BAR + 0x100, 0x80},
-                {false, BAR + 0x180, 0x80},
+                {false, BAR + HBA_PORTS, HBA_PORT_SIZE},
+                {false, BAR + HBA_PORTS + HBA_PORT_SIZE, HBA_PORT_SIZE},
                 {false, BAR, 0x1000},
                 {false, LIST, 0x400},
                 {false, TABLE, 0x2000}},

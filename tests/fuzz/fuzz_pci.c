@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The PCI bus with the functions of the chip set and the test device: configuration space, BARs
- * that move, PAM and SMRAM, interrupt routing, power management. */
+/* The PCI bus with the functions of the chip set and the test device behind a bridge behind
+ * another: configuration space, buses and windows that move, BARs, PAM and SMRAM, interrupt
+ * routing, power management. */
 #include "devices/bus/i440fx.h"
+#include "devices/bus/pci_bridge.h"
 #include "devices/bus/piix3.h"
 #include "devices/misc/pci_testdev.h"
 #include "devices/misc/piix4_pm.h"
@@ -11,7 +13,8 @@ static struct pci_bus bus;
 static struct i440fx host_bridge;
 static struct piix3 piix3;
 static struct piix4_pm pm;
-static struct pci_testdev testdev;
+static struct pci_testdev testdev, behind;
+static struct pci_bridge outer, inner;
 
 static void add(struct rig *r)
 {
@@ -21,7 +24,7 @@ static void add(struct rig *r)
     host_bridge = (struct i440fx){.pci = {.devfn = 0}};
     piix3 = (struct piix3){.rcr = 0};
     pm = (struct piix4_pm){.pmsts = 0};
-    testdev = (struct pci_testdev){.pci = {.devfn = 0}};
+    testdev = behind = (struct pci_testdev){.pci = {.devfn = 0}};
     for (unsigned n = 0; n < 16; n++)
         isa[n] = rig_line(r, n);
     pci_bus_init(&bus, &r->m, "pci");
@@ -29,23 +32,33 @@ static void add(struct rig *r)
     piix3_init(&piix3, &r->m, "piix3", &bus, isa);
     piix4_pm_init(&pm, &r->m, "pm", &bus, rig_line(r, 9), rig_line(r, 16));
     pci_testdev_init(&testdev, &r->m, "pci-testdev", &bus, PCI_DEVFN(2, 0), 1ull << 33);
+    pci_bridge_init(&outer, &r->m, "outer", &bus, PCI_DEVFN(3, 0), 1);
+    pci_bridge_init(&inner, &r->m, "inner", &outer.bus, PCI_DEVFN(0, 0), 2);
+    pci_testdev_init(&behind, &r->m, "behind", &inner.bus, PCI_DEVFN(0, 0), 1ull << 20);
 }
 
 /* Configuration accesses to the functions there are; the power button. */
 static void event(struct rig *r, struct fuzz_input *in)
 {
-    static const uint8_t devfns[4] = {PCI_DEVFN(0, 0), PCI_DEVFN(1, 0), PCI_DEVFN(1, 3),
-                                      PCI_DEVFN(2, 0)};
-    uint8_t what = fuzz_u8(in), offset = fuzz_u8(in), devfn = devfns[what >> 2 & 3];
+    static const struct {
+        struct pci_bus *bus;
+        uint8_t devfn;
+    } at[8] = {
+        {&bus, PCI_DEVFN(0, 0)}, {&bus, PCI_DEVFN(1, 0)}, {&bus, PCI_DEVFN(1, 3)},
+        {&bus, PCI_DEVFN(2, 0)}, {&bus, PCI_DEVFN(3, 0)}, {&outer.bus, PCI_DEVFN(0, 0)},
+        {&inner.bus, 0},         {&outer.bus, 0xff},
+    };
+    uint8_t what = fuzz_u8(in), offset = fuzz_u8(in), devfn = at[what >> 2 & 7].devfn;
+    struct pci_bus *on = at[what >> 2 & 7].bus;
     unsigned size = 1u << (what & 3);
 
     if (size > 4) {
         piix4_pm_press_power_button(&pm);
         input_deliver(&r->m);
     } else if (what & 0x80) {
-        pci_config_write(&bus, devfn, offset, (uint32_t)fuzz_number(in), size);
+        pci_config_write(on, devfn, offset, (uint32_t)fuzz_number(in), size);
     } else {
-        pci_config_read(&bus, devfn, offset, size);
+        pci_config_read(on, devfn, offset, size);
     }
 }
 

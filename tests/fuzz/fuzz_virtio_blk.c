@@ -84,6 +84,9 @@ static void submit(struct rig *r, struct fuzz_input *in)
     put_descriptor(r, first + 2, HEADER + 0x80, 1, 2, 0);
     if (how & 1)
         put_descriptor(r, fuzz_u8(in), fuzz_number(in), fuzz_u32(in), fuzz_u8(in), fuzz_u8(in));
+    if (how & 4) /* data are the device's own registers */
+        put_descriptor(r, first + 1, (how & 8 ? MODERN : MSIX) + (fuzz_u8(in) & 0x3f),
+                       (uint32_t)(fuzz_u8(in) & 15) << 9, write ? 1 : 3, first + 2);
     if (how & 2)
         put_descriptor(r, first, RING + 16 * (first + 4u), 48, 4, 0);
     address_space_write(&r->m.mem, AVAIL + 4 + 2 * (index & 0xff), first, 2);

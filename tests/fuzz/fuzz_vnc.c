@@ -173,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     open_screen(&w);
     snprintf(spec, sizeof(spec), "unix:/tmp/calque-fuzz-vnc-%d%s", (int)getpid(),
              stage & PASSWORD ? ",password=on" : "");
-    struct vnc_config config = {spec, "fuzz", &w.display, &w.hid, keymap_find("de", &err)};
+    struct vnc_config config = {spec, "fuzz", &w.display, &w.hid, keymap_find("de", &err), NULL};
     fuzz_check(vnc_open(&config, &v, &err) && v);
     if (stage & PASSWORD)
         fuzz_check(vnc_set_password(v, "secret", &err));

@@ -204,6 +204,36 @@ static void test_many_at_a_time(void **state)
 }
 
 /* The time of completion is the same however long the host takes. */
+static void drain_in_done(struct block_request *r, int error)
+{
+    struct wait *w = r->opaque;
+
+    request_done(r, error);
+    blockdev_drain(w->t->b);
+    assert_int_equal(drive_status(w->t->b).in_flight, 0);
+}
+
+/* A device that is reset while it is told of a request waits for the others, which may be finished
+ * already. */
+static void test_drain_in_done(void **state)
+{
+    static uint8_t data[8][512];
+    static struct wait w[8];
+    struct bench t;
+
+    (void)state;
+    bench_begin(&t, "", false);
+    for (unsigned n = 0; n < 8; n++) {
+        start(&t, &w[n], BLOCK_READ, n * 512, data[n], 512);
+        w[n].r.done = drain_in_done;
+    }
+    usleep(20000); /* most of them are finished by now; nothing depends on that */
+    blockdev_drain(t.b);
+    for (unsigned n = 0; n < 8; n++)
+        assert_true(w[n].done);
+    bench_end(&t);
+}
+
 static void test_icount(void **state)
 {
     uint8_t data[2][4096];
@@ -488,7 +518,7 @@ static void test_drain_stopped(void **state)
 
 static void test_describe(void **state)
 {
-    struct drive_words w = {"S2", 7, "enospc", "stop"};
+    struct drive_words w = {"S2", 7, "enospc", "stop", NULL};
     struct bench t;
     struct error err;
 
@@ -500,7 +530,7 @@ static void test_describe(void **state)
     assert_int_equal(blockdev_boot_index(t.b), 7);
     assert_int_equal(drive_config(t.b)->write_error, DRIVE_ENOSPC);
     assert_int_equal(drive_config(t.b)->read_error, DRIVE_STOP);
-    w = (struct drive_words){NULL, -1, NULL, NULL};
+    w = (struct drive_words){NULL, -1, NULL, NULL, NULL};
     assert_true(drive_describe(t.b, &w, &err));
     assert_string_equal(blockdev_serial(t.b), "S2");
     assert_int_equal(blockdev_boot_index(t.b), 7);
@@ -618,14 +648,23 @@ static void test_guess(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_write),    cmocka_unit_test(test_many_at_a_time),
-        cmocka_unit_test(test_icount),        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_media),         cmocka_unit_test(test_places),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_locks),
-        cmocka_unit_test(test_snapshot),      cmocka_unit_test(test_guess),
-        cmocka_unit_test(test_disguise),      cmocka_unit_test(test_read_errors),
-        cmocka_unit_test(test_stop),          cmocka_unit_test(test_cont_before_stop),
-        cmocka_unit_test(test_drain_stopped), cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_read_write),
+        cmocka_unit_test(test_many_at_a_time),
+        cmocka_unit_test(test_icount),
+        cmocka_unit_test(test_drain_in_done),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_media),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_disguise),
+        cmocka_unit_test(test_read_errors),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_cont_before_stop),
+        cmocka_unit_test(test_drain_stopped),
+        cmocka_unit_test(test_describe),
         cmocka_unit_test(test_detect_zeroes),
     };
 

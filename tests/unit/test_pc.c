@@ -233,6 +233,126 @@ static void test_e820(void **state)
     box_free(b);
 }
 
+static uint32_t id_at(struct pc *pc, unsigned slot, unsigned function)
+{
+    return pci_config_read(&pc->pci, (uint8_t)PCI_DEVFN(slot, function), 0, 4);
+}
+
+/* The slots of devices: as said, then the first that are free, in the order of the command line. */
+static void test_pci_slots(void **state)
+{
+    struct box *b = box_init((struct pc_config){
+        .ram_size = 16 << 20,
+        .ncpus = 1,
+        .vga = true,
+        .tablet = true,
+        .tablet_place = {.order = 2},
+        .pci_testdev = true,
+        .pci_testdev_place = {.has_addr = true, .devfn = PCI_DEVFN(3, 5), .id = "t"},
+        .storage = {.nahci = 2,
+                    .ahci_place = {{.order = 3},
+                                   {.has_addr = true,
+                                    .devfn = PCI_DEVFN(3, 0),
+                                    .multifunction = true,
+                                    .bus = PC_PCI_ROOT}}},
+    });
+    struct pc *pc = &b->pc;
+
+    (void)state;
+    assert_int_equal(id_at(pc, 2, 0), 0x11111234); /* the display */
+    assert_int_equal(id_at(pc, 3, 0), 0x29228086); /* ahci1 */
+    assert_int_equal(id_at(pc, 3, 5), 0x00051b36); /* pci-testdev */
+    assert_int_equal(id_at(pc, 4, 0), 0x10521af4); /* the tablet */
+    assert_int_equal(id_at(pc, 5, 0), 0x29228086); /* ahci0 */
+    assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(3, 0), PCI_HEADER_TYPE, 1), 0x80);
+    assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(5, 0), PCI_HEADER_TYPE, 1), 0);
+    devices_reset(&pc->m);
+    assert_int_equal(pci_config_read(&pc->pci, PCI_DEVFN(3, 0), PCI_HEADER_TYPE, 1), 0x80);
+    assert_string_equal(pc_pci_find(pc, &pc->pci, PCI_DEVFN(3, 5))->id, "t");
+    assert_null(pc_pci_find(pc, &pc->pci, PCI_DEVFN(1, 0)));
+    box_free(b);
+}
+
+/* A bridge behind another, and a controller behind that, numbered by a direct boot. */
+static void test_pci_bridges(void **state)
+{
+    struct box *b = box_init((struct pc_config){
+        .ram_size = 16 << 20,
+        .ncpus = 1,
+        .bridges = {{.place = {.id = "outer", .has_addr = true, .devfn = PCI_DEVFN(9, 0)},
+                     .chassis = 1},
+                    {.place = {.bus = "outer", .order = 1}, .chassis = 2}},
+        .nbridges = 2,
+        .storage = {.nahci = 1,
+                    .ahci_place = {{.bus = "pci.2", .has_addr = true, .devfn = PCI_DEVFN(4, 0)}}},
+    });
+    struct pc *pc = &b->pc;
+
+    (void)state;
+    assert_int_equal(id_at(pc, 9, 0), 0x00011b36);
+    assert_int_equal(pc->bridges[1].pci.bus->bridge->devfn, PCI_DEVFN(9, 0));
+    assert_int_equal(pc->bridges[1].pci.devfn, 0);
+    assert_ptr_equal(pc->storage.ahci[0].pci.bus, &pc->bridges[1].bus);
+    assert_true(pc_power_on(pc, NULL));
+    assert_int_equal(pci_bus_number(&pc->bridges[0].bus), 1);
+    assert_int_equal(pci_bus_number(&pc->bridges[1].bus), 2);
+    assert_true(pc->storage.ahci[0].pci.bars[5].mapped);
+    box_free(b);
+}
+
+/* Two devices of a slot, and what of it cannot be. */
+static void test_pci_clashes(void **state)
+{
+    static const struct {
+        struct pc_pci_place a, b; /* an ahci and another */
+        const char *text;
+    } rows[] = {
+        {{.has_addr = true, .devfn = 0x28, .type = "ahci", .id = "a", .order = 1},
+         {.has_addr = true, .devfn = 0x28, .type = "ahci", .id = "b", .order = 2},
+         "-device ahci,id=b: addr=5.0: ahci,id=a has that place on pci.0"},
+        {{.has_addr = true, .devfn = 0x28, .type = "ahci"},
+         {.has_addr = true, .devfn = 0x29},
+         "addr=5.1: ahci at 5.0 is a single function"},
+        {{.has_addr = true, .devfn = 0x29}, {.order = 0}, "addr=5.1: there is no function 5.0"},
+        {{.has_addr = true, .devfn = 0x0a}, {.order = 0}, "slots 0 and 1 of pci.0"},
+        {{.bus = "pci.1"}, {.order = 0}, "bus=pci.1"},
+    };
+    struct pc *pc = malloc(sizeof(*pc));
+    char path[32] = "/tmp/calque-test-XXXXXX";
+
+    (void)state;
+    write_kernel(path);
+    for (unsigned n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
+        struct pc_config config = {
+            .ram_size = 16 << 20,
+            .ncpus = 1,
+            .kernel = path,
+            .storage = {.nahci = 2, .ahci_place = {rows[n].a, rows[n].b}},
+        };
+        struct error err = {""};
+
+        assert_false(pc_init(pc, &config, &err));
+        assert_non_null(strstr(err.text, rows[n].text));
+    }
+    unlink(path);
+    free(pc);
+}
+
+static void test_pci_addr(void **state)
+{
+    static const char *const bad[] = {"",      "20", "3.8", "-1",   "3.",   "x",
+                                      "3.1.1", " 3", "0x",  "0x-1", "3.0x", "100000003"};
+    uint8_t devfn;
+
+    (void)state;
+    assert_true(pc_pci_parse_addr("0x1f.0x7", &devfn, NULL));
+    assert_int_equal(devfn, 0xff);
+    assert_true(pc_pci_parse_addr("10", &devfn, NULL));
+    assert_int_equal(devfn, 0x80);
+    for (unsigned n = 0; n < sizeof(bad) / sizeof(bad[0]); n++)
+        assert_false(pc_pci_parse_addr(bad[n], &devfn, NULL));
+}
+
 static void test_refused(void **state)
 {
     struct pc_config config = {.ram_size = 16 << 20, .ncpus = 1, .kernel = "/does/not/exist"};
@@ -256,7 +376,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_boot_and_reset),  cmocka_unit_test(test_hpet),
         cmocka_unit_test(test_timer_interrupt), cmocka_unit_test(test_e820),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_pci_slots),
+        cmocka_unit_test(test_pci_clashes),     cmocka_unit_test(test_pci_addr),
+        cmocka_unit_test(test_pci_bridges),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

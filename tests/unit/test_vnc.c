@@ -35,6 +35,9 @@
 /* ---- a machine with a picture ---- */
 
 struct world {
+    struct ui_hooks hooks;
+    atomic_uint happened[3]; /* by enum vnc_event */
+    bool saw_websocket;
     struct machine m;
     struct display display;
     struct hid hid;
@@ -81,15 +84,36 @@ static void deliver(void *opaque, const uint8_t *data, size_t len)
         w->events[w->nevents++] = e;
 }
 
+static void count_event(void *opaque, enum vnc_event event, const struct vnc_peer *server,
+                        const struct vnc_peer *viewer, bool password)
+{
+    struct world *w = opaque;
+
+    (void)password;
+    assert_string_equal(server->service, w->path);
+    assert_string_equal(viewer->family, "unix");
+    w->saw_websocket |= viewer->websocket;
+    atomic_fetch_add(&w->happened[event], 1);
+}
+
+static void wait_event(struct world *w, enum vnc_event event, unsigned count)
+{
+    for (unsigned i = 0; atomic_load(&w->happened[event]) != count; i++) {
+        assert_true(i < 3000);
+        usleep(10000);
+    }
+}
+
 static void begin(struct world *w, const char *options)
 {
     const struct display_source source = {draw, no_text, w};
-    struct vnc_config config = {w->spec, "test", &w->display, &w->hid, NULL};
+    struct vnc_config config = {w->spec, "test", &w->display, &w->hid, NULL, &w->hooks};
     struct error err = {""};
 
     *w = (struct world){.width = 320, .height = 200, .colour = 0x123456};
     assert_true(machine_init(&w->m, 1 << 20, 0, &err));
     display_init(&w->display, &w->m, &source);
+    w->hooks = (struct ui_hooks){.vnc_event = count_event, .opaque = w};
     input_register(&w->m, &w->source, "hid", deliver, w);
     w->hid.m = &w->m;
     w->hid.source = &w->source;
@@ -247,6 +271,15 @@ static bool same(const struct world *w, const struct client *c)
     return true;
 }
 
+/* A viewer that has been let in. */
+static void join_in(const struct world *w, struct client *c)
+{
+    int fd = dial(w);
+
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(c, fd);
+}
+
 /* Until the viewer sees what the machine shows; each wait is for news, which must come. */
 static void follow(const struct world *w, struct client *c)
 {
@@ -280,17 +313,12 @@ static void picture(void **state)
 {
     struct world w;
     struct client a, b;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
+    join_in(&w, &a);
     follow(&w, &a);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&b, fd);
+    join_in(&w, &b);
     follow(&w, &b);
     change(&w, 320, 200, 0xabcdef);
     follow(&w, &a);
@@ -343,21 +371,18 @@ static void input(void **state)
 {
     struct world w;
     struct client c;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&c, fd);
+    join_in(&w, &c);
     follow(&w, &c);
-    key(fd, true, 'a');
-    key(fd, false, 'a');
-    key(fd, true, 'A'); /* without Shift: it is pressed for that */
-    key(fd, false, 'A');
-    key(fd, true, 0xffe1); /* with it: '7' is typed without */
-    key(fd, true, '7');
-    key(fd, true, 0xffff);
+    key(c.fd, true, 'a');
+    key(c.fd, false, 'a');
+    key(c.fd, true, 'A'); /* without Shift: it is pressed for that */
+    key(c.fd, false, 'A');
+    key(c.fd, true, 0xffe1); /* with it: '7' is typed without */
+    key(c.fd, true, '7');
+    key(c.fd, true, 0xffff);
     wait_events(&w, 11);
     expect_key(&w.events[0], 0x1e, true);
     expect_key(&w.events[1], 0x1e, false);
@@ -371,8 +396,8 @@ static void input(void **state)
     expect_key(&w.events[9], SCAN_SHIFT, true);
     expect_key(&w.events[10], 0xe053, true);
     w.nevents = 0;
-    pointer(fd, 4, 100, 50);
-    pointer(fd, 0x10, 319, 199);
+    pointer(c.fd, 4, 100, 50);
+    pointer(c.fd, 0x10, 319, 199);
     wait_events(&w, 5);
     assert_int_equal(w.events[0].kind, HID_PLACE);
     assert_int_equal(w.events[0].x, 100);
@@ -424,8 +449,8 @@ static void expiry(void **state)
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_false(vnc_expire_password(w.vnc, wrong[i], &err));
     vnc_describe(w.vnc, &info);
-    assert_string_equal(info.family, "unix");
-    assert_string_equal(info.service, w.path);
+    assert_string_equal(info.server.family, "unix");
+    assert_string_equal(info.server.service, w.path);
     assert_true(info.password);
     end(&w);
 }
@@ -592,9 +617,7 @@ static void websocket(void **state)
     fd = open_browser(&b2, &w, 3);
     assert_int_equal(handshake(fd, 1, NULL), 0);
     init_client(&b, fd);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&c, fd);
+    join_in(&w, &c);
     follow(&w, &a);
     follow(&w, &b);
     change(&w, 640, 480, 0x777777);
@@ -613,25 +636,27 @@ static void websocket(void **state)
     end(&w);
 }
 
-/* A viewer that stops in the middle of a message keeps the others waiting, but not for long. */
+/* A viewer that stops in the middle of a message keeps nobody waiting, and may go on with it. */
 static void half_a_message(void **state)
 {
+    static const uint8_t key_a[8] = {4, 1, 0, 0, 0, 0, 0, 'a'};
     struct world w;
     struct client a, b;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&b, fd);
+    join_in(&w, &a);
+    join_in(&w, &b);
     follow(&w, &b);
-    put(a.fd, "\4", 1); /* a key, but which? */
+    put(a.fd, key_a, 3); /* a key, but which? */
     follow(&w, &b);
-    assert_int_equal(vnc_viewers(w.vnc), 1); /* it has been sent away */
+    put(a.fd, key_a + 3, 4);
+    follow(&w, &b);
+    assert_int_equal(vnc_viewers(w.vnc), 2);
+    assert_int_equal(w.nevents, 0);
+    put(a.fd, key_a + 7, 1);
+    wait_events(&w, 1);
+    expect_key(&w.events[0], 0x1e, true);
     hang_up(&a);
     hang_up(&b);
     end(&w);
@@ -643,13 +668,10 @@ static void scaling(void **state)
     static const uint8_t scale[] = {8, 2, 0, 0};
     struct world w;
     struct client a;
-    int fd;
 
     (void)state;
     begin(&w, "");
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
+    join_in(&w, &a);
     follow(&w, &a);
     put(a.fd, scale, sizeof(scale));
     key(a.fd, true, 'a'); /* arrives after it */
@@ -665,18 +687,13 @@ static void slow_viewer(void **state)
 {
     struct world w;
     struct client a, b;
-    int fd;
 
     (void)state;
     begin(&w, "");
     w.width = 64;
     w.height = 48;
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&a, fd);
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&b, fd);
+    join_in(&w, &a);
+    join_in(&w, &b);
     for (unsigned i = 0; i < 100; i++) { /* 1.2 MB of answers */
         request(&a, false);
         if (i % 10 == 0) {
@@ -691,11 +708,44 @@ static void slow_viewer(void **state)
     end(&w);
 }
 
+/* Who comes and goes, as QMP's events and query-vnc tell it. */
+static void events(void **state)
+{
+    struct vnc_info info = {.enabled = true};
+    struct world w;
+    struct client c;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    wait_event(&w, VNC_EVENT_CONNECTED, 1);
+    assert_int_equal(atomic_load(&w.happened[VNC_EVENT_INITIALIZED]), 0);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    wait_event(&w, VNC_EVENT_INITIALIZED, 1);
+    vnc_describe(w.vnc, &info);
+    assert_int_equal(info.viewers, 1);
+    assert_string_equal(info.viewer[0].family, "unix");
+    hang_up(&c);
+    wait_event(&w, VNC_EVENT_DISCONNECTED, 1);
+    info.viewers = 0;
+    vnc_describe(w.vnc, &info);
+    assert_int_equal(info.viewers, 0);
+    fd = dial(&w); /* one that says nothing */
+    wait_event(&w, VNC_EVENT_CONNECTED, 2);
+    close(fd);
+    wait_event(&w, VNC_EVENT_DISCONNECTED, 2);
+    assert_int_equal(atomic_load(&w.happened[VNC_EVENT_INITIALIZED]), 1);
+    assert_false(w.saw_websocket);
+    end(&w);
+}
+
 /* Only this host can connect, unless an address says otherwise. */
 static void loopback_only(void **state)
 {
     char spec[32];
-    struct vnc_config config = {spec, "test", NULL, NULL, NULL};
+    struct vnc_config config = {spec, "test", NULL, NULL, NULL, NULL};
     struct sockaddr_in in = {.sin_family = AF_INET};
     socklen_t len = sizeof(in);
     unsigned n = 20000 + (unsigned)getpid() % 10000;
@@ -763,9 +813,7 @@ static void nonsense(void **state)
             assert_true(true);
         close(fd);
     }
-    fd = dial(&w);
-    assert_int_equal(handshake(fd, 1, NULL), 0);
-    init_client(&c, fd);
+    join_in(&w, &c);
     follow(&w, &c);
     hang_up(&c);
     end(&w);
@@ -783,7 +831,7 @@ static void bad_specs(void **state)
                                         "nohost.invalid:1",
                                         ":1,to=0",
                                         ":0,websocket=x"};
-    struct vnc_config config = {NULL, "test", NULL, NULL, NULL};
+    struct vnc_config config = {NULL, "test", NULL, NULL, NULL, NULL};
     struct world w;
     struct error err;
     struct vnc *v;
@@ -811,7 +859,7 @@ int main(void)
         cmocka_unit_test(picture),  cmocka_unit_test(input),       cmocka_unit_test(password),
         cmocka_unit_test(expiry),   cmocka_unit_test(websocket),   cmocka_unit_test(half_a_message),
         cmocka_unit_test(scaling),  cmocka_unit_test(slow_viewer), cmocka_unit_test(loopback_only),
-        cmocka_unit_test(nonsense), cmocka_unit_test(bad_specs),
+        cmocka_unit_test(nonsense), cmocka_unit_test(bad_specs),   cmocka_unit_test(events),
     };
 
     signal(SIGPIPE, SIG_IGN);

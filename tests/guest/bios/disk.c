@@ -269,6 +269,45 @@ static void emulated_edd(u8 drive)
     check(peek8(0x40, 0x75) == disk(drive, 0x0800, 0, 0, 0).dl, "El Torito: it is counted");
 }
 
+static struct regs packet_function(u16 ax, u8 drive, u8 *packet)
+{
+    struct regs r = {.ds = SEG, .es = SEG, .eax = ax, .edx = drive, .esi = (u32)packet};
+
+    intr(0x13, &r);
+    return r;
+}
+
+/* hooks.S: INT 13h/AH=4Ch, which a boot sector of ours comes back from by the mark that it finds at
+ * 0050:0000. Returns AX and, in bit 16, CF if it did come back from the call; the drive in bits 24
+ * to 31 otherwise. */
+u32 boot_again(const u8 *packet);
+
+/* The image with which emulation has ended, started again: 4Ah, 4Ch (figure 4's packet). */
+static void again(u8 drive, u8 *packet)
+{
+    struct regs r;
+    u32 booted;
+
+    r = packet_function(0x4a00, 0x7f, packet);
+    check(!(r.flags & CF) && r.ah == 0, "El Torito: 4A00h emulates it again");
+    r = disk(drive, 0x0201, 1, 0, two);
+    check(!(r.flags & CF) && two[510] == 0x55 && two[511] == 0xaa, "El Torito: it can be read");
+    r = packet_function(0x4b01, 0x7f, one);
+    check(!(r.flags & CF) && one[1] == packet[1] && one[2] == drive && one[17] == packet[17] &&
+              *(u32 *)(one + 4) == *(u32 *)(packet + 4),
+          "El Torito: 4B01h tells so");
+    packet[3] ^= 8;
+    r = packet_function(0x4a00, 0x7f, packet);
+    check(r.flags & CF && r.ah, "El Torito: 4A00h, a controller that is not there");
+    packet[3] ^= 8;
+    packet_function(0x4b00, 0x7f, one);
+    packet[17] = 0; /* the geometry is the medium's */
+    booted = boot_again(packet);
+    check(booted == ((u32)drive << 24), "El Torito: 4C00h boots it");
+    packet_function(0x4b00, 0x7f, packet);
+    check(packet[17] == 18 && packet[18] == 1, "El Torito: with its geometry");
+}
+
 /* An emulated floppy or disk (El Torito 1.0, chapter 5): read-only; 4B01h tells about it. */
 static void emulation(u8 drive)
 {
@@ -304,6 +343,7 @@ static void emulation(u8 drive)
     intr(0x13, &r);
     r = disk(drive, 0x0201, 1, 0, two);
     check(r.flags & CF || peek8(0x40, 0x75), "El Torito: after 4B00h it is gone");
+    again(drive, packet);
 }
 
 void test_disk(u8 drive)

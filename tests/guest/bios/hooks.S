@@ -138,7 +138,170 @@ protected_call:
     popal
     retl
 
+/* For protected_call: a near call in 32 bits, flat segments, of pm_near. */
+    .code32
+    .globl pm_far_to_near, pm_near
+pm_far_to_near:
+    call *pm_near + 0x10000
+    lretl
+    .code16
+
+/* u32 boot_again(const u8 *packet): INT 13h/AX=4C00h; see disk.c. */
+    .globl boot_again
+boot_again:
+    pushal
+    movl %esp, pm_esp
+    movl %eax, %esi
+    xorw %cx, %cx
+    movw %cx, %fs
+    movl $0x41474e21, %fs:0x500
+    movw $1f, %fs:0x504
+    movw %cs, %fs:0x506
+    movw $0x4c00, %ax
+    int $0x13
+    movzwl %ax, %eax            /* it failed */
+    jnc 2f
+    orl $0x10000, %eax
+    jmp 2f
+1:  movzbl %dl, %eax            /* the boot sector runs */
+    shll $24, %eax
+2:  cli
+    movw %cs, %cx
+    movw %cx, %ds
+    movw %cx, %es
+    movw %cx, %ss
+    movl pm_esp, %esp
+    sti
+    xorw %cx, %cx
+    movw %cx, %fs
+    movl $0, %fs:0x500
+    movl %eax, pm_regs
+    popal
+    movl pm_regs, %eax
+    retl
+
+/* u32 to_protected(void): INT 15h/AH=89h with vectors 40h and 48h, and back. Returns 0 if segments,
+ * flags and the interrupt controllers' masks are as they should be, else what is not. */
+    .globl to_protected
+to_protected:
+    pushal
+    pushw %ds
+    pushw %es
+    movl %esp, pm_esp
+    inb $0x21, %al
+    movb %al, masks
+    inb $0xa1, %al
+    movb %al, masks + 1
+    movw $gdt89, %si
+    movw $0x4048, %bx
+    movw $0x8900, %ax
+    stc
+    int $0x15
+    pushfw
+    popw %cx
+    movw $1, %dx
+    testb $1, %cl               /* CF, or still in real mode */
+    jnz 4f
+    smsw %cx
+    testb $1, %cl
+    jz 4f
+    incw %dx                    /* 2: a segment */
+    movw %cs, %cx
+    cmpw $0x30, %cx
+    jne 3f
+    movw %ds, %cx
+    cmpw $0x18, %cx
+    jne 3f
+    movw %es, %cx
+    cmpw $0x20, %cx
+    jne 3f
+    movw %ss, %cx
+    cmpw $0x28, %cx
+    jne 3f
+    incw %dx                    /* 3: the bases of DS and ES, our data and 1 MiB with A20 on */
+    cmpl $0x2eb6c0de, marker
+    jne 3f
+    cmpl $0x2eb6c0de, %es:(0)
+    je 3f
+    incw %dx                    /* 4: AH, IF, masks */
+    testb %ah, %ah
+    jnz 3f
+    pushfw
+    popw %cx
+    testb $2, %ch
+    jnz 3f
+    inb $0x21, %al
+    cmpb $0xff, %al
+    jne 3f
+    inb $0xa1, %al
+    cmpb $0xff, %al
+    jne 3f
+    xorw %dx, %dx
+3:  movl %cr0, %eax
+    andb $0xfe, %al
+    movl %eax, %cr0
+    ljmpw $0x1000, $1f
+1:  lidtl %cs:real_idt
+    movw %cs, %cx
+    movw %cx, %ss
+    movw %cx, %ds
+    movl pm_esp, %esp
+    movw $0x0820, %ax           /* the controllers as they were */
+    call pic
+    movw $0x70a0, %ax
+    call pic
+    movb masks, %al
+    outb %al, $0x21
+    movb masks + 1, %al
+    outb %al, $0xa1
+4:  movzwl %dx, %eax
+    movl %eax, %cs:pm_regs
+    popw %es
+    popw %ds
+    sti
+    popal
+    movl pm_regs, %eax
+    retl
+
+/* AL the first port, AH the vector. */
+pic:
+    pushw %dx
+    movzbw %al, %dx
+    movb $0x11, %al
+    outb %al, %dx
+    incw %dx
+    movb %ah, %al
+    outb %al, %dx
+    movb $4, %al
+    cmpb $0x21, %dl
+    je 1f
+    movb $2, %al
+1:  outb %al, %dx
+    movb $1, %al
+    outb %al, %dx
+    popw %dx
+    ret
+
     .data
+    .balign 8
+gdt89:                          /* as 89h wants them; 38h is the BIOS's */
+    .quad 0
+    .word 63
+    .long 0x93010000 + gdt89
+    .word 0
+    .word 0
+    .long 0x93000000
+    .word 0
+    .quad 0x000093010000ffff
+    .quad 0x000093100000ffff
+    .quad 0x000093010000ffff
+    .quad 0x00009b010000ffff
+    .quad 0
+marker:     .long 0x2eb6c0de
+real_idt:
+    .word 0x3ff
+    .long 0
+masks:      .word 0
     .balign 8
 gdt:
     .quad 0
@@ -155,6 +318,7 @@ gdtr:
     .word gdt_end - gdt - 1
     .long gdt + 0x10000
 pm_regs:    .long 0
+pm_near:    .long 0
 pm_esp:     .long 0
 pm_target:  .long 0, 0
 pm_32:      .byte 0

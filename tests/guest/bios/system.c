@@ -105,6 +105,8 @@ static void a20(void)
     check(r.al == 1, "system: A20 on");
 }
 
+u32 to_protected(void); /* hooks.S */
+
 static void others(void)
 {
     struct regs r = call(0x15, 0xc000, 0, 0, 0);
@@ -113,6 +115,7 @@ static void others(void)
           "system: C0h, an AT");
     r = call(0x15, 0x5300, 0, 0, 0);
     check(!(r.flags & CF) && r.bx == 0x504d && r.ah == 1, "system: 5300h, APM 1.x");
+    check(to_protected() == 0, "system: 89h, to protected mode");
     r = call(0x15, 0xee12, 0, 0, 0);
     check(r.flags & CF && r.ah == 0x86, "system: an unknown function gives 86h");
     r = call(0x15, 0x4f1e, 0, 0, 0);

@@ -267,6 +267,111 @@ static void vbe_set(void)
     check(r.ax == 0x004f && r.bx == 3, "VBE: back to text");
 }
 
+/* ---- INT 10h in VBE modes ---- */
+
+/* Whether a character at the end of the screen is drawn, read, and scrolled with its line; and a
+ * pixel is read as it was written. */
+static bool drawn(u16 mode, u8 columns, u8 rows)
+{
+    u8 last = (u8)(rows - 1);
+    bool good = vbe(0x4f01, 0, mode, 0).ax == 0x004f && buffer[0] & 4;
+
+    vbe(0x4f02, mode, 0, 0);
+    vbe(0x4f05, 0, 0, 1);
+    good = good && peek8(0x40, 0x4a) == columns && peek8(0x40, 0x84) == last;
+    call(0x10, 0x0200, 0, 0, (u32)(last << 8 | (columns - 2)));
+    call(0x10, 0x0941, 0x0f, 1, 0);
+    good = good && call(0x10, 0x0800, 0, 0, 0).al == 'A';
+    call(0x10, 0x0e42, 0x07, 0, 0);
+    call(0x10, 0x0e43, 0x07, 0, 0); /* at the end of the last line: all scrolls */
+    call(0x10, 0x0200, 0, 0, (u32)((last - 1) << 8 | (columns - 2)));
+    good = good && call(0x10, 0x0800, 0, 0, 0).al == 'B';
+    call(0x10, 0x0701, 0, 0, (u32)(last << 8 | (columns - 1)));
+    good = good && (call(0x10, 0x0800, 0, 0, 0).al & ~0x20) == 0;
+    call(0x10, 0x0200, 0, 0, (u32)(last << 8 | (columns - 1)));
+    good = good && call(0x10, 0x0800, 0, 0, 0).al == 'C';
+    call(0x10, 0x0c0c, 0, 33, 100);
+    good = good && call(0x10, 0x0d00, 0, 33, 100).al && !call(0x10, 0x0d00, 0, 34, 100).al;
+    return good && vbe(0x4f05, 0x0100, 0, 0).dx == 1;
+}
+
+static void vbe_characters(void)
+{
+    check(drawn(0x101, 80, 30), "VBE: INT 10h's characters in mode 101h");
+    check(drawn(0x114, 100, 37), "VBE: INT 10h's characters in mode 114h");
+    check(drawn(0x112, 80, 30), "VBE: INT 10h's characters in mode 112h");
+    call(0x15, 0x2400, 0, 0, 0); /* some of the frame buffer's addresses cannot be had now */
+    check(drawn(0x115, 100, 37), "VBE: INT 10h's characters with A20 off");
+    call(0x15, 0x2401, 0, 0, 0);
+    call(0x10, 0x0003, 0, 0, 0);
+}
+
+/* ---- 4F0Ah ---- */
+
+/* hooks.S */
+extern u32 pm_target[2], pm_near;
+extern u16 pm_data, pm_stack;
+extern volatile u8 pm_32;
+void pm_far_to_near(void);
+void protected_call(struct regs *r);
+
+static struct regs vbe_protected(u32 function, u32 bx, u32 cx, u32 dx, u32 edi)
+{
+    struct regs r = {.ebx = bx, .ecx = cx, .edx = dx, .edi = edi};
+
+    pm_target[0] = 0x10000 + (u32)pm_far_to_near;
+    pm_target[1] = 0x08;
+    pm_32 = 1;
+    pm_data = 0x10;
+    pm_stack = 0x10;
+    pm_near = function;
+    protected_call(&r);
+    return r;
+}
+
+#define COPY 0x30000u /* the program's copy of the code */
+
+/* The code of VBE 3.0's function 0Ah does what the functions of INT 10h do. */
+static void vbe_protected_mode(void)
+{
+    struct regs r = vbe(0x4f0a, 0, 0, 0);
+    u16 at = (u16)r.edi, length = r.cx, table[4];
+    static u8 colors[8] = {1, 2, 3, 0, 4, 5, 6, 0};
+    bool good = r.ax == 0x004f;
+
+    for (u32 i = 0; i < 4; i++) {
+        table[i] = good ? peek16(r.es, at + i * 2) : 0;
+        good = good && table[i] && table[i] < length;
+    }
+    check(good, "VBE: 4F0Ah, the protected-mode interface");
+    if (!good)
+        return;
+    for (u32 i = 0; i < length; i++)
+        poke8((u16)(COPY >> 4), i, peek8(r.es, at + i));
+    vbe(0x4f02, 0x0101, 0, 0);
+    r = vbe_protected(COPY + table[0], 0, 0, 3, 0);
+    check(vbe(0x4f05, 0x0100, 0, 0).dx == 3, "VBE: the window's position, in protected mode");
+    vbe_protected(COPY + table[1], 0, (20 * 640 + 64) / 4, 0, 0);
+    r = vbe(0x4f07, 1, 0, 0);
+    check(r.cx == 64 && r.dx == 20, "VBE: display start, in protected mode");
+    vbe_protected(COPY + table[1], 0x80, (200 * 640 / 4) & 0xffff, (200 * 640 / 4) >> 16, 0);
+    r = vbe(0x4f07, 1, 0, 0);
+    check(r.cx == 0 && r.dx == 200, "VBE: and in a retrace");
+    vbe_protected(COPY + table[2], 0, 2, 0x40, SEG * 16 + (u32)colors);
+    outb(0x3c7, 0x41);
+    good = inb(0x3c9) == 6 && inb(0x3c9) == 5 && inb(0x3c9) == 4;
+    check(good, "VBE: the palette, in protected mode");
+    vbe(0x4f02, 0x0115, 0, 0);
+    vbe_protected(COPY + table[1], 0, (800 * 3 * 2 + 12) / 4, 0, 0);
+    r = vbe(0x4f07, 1, 0, 0);
+    check(r.cx == 4 && r.dx == 2, "VBE: display start with 24 bits");
+    vbe(0x4f02, 0x0102, 0, 0);
+    vbe_protected(COPY + table[1], 0, 100 * 2 + 1, 0, 0);
+    r = vbe(0x4f07, 1, 0, 0);
+    check(r.cx == 8 && r.dx == 2, "VBE: display start with 4 bits");
+    call(0x10, 0x0003, 0, 0, 0);
+}
+
 void test_vbe(void)
 {
     struct regs r;
@@ -286,4 +391,6 @@ void test_vbe(void)
           "VBE: 118h is 1024 by 768, 24 bits, direct color");
     check(*(u32 *)(buffer + 0x28) >= 0xc0000000, "VBE: the linear frame buffer is in the PCI hole");
     vbe_set();
+    vbe_characters();
+    vbe_protected_mode();
 }
