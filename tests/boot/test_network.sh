@@ -45,10 +45,12 @@ GUEST
 cat >"$net/pair" <<'GUEST'
 #!/bin/sh
 /net/load
-ifconfig eth0 192.168.9.$1 up
-if [ $1 = 1 ]; then
+if [ $1 = 1 ]; then # serves before it can be reached
     dd if=/dev/zero bs=1000 count=5000 2>/dev/null | tr '\000' x >/tmp/file
     httpd -h /tmp
+fi
+ifconfig eth0 192.168.9.$1 up
+if [ $1 = 1 ]; then
     nc -l -p 99 && echo "the other is done"
 else
     n=0
