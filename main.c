@@ -16,12 +16,14 @@
 #include "cmdline.h"
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
+#include "cmdline_net.h"
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
 #include "host/daemon.h"
+#include "host/net/backend.h"
 #include "host/poll.h"
 #include "host/signals.h"
 #include "host/ui/display.h"
@@ -38,6 +40,7 @@ struct app {
     struct log log; /* of -d and -D, until the machine has it */
     struct poller poller;
     struct chardevs *chardevs;
+    struct nets *nets;
     struct terminal_monitor { /* on a connection: what will listen there */
         struct chardev *chr;
         bool qmp, pretty;
@@ -225,6 +228,7 @@ static bool create_control(struct app *app, struct error *err)
         .threads = (unsigned)s->smp.threads,
         .chardevs = app->chardevs,
         .drives = s->drives,
+        .nets = app->nets,
         .start_paused = s->start_paused,
     };
     const struct monitor_hooks hooks = {
@@ -669,7 +673,8 @@ static bool build_pc(struct app *app, struct error *err)
     const struct settings *s = &app->settings;
     struct pc_config *c = &app->config;
 
-    if (!drives_resolve(&app->settings, &c->storage, err))
+    if (!drives_resolve(&app->settings, &c->storage, err) ||
+        !net_resolve(&app->settings, app->nets, &c->net, err))
         return false;
     if (!s->kernel && !s->bios && !c->storage.flash[0] && has_disk(s))
         app->settings.bios = find_own_bios(app);
@@ -696,6 +701,7 @@ static bool build_pc(struct app *app, struct error *err)
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
+    nets_start(app->nets, &app->pc.m);
     open_display(app);
     return keep_histories(app) || error_set(err, "out of memory");
 }
@@ -766,9 +772,10 @@ static bool app_open(struct app *app, struct error *err)
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
            cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
-           poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
-           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
-           start_terminal(app) &&
+           poller_init(&app->poller, err) &&
+           ((app->nets = nets_new(&app->poller)) || error_set(err, "out of memory")) &&
+           open_terminals(app, err) && build_machine(app, err) && open_ui(app, err) &&
+           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
            (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
            daemon_ready(&app->daemon, err);
@@ -797,6 +804,7 @@ static void app_close(struct app *app)
     }
     ui_close(app->ui);
     close_drives(app);
+    nets_free(app->nets);
     display_destroy(&app->display);
     debugger_free(app->debugger);
     control_free(app->control);
@@ -861,7 +869,9 @@ static void main_loop(struct app *app)
         check_outside(app, deadline);
         if (ended(m))
             break;
-        int64_t wait = sooner(chardevs_prepare(app->chardevs), machine_poll(m));
+        int64_t wait = sooner(chardevs_prepare(app->chardevs), nets_prepare(app->nets));
+
+        wait = sooner(wait, machine_poll(m));
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         wait = sooner(wait, debugger_poll(app->debugger));

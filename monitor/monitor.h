@@ -18,6 +18,7 @@ struct control;
 struct error;
 struct display;
 struct drives;
+struct nets;
 struct hid;
 struct monitor;
 
@@ -39,6 +40,7 @@ struct monitor_about {
     unsigned maxcpus, sockets, cores, threads;
     struct chardevs *chardevs; /* may be NULL */
     struct drives *drives;     /* may be NULL */
+    struct nets *nets;         /* may be NULL */
     bool start_paused;         /* -S */
 };
 

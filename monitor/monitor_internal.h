@@ -76,6 +76,10 @@ monitor_fn info_mem, info_tlb;
 monitor_fn info_name, info_uuid, info_cpus, info_chardev, info_history, info_pic, info_irq,
     info_pci, info_qtree, info_block, info_blockstats, cmd_eject, cmd_change;
 
+/* net.c */
+monitor_fn info_network, info_usernet, cmd_set_link, cmd_hostfwd_add, cmd_hostfwd_remove,
+    cmd_netdev_add, cmd_netdev_del;
+
 /* screen.c */
 void cmd_screendump(struct monitor *mon, const struct monitor_args *args);
 void cmd_sendkey(struct monitor *mon, const struct monitor_args *args);

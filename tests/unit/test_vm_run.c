@@ -257,7 +257,8 @@ static void test_ends(void **state)
 static void test_input(void **state)
 {
     struct bench *b = make(1, true);
-    uint8_t big[INPUT_EVENT_MAX + 1] = {0}, x[8], y[8];
+    static const uint8_t big[INPUT_EVENT_MAX + 1];
+    uint8_t x[8], y[8];
 
     (void)state;
     assert_true(input_push(&b->m, &b->src, "ab", 2));
