@@ -47,9 +47,9 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone curses dw ffi jansson libedit mpfr png sdl2 vnc zlib zstd
+OPTIONAL  := capstone curses dw ffi jansson libedit mpfr png sdl2 slirp vnc zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := slirp liburing lua
+FUTURE    := liburing lua
 PKG_capstone := capstone
 PKG_dw       := libdw libelf
 PKG_jansson  := jansson
@@ -57,6 +57,7 @@ PKG_mpfr     := mpfr
 PKG_zlib     := zlib
 PKG_png      := libpng
 PKG_vnc      := libvncserver
+PKG_slirp    := slirp
 PKG_sdl2     := sdl2
 PKG_curses   := ncursesw
 PKG_zstd     := libzstd

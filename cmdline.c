@@ -15,11 +15,13 @@
 #include "base/suggest.h"
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
+#include "cmdline_net.h"
 #include "cmdline_open.h"
 #include "cmdline_record.h"
 #include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
+#include "host/net/backend.h"
 #include "host/ui/keymap.h"
 #include "host/ui/vnc.h"
 #include "vm/clock.h"
@@ -95,7 +97,9 @@ enum option_id {
     OPT_SANDBOX,
     OPT_MSG,
     OPT_AUDIODEV,
-    OPT_NET_NONE,
+    OPT_NETDEV,
+    OPT_NIC,
+    OPT_NET,
     OPT_HELP,
     OPT_VERSION,
 };
@@ -132,12 +136,15 @@ static const struct option_row options[] = {
     {"blockdev", "driver=NAME,...", OPT_BLOCKDEV, "disks",
      "an image for a -device; -drive help has both"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
+    {"nic", "TYPE[,K=V...]", OPT_NIC, "network",
+     "a network card and its network: user,hostfwd=tcp::2222-:22; help lists; none"},
+    {"netdev", "TYPE,id=ID,...", OPT_NETDEV, "network", "a network for a -device; help lists them"},
     {"serial", "WHERE", OPT_SERIAL, "terminal", "connects the next serial port; see -chardev help"},
     {"monitor", "WHERE", OPT_MONITOR, "terminal", "connects a monitor, or none"},
     {"qmp", "WHERE", OPT_QMP, "terminal", "a monitor for programs: QEMU's protocol, JSON"},
     {"mon", "CHARDEV[,mode=..]", OPT_MON, "terminal",
      "a monitor on a -chardev; mode=readline|control, pretty=on"},
-    {"chardev", "BACKEND,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
+    {"chardev", "TYPE,id=ID,...", OPT_CHARDEV, "terminal", "a connection to refer to by id"},
     {"parallel", "WHERE", OPT_PARALLEL, "terminal", "connects the next parallel port, or none"},
     {"debugcon", "WHERE", OPT_DEBUGCON, "terminal", "connects a debug console at port 0xe9"},
     {"nographic", NULL, OPT_NOGRAPHIC, "terminal", "serial port and monitor share this terminal"},
@@ -186,9 +193,9 @@ static const struct option_row options[] = {
     {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
      "a property's default, where it is so"},
     {"object", "TYPE,id=ID,...", OPT_OBJECT, OPTION_TOPIC_OTHER,
-     "memory-backend-ram, memory-backend-memfd, secret"},
-    {"net", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
-    {"nic", "none", OPT_NET_NONE, OPTION_TOPIC_OTHER, "no network"},
+     "memory-backend-ram, memory-backend-memfd, secret, filter-dump"},
+    {"net", "TYPE,...", OPT_NET, OPTION_TOPIC_OTHER,
+     "nic,model=.. or a back end, on a common hub; none"},
     {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
     {"readconfig", "FILE", OPT_READCONFIG, OPTION_TOPIC_OTHER, "options from a file of [sections]"},
     {"no-user-config", NULL, OPT_NO_USER_CONFIG, OPTION_TOPIC_OTHER,
@@ -201,7 +208,6 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"netdev", "X", 0, NULL, NULL},
     {"loadvm", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
@@ -325,11 +331,11 @@ static bool print_help(const char *topic, struct error *err)
     else if (!strcmp(topic, "keys"))
         fputs(keys_help, stdout);
     else if (!option_print_help(options, topic, stdout))
-        return error_set(
-            err,
-            "--help=%s: the topics are machine boot disks terminal display run debug other help "
-            "exit keys all",
-            topic);
+        return error_set(err,
+                         "--help=%s: the topics are machine boot disks network terminal display "
+                         "run debug other help "
+                         "exit keys all",
+                         topic);
     return true;
 }
 
@@ -690,6 +696,14 @@ static bool value_help(int id)
     case OPT_DRIVE:
         drives_print_help();
         return true;
+    case OPT_NETDEV:
+        netdev_print_help();
+        return true;
+    case OPT_NIC:
+    case OPT_NET:
+        net_print_nic_help();
+        netdev_print_help();
+        return true;
     case OPT_VGA:
         print_values("Display adapters:", adapters);
         return true;
@@ -749,9 +763,12 @@ static bool apply_system(struct settings *s, int id, const char *value, struct e
         return parse_msg(s, value, err);
     case OPT_AUDIODEV:
         return parse_audiodev(s, value, err);
-    case OPT_NET_NONE:
-        return !strcmp(value, "none") ||
-               error_set(err, "-net %s: not in this version yet; -net none is expected", value);
+    case OPT_NETDEV:
+        return net_add_netdev(s, value, err);
+    case OPT_NIC:
+        return net_add_nic(s, value, err);
+    case OPT_NET:
+        return net_add_net(s, value, err);
     default:
         return error_set(err, "internal: option without meaning");
     }
@@ -945,7 +962,8 @@ static bool check_background(const struct settings *s, struct error *err)
 
 static bool takes_json(int id)
 {
-    return id == OPT_DEVICE || id == OPT_BLOCKDEV || id == OPT_OBJECT || id == OPT_AUDIODEV;
+    return id == OPT_DEVICE || id == OPT_BLOCKDEV || id == OPT_OBJECT || id == OPT_AUDIODEV ||
+           id == OPT_NETDEV;
 }
 
 /* Options about the host's side, which may be others at a replay. */

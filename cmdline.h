@@ -31,6 +31,10 @@ struct error;
 #define MAX_AHCI    2
 #define MAX_DEVICES 96
 
+#define MAX_NICS    8
+#define MAX_NETDEVS 16
+#define MAX_DUMPS   8
+
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 #define MAX_AUDIODEV       8
 #define DEVICE_NAME_MAX    PC_ID_MAX /* of other IDs */
@@ -107,6 +111,26 @@ struct settings {
     } devices[MAX_DEVICES];    /* of -device, in their order */
     unsigned ndevices;
     struct pc_pci_place vga_place, tablet_place, pci_testdev_place;
+    const char *netdevs[MAX_NETDEVS]; /* -netdev */
+    unsigned nnetdevs;
+    const char *hub[MAX_NETDEVS]; /* -net: back ends on hub 0 */
+    unsigned nhub;
+    struct nic_setting {
+        const char *model, *id; /* id: NULL if not said */
+        const char *netdev;     /* id of a -netdev, or: */
+        const char *backend;    /* one of its own; both NULL: nothing is plugged in */
+        bool has_mac;
+        uint8_t mac[6];
+        uint64_t pairs;
+        bool disable_legacy;
+        struct pc_pci_place place;
+    } nics[MAX_NICS];
+    unsigned nnics;
+    struct dump_setting {
+        const char *netdev, *file;
+        uint64_t maxlen; /* bytes */
+    } dumps[MAX_DUMPS];
+    unsigned ndumps;
     bool engine_given;
     bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;

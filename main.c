@@ -16,6 +16,7 @@
 #include "cmdline.h"
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
+#include "cmdline_net.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
@@ -26,6 +27,7 @@
 #include "host/char/backend.h"
 #include "host/char/match.h"
 #include "host/daemon.h"
+#include "host/net/backend.h"
 #include "host/poll.h"
 #include "host/signals.h"
 #include "host/ui/display.h"
@@ -43,6 +45,7 @@ struct app {
     struct log log; /* of -d and -D, until the machine has it */
     struct poller poller;
     struct chardevs *chardevs;
+    struct nets *nets;
     struct terminal_monitor { /* on a connection: what will listen there */
         struct chardev *chr;
         bool qmp, pretty;
@@ -277,6 +280,7 @@ static bool create_control(struct app *app, struct error *err)
         .threads = (unsigned)s->smp.threads,
         .chardevs = app->chardevs,
         .drives = s->drives,
+        .nets = app->nets,
         .start_paused = s->start_paused || s->debug,
     };
     const struct monitor_hooks hooks = {
@@ -729,7 +733,8 @@ static bool build_pc(struct app *app, struct error *err)
     const struct settings *s = &app->settings;
     struct pc_config *c = &app->config;
 
-    if (!drives_resolve(&app->settings, &c->storage, err))
+    if (!drives_resolve(&app->settings, &c->storage, err) ||
+        !net_resolve(&app->settings, app->nets, &c->net, err))
         return false;
     if (!s->kernel && !s->bios && !c->storage.flash[0] && has_disk(s))
         app->settings.bios = find_own_bios(app);
@@ -758,6 +763,7 @@ static bool build_pc(struct app *app, struct error *err)
     app->pc_built = true;
     if (s->has_seed)
         machine_seed(&app->pc.m, s->seed);
+    nets_start(app->nets, &app->pc.m);
     open_display(app);
     return keep_histories(app) || error_set(err, "out of memory");
 }
@@ -918,9 +924,11 @@ static bool app_open(struct app *app, struct error *err)
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
            cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
-           poller_init(&app->poller, err) && open_terminals(app, err) && share_terminal(app, err) &&
-           build_machine(app, err) && open_ui(app, err) &&
-           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
+           poller_init(&app->poller, err) &&
+           ((app->nets = nets_new(&app->poller)) || error_set(err, "out of memory")) &&
+           open_terminals(app, err) && share_terminal(app, err) && build_machine(app, err) &&
+           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
+           start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
            start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
            daemon_ready(&app->daemon, err);
@@ -950,6 +958,7 @@ static void app_close(struct app *app)
     }
     ui_close(app->ui);
     close_drives(app);
+    nets_free(app->nets);
     display_destroy(&app->display);
     if (app->pc_built)
         machine_lock(&app->pc.m);
@@ -1022,7 +1031,9 @@ static void main_loop(struct app *app)
             debugger_poll(app->debugger); /* which tells its faces */
             break;
         }
-        int64_t wait = sooner(chardevs_prepare(app->chardevs), machine_poll(m));
+        int64_t wait = sooner(chardevs_prepare(app->chardevs), nets_prepare(app->nets));
+
+        wait = sooner(wait, machine_poll(m));
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         wait = sooner(wait, debugger_poll(app->debugger));

@@ -398,6 +398,7 @@ static bool build(struct pc *pc, struct error *err)
     wire_isa(pc);
     wire_pci(pc);
     pc_wire_storage(pc);
+    pc_wire_net(pc);
     if (!add_vga(pc, err))
         return false;
     wire_tablet(pc);

@@ -126,6 +126,13 @@ const struct monitor_command monitor_commands[] = {
      NULL},
     {"change", "ss?s", "DRIVE FILE [FORMAT]", "puts another medium in", cmd_change, NULL},
     {"gdbserver", "?s", "[WHERE|none]", "waits for gdb: tcp::1234, unix:PATH", cmd_gdbserver, NULL},
+    {"set_link", "ss", "NAME on|off", "plugs in or pulls the cable of a network card or back end",
+     cmd_set_link, NULL},
+    {"hostfwd_add", "s?s", "[NETDEV] tcp:ADDRESS:PORT-ADDRESS:PORT",
+     "a port of the host leads to one of the guest", cmd_hostfwd_add, NULL},
+    {"hostfwd_remove", "s?s", "[NETDEV] tcp:ADDRESS:PORT", "no more", cmd_hostfwd_remove, NULL},
+    {"netdev_add", "s", "TYPE,id=ID,...", "opens a network, as -netdev", cmd_netdev_add, NULL},
+    {"netdev_del", "s", "ID", "closes it", cmd_netdev_del, NULL},
     {"quit|q|exit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/mem.h"
+#include "host/net/backend.h"
 #include "machines/pc.h"
 #include "monitor/qmp.h"
 #include "vm/machine.h"
@@ -169,6 +170,26 @@ struct blockdev *control_drive(struct control *ctl, const char *id, struct error
         return drive_find(ctl->about.drives, id, err);
     error_set(err, "Device '%.100s' not found: the machine has no drives", id);
     return NULL;
+}
+
+static bool no_network(struct error *err)
+{
+    return error_set(err, "this machine has no networks");
+}
+
+bool control_set_link(struct control *ctl, const char *name, bool up, struct error *err)
+{
+    return ctl->about.nets ? nets_set_link(ctl->about.nets, name, up, err) : no_network(err);
+}
+
+bool control_netdev_add(struct control *ctl, const char *spec, struct error *err)
+{
+    return ctl->about.nets ? netdev_define(ctl->about.nets, spec, err) : no_network(err);
+}
+
+bool control_netdev_del(struct control *ctl, const char *id, struct error *err)
+{
+    return ctl->about.nets ? netdev_delete(ctl->about.nets, id, err) : no_network(err);
 }
 
 struct display *control_display(struct control *ctl, struct error *err)

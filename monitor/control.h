@@ -61,6 +61,10 @@ bool control_quit(struct control *ctl, struct error *err);
 bool control_nmi(struct control *ctl, struct error *err);
 /* The drive of that id; NULL with the nearest named. */
 struct blockdev *control_drive(struct control *ctl, const char *id, struct error *err);
+/* set_link, netdev_add ("TYPE,id=ID,..."), netdev_del; without networks they fail. */
+bool control_set_link(struct control *ctl, const char *name, bool up, struct error *err);
+bool control_netdev_add(struct control *ctl, const char *spec, struct error *err);
+bool control_netdev_del(struct control *ctl, const char *id, struct error *err);
 /* NULL with *err if the machine has none. */
 struct display *control_display(struct control *ctl, struct error *err);
 struct hid *control_hid(struct control *ctl, struct error *err);

@@ -139,6 +139,8 @@ const struct monitor_command monitor_info_commands[] = {
     {"tlb", "", "", "the same, page by page", info_tlb, NULL},
     {"block", "", "", "drives and their media", info_block, NULL},
     {"blockstats", "", "", "what was read and written", info_blockstats, NULL},
+    {"network", "", "", "network cards and what they are plugged into", info_network, NULL},
+    {"usernet", "", "", "connections of user networks", info_usernet, NULL},
     {"vnc", "", "", "the VNC server", info_vnc, NULL},
     {"mice", "", "", "pointers; * is the one that the guest uses", info_mice, NULL},
     {"pci", "", "", "PCI devices", info_pci, NULL},

@@ -19,6 +19,7 @@ struct control;
 struct error;
 struct display;
 struct drives;
+struct nets;
 struct hid;
 struct monitor;
 
@@ -40,6 +41,7 @@ struct monitor_about {
     unsigned maxcpus, sockets, cores, threads;
     struct chardevs *chardevs; /* may be NULL */
     struct drives *drives;     /* may be NULL */
+    struct nets *nets;         /* may be NULL */
     bool start_paused;         /* -S */
 };
 

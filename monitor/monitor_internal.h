@@ -95,6 +95,9 @@ monitor_fn info_name, info_uuid, info_cpus, info_chardev, info_history, info_pic
 
 /* info_chips.c */
 monitor_fn info_apic, info_ioapic, info_pit;
+/* net.c */
+monitor_fn info_network, info_usernet, cmd_set_link, cmd_hostfwd_add, cmd_hostfwd_remove,
+    cmd_netdev_add, cmd_netdev_del;
 
 /* screen.c */
 void cmd_screendump(struct monitor *mon, const struct monitor_args *args);

@@ -37,7 +37,7 @@ bool input_push(struct machine *m, struct input_source *src, const void *data, s
         return false;
     e->source = src;
     e->next = NULL;
-    e->len = (uint16_t)len;
+    e->len = (uint32_t)len;
     if (len)
         memcpy(e->data, data, len);
     pthread_mutex_lock(&m->input_lock);

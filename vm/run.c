@@ -30,6 +30,7 @@
 
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
 #define INLINE_WAIT_NS (10 * 1000 * 1000)
+#define LOOK_AGAIN_NS  (1000 * 1000)
 
 /* A halt that sleeps on the host looks up at least so often. */
 #define SLEEP_MAX_NS (3600 * NS_PER_SEC)
@@ -608,7 +609,7 @@ static bool take_turn(struct machine *m, uint64_t limit)
         return true;
     m->run.clean = false;
     vm_clock_sync(&m->clock);
-    if (is_icount(m) || m->run.inline_live)
+    if (is_icount(m) || m->run.inline_live || m->run.devices_wait)
         vm_clock_run_timers(&m->clock);
     if (wants_digests(m))
         log_digest(m);
@@ -672,6 +673,17 @@ void machine_join(struct machine *m)
 
 /* ---- the main loop's share ---- */
 
+/* Host time. What is due is left to the CPU thread, whose slice ends. */
+static int64_t leave_to_cpu_thread(struct machine *m)
+{
+    int64_t wait = vm_clock_host_wait(&m->clock);
+
+    if (wait != 0 && !input_pending(m))
+        return wait;
+    machine_kick(m);
+    return LOOK_AGAIN_NS; /* for the timers that come next */
+}
+
 int64_t machine_poll(struct machine *m)
 {
     int64_t wait = -1;
@@ -683,6 +695,8 @@ int64_t machine_poll(struct machine *m)
         /* Both belong to the CPU thread, which may have missed the kick of input_push(). */
         if (input_pending(m))
             machine_kick(m);
+    } else if (m->run.devices_wait && m->run.current) {
+        wait = leave_to_cpu_thread(m);
     } else {
         input_deliver(m);
         if (m->run.state == RUN_RUNNING) {

@@ -67,7 +67,11 @@ struct run_control {
     enum stop_reason stop_why, end_why; /* of the requests above */
     pthread_t thread;
     bool thread_live;
-    bool inline_live;     /* machine_run_inline() is running, on `thread` */
+    bool inline_live; /* machine_run_inline() is running, on `thread` */
+    /* Timers and input of the main loop's share wait until no CPU is in its slice, and the CPU
+     * thread takes its part in them: for lockstep, which runs a block twice from the same memory.
+     */
+    bool devices_wait;
     struct vcpu *current; /* in its slice */
     uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
     uint64_t quantum_left;

@@ -24,6 +24,7 @@
 #define ESCAPE_KEY    0x01 /* Ctrl-A */
 #define INTERRUPT_KEY 0x03 /* Ctrl-C */
 #define RETRY_NS      2000000
+#define BATCH_MAX     256 /* bytes of an input event */
 
 /* ---- output ---- */
 
@@ -228,7 +229,7 @@ static void prepare_queue(struct chardev *c)
 
 static void send_batch(struct chardev *c)
 {
-    uint8_t batch[INPUT_EVENT_MAX];
+    uint8_t batch[BATCH_MAX];
     size_t n;
 
     if (!c->m || !c->rx_len)

@@ -35,7 +35,13 @@ prints() {
 
 refused "did you mean -serial?" -sreial stdio
 refused "did you mean -kernel?" --kernle x
-refused "not in this version yet" -net user
+refused "did you mean user?" -net usr
+refused "hostfwd=tcp::1: tcp:" -nic user,hostfwd=tcp::1
+refused "did you mean virtio-net-pci?" -nic user,model=virtio-nt-pci
+refused "mac=1:2: an address" -nic user,mac=1:2
+refused "there is no -netdev" -device virtio-net-pci,netdev=n -kernel x
+refused "netdev=n: something is joined" -netdev hubport,id=n,hubid=0 -device virtio-net-pci,netdev=n -device virtio-net-pci,netdev=n
+refused "netdev=ID,file=FILE is expected" -object filter-dump,id=d
 truncate -s 1M "$scratch/disk"
 refused "No such file" -hda "$scratch/none" -bios x
 refused "did you mean file?" -drive fiel=x
