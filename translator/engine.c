@@ -465,7 +465,8 @@ static enum vcpu_exit run_blocks(struct cpu *cpu)
 {
     struct translator *tr = cpu->jit.translator;
 
-    if (unlikely(cpu->history) && !tr->notes && !tr->config.lockstep)
+    if (unlikely(cpu->history) && !tr->notes && !tr->config.lockstep &&
+        report_history_is_whole(cpu))
         begin_notes(tr);
     const struct tblock *t = jit_go_on(cpu, OP_BRANCH);
 

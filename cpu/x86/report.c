@@ -23,18 +23,28 @@ struct run {
     uint64_t rip, lin, arena;  /* arena: ARENA_NONE if it was fetched from elsewhere */
     uint16_t cs, nbytes, last; /* last: where it was left at an instruction that may come again */
     uint8_t mode;
+    bool gap; /* what ran before it was not noted */
 };
 
 struct history {
     struct run run[HISTORY_SIZE];
     unsigned n; /* noted */
+    bool whole; /* of both engines */
 };
 
-bool report_keep_history(struct cpu *cpu)
+bool report_keep_history(struct cpu *cpu, bool whole)
 {
     if (!cpu->history)
         cpu->history = calloc(1, sizeof(*cpu->history));
-    return cpu->history;
+    if (!cpu->history)
+        return false;
+    cpu->history->whole |= whole;
+    return true;
+}
+
+bool report_history_is_whole(const struct cpu *cpu)
+{
+    return cpu->history && cpu->history->whole;
 }
 
 void report_free(struct cpu *cpu)
@@ -110,6 +120,13 @@ void report_translated(struct cpu *cpu, const struct block *b, uint64_t rip, uns
     };
 
     add_run(cpu->history, &now, ninsn == 1);
+}
+
+void report_fault_in_gap(struct cpu *cpu, const struct block *b)
+{
+    report_begin_block(cpu, b);
+    report_end_block(cpu);
+    latest(cpu->history)->gap = true;
 }
 
 void report_forget(struct cpu *cpu)
@@ -265,7 +282,10 @@ static void print_history(struct cpu *cpu, const struct printer *p)
     }
     unsigned skip = shown > HISTORY_SHOWN ? shown - HISTORY_SHOWN : 0;
     for (; first < h->n; first++, skip = 0) {
-        print_run(cpu, p, &h->run[first % HISTORY_SIZE], skip);
+        const struct run *r = &h->run[first % HISTORY_SIZE];
+        if (r->gap && !skip)
+            print(p, "  ... translated code ...");
+        print_run(cpu, p, r, skip);
     }
 }
 
@@ -310,13 +330,16 @@ static void print_branch(struct cpu *cpu, const struct names *names, const struc
     char insn[100], a[160], b[160];
     unsigned at = last_insn(cpu, from, insn, sizeof(insn));
 
-    print(p, "  %s -> %s  %.40s", place(names, from, at, a, sizeof(a)),
-          place(names, to, 0, b, sizeof(b)), insn);
+    if (to->gap)
+        print(p, "  ... translated code ...");
+    else
+        print(p, "  %s -> %s  %.40s", place(names, from, at, a, sizeof(a)),
+              place(names, to, 0, b, sizeof(b)), insn);
 }
 
 static bool follows(const struct run *from, const struct run *to)
 {
-    return from->lin + from->nbytes == to->lin;
+    return from->lin + from->nbytes == to->lin && !to->gap;
 }
 
 void report_branches(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,

@@ -10,8 +10,10 @@ struct block;
  * or page-table entry failed, registers, the last branches and instructions. */
 
 /* Begins to keep the history of instructions; slows blocks down a little. For all CPUs of a
- * machine, which stands still. False: out of memory. */
-bool report_keep_history(struct cpu *cpu);
+ * machine, which stands still. whole: translated code takes part, which costs it its best loops;
+ * else there are gaps where it ran. False: out of memory. */
+bool report_keep_history(struct cpu *cpu, bool whole);
+bool report_history_is_whole(const struct cpu *cpu);
 void report_free(struct cpu *cpu);
 /* A block is about to be run; it was, up to cpu->insn. Only with cpu->history. */
 void report_begin_block(struct cpu *cpu, const struct block *b);
@@ -22,6 +24,8 @@ void report_left_at(struct cpu *cpu, const struct insn *i);
  * segments only. */
 void report_translated(struct cpu *cpu, const struct block *b, uint64_t rip, unsigned ninsn,
                        uint16_t cs);
+/* An instruction of a block, cpu->insn, has faulted in translated code that notes nothing else. */
+void report_fault_in_gap(struct cpu *cpu, const struct block *b);
 /* The CPU has become another: what it ran is not what led to this. */
 void report_forget(struct cpu *cpu);
 

@@ -297,6 +297,14 @@ info registers eax
 quit
 S
 
+head -c 100000 /dev/zero >"$scratch/medium"
+session "no medium is changed that has a past" 0 '*eject cd*cd: not while *change cd*cd: not while *' --history all \
+    -drive "if=ide,media=cdrom,id=cd,format=raw,file=$scratch/medium" <<'S'
+eject cd
+change cd /dev/null
+quit
+S
+
 # ---- own functions ----
 if [ ! "$RUNNER" ] && command -v "${CC:-cc}" >/dev/null && [[ $BUILD != *address* ]]; then
     cat >"$scratch/own.c" <<'C'

@@ -359,7 +359,7 @@ static void find_branches(bool jit, uint64_t from, char *text)
         remove_it(f, b);
     }
     machine_lock(&f->pc.m);
-    assert_true(report_keep_history(cpu_in(f)));
+    assert_true(report_keep_history(cpu_in(f), true));
     machine_unlock(&f->pc.m);
     assert_int_equal(cpu_in(f)->jit.noted, 0); /* nobody wanted it */
     add_at(f, END);
