@@ -413,7 +413,7 @@ void commands_keep_history(struct commands *c)
     bool was_running = control_hold(c->ctl);
 
     for (unsigned i = 0; i < debugger_ncpus(c->d); i++)
-        report_keep_history(debugger_cpu(c->d, i));
+        report_keep_history(debugger_cpu(c->d, i), true);
     control_release(c->ctl, was_running);
 }
 
