@@ -320,6 +320,8 @@ static bool start_monitors(struct app *app, struct error *err)
         return false;
     if (app->settings.kernel)
         symbols_note_kernel(debugger_symbols(app->debugger), app->settings.kernel);
+    if (app->settings.bios) /* ours has a map beside it; others have none */
+        symbols_note_firmware(debugger_symbols(app->debugger), app->settings.bios);
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
 

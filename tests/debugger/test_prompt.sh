@@ -383,6 +383,12 @@ session "a boot loop is told, and stops" 0 '*a boot loop: a device on CPU 0 rese
 c
 quit
 S
+guest=("$CALQUE" -bios roms/bios.bin)
+session "our BIOS has its names" 0 '*CPU 0, real mode, f000:* reset
+*' <<'S'
+step
+quit
+S
 guest=("$CALQUE" -hda "$scratch/disk")
 session "a boot sector" 0 'CPU 0, real mode, f000:fff0
 => fffffff0:  ea *ljmp 0xf000:*
