@@ -374,7 +374,8 @@ bool commands_repeat(const char *line, char *again, size_t size)
 
 bool commands_hide_stop(struct commands *c, const struct debug_stop *stop)
 {
-    bool lookout = stop->breakpoint && stop->breakpoint == c->lookout;
+    const struct breakpoint *b = stop->breakpoint;
+    bool lookout = b && (b == c->lookout || b == c->module_lookout);
 
     symbols_refresh(debugger_symbols(c->d), stop->cpu);
     places_update(c);
