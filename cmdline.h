@@ -151,6 +151,7 @@ struct settings {
         struct audio_config config;
     } audiodevs[MAX_AUDIODEV];
     unsigned naudiodevs;
+    bool recorded_speaker;      /* --replay: the machine had one, heard somewhere */
     const char *pcspk_audiodev; /* -machine pcspk-audiodev=; NULL: the first of them */
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;

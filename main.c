@@ -17,6 +17,7 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
+#include "cmdline_record.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
@@ -719,6 +720,9 @@ static bool open_audio(struct app *app, struct error *err)
     const struct audio_config *config = speaker_audio(s), window = {AUDIO_SDL, NULL};
     struct error none;
 
+    if (s->replay && config && !s->recorded_speaker)
+        return error_set(err, "-audiodev: the machine of the recording had no sound");
+    app->config.unheard = s->replay && s->recorded_speaker;
     if (s->pcspk_audiodev && !config)
         return error_set(err, "-machine pcspk-audiodev=%s: no -audiodev has this id",
                          s->pcspk_audiodev);
@@ -726,9 +730,10 @@ static bool open_audio(struct app *app, struct error *err)
         error_prefix(err, "-audiodev");
         return false;
     }
-    if (!config && s->display == UI_SDL && audio_have_sound())
+    if (!config && s->display == UI_SDL && audio_have_sound() &&
+        (!s->replay || s->recorded_speaker))
         audio_open(&window, &app->config.audio, &none);
-    return true;
+    return !app->config.audio || record_remember_speaker(&app->settings, err);
 }
 
 static bool build_pc(struct app *app, struct error *err)

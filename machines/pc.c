@@ -235,7 +235,7 @@ static void wire_timers(struct pc *pc)
         irq[1] = hpet_legacy_in(&pc->hpet, 1);
     }
     i8254_init(&pc->pit, m, "pit", 0x40, 0x61, irq[0]);
-    if (pc->config->audio)
+    if (pc->config->audio || pc->config->unheard)
         pcspk_init(&pc->speaker, m, "speaker", &pc->pit, pc->config->audio);
     mc146818_init(&pc->rtc, m, "rtc", 0x70, irq[1]);
     set_clock(pc);
