@@ -66,6 +66,7 @@ struct debug_stop {
     uint64_t old_value, new_value;
     uint64_t event_arg, event_value; /* catchpoints: as enum probe_event says */
     enum stop_reason reason;         /* DEBUG_PAUSED, DEBUG_ENDED */
+    const char *writer; /* DEBUG_PAUSED: the device that has stored (last-write); else NULL */
 };
 
 /* Somebody who is asked first: true, it has let the machine run on, or told the faces itself. */

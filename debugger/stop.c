@@ -192,6 +192,15 @@ static void tell_breakpoint(const struct debug_stop *s, const struct printer *p)
               b->where ? b->where : "", b->hits, b->hits == 1 ? "" : "s");
 }
 
+/* A device has no place of its own: where the CPU was, and when. */
+static void tell_writer(struct commands *c, const struct debug_stop *s, const struct printer *p)
+{
+    uint64_t now = vm_clock_now(&debugger_machine(c->d)->clock);
+
+    print(p, "Written by %s at %llu.%09llu s", s->writer, (unsigned long long)(now / NS_PER_SEC),
+          (unsigned long long)(now % NS_PER_SEC));
+}
+
 void commands_describe_stop(struct commands *c, const struct debug_stop *s, monitor_line_fn *line,
                             void *opaque)
 {
@@ -208,6 +217,10 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *s, moni
     switch (s->kind) {
     case DEBUG_COUNT:
     case DEBUG_PAUSED:
+        if (s->writer) {
+            tell_writer(c, s, &p);
+            break;
+        }
         print(&p, "Stopped: %s", stop_reason_name(s->reason));
         break;
     case DEBUG_STEPPED:

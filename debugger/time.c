@@ -5,6 +5,7 @@
  * and a landing, up to one hit, which is a stop as any other. */
 #include "debugger/time.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ enum goal {
     GOAL_BACK,      /* a move back by an instruction, which may be the end of more */
     GOAL_STOP,      /* a stop of the user's breakpoints */
     GOAL_WRITE,     /* a store */
+    GOAL_DEVICE,    /* a move to where a device has stored */
     GOAL_CALL,      /* the call that led here */
     GOAL_INTERRUPT, /* the delivery of the interrupt that led here */
 };
@@ -56,6 +58,7 @@ struct travel {
     uint64_t arena, len;
     uint8_t before[VM_PAGE_SIZE], after[VM_PAGE_SIZE];
     uint64_t low, high; /* HALVING */
+    char writer[96];
     struct bookmark *bookmarks;
 };
 
@@ -456,7 +459,10 @@ static void halve(struct travel *t)
             t->phase = HALVING;
         return;
     }
-    t->goal = GOAL_PLACE;
+    if (!record_name_event(t->d->m, t->low, t->high, t->after, t->len, t->writer,
+                           sizeof(t->writer)))
+        snprintf(t->writer, sizeof(t->writer), "a device");
+    t->goal = GOAL_DEVICE;
     move(t, t->high, DEBUG_PAUSED);
 }
 
@@ -504,6 +510,11 @@ static void moved(struct travel *t)
         stepped_back(t);
     else if (t->goal == GOAL_BACK)
         step_done(t);
+    else if (t->goal == GOAL_DEVICE)
+        finish(t, &(struct debug_stop){.kind = t->end,
+                                       .cpu = t->cpu,
+                                       .reason = t->d->m->run.reason,
+                                       .writer = t->writer});
     else
         finish_as(t, t->end);
 }

@@ -432,6 +432,13 @@ uint64_t record_wake_time(const struct machine *m, uint64_t deadline)
     return e && e->insns == machine_retired(m) && e->ns < deadline ? e->ns : deadline;
 }
 
+bool record_keeps_end(const struct machine *m)
+{
+    const struct record *r = m->record;
+
+    return r && r->of_file && r->cs && !r->stuck && m->run.triple_fault_pauses;
+}
+
 void record_machine_ended(struct machine *m)
 {
     struct record *r = m->record;
@@ -704,6 +711,32 @@ bool record_span(struct machine *m, struct record_span *span)
     return true;
 }
 
+bool record_name_event(struct machine *m, uint64_t low, uint64_t high, const uint8_t *bytes,
+                       size_t len, char *text, size_t size)
+{
+    const struct record_log *l = &m->record->log;
+    const struct record_entry *e, *found = NULL;
+    bool sure = false;
+
+    for (uint64_t n = l->base; (e = record_log_get(l, n)) && e->insns <= high; n++) {
+        if (e->insns < low || (e->kind != RECORD_DISK && e->kind != RECORD_INPUT))
+            continue;
+        bool has = memmem(e->data, e->len, bytes, len) != NULL;
+
+        if (has || !sure)
+            found = e;
+        sure |= has;
+    }
+    for (const struct input_source *s = m->sources; found && s; s = s->next) {
+        if (s->id != found->source)
+            continue;
+        snprintf(text, size, "%s, %s", s->name,
+                 found->kind == RECORD_DISK ? "whose access ended" : "to which something came");
+        return true;
+    }
+    return false;
+}
+
 /* A live machine's log gets an end, to which the replay of its past will come. */
 static void leave_live(struct record *r)
 {
@@ -733,5 +766,6 @@ bool record_travel(struct machine *m, struct checkpoint *c, struct error *err)
     r->next = c->cursor[0];
     r->next_disk = c->cursor[1];
     m->run.reset_wanted = false;
+    m->run.shut_down = NULL;
     return ok;
 }
