@@ -166,8 +166,7 @@ static void keep_end(struct machine *m)
 {
     struct run_control *r = &m->run;
 
-    enter_state(m, RUN_PAUSED,
-                machine_retired(m) >= r->stop_count ? STOP_COUNT : STOP_RECORD_END);
+    enter_state(m, RUN_PAUSED, machine_retired(m) >= r->stop_count ? STOP_COUNT : STOP_RECORD_END);
 }
 
 /* The end, unless that is the guest's wish and -no-shutdown keeps the machine. */
