@@ -106,6 +106,7 @@ struct settings {
     unsigned ndevices;
     struct pc_pci_place vga_place, tablet_place, pci_testdev_place;
     bool engine_given;
+    bool kvm; /* -accel kvm */
     bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;

@@ -16,6 +16,7 @@
 #include "cmdline.h"
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
+#include "cpu/kvm/kvm.h"
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
 #include "host/block/drive.h"
@@ -67,6 +68,7 @@ struct app {
     struct ui *ui;
     char vga_rom[4096], own_bios[4096];
     struct translator *translator;
+    struct kvm_engine *kvm;
 };
 
 static uint64_t host_now(void)
@@ -396,12 +398,37 @@ static bool keep_histories(struct app *app)
     return true;
 }
 
+static bool start_kvm(struct app *app, struct error *err)
+{
+    struct machine *m = &app->pc.m;
+
+    if (!kvm_engine_create(m, &app->kvm, err))
+        return error_prefix(err, "-accel kvm");
+    for (unsigned i = 0; i < m->ncpus; i++)
+        if (!kvm_engine_attach(app->kvm, cpu_of(m->cpus[i]), err))
+            return error_prefix(err, "-accel kvm");
+    return true;
+}
+
+/* What KVM cannot run, -cpu max does without; of another model it is an error. */
+static bool fit_model(struct app *app, struct error *err)
+{
+    const char *name = app->cpus.model.name;
+
+    if (!app->settings.kvm)
+        return true;
+    return kvm_fit_model(&app->cpus.model, !strcmp(name, "max"), err) ||
+           error_prefix(err, "-accel kvm");
+}
+
 /* Without a translator the interpreter runs the machine: it is slower, and the same. */
 static bool start_engine(struct app *app, struct error *err)
 {
     struct machine *m = &app->pc.m;
     struct error why = {0};
 
+    if (app->settings.kvm)
+        return start_kvm(app, err);
     if (!app->settings.jit)
         return true;
     if (!translator_create(m, &app->settings.translator, &app->translator, &why)) {
@@ -513,7 +540,7 @@ static void ui_status(void *opaque, char *text, size_t size)
     struct app *app = opaque;
 
     machine_lock(&app->pc.m);
-    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], app->translator ? "jit" : "interp");
+    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], app->kvm ? "kvm" : app->translator ? "jit" : "interp");
     machine_unlock(&app->pc.m);
 }
 
@@ -765,7 +792,7 @@ static bool app_open(struct app *app, struct error *err)
 
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
-           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
+           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && fit_model(app, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
            open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
            start_terminal(app) &&
@@ -804,6 +831,7 @@ static void app_close(struct app *app)
         pc_destroy(&app->pc);
     audio_close(app->config.audio);
     translator_destroy(app->translator);
+    kvm_engine_destroy(app->kvm);
     smbios_settings_free(&app->smbios);
     chardevs_free(app->chardevs);
     for (unsigned i = 0; i < MAX_SERIAL; i++)
@@ -906,6 +934,8 @@ static int exit_status(const struct app *app)
         return EXIT_TRIPLE_FAULT;
     case STOP_DIFFERENCE:
         return EXIT_DIFFERENCE;
+    case STOP_ENGINE:
+        return EXIT_ERROR;
     case STOP_UNTIL:
         return EXIT_OK;
     default:

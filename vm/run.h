@@ -34,6 +34,7 @@ enum stop_reason {
     STOP_COUNT,      /* machine_run_until(): the count is reached */
     STOP_IO_ERROR,   /* a disk's request failed, and werror= or rerror= says stop */
     STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
+    STOP_ENGINE,     /* the host's KVM cannot go on; it has been said why */
 };
 
 /* What onlookers are told of. */
