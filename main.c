@@ -19,6 +19,7 @@
 #include "cpu/kvm/kvm.h"
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
+#include "doctor.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -983,7 +984,10 @@ int main(int argc, char **argv)
     struct error err = {""};
     int status = EXIT_ERROR;
 
-    (void)argc;
+    if (argc == 2 && !strcmp(argv[1], "doctor")) {
+        free(app);
+        return doctor_run();
+    }
     if (!app) {
         fputs("calque: out of memory\n", stderr);
         return EXIT_ERROR;

@@ -496,21 +496,26 @@ static bool no_permission(struct error *err)
                      g ? g->gr_name : "that owns it");
 }
 
-static bool open_device(struct kvm_engine *k, struct error *err)
+int kvm_open(struct error *err)
 {
-    k->dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (k->dev >= 0) {
-        int version = ioctl(k->dev, KVM_GET_API_VERSION, 0);
-        return version == KVM_API_VERSION ||
-               error_set(err, "/dev/kvm: version %d of the interface, not %d", version,
-                         KVM_API_VERSION);
+    int version, dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+    if (dev < 0) {
+        if (errno == EACCES || errno == EPERM)
+            no_permission(err);
+        else if (errno == ENOENT)
+            error_set(err, "/dev/kvm: there is none: no virtualization extensions, or the kernel's "
+                           "module kvm_intel or kvm_amd is not loaded");
+        else
+            error_set(err, "/dev/kvm: %s", strerror(errno));
+        return -1;
     }
-    if (errno == EACCES || errno == EPERM)
-        return no_permission(err);
-    if (errno == ENOENT)
-        return error_set(err, "/dev/kvm: there is none: no virtualization extensions, or the "
-                              "kernel's module kvm_intel or kvm_amd is not loaded");
-    return error_set(err, "/dev/kvm: %s", strerror(errno));
+    version = ioctl(dev, KVM_GET_API_VERSION, 0);
+    if (version == KVM_API_VERSION)
+        return dev;
+    error_set(err, "/dev/kvm: version %d of the interface, not %d", version, KVM_API_VERSION);
+    close(dev);
+    return -1;
 }
 
 static bool check_capabilities(struct kvm_engine *k, struct error *err)
@@ -612,7 +617,7 @@ bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error 
     k->dev = k->vm = -1;
     if (m->clock.mode == VM_CLOCK_ICOUNT)
         error_set(err, "-icount: KVM does not count instructions");
-    else if (open_device(k, err) && check_capabilities(k, err) && create_vm(k, err) &&
+    else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) && create_vm(k, err) &&
              (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) && kvm_memory_update(k, err)) {
         catch_kicks();
         *out = k;
@@ -731,19 +736,19 @@ static bool supports(const struct kvm_cpuid2 *table, const struct feature_info *
 static struct kvm_cpuid2 *supported_cpuid(struct error *err)
 {
     enum { MOST = 256 };
-    struct kvm_engine k = {.dev = -1};
+    int dev = kvm_open(err);
     struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + MOST * sizeof(table->entries[0]));
 
-    if (table && open_device(&k, err)) {
+    if (table && dev >= 0) {
         table->nent = MOST;
-        if (ioctl(k.dev, KVM_GET_SUPPORTED_CPUID, table) == 0) {
-            close(k.dev);
+        if (ioctl(dev, KVM_GET_SUPPORTED_CPUID, table) == 0) {
+            close(dev);
             return table;
         }
         error_set(err, "KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
     }
-    if (k.dev >= 0)
-        close(k.dev);
+    if (dev >= 0)
+        close(dev);
     free(table);
     return NULL;
 }

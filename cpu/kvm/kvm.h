@@ -43,6 +43,8 @@ struct kvm_stats {
 };
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out);
 
+/* /dev/kvm, of the version that is known; -1 with the reason. The caller closes it. */
+int kvm_open(struct error *err);
 /* Whether this host's KVM runs code as a processor does: small programs in real, protected and
  * long mode, in a process of their own with a time limit, because some hosts' KVM hangs. False,
  * with what failed. */
