@@ -20,6 +20,7 @@
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
 #include "doctor.h"
+#include "engine.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -68,8 +69,7 @@ struct app {
     struct display display; /* of pc.vga, if there is one */
     struct ui *ui;
     char vga_rom[4096], own_bios[4096];
-    struct translator *translator;
-    struct kvm_engine *kvm;
+    struct engines engines;
 };
 
 static uint64_t host_now(void)
@@ -132,10 +132,25 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
 {
     struct app *app = opaque;
 
-    if (app->translator)
-        translator_describe(app->translator, line, line_opaque);
+    if (app->engines.translator)
+        translator_describe(app->engines.translator, line, line_opaque);
     else
         line(line_opaque, "nothing is translated: -accel interp");
+}
+
+/* The monitor's. */
+static bool switch_engine(void *opaque, const char *name, struct error *err)
+{
+    struct app *app = opaque;
+    enum engine_kind kind;
+
+    return engine_parse(name, &kind) ? engine_switch(&app->engines, kind, err)
+                                     : error_set(err, "kvm, jit or interp is expected");
+}
+
+static const char *current_engine(void *opaque)
+{
+    return engine_name(((struct app *)opaque)->engines.current);
 }
 
 static bool set_vnc_password(void *opaque, const char *password, struct error *err)
@@ -233,6 +248,8 @@ static bool create_control(struct app *app, struct error *err)
     const struct monitor_hooks hooks = {
         .registers = print_registers,
         .jit = print_translator,
+        .accel = s->machine_none ? NULL : switch_engine,
+        .engine = current_engine,
         .powerdown = s->machine_none ? NULL : press_power_button,
         .quit = request_quit,
         .device_types = each_device_type,
@@ -399,18 +416,6 @@ static bool keep_histories(struct app *app)
     return true;
 }
 
-static bool start_kvm(struct app *app, struct error *err)
-{
-    struct machine *m = &app->pc.m;
-
-    if (!kvm_engine_create(m, &app->kvm, err))
-        return error_prefix(err, "-accel kvm");
-    for (unsigned i = 0; i < m->ncpus; i++)
-        if (!kvm_engine_attach(app->kvm, cpu_of(m->cpus[i]), err))
-            return error_prefix(err, "-accel kvm");
-    return true;
-}
-
 /* What KVM cannot run, -cpu max does without; of another model it is an error. */
 static bool fit_model(struct app *app, struct error *err)
 {
@@ -422,24 +427,17 @@ static bool fit_model(struct app *app, struct error *err)
            error_prefix(err, "-accel kvm");
 }
 
-/* Without a translator the interpreter runs the machine: it is slower, and the same. */
+/* Without a translator the interpreter runs the machine: it is slower, and the same. KVM must do. */
 static bool start_engine(struct app *app, struct error *err)
 {
-    struct machine *m = &app->pc.m;
+    const struct settings *s = &app->settings;
     struct error why = {0};
 
-    if (app->settings.kvm)
-        return start_kvm(app, err);
-    if (!app->settings.jit)
-        return true;
-    if (!translator_create(m, &app->settings.translator, &app->translator, &why)) {
-        if (app->settings.engine_given)
-            fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
-        return true;
-    }
-    for (unsigned i = 0; i < m->ncpus; i++)
-        if (!translator_attach(app->translator, cpu_of(m->cpus[i]), err))
-            return false;
+    app->engines = (struct engines){.m = &app->pc.m, .config = s->translator};
+    if (s->kvm)
+        return engine_switch(&app->engines, ENGINE_KVM, err) || error_prefix(err, "-accel kvm");
+    if (s->jit && !engine_switch(&app->engines, ENGINE_JIT, &why) && s->engine_given)
+        fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
     return true;
 }
 
@@ -541,7 +539,7 @@ static void ui_status(void *opaque, char *text, size_t size)
     struct app *app = opaque;
 
     machine_lock(&app->pc.m);
-    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], app->kvm ? "kvm" : app->translator ? "jit" : "interp");
+    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], engine_name(app->engines.current));
     machine_unlock(&app->pc.m);
 }
 
@@ -831,8 +829,7 @@ static void app_close(struct app *app)
     if (app->pc_built)
         pc_destroy(&app->pc);
     audio_close(app->config.audio);
-    translator_destroy(app->translator);
-    kvm_engine_destroy(app->kvm);
+    engines_destroy(&app->engines);
     smbios_settings_free(&app->smbios);
     chardevs_free(app->chardevs);
     for (unsigned i = 0; i < MAX_SERIAL; i++)
@@ -966,8 +963,8 @@ static int run(struct app *app)
 
     if (app_open(app, &err)) {
         main_loop(app);
-        if (app->translator)
-            translator_report(app->translator, report_line, NULL);
+        if (app->engines.translator)
+            translator_report(app->engines.translator, report_line, NULL);
         status = exit_status(app);
     } else if (!err.text[0]) {
         status = EXIT_OK; /* -d help */

@@ -269,8 +269,11 @@ static bool msrs_out(struct kvm_cpu *c)
         if (model_has(&cpu->model, kept[n].feature) &&
             !set_msr(c, kept[n].number, *kept_value(cpu, &kept[n])) && *kept_value(cpu, &kept[n]))
             return false;
-    cpu->tsc_hz = c->k->tsc_hz; /* a reset makes it our own */
-    return set_msr(c, MSR_TSC, cpu_tsc(cpu));
+    /* Another frequency from here on (a reset makes it our own), and the same count. */
+    uint64_t tsc = cpu_tsc(cpu);
+    cpu->tsc_hz = c->k->tsc_hz;
+    cpu->tsc_base += tsc - cpu_tsc(cpu);
+    return set_msr(c, MSR_TSC, tsc);
 }
 
 static bool msrs_in(struct kvm_cpu *c)
