@@ -23,6 +23,8 @@
 /* Ends KVM_RUN; the handler does nothing, and interrupted calls of devices are restarted. */
 #define KICK_SIGNAL SIGUSR1
 
+#define TURN_NS (2 * 1000 * 1000) /* of a CPU that shares its thread */
+
 /* Between the machine's memory and its flash: three pages that Intel processors need for real
  * mode, and one (Documentation/virt/kvm/api.rst, KVM_SET_TSS_ADDR). */
 #define TSS_ADDRESS      0xfeffd000ul
@@ -331,6 +333,29 @@ static void allow_kicks(struct kvm_cpu *c)
     c->thread_known = true;
 }
 
+/* CPUs that share a thread take turns: the signal ends a turn, once more in case it came between
+ * two calls. */
+static void time_turn(struct kvm_cpu *c, bool begin)
+{
+    struct kvm_engine *k = c->k;
+    const struct timespec turn = {.tv_nsec = begin ? TURN_NS : 0};
+    const struct itimerspec when = {.it_value = turn, .it_interval = turn};
+
+    if (k->m->ncpus == 1)
+        return;
+    if (!k->has_timer || !pthread_equal(k->timed, pthread_self())) {
+        struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL};
+
+        event._sigev_un._tid = gettid();
+        if (k->has_timer)
+            timer_delete(k->timer);
+        k->has_timer = timer_create(CLOCK_MONOTONIC, &event, &k->timer) == 0;
+        k->timed = pthread_self();
+    }
+    if (k->has_timer)
+        timer_settime(k->timer, 0, &when, NULL);
+}
+
 static bool run_once(struct kvm_cpu *c, int *error)
 {
     allow_kicks(c);
@@ -460,13 +485,12 @@ static bool prepare(struct kvm_cpu *c, enum vcpu_exit *why)
     return false;
 }
 
-static enum vcpu_exit run(struct vcpu *v, uint64_t budget)
+static enum vcpu_exit run_slice(struct kvm_cpu *c)
 {
-    struct kvm_cpu *c = kvm_of(v);
+    struct vcpu *v = &c->cpu->v;
     enum vcpu_exit why = VCPU_EXIT_SLICE;
     int error;
 
-    (void)budget;
     do {
         if (must_interpret(c))
             return interpret(c, v->budget);
@@ -476,12 +500,23 @@ static enum vcpu_exit run(struct vcpu *v, uint64_t budget)
             if (error != EINTR && error != EAGAIN)
                 return fail(c, strerror(error), (uint64_t)error);
             c->k->stats.signals++;
-            return VCPU_EXIT_SLICE;
+            return atomic_load(&v->exit_req) ? VCPU_EXIT_SLICE : VCPU_EXIT_YIELD;
         }
         if (!handle_exit(c, &why))
             return why;
     } while (!atomic_load(&v->exit_req));
     return VCPU_EXIT_SLICE;
+}
+
+static enum vcpu_exit run(struct vcpu *v, uint64_t budget)
+{
+    struct kvm_cpu *c = kvm_of(v);
+
+    (void)budget;
+    time_turn(c, true);
+    enum vcpu_exit why = run_slice(c);
+    time_turn(c, false);
+    return why;
 }
 
 /* ---- life ---- */
@@ -638,6 +673,8 @@ void kvm_engine_destroy(struct kvm_engine *k)
         if (c->fd >= 0)
             close(c->fd);
     }
+    if (k->has_timer)
+        timer_delete(k->timer);
     if (k->vm >= 0)
         close(k->vm);
     if (k->dev >= 0)

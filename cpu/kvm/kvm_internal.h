@@ -5,6 +5,7 @@
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "cpu/kvm/kvm.h"
 #include "cpu/x86/cpu.h"
@@ -42,6 +43,9 @@ struct kvm_engine {
     unsigned nslots, max_slots;
     struct kvm_cpu *cpus;
     unsigned ncpus, max_cpus;
+    timer_t timer; /* ends turns on the thread `timed` */
+    pthread_t timed;
+    bool has_timer;
     bool failed; /* the CPU's state was printed */
     struct kvm_stats stats;
 };
