@@ -417,25 +417,46 @@ static bool keep_histories(struct app *app)
 }
 
 /* What KVM cannot run, -cpu max does without; of another model it is an error. */
-static bool fit_model(struct app *app, struct error *err)
+static bool fit_model(const struct settings *s, struct cpu_model *model, struct error *err)
 {
-    const char *name = app->cpus.model.name;
-
-    if (!app->settings.kvm)
-        return true;
-    return kvm_fit_model(&app->cpus.model, !strcmp(name, "max"), err) ||
-           error_prefix(err, "-accel kvm");
+    if (s->icount)
+        return error_set(err, "-icount: KVM does not count instructions");
+    return kvm_fit_model(model, !strcmp(model->name, "max"), err);
 }
 
-/* Without a translator the interpreter runs the machine: it is slower, and the same. KVM must do. */
+/* Without -accel: KVM, if it works here and does all that is asked for, else the translator. A
+ * person is told why not; a script is not interested. */
+static bool choose_engine(struct app *app, struct error *err)
+{
+    struct settings *s = &app->settings;
+    struct cpu_model fit = app->cpus.model;
+    struct error why;
+
+    if (s->kvm)
+        return fit_model(s, &app->cpus.model, err) || error_prefix(err, "-accel kvm");
+    if (s->engine_given || s->icount || s->log_categories || s->machine_none || s->smp.cpus > 1)
+        return true;
+    s->kvm = kvm_probe(&why) && fit_model(s, &fit, &why);
+    if (s->kvm)
+        app->cpus.model = fit;
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, s->kvm ? "calque: -accel kvm\n" : "calque: -accel jit, not kvm: %s\n",
+                why.text);
+    return true;
+}
+
+/* Without a translator the interpreter runs the machine: it is slower, and the same. KVM must do.
+ */
 static bool start_engine(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
     struct error why = {0};
 
     app->engines = (struct engines){.m = &app->pc.m, .config = s->translator};
-    if (s->kvm)
-        return engine_switch(&app->engines, ENGINE_KVM, err) || error_prefix(err, "-accel kvm");
+    if (s->kvm && engine_switch(&app->engines, ENGINE_KVM, &why))
+        return true;
+    if (s->kvm && s->engine_given)
+        return error_set(err, "-accel kvm: %s", why.text);
     if (s->jit && !engine_switch(&app->engines, ENGINE_JIT, &why) && s->engine_given)
         fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
     return true;
@@ -791,7 +812,7 @@ static bool app_open(struct app *app, struct error *err)
 
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
-           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && fit_model(app, err) &&
+           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && choose_engine(app, err) &&
            poller_init(&app->poller, err) && open_terminals(app, err) && build_machine(app, err) &&
            open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
            start_terminal(app) &&

@@ -408,7 +408,8 @@ static enum vcpu_exit error_exit(struct kvm_cpu *c)
         return fail(c, what, (uint64_t)errno);
     switch (run->exit_reason) {
     case KVM_EXIT_FAIL_ENTRY:
-        return fail(c, "the processor refuses its state", run->fail_entry.hardware_entry_failure_reason);
+        return fail(c, "the processor refuses its state",
+                    run->fail_entry.hardware_entry_failure_reason);
     case KVM_EXIT_INTERNAL_ERROR:
         return fail(c, "internal error of KVM", run->internal.suberror);
     default:
@@ -591,7 +592,7 @@ static bool filter_msrs(struct kvm_engine *k, struct error *err)
     static const struct {
         uint32_t base, n;
     } ranges[] = {
-        {0x10, 1},  {0x3b, 1},  {0x48, 2},          {0x174, 3},
+        {0x10, 1},  {0x3b, 1},  {0x48, 2},       {0x174, 3},
         {0x1d9, 1}, {0x277, 1}, {0xc0000080, 5}, {0xc0000100, 4},
     };
     struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_DENY};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Does KVM run code as a processor does? Some /dev/kvm open and run long mode's user code well, but
  * have the rest emulated, in part or so that a kernel never gets through its 32-bit entry
- * (paravirtual and nested hosts). A program goes through the modes and what a kernel needs there; it
- * writes into memory how far it has come, so that one that hangs or shuts down tells, too. It runs
- * in a process of its own: that can be ended. */
+ * (paravirtual and nested hosts). A program goes through the modes and what a kernel needs there;
+ * it writes into memory how far it has come, so that one that hangs or shuts down tells, too. It
+ * runs in a process of its own: that can be ended. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -24,23 +24,23 @@
 #define MEMORY        0x200000u
 
 /* Where things are in the probe's memory. */
-#define PROGRESS 0x500
-#define CODE     0x1000
-#define GDT      0x2000
-#define IDT32    0x2800
-#define IDT64    0x3000
-#define TSS      0x4000
-#define TSS_64   0x4100
-#define TABLES   0x8000 /* of 64-bit paging: three */
+#define PROGRESS  0x500
+#define CODE      0x1000
+#define GDT       0x2000
+#define IDT32     0x2800
+#define IDT64     0x3000
+#define TSS       0x4000
+#define TSS_64    0x4100
+#define TABLES    0x8000 /* of 64-bit paging: three */
 #define DIRECTORY 0xc000 /* of 32-bit paging */
 
 /* Selectors; the order of the table in fill_gdt(). SYSCALL wants data behind 64-bit code. */
-#define STR_(x) #x
-#define STR(x)  STR_(x)
-#define CODE32  0x08
-#define DATA    0x10
-#define CODE16  0x18
-#define CODE64  0x20
+#define STR_(x)     #x
+#define STR(x)      STR_(x)
+#define CODE32      0x08
+#define DATA        0x10
+#define CODE16      0x18
+#define CODE64      0x20
 #define USER_DATA   0x33
 #define USER_CODE64 0x3b
 #define USER_CODE32 0x43
@@ -69,174 +69,176 @@ static const char *const steps[] = {
 extern const uint8_t kvm_probe_code[], kvm_probe_end[], kvm_probe_ud[], kvm_probe_int32[],
     kvm_probe_pf[], kvm_probe_int64[];
 
-__asm__(".pushsection .rodata\n"
-        ".code16\n"
-        "kvm_probe_code:\n"
-        "xor %ax, %ax\n"
-        "mov %ax, %ds\n"
-        "mov %ax, %es\n"
-        "mov %ax, %ss\n"
-        "mov $0x7000, %sp\n"
-        "mov $1000, %cx\n"
-        "1: add %cx, %ax\n"
-        "loop 1b\n"
-        "cmp $(500500 & 0xffff), %ax\n"
-        "jne 9f\n"
-        STEP(1)
-        "movw $" AT("kvm_probe_int16") ", 0x100\n" /* vector 40H */
-        "movw $0, 0x102\n"
-        "int $0x40\n"
-        "cmp $0x1234, %ax\n"
-        "jne 9f\n"
-        STEP(2)
-        "mov $0x100, %ax\n"
-        "mov %ax, %es\n"
-        "mov $" STR(CODE) ", %si\n"
-        "mov $0x5000, %di\n" /* at 6000H */
-        "mov $64, %cx\n"
-        "cld\n"
-        "rep movsb\n"
-        "mov $" STR(CODE) ", %si\n"
-        "mov $0x5000, %di\n"
-        "mov $64, %cx\n"
-        "repe cmpsb\n"
-        "jne 9f\n"
-        STEP(3)
-        "lgdtl " AT("5f") "\n"
-        "mov %cr0, %eax\n"
-        "or $0x21, %eax\n" /* PE, NE */
-        "mov %eax, %cr0\n"
-        "ljmpl $" STR(CODE32) ", $" AT("2f") "\n"
-        "kvm_probe_int16: mov $0x1234, %ax\n"
-        "iret\n"
-        "9: hlt\n"
-        "jmp 9b\n"
-        "5: .word 0x7f\n"
-        ".long " STR(GDT) "\n"
-        "6: .word 0x407\n" /* up to vector 80H */
-        ".long " STR(IDT32) "\n"
-        "7: .word 0x80f\n"
-        ".quad " STR(IDT64) "\n"
-        "kvm_probe_far16: mov $0x55aa, %ax\n"
-        "lretl\n"
+__asm__(
+    ".pushsection .rodata\n"
+    ".code16\n"
+    "kvm_probe_code:\n"
+    "xor %ax, %ax\n"
+    "mov %ax, %ds\n"
+    "mov %ax, %es\n"
+    "mov %ax, %ss\n"
+    "mov $0x7000, %sp\n"
+    "mov $1000, %cx\n"
+    "1: add %cx, %ax\n"
+    "loop 1b\n"
+    "cmp $(500500 & 0xffff), %ax\n"
+    "jne 9f\n" STEP(1) "movw $" AT(
+        "kvm_probe_int16") ", 0x100\n" /* vector 40H */
+                           "movw $0, 0x102\n"
+                           "int $0x40\n"
+                           "cmp $0x1234, %ax\n"
+                           "jne 9f\n" STEP(
+                               2) "mov $0x100, %ax\n"
+                                  "mov %ax, %es\n"
+                                  "mov $" STR(CODE) ", %si\n"
+                                                    "mov $0x5000, %di\n" /* at 6000H */
+                                                    "mov $64, %cx\n"
+                                                    "cld\n"
+                                                    "rep movsb\n"
+                                                    "mov $" STR(
+                                                        CODE) ", %si\n"
+                                                              "mov $0x5000, %di\n"
+                                                              "mov $64, %cx\n"
+                                                              "repe cmpsb\n"
+                                                              "jne 9f\n" STEP(
+                                                                  3) "lgdtl " AT("5f") "\n"
+                                                                                       "mov %cr0, "
+                                                                                       "%eax\n"
+                                                                                       "or $0x21, "
+                                                                                       "%eax\n" /* PE,
+                                                                                                   NE */
+                                                                                       "mov %eax, "
+                                                                                       "%cr0\n"
+                                                                                       "ljmpl "
+                                                                                       "$" STR(CODE32) ", $" AT("2f") "\n"
+                                                                                                                      "kvm_probe_int16: mov $0x1234, %ax\n"
+                                                                                                                      "iret\n"
+                                                                                                                      "9: hlt\n"
+                                                                                                                      "jmp 9b\n"
+                                                                                                                      "5: .word 0x7f\n"
+                                                                                                                      ".long " STR(
+                                                                                                                          GDT) "\n"
+                                                                                                                               "6: .word 0x407\n" /* up to vector 80H */
+                                                                                                                               ".long " STR(
+                                                                                                                                   IDT32) "\n"
+                                                                                                                                          "7: .word 0x80f\n"
+                                                                                                                                          ".quad " STR(IDT64) "\n"
+                                                                                                                                                              "kvm_probe_far16: mov $0x55aa, %ax\n"
+                                                                                                                                                              "lretl\n"
 
-        ".code32\n"
-        "2: mov $" STR(DATA) ", %eax\n"
-        "mov %eax, %ds\n"
-        "mov %eax, %es\n"
-        "mov %eax, %ss\n"
-        "mov $0x7000, %esp\n"
-        STEP(4)
-        "xor %eax, %eax\n"
-        "lcall $" STR(CODE16) ", $" AT("kvm_probe_far16") "\n"
-        "cmp $0x55aa, %ax\n"
-        "jne 9f\n"
-        STEP(5)
-        "lidt " AT("6b") "\n"
-        "xor %eax, %eax\n"
-        "ud2\n"
-        "cmp $0x66, %eax\n"
-        "jne 9f\n"
-        STEP(6)
-        "mov %cr4, %eax\n"
-        "or $0x10, %eax\n" /* PSE */
-        "mov %eax, %cr4\n"
-        "mov $" STR(DIRECTORY) ", %eax\n"
-        "mov %eax, %cr3\n"
-        "mov %cr0, %eax\n"
-        "or $0x80000000, %eax\n"
-        "mov %eax, %cr0\n"
-        "mov 0xc0000000 + " STR(CODE) ", %ebx\n"
-        "and $0x7fffffff, %eax\n"
-        "mov %eax, %cr0\n"
-        "cmp %ebx, " STR(CODE) "\n"
-        "jne 9f\n"
-        STEP(7)
-        "mov $" STR(TSS32) ", %eax\n"
-        "ltr %ax\n"
-        "push $" STR(USER_DATA) "\n"
-        "push $0x6800\n"
-        "push $2\n"
-        "push $" STR(USER_CODE32) "\n"
-        "push $" AT("3f") "\n"
-        "iret\n"
-        "3: int $0x80\n"
-        "9: hlt\n"
-        "jmp 9b\n"
-        "kvm_probe_ud: mov $0x66, %eax\n"
-        "addl $2, (%esp)\n"
-        "iret\n"
-        "kvm_probe_int32:\n"
-        STEP(8)
-        "mov $" STR(DATA) ", %eax\n"
-        "mov %eax, %ds\n"
-        "mov %cr4, %eax\n"
-        "or $0x20, %eax\n" /* PAE */
-        "mov %eax, %cr4\n"
-        "mov $" STR(TABLES) ", %eax\n"
-        "mov %eax, %cr3\n"
-        "mov $0xc0000080, %ecx\n"
-        "rdmsr\n"
-        "or $0x101, %eax\n" /* LME, SCE */
-        "wrmsr\n"
-        "mov %cr0, %eax\n"
-        "or $0x80000000, %eax\n"
-        "mov %eax, %cr0\n"
-        "ljmp $" STR(CODE64) ", $" AT("4f") "\n"
+                                                                                                                                                              ".code32\n"
+                                                                                                                                                              "2: mov $" STR(DATA) ", %eax\n"
+                                                                                                                                                                                   "mov %eax, %ds\n"
+                                                                                                                                                                                   "mov %eax, %es\n"
+                                                                                                                                                                                   "mov %eax, %ss\n"
+                                                                                                                                                                                   "mov $0x7000, %esp\n" STEP(4) "xor %eax, %eax\n"
+                                                                                                                                                                                                                 "lcall $" STR(CODE16) ", $" AT("kvm_probe_far16") "\n"
+                                                                                                                                                                                                                                                                   "cmp $0x55aa, %ax\n"
+                                                                                                                                                                                                                                                                   "jne 9f\n" STEP(
+                                                                                                                                                                                                                                                                       5) "lidt " AT("6b") "\n"
+                                                                                                                                                                                                                                                                                           "xor %eax, %eax\n"
+                                                                                                                                                                                                                                                                                           "ud2\n"
+                                                                                                                                                                                                                                                                                           "cmp $0x66, %eax\n"
+                                                                                                                                                                                                                                                                                           "jne 9f\n" STEP(
+                                                                                                                                                                                                                                                                                               6) "mov %cr4, %eax\n"
+                                                                                                                                                                                                                                                                                                  "or $0x10, %eax\n" /* PSE */
+                                                                                                                                                                                                                                                                                                  "mov %eax, %cr4\n"
+                                                                                                                                                                                                                                                                                                  "mov $" STR(DIRECTORY) ", %eax\n"
+                                                                                                                                                                                                                                                                                                                         "mov %eax, %cr3\n"
+                                                                                                                                                                                                                                                                                                                         "mov %cr0, %eax\n"
+                                                                                                                                                                                                                                                                                                                         "or $0x80000000, %eax\n"
+                                                                                                                                                                                                                                                                                                                         "mov %eax, %cr0\n"
+                                                                                                                                                                                                                                                                                                                         "mov 0xc0000000 + " STR(CODE) ", %ebx\n"
+                                                                                                                                                                                                                                                                                                                                                       "and $0x7fffffff, %eax\n"
+                                                                                                                                                                                                                                                                                                                                                       "mov %eax, %cr0\n"
+                                                                                                                                                                                                                                                                                                                                                       "cmp %ebx, " STR(
+                                                                                                                                                                                                                                                                                                                                                           CODE) "\n"
+                                                                                                                                                                                                                                                                                                                                                                 "jne 9f\n" STEP(7) "mov $" STR(
+                                                                                                                                                                                                                                                                                                                                                                     TSS32) ", %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                            "ltr %ax\n"
+                                                                                                                                                                                                                                                                                                                                                                            "push $" STR(USER_DATA) "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                    "push $0x6800\n"
+                                                                                                                                                                                                                                                                                                                                                                                                    "push $2\n"
+                                                                                                                                                                                                                                                                                                                                                                                                    "push $" STR(USER_CODE32) "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                              "push $" AT("3f") "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "iret\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "3: int $0x80\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "9: hlt\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "jmp 9b\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "kvm_probe_ud: mov $0x66, %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "addl $2, (%esp)\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "iret\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                "kvm_probe_int32:\n" STEP(8) "mov $" STR(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                    DATA) ", %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                          "mov %eax, %ds\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                          "mov %cr4, %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                          "or $0x20, %eax\n" /* PAE */
+                                                                                                                                                                                                                                                                                                                                                                                                                                                          "mov %eax, %cr4\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                          "mov $" STR(TABLES) ", %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "mov %eax, %cr3\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "mov $0xc0000080, %ecx\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "rdmsr\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "or $0x101, %eax\n" /* LME, SCE */
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "wrmsr\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "mov %cr0, %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "or $0x80000000, %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "mov %eax, %cr0\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "ljmp $" STR(CODE64) ", $" AT("4f") "\n"
 
-        ".code64\n"
-        "4: mov $0x7000, %esp\n"
-        STEP(9)
-        "lidt " AT("7b") "\n"
-        "mov $0x40000000, %edx\n"
-        "xor %ebx, %ebx\n"
-        "movb (%rdx), %al\n"
-        "cmp $0x40000000, %rbx\n"
-        "jne 9f\n"
-        STEP(10)
-        "mov $" STR(TSS64) ", %eax\n"
-        "ltr %ax\n"
-        "pushq $" STR(USER_DATA) "\n"
-        "pushq $0x6800\n"
-        "pushq $2\n"
-        "pushq $" STR(USER_CODE64) "\n"
-        "pushq $" AT("8f") "\n"
-        "iretq\n"
-        "8: int $0x80\n"
-        "9: hlt\n"
-        "jmp 9b\n"
-        "kvm_probe_pf: mov %cr2, %rbx\n"
-        "addq $2, 8(%rsp)\n"
-        "add $8, %rsp\n"
-        "iretq\n"
-        "kvm_probe_int64:\n"
-        STEP(11)
-        "mov $0xc0000081, %ecx\n" /* STAR */
-        "xor %eax, %eax\n"
-        "mov $" STR(CODE64) ", %edx\n"
-        "wrmsr\n"
-        "inc %ecx\n" /* LSTAR */
-        "mov $" AT("1f") ", %eax\n"
-        "xor %edx, %edx\n"
-        "wrmsr\n"
-        "pushq $" STR(USER_DATA) "\n"
-        "pushq $0x6800\n"
-        "pushq $2\n"
-        "pushq $" STR(USER_CODE64) "\n"
-        "pushq $" AT("2f") "\n"
-        "iretq\n"
-        "2: syscall\n"
-        "hlt\n"
-        "1: mov $0x7000, %esp\n"
-        STEP(12)
-        "sgdt 0x508\n"
-        "cmpl $" STR(GDT) ", 0x50a\n"
-        "jne 9b\n"
-        STEP(13)
-        "1: hlt\n"
-        "jmp 1b\n"
-        "kvm_probe_end:\n"
-        ".popsection\n");
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  ".code64\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  "4: mov $0x7000, %esp\n" STEP(9) "lidt " AT(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "7b") "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "mov $0x40000000, %edx\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "xor %ebx, %ebx\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "movb (%rdx), %al\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "cmp $0x40000000, %rbx\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "jne 9f\n" STEP(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                10) "mov $" STR(TSS64) ", %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "ltr %ax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "pushq $" STR(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           USER_DATA) "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "pushq $0x6800\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "pushq $2\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "pushq $" STR(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                          USER_CODE64) "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "pushq $" AT(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           "8f") "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "iretq\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "8: int $0x80\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "9: hlt\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "jmp 9b\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "kvm_probe_pf: mov %cr2, %rbx\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "addq $2, 8(%rsp)\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "add $8, %rsp\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "iretq\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "kvm_probe_int64:\n" STEP(11) "mov $0xc0000081, %ecx\n" /* STAR */
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               "xor %eax, %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               "mov $" STR(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   CODE64) ", %edx\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           "wrmsr\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           "inc %ecx\n" /* LSTAR */
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           "mov $" AT(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               "1f") ", %eax\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "xor %edx, %edx\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "wrmsr\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "pushq $" STR(USER_DATA) "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "pushq $0x6800\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "pushq $2\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "pushq $" STR(USER_CODE64) "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                         "pushq $" AT(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "2f") "\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "iretq\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "2: syscall\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "hlt\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "1: mov $0x7000, %esp\n" STEP(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       12) "sgdt 0x508\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           "cmpl $" STR(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               GDT) ", 0x50a\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    "jne 9b\n" STEP(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        13) "1: hlt\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "jmp 1b\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "kvm_probe_end:\n"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            ".popsection\n");
 
 /* What the two processes share. */
 struct shared {
@@ -292,7 +294,7 @@ static void fill_memory(struct shared *s)
     put64(s, IDT64 + 16 * 0x80, gate(CODE64, address(kvm_probe_int64), 3));
     put64(s, TSS + 4, 0x7000 | (uint64_t)DATA << 32); /* ESP0, SS0 */
     put64(s, TSS_64 + 4, 0x7000);                     /* RSP0 */
-    st_le32(s->memory + DIRECTORY, 0x87); /* 4 MiB, user; also at 3 GiB */
+    st_le32(s->memory + DIRECTORY, 0x87);             /* 4 MiB, user; also at 3 GiB */
     st_le32(s->memory + DIRECTORY + 4 * 768, 0x87);
     put64(s, TABLES, (TABLES + 0x1000) | 7);
     put64(s, TABLES + 0x1000, (TABLES + 0x2000) | 7);

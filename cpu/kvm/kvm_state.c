@@ -18,11 +18,24 @@ static void regs_out(const struct cpu *cpu, struct kvm_regs *k)
 {
     const uint64_t *r = cpu->r;
 
-    *k = (struct kvm_regs){.rax = r[R_RAX], .rbx = r[R_RBX], .rcx = r[R_RCX], .rdx = r[R_RDX],
-                           .rsi = r[R_RSI], .rdi = r[R_RDI], .rsp = r[R_RSP], .rbp = r[R_RBP],
-                           .r8 = r[8],      .r9 = r[9],      .r10 = r[10],    .r11 = r[11],
-                           .r12 = r[12],    .r13 = r[13],    .r14 = r[14],    .r15 = r[15],
-                           .rip = r[R_RIP], .rflags = cpu_eflags(cpu)};
+    *k = (struct kvm_regs){.rax = r[R_RAX],
+                           .rbx = r[R_RBX],
+                           .rcx = r[R_RCX],
+                           .rdx = r[R_RDX],
+                           .rsi = r[R_RSI],
+                           .rdi = r[R_RDI],
+                           .rsp = r[R_RSP],
+                           .rbp = r[R_RBP],
+                           .r8 = r[8],
+                           .r9 = r[9],
+                           .r10 = r[10],
+                           .r11 = r[11],
+                           .r12 = r[12],
+                           .r13 = r[13],
+                           .r14 = r[14],
+                           .r15 = r[15],
+                           .rip = r[R_RIP],
+                           .rflags = cpu_eflags(cpu)};
 }
 
 static void regs_in(struct cpu *cpu, const struct kvm_regs *k)
@@ -63,10 +76,10 @@ static struct segment segment_in(const struct kvm_segment *k)
         .base = k->base,
         .limit = k->limit,
         .sel = k->selector,
-        .attr = (uint16_t)((k->type & 15) | (k->s ? SEG_ATTR_S : 0) | (k->dpl & 3) << 5 |
-                           (present ? SEG_ATTR_P : 0) | (k->avl ? 0x100 : 0) |
-                           (k->l ? SEG_ATTR_L : 0) | (k->db ? SEG_ATTR_DB : 0) |
-                           (k->g ? SEG_ATTR_G : 0)),
+        .attr =
+            (uint16_t)((k->type & 15) | (k->s ? SEG_ATTR_S : 0) | (k->dpl & 3) << 5 |
+                       (present ? SEG_ATTR_P : 0) | (k->avl ? 0x100 : 0) | (k->l ? SEG_ATTR_L : 0) |
+                       (k->db ? SEG_ATTR_DB : 0) | (k->g ? SEG_ATTR_G : 0)),
     };
 }
 
@@ -184,8 +197,8 @@ static void x87_in(struct cpu *cpu, const uint8_t *b)
     cpu->fdp = ld_le64(b + AT_FDP);
     cpu->fcs = cpu->fds = 0;
     for (unsigned n = 0; n < 8; n++)
-        cpu->fpr[physical(cpu, n)] = (struct x87_reg){
-            .mant = ld_le64(b + AT_ST + 16 * n), .sexp = ld_le16(b + AT_ST + 16 * n + 8)};
+        cpu->fpr[physical(cpu, n)] = (struct x87_reg){.mant = ld_le64(b + AT_ST + 16 * n),
+                                                      .sexp = ld_le16(b + AT_ST + 16 * n + 8)};
 }
 
 static void xsave_in(struct cpu *cpu, const struct kvm_xsave *x)
@@ -368,8 +381,7 @@ bool kvm_state_load(struct kvm_cpu *c, const char **what)
     if (!call(c, KVM_SET_SREGS, &sregs, "KVM_SET_SREGS", what) ||
         !call(c, KVM_SET_REGS, &regs, "KVM_SET_REGS", what) ||
         !call(c, KVM_SET_XSAVE, &xsave, "KVM_SET_XSAVE", what) ||
-        (model_has(&cpu->model, F_xsave) &&
-         !call(c, KVM_SET_XCRS, &xcrs, "KVM_SET_XCRS", what)) ||
+        (model_has(&cpu->model, F_xsave) && !call(c, KVM_SET_XCRS, &xcrs, "KVM_SET_XCRS", what)) ||
         !call(c, KVM_SET_DEBUGREGS, &debug, "KVM_SET_DEBUGREGS", what) ||
         !call(c, KVM_SET_VCPU_EVENTS, &events, "KVM_SET_VCPU_EVENTS", what))
         return false;

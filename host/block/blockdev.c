@@ -298,8 +298,8 @@ static struct block_request *take_finished(struct blockdev *b)
     return r;
 }
 
-/* Host time: all that are finished. True if there were any. One after the other, for whoever is told
- * of one may drain. */
+/* Host time: all that are finished. True if there were any. One after the other, for whoever is
+ * told of one may drain. */
 static bool complete_finished(struct blockdev *b)
 {
     struct block_request *r;

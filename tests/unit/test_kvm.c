@@ -202,14 +202,17 @@ static void set_long(struct cpu *cpu)
 static const struct tiny tiny[] = {
     /* Each ends with OUT F4H, AL, the machine's end.
      * mov ax,3; add ax,5; mul ax; push ax; pop bx; add bx,bx; stc */
-    {"real mode", set_real, {0xb8, 3,    0,    0x05, 5,    0,    0xf7, 0xe0, 0x50,
-                             0x5b, 0x01, 0xdb, 0xf9, 0xe6, 0xf4, 0xf4}},
+    {"real mode",
+     set_real,
+     {0xb8, 3, 0, 0x05, 5, 0, 0xf7, 0xe0, 0x50, 0x5b, 0x01, 0xdb, 0xf9, 0xe6, 0xf4, 0xf4}},
     /* mov ecx,1000; xor eax,eax; L: add eax,ecx; rol eax,5; loop L; cmp eax,ecx; fld1; fldpi */
-    {"protected mode", set_protected, {0xb9, 0xe8, 3,    0,    0,    0x31, 0xc0, 0x01, 0xc8, 0xc1, 0xc0,
-                                       5,    0xe2, 0xf9, 0x39, 0xc8, 0xd9, 0xe8, 0xd9, 0xeb, 0xe6, 0xf4, 0xf4}},
+    {"protected mode", set_protected, {0xb9, 0xe8, 3,    0,    0,    0x31, 0xc0, 0x01,
+                                       0xc8, 0xc1, 0xc0, 5,    0xe2, 0xf9, 0x39, 0xc8,
+                                       0xd9, 0xe8, 0xd9, 0xeb, 0xe6, 0xf4, 0xf4}},
     /* mov r8,rsp; mov ecx,100; L: imul r8,r8,7; loop L; movq xmm3,r8; cmp r8,rsp; pushfq; pop r9 */
-    {"long mode", set_long, {0x49, 0x89, 0xe0, 0xb9, 100,  0,    0,    0,    0x4d, 0x6b, 0xc0, 7,
-                             0xe2, 0xfa, 0x66, 0x49, 0x0f, 0x6e, 0xd8, 0x49, 0x39, 0xe0, 0x9c, 0x41, 0x59, 0xe6, 0xf4, 0xf4}},
+    {"long mode", set_long, {0x49, 0x89, 0xe0, 0xb9, 100,  0,    0,    0,    0x4d, 0x6b,
+                             0xc0, 7,    0xe2, 0xfa, 0x66, 0x49, 0x0f, 0x6e, 0xd8, 0x49,
+                             0x39, 0xe0, 0x9c, 0x41, 0x59, 0xe6, 0xf4, 0xf4}},
 };
 
 /* A guest alone, run until it ends the machine. */
@@ -252,8 +255,8 @@ static void compare_tiny(const struct tiny *t)
 
     for (unsigned n = 0; n < 17; n++)
         if (x->r[n] != y->r[n])
-            fail_msg("%s: register %u is %llx, not %llx", t->name, n,
-                     (unsigned long long)y->r[n], (unsigned long long)x->r[n]);
+            fail_msg("%s: register %u is %llx, not %llx", t->name, n, (unsigned long long)y->r[n],
+                     (unsigned long long)x->r[n]);
     for (unsigned n = 0; n < 6; n++)
         assert_same_segment(t->name, &y->seg[n], &x->seg[n]);
     assert_int_equal(cpu_eflags(x), cpu_eflags(y));
