@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "cmdline_net.h"
 #include "cmdline_system.h"
 #include "devices/virtio/virtio_blk.h"
 
@@ -272,6 +273,11 @@ static bool add_virtio_blk(struct settings *s, const struct option_list *l, stru
            option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
 }
 
+static bool add_nic(struct settings *s, const struct option_list *l, struct error *err)
+{
+    return net_add_device(s, l, err) && get_place(s, l, &s->nics[s->nnics - 1].place, err);
+}
+
 static bool add_tablet(struct settings *s, const struct option_list *l, struct error *err)
 {
     if (s->tablet)
@@ -322,6 +328,12 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
         "rerror", "WHAT", "when a read fails"                                                      \
     }
 
+#define OF_NICS                                                                                    \
+    {"netdev", "ID", "a -netdev"},                                                                 \
+    {                                                                                              \
+        "mac", "ADDRESS", "default 52:54:00:12:34:56, and up"                                      \
+    }
+
 static const struct device_row devices[] = {
     {"ide-hd", "ATA disk; see also -hda", add_ide_hd,
      .properties = {{"drive", "ID", "a -drive with if=none"},
@@ -353,6 +365,11 @@ static const struct device_row devices[] = {
                     {"num-queues", "1-16", "default 1"},
                     {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"},
                     OF_DISKS}},
+    {"virtio-net-pci", "virtio network card; see also -nic", add_nic, .pci = true,
+     .properties = {OF_NICS,
+                    {"mq", "on|off", "on: several pairs of queues"},
+                    {"queues", "1-7", "how many pairs, with mq=on"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
     {"virtio-tablet-pci", "pointer by position, so that VNC and windows need not grab it",
      add_tablet, .pci = true},
     {"isa-debug-exit", "a write of v ends with status (v << 1) | 1", add_debug_exit,

@@ -16,6 +16,8 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "cmdline.h"
+#include "cmdline_net.h"
+#include "cmdline_record.h"
 
 const char *settings_keep(struct settings *s, char *text, struct error *err)
 {
@@ -31,6 +33,7 @@ void settings_free(struct settings *s)
     for (unsigned i = 0; i < s->nkept; i++)
         free(s->kept[i]);
     s->nkept = 0;
+    record_free_settings(s);
 }
 
 /* Parses the value and checks its keys; the list is the caller's to free if true. */
@@ -157,7 +160,7 @@ bool parse_rtc(struct settings *s, const char *value, struct error *err)
 
 /* ---- -name, -uuid ---- */
 
-bool parse_name(struct settings *s, const char *value, struct error *err)
+bool parse_name_option(struct settings *s, const char *value, struct error *err)
 {
     static const char *const keys[] = {"guest", "process", "debug-threads", NULL};
     struct option_list l;
@@ -215,7 +218,7 @@ static bool add_memory(const struct option_list *l, struct object_setting *o, st
 static bool add_object(struct settings *s, const struct option_list *l, struct error *err)
 {
     static const char *const types[] = {"memory-backend-memfd", "memory-backend-ram", "secret",
-                                        NULL};
+                                        "filter-dump", NULL};
     const char *type = option_get(l, "qom-type"), *id = option_get(l, "id");
     struct object_setting *o = &s->objects[s->nobjects];
     unsigned n = 0;
@@ -227,6 +230,8 @@ static bool add_object(struct settings *s, const struct option_list *l, struct e
                          suggest(type ? type : "", types));
     if (!id || !*id)
         return error_set(err, "%s: id=ID is expected", type);
+    if (n == 3)
+        return net_add_dump(s, l, err);
     if (s->nobjects == MAX_OBJECTS)
         return error_set(err, "more than %d", MAX_OBJECTS);
     *o = (struct object_setting){.type = settings_keep(s, strdup(type), err),

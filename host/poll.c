@@ -24,19 +24,14 @@ void poller_destroy(struct poller *p)
     free(p->fds);
 }
 
-/* Room for one more watch; the wake-up fd has the place after the last. */
 static bool grow(struct poller *p)
 {
     size_t capacity = p->capacity ? 2 * p->capacity : 16;
     struct poll_watch **w = realloc(p->watches, capacity * sizeof(*w));
 
-    if (w)
-        p->watches = w;
-    struct pollfd *f = realloc(p->fds, (capacity + 1) * sizeof(*f));
-    if (f)
-        p->fds = f;
-    if (!w || !f)
+    if (!w)
         return false;
+    p->watches = w;
     p->capacity = capacity;
     return true;
 }
@@ -71,28 +66,83 @@ static void close_holes(struct poller *p)
     p->n = n;
 }
 
-void poller_run(struct poller *p, int64_t timeout_ns)
+void poller_add_group(struct poller *p, struct poll_group *g)
 {
-    struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
-    uint64_t count;
+    g->next = p->groups;
+    p->groups = g;
+}
 
-    close_holes(p);
-    if (!p->fds && !grow(p))
-        return;
-    size_t n = p->n;
-    for (size_t i = 0; i < n; i++) {
+void poller_remove_group(struct poller *p, struct poll_group *g)
+{
+    for (struct poll_group **at = &p->groups; *at; at = &(*at)->next) {
+        if (*at == g) {
+            *at = g->next;
+            return;
+        }
+    }
+}
+
+/* The watches, then the wake-up fd, then the groups. Returns how many; 0: no memory. */
+static size_t collect(struct poller *p)
+{
+    size_t n = p->n + 1;
+
+    for (const struct poll_group *g = p->groups; g; g = g->next)
+        n += g->n;
+    if (n > p->nfds) {
+        struct pollfd *f = realloc(p->fds, 2 * n * sizeof(*f));
+
+        if (!f)
+            return 0;
+        p->fds = f;
+        p->nfds = 2 * n;
+    }
+    for (size_t i = 0; i < p->n; i++) {
         const struct poll_watch *w = p->watches[i];
 
         p->fds[i] = (struct pollfd){.fd = w->enabled ? w->fd : -1, .events = w->events};
     }
-    p->fds[n] = (struct pollfd){.fd = p->wake_fd, .events = POLLIN};
-    if (ppoll(p->fds, n + 1, timeout_ns < 0 ? NULL : &ts, NULL) <= 0)
+    p->fds[p->n] = (struct pollfd){.fd = p->wake_fd, .events = POLLIN};
+    n = p->n + 1;
+    for (const struct poll_group *g = p->groups; g; n += g->n, g = g->next)
+        if (g->n)
+            memcpy(p->fds + n, g->fds, g->n * sizeof(*g->fds));
+    return n;
+}
+
+/* What the wait has brought, to the groups. p->fds is as collect() left it. */
+static void tell_groups(struct poller *p, bool any)
+{
+    size_t n = p->n + 1;
+
+    for (struct poll_group *g = p->groups; g; n += g->n, g = g->next)
+        for (size_t i = 0; i < g->n; i++)
+            g->fds[i].revents = any ? p->fds[n + i].revents : 0;
+    for (struct poll_group *g = p->groups, *next; g; g = next) {
+        next = g->next;
+        g->fn(g->opaque);
+    }
+}
+
+void poller_run(struct poller *p, int64_t timeout_ns)
+{
+    struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    size_t n, all;
+    uint64_t count;
+    bool any;
+
+    close_holes(p);
+    all = collect(p);
+    if (!all)
         return;
-    if (p->fds[n].revents)
+    n = p->n;
+    any = ppoll(p->fds, all, timeout_ns < 0 ? NULL : &ts, NULL) > 0;
+    if (any && p->fds[n].revents)
         (void)!read(p->wake_fd, &count, sizeof(count));
-    for (size_t i = 0; i < n; i++) {
+    tell_groups(p, any);
+    for (size_t i = 0; any && i < n; i++) {
         struct poll_watch *w = p->watches[i];
-        short revents = p->fds[i].revents; /* a callback may move p->fds by adding a watch */
+        short revents = p->fds[i].revents;
 
         if (w && w->enabled && revents)
             w->fn(w->opaque, revents);

@@ -23,11 +23,21 @@ struct poll_watch {
     void *opaque;
 };
 
+/* Descriptors that a library keeps: filled in anew before each wait. */
+struct poll_group {
+    struct pollfd *fds; /* the owner's; revents are set before fn is called */
+    size_t n;
+    void (*fn)(void *opaque); /* after each wait, whether or not one of them is ready */
+    void *opaque;
+    struct poll_group *next;
+};
+
 struct poller {
     struct poll_watch **watches;
+    struct poll_group *groups;
     struct pollfd *fds;
-    size_t n, capacity;
-    int wake_fd; /* eventfd */
+    size_t n, capacity, nfds; /* nfds: room in fds */
+    int wake_fd;              /* eventfd */
 };
 
 bool poller_init(struct poller *p, struct error *err);
@@ -37,6 +47,9 @@ bool poller_add(struct poller *p, struct poll_watch *w, int fd, short events, po
                 void *opaque);
 /* The fd stays open. Allowed inside callbacks, for any watch. */
 void poller_remove(struct poller *p, struct poll_watch *w);
+/* The group's members but `next` are set. Not inside its own callback. */
+void poller_add_group(struct poller *p, struct poll_group *g);
+void poller_remove_group(struct poller *p, struct poll_group *g);
 /* Waits at most timeout_ns (-1: for ever), then calls the watches that are ready. */
 void poller_run(struct poller *p, int64_t timeout_ns);
 /* Ends the current or the next wait. Any thread; async-signal-safe. */

@@ -31,6 +31,7 @@
 #include "devices/timer/mc146818.h"
 #include "devices/virtio/virtio_tablet.h"
 #include "machines/boot_block.h"
+#include "machines/pc_net.h"
 #include "machines/pc_pci.h"
 #include "machines/pc_storage.h"
 #include "machines/smbios.h"
@@ -103,6 +104,7 @@ struct pc_config {
     uint64_t pci_testdev_membar; /* size of its BAR 2, 0: none */
     struct pc_pci_place vga_place, tablet_place, pci_testdev_place;
     struct pc_storage_config storage;
+    struct pc_net_config net;
     bool no_hpet, no_vmport;
     struct audio *audio; /* where the speaker is heard; NULL: nowhere */
     bool tablet;         /* virtio-tablet-pci */
@@ -189,6 +191,7 @@ struct pc {
     struct piix3 piix3;
     struct piix4_pm pm;
     struct pc_storage storage;
+    struct pc_net net;
     struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;

@@ -68,6 +68,9 @@ static bool add_rows(struct pc_pci_plan *p, const struct pc_config *c, struct er
             return false;
     if (c->vga && !add_row(p, &c->vga_place, err))
         return false;
+    for (unsigned n = 0; n < c->net.nnics; n++)
+        if (!add_row(p, &c->net.nics[n].place, err))
+            return false;
     for (unsigned n = 0; n < s->nvirtio_blk; n++)
         if (!add_row(p, &s->virtio_blk[n].place, err))
             return false;

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/mem.h"
+#include "host/net/backend.h"
 #include "machines/pc.h"
 #include "monitor/qmp.h"
 #include "vm/machine.h"
@@ -171,6 +172,26 @@ struct blockdev *control_drive(struct control *ctl, const char *id, struct error
     return NULL;
 }
 
+static bool no_network(struct error *err)
+{
+    return error_set(err, "this machine has no networks");
+}
+
+bool control_set_link(struct control *ctl, const char *name, bool up, struct error *err)
+{
+    return ctl->about.nets ? nets_set_link(ctl->about.nets, name, up, err) : no_network(err);
+}
+
+bool control_netdev_add(struct control *ctl, const char *spec, struct error *err)
+{
+    return ctl->about.nets ? netdev_define(ctl->about.nets, spec, err) : no_network(err);
+}
+
+bool control_netdev_del(struct control *ctl, const char *id, struct error *err)
+{
+    return ctl->about.nets ? netdev_delete(ctl->about.nets, id, err) : no_network(err);
+}
+
 struct display *control_display(struct control *ctl, struct error *err)
 {
     if (!ctl->hooks.display)
@@ -202,6 +223,13 @@ bool control_expire_password(struct control *ctl, const char *protocol, const ch
                              struct error *err)
 {
     return is_vnc(ctl, protocol, err) && ctl->hooks.vnc_expire(ctl->hooks.opaque, when, err);
+}
+
+bool control_gdbserver(struct control *ctl, const char *where, struct error *err)
+{
+    if (!ctl->hooks.gdbserver)
+        return error_set(err, "this machine has no gdb server");
+    return ctl->hooks.gdbserver(ctl->hooks.opaque, where, err);
 }
 
 void control_vnc_event(struct control *ctl, enum vnc_event event, const struct vnc_peer *server,

@@ -142,6 +142,12 @@ const struct qmp_type qmp_types[] = {
     OBJECT("VncServerInfo",
            "host:str service:str family:NetworkAddressFamily websocket:bool ?auth:str")
     OBJECT("MouseInfo", "name:str index:int current:bool absolute:bool")
+    ENUM("NetClientDriver", "user socket stream dgram tap hubport")
+    OBJECT("RxFilterInfo",
+           "name:str promiscuous:bool multicast:RxState unicast:RxState vlan:RxState "
+           "broadcast-allowed:bool multicast-overflow:bool unicast-overflow:bool main-mac:str "
+           "vlan-table:[int] unicast-table:[str] multicast-table:[str]")
+    ENUM("RxState", "normal none all")
     {NULL, QMP_OBJECT, NULL, NULL, NULL},
     /* clang-format on */
 };
@@ -235,6 +241,11 @@ const struct qmp_command qmp_commands[] = {
      "?device:str ?id:str filename:str ?format:str ?force:bool "
      "?read-only-mode:BlockdevChangeReadOnlyMode",
      "", qmp_change_medium, false},
+
+    {"set_link", "name:str up:bool", "", qmp_set_link, false},
+    {"netdev_add", "type:NetClientDriver id:str *", "", qmp_netdev_add, false},
+    {"netdev_del", "id:str", "", qmp_netdev_del, false},
+    {"query-rx-filter", "?name:str", "[RxFilterInfo]", qmp_query_rx_filter, false},
 
     {"stop", "", "", qmp_stop, false},
     {"cont", "", "", qmp_cont, false},

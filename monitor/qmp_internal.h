@@ -93,6 +93,8 @@ qmp_fn qmp_query_version, qmp_query_name, qmp_query_uuid, qmp_query_commands, qm
 /* qmp_ui.c */
 qmp_fn qmp_set_password, qmp_change_vnc_password, qmp_expire_password, qmp_query_vnc,
     qmp_query_mice, qmp_query_vnc_servers;
+/* qmp_net.c */
+qmp_fn qmp_set_link, qmp_netdev_add, qmp_netdev_del, qmp_query_rx_filter;
 /* qmp_cpu.c */
 qmp_fn qmp_query_cpus, qmp_query_hotpluggable, qmp_query_cpu_definitions, qmp_expand_model;
 /* qmp_block.c */

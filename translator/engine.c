@@ -467,8 +467,10 @@ bool translator_create(struct machine *m, const struct translator_config *config
         return error_set(err, "out of memory");
     tr->m = m;
     tr->config = *config;
-    if (config->lockstep) /* a block at a time */
+    if (config->lockstep) { /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;
+        m->run.devices_wait = true;
+    }
     find_host_features(tr->host_has);
     if (!tr->config.threshold)
         tr->config.threshold = THRESHOLD_DEFAULT;

@@ -41,6 +41,7 @@ static const char *const run_names[NUM_LOCKSTEP_RUNS] = {
     [LOCKSTEP_CHANCE] = "RDRAND, RDSEED",
     [LOCKSTEP_SYSTEM] = "model-specific register, SMM, CR8, A20 or memory map",
     [LOCKSTEP_CODE] = "stores to its own code",
+    [LOCKSTEP_CUT] = "a REP that a request of another thread cut short",
     [LOCKSTEP_FULL] = "more stores or device accesses than are logged",
 };
 
@@ -270,23 +271,34 @@ static enum lockstep_run run_first(struct cpu *cpu, struct lockstep *ls, const s
     ls->interp.result = r;
     if (map != cpu->v.m->mem.generation || a20 != cpu->a20_mask)
         return LOCKSTEP_SYSTEM; /* a device did that, which is not asked again */
+    if (r == OP_AGAIN && atomic_load(&cpu->v.exit_req))
+        return LOCKSTEP_CUT;
     return t->retired ? LOCKSTEP_CODE : ls->first.full ? LOCKSTEP_FULL : LOCKSTEP_COMPARED;
 }
 
-/* Translated code may leave a block early: when the budget no longer lasts for all of it, or the
- * mode that it counts on has changed (MXCSR, x87 control). The interpreter takes the state on to
- * where the first run ended. */
+/* How many of b's instructions are at most `more`: iterations of a REP count, too. */
+static unsigned without_rep(const struct block *b, int64_t more)
+{
+    unsigned n = 0;
+
+    while (n < b->ninsn && n < more && !(b->insns[n].flags & (INSN_REP | INSN_REPNE)))
+        n++;
+    return n ? n : 1;
+}
+
+/* Translated code may leave a block early: when the budget no longer lasts for all of it, the mode
+ * that it counts on has changed (MXCSR, x87 control), or another thread wants something. The
+ * interpreter takes the state on to where the first run ended. */
 static int catch_up(struct cpu *cpu, const struct image *interp, int result)
 {
-    while (ended_well(result) &&
+    while ((ended_well(result) || result == OP_AGAIN) &&
            (cpu->v.budget > interp->budget ||
             (cpu->v.budget == interp->budget && interp->result == OP_FAULT))) {
-        int64_t more = cpu->v.budget - interp->budget;
         const struct block *b = block_find(cpu);
 
         if (!b)
             return OP_FAULT;
-        result = interp_block_part(cpu, b, more > 1 ? (unsigned)more : 1);
+        result = interp_block_part(cpu, b, without_rep(b, cpu->v.budget - interp->budget));
     }
     return result == OP_LEAVE && interp->result == OP_OK ? OP_OK : result;
 }

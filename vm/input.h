@@ -13,7 +13,7 @@
 
 struct machine;
 
-#define INPUT_EVENT_MAX 256 /* bytes per event; longer data is pushed in pieces */
+#define INPUT_EVENT_MAX (256u << 10) /* bytes per event; longer data is pushed in pieces */
 
 /* Called under the machine lock with one event's bytes. */
 typedef void input_fn(void *opaque, const uint8_t *data, size_t len);
@@ -29,7 +29,7 @@ struct input_source {
 struct input_event {
     struct input_source *source;
     struct input_event *next;
-    uint16_t len;
+    uint32_t len;
     uint8_t data[];
 };
 
@@ -42,6 +42,8 @@ bool input_push(struct machine *m, struct input_source *src, const void *data, s
 /* Delivers what is queued (run loop, machine lock held). */
 void input_deliver(struct machine *m);
 bool input_pending(const struct machine *m);
+/* Forgets what is queued. */
+void input_discard(struct machine *m);
 
 /* Host wall clock in ns since 1970 (the RTC's base) and random bytes: recorded answers. */
 uint64_t input_wall_clock(struct machine *m);

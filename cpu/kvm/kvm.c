@@ -172,7 +172,8 @@ static bool must_interpret(const struct kvm_cpu *c)
     const struct run_control *r = &cpu->v.m->run;
 
     return cpu->smm || (cpu->smi_pending && !cpu->wait_sipi) || ~cpu->a20_mask || cpu->probes ||
-           cpu->watch || r->step_cpu || r->stop_count != UINT64_MAX;
+           cpu->watch || r->step_cpu || r->stop_count != UINT64_MAX || r->stop_time != UINT64_MAX ||
+           cpu->v.m->arena.before_store || cpu->v.m->record;
 }
 
 /* ---- accesses ---- */
@@ -401,11 +402,13 @@ static enum vcpu_exit error_exit(struct kvm_cpu *c)
     const struct kvm_run *run = c->run;
     const char *what;
 
-    if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
-        run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
-        return interpret(c, 1);
     if (!fetch(c, &what))
         return fail(c, what, (uint64_t)errno);
+    if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+        run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION) {
+        c->cpu->exc_pending = false; /* the #UD that KVM would raise instead */
+        return interpret(c, 1);
+    }
     switch (run->exit_reason) {
     case KVM_EXIT_FAIL_ENTRY:
         return fail(c, "the processor refuses its state",

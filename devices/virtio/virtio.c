@@ -198,7 +198,7 @@ size_t virtq_write(const struct virtio_device *v, const struct virtq_element *e,
 
 /* ---- giving back ---- */
 
-void virtq_push(struct virtio_device *v, struct virtqueue *q, uint16_t head, uint32_t written)
+void virtq_fill(struct virtio_device *v, struct virtqueue *q, uint16_t head, uint32_t written)
 {
     uint64_t slot = q->used + 4;
 
@@ -207,9 +207,26 @@ void virtq_push(struct virtio_device *v, struct virtqueue *q, uint16_t head, uin
     slot += 8ull * (q->used_index % q->size);
     address_space_write(v->mem, slot, head, 4);
     address_space_write(v->mem, slot + 4, written, 4);
-    atomic_thread_fence(memory_order_release); /* the element before the index */
     q->used_index++;
+}
+
+void virtq_publish(struct virtio_device *v, struct virtqueue *q)
+{
+    if (!is_ready(v, q))
+        return;
+    atomic_thread_fence(memory_order_release); /* the elements before the index */
     address_space_write(v->mem, q->used + 2, q->used_index, 2);
+}
+
+void virtq_push(struct virtio_device *v, struct virtqueue *q, uint16_t head, uint32_t written)
+{
+    virtq_fill(v, q, head, written);
+    virtq_publish(v, q);
+}
+
+void virtq_rewind(struct virtqueue *q, unsigned n)
+{
+    q->last_avail = (uint16_t)(q->last_avail - n);
 }
 
 static bool wants_interrupt(struct virtio_device *v, struct virtqueue *q)

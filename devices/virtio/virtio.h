@@ -26,7 +26,7 @@
 #define VIRTIO_NO_VECTOR   0xffff
 
 /* Device IDs (chapter 5) and feature bits of all devices (chapter 6). */
-enum { VIRTIO_ID_BLOCK = 2 };
+enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2 };
 #define VIRTIO_F_ANY_LAYOUT    (1ull << 27) /* legacy interface only */
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
 #define VIRTIO_F_EVENT_IDX     (1ull << 29)
@@ -128,6 +128,12 @@ size_t virtq_write(const struct virtio_device *v, const struct virtq_element *e,
                    const void *from, size_t len);
 /* Gives the chain back; `written`: of its in bytes. */
 void virtq_push(struct virtio_device *v, struct virtqueue *q, uint16_t head, uint32_t written);
+/* The same in two steps, for chains that the guest must see at once: virtq_fill() each, then
+ * virtq_publish(). */
+void virtq_fill(struct virtio_device *v, struct virtqueue *q, uint16_t head, uint32_t written);
+void virtq_publish(struct virtio_device *v, struct virtqueue *q);
+/* The last n chains taken were not: virtq_pop() brings them again. */
+void virtq_rewind(struct virtqueue *q, unsigned n);
 /* The interrupt for what was pushed, if the guest wants one. */
 void virtq_interrupt(struct virtio_device *v, struct virtqueue *q);
 void virtio_config_changed(struct virtio_device *v);

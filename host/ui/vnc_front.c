@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -324,6 +325,20 @@ static bool open_tunnel(struct tunnel *t)
     return true;
 }
 
+/* By its first two bytes (5.2, 5.5). The library never comes back from a frame of a meaning that it
+ * does not know, or a control frame, if that is longer than its buffer. */
+static bool frame_is_known(const uint8_t *data)
+{
+    unsigned opcode = data[0] & 0x0f;
+    bool last = data[0] & 0x80, masked = data[1] & 0x80;
+
+    if (data[0] & 0x70 || !masked)
+        return false;
+    if (opcode < 8)
+        return opcode <= 2; /* continuation, text, binary */
+    return opcode <= 10 && last && (data[1] & 0x7f) <= 125;
+}
+
 /* One frame at data (5.2): its length in *size, 0 while that is not known; what it carries is
  * followed. False: this cannot be. */
 static bool follow_frame(struct tunnel *t, const uint8_t *data, size_t n, size_t *size)
@@ -336,6 +351,8 @@ static bool follow_frame(struct tunnel *t, const uint8_t *data, size_t n, size_t
     uint64_t length = short_length;
 
     *size = 0;
+    if (n >= 2 && !frame_is_known(data))
+        return false;
     if (n < head || n < 2)
         return true;
     if (more)
@@ -383,14 +400,35 @@ static bool starts_http(const struct tunnel *t)
     return t->in.len >= 4 && !memcmp(t->in.data + t->in.start, "GET ", 4);
 }
 
+/* Up to the line that is empty for the library, which takes "\n" alone for no line; 0: it is still
+ * to come. Behind the keys of a draft before RFC 6455 the library would read eight bytes more. */
+static size_t request_size(const uint8_t *data, size_t n, bool *draft)
+{
+    static const char *const keys[] = {"sec-websocket-key1", "sec-websocket-key2"};
+    size_t line = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (data[i] != '\n' || i == line)
+            continue;
+        if (i == line + 1 && data[line] == '\r')
+            return i + 1;
+        for (unsigned k = 0; k < 2; k++)
+            *draft |= i - line > strlen(keys[k]) &&
+                      !strncasecmp((const char *)data + line, keys[k], strlen(keys[k]));
+        line = i + 1;
+    }
+    return 0;
+}
+
 /* Up to the empty line. */
 static bool follow_request(struct tunnel *t)
 {
-    const uint8_t *end = memmem(t->in.data + t->in.start, t->in.len, "\r\n\r\n", 4);
+    bool draft = false;
+    size_t size = request_size(t->in.data + t->in.start, t->in.len, &draft);
 
-    if (!end)
-        return t->in.len < PIECE;
-    t->whole = t->looked = (size_t)(end + 4 - (t->in.data + t->in.start));
+    if (!size || draft)
+        return !draft && t->in.len < PIECE;
+    t->whole = t->looked = size;
     return open_tunnel(t) && follow_frames(t);
 }
 
@@ -477,11 +515,22 @@ static bool hear_the_library_end(struct tunnel *t)
     return pass_out(t);
 }
 
+/* What the viewer takes at once need not be kept. False: it has hung up. */
+static bool send_now(struct tunnel *t, const uint8_t *data, size_t *n)
+{
+    ssize_t sent = t->out.len ? 0 : send(t->outside, data, *n, MSG_NOSIGNAL);
+
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
+    *n = sent > 0 ? (size_t)sent : 0;
+    return true;
+}
+
 static bool read_inside(struct tunnel *t)
 {
-    uint8_t piece[PIECE];
+    uint8_t piece[4 * PIECE];
     ssize_t n = recv(t->inside, piece, sizeof(piece), 0);
-    size_t skip;
+    size_t skip, sent;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
@@ -489,8 +538,11 @@ static bool read_inside(struct tunnel *t)
         return hear_the_library_end(t);
     skip = t->swallow < (size_t)n ? t->swallow : (size_t)n;
     t->swallow -= skip;
-    return t->out.len <= OUT_MAX && bytes_add(&t->out, piece + skip, (size_t)n - skip) &&
-           pass_out(t);
+    sent = (size_t)n - skip;
+    if (t->out.len > OUT_MAX || (sent && !send_now(t, piece + skip, &sent)))
+        return false;
+    skip += sent;
+    return skip == (size_t)n || (bytes_add(&t->out, piece + skip, (size_t)n - skip) && pass_out(t));
 }
 
 /* ---- life of a tunnel ---- */

@@ -14,3 +14,13 @@ ended() {
     pid=
     [ $status = "$1" ]
 }
+
+# until_so COMMAND...: it succeeds, within a minute.
+until_so() {
+    local i
+    for ((i = 0; i < 1200; i++)); do
+        ! "$@" 2>/dev/null || return 0
+        sleep 0.05
+    done
+    return 1
+}

@@ -2,22 +2,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every back end carries bytes both ways; nothing is left behind.
 . tests/cli/session.sh
-guest=("$CALQUE" -kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,iobase=0xf4,iosize=1" --timeout 20)
+guest=("$CALQUE" -kernel "$BUILD/tests/tools/echo.elf" -device "isa-debug-exit,iobase=0xf4,iosize=1" --timeout 600)
 
 # start OPTION...: a guest in the background, which ends when the test does.
 start() {
+    : >"$scratch/err" # at once: line() looks for what the guest says, not the one before
     "${guest[@]}" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
     pid=$!
 }
 
 # line FILE: its first line, once it is there.
 line() {
-    local i
-    for ((i = 0; i < 200; i++)); do
-        [ ! -s "$1" ] || break
-        sleep 0.05
+    until_so has_line "$1" && head -n 1 "$1"
+}
+has_line() { read -r _ <"$1"; }
+
+# at_free_port OPTION...: the guest with PORT in them a free TCP port, $port; talks() is what it is told.
+at_free_port() {
+    local try
+    for ((try = 0; try < 20; try++)); do
+        port=$((20000 + RANDOM % 20000))
+        start "${@//PORT/$port}"
+        talks && return 0
+        wait "$pid"
+        grep -q 'in use' "$scratch/err" || return 1
     done
-    head -n 1 "$1"
+    return 1
 }
 
 # ---- standard input and output ----
@@ -45,11 +55,7 @@ report $([ $? = 33 ] && [[ $(cat "$scratch/out") == *hELLO ]]; echo $?) "-parall
 # ---- files ----
 printf 'x.' | "${guest[@]}" -serial "file:$scratch/a,b" -monitor null -serial stdio >"$scratch/out" 2>"$scratch/err" &
 pid=$!
-for ((i = 0; i < 100; i++)); do
-    grep -q ready "$scratch/a,b" 2>/dev/null && break
-    sleep 0.05
-done
-grep -q ready "$scratch/a,b"
+until_so grep -q ready "$scratch/a,b"
 report $? "-serial file: writes, and its name may hold a comma"
 kill -9 $pid
 wait $pid 2>/dev/null
@@ -70,7 +76,7 @@ line "$scratch/err" >/dev/null
 report $? "unix server waits for its first client"
 "$talk" "unix-listen:$scratch/c" Hello hELLO &
 peer=$!
-for ((i = 0; i < 100; i++)); do [ -S "$scratch/c" ] && break; sleep 0.05; done
+until_so [ -S "$scratch/c" ]
 start -chardev "socket,id=s,path=$scratch/c" -serial chardev:s
 wait $peer
 status=$?
@@ -83,27 +89,15 @@ peer=$!
 start -serial "tcp:127.0.0.1:$(line "$scratch/port")"
 wait $peer && ended 33
 report $? "tcp client"
-for ((i = 0; i < 20; i++)); do
-    port=$((20000 + RANDOM % 20000))
-    start -serial "tcp:127.0.0.1:$port,server,nowait"
-    sleep 0.2
-    grep -q 'in use' "$scratch/err" || break
-    wait $pid
-done
-"$talk" tcp:$port Hello hELLO && "$talk" tcp:$port x. X && ended 33
+talks() { "$talk" tcp:$port Hello hELLO && "$talk" tcp:$port x. X && ended 33; }
+at_free_port -serial tcp:127.0.0.1:PORT,server,nowait
 report $? "tcp server"
-for ((i = 0; i < 20; i++)); do
-    port=$((20000 + RANDOM % 20000))
-    start -monitor "tcp::$port,server,nowait" -serial null
-    sleep 0.2
-    grep -q 'in use' "$scratch/err" || break
-    wait $pid
-done
-"$talk" tcp:$port $'info status\n' 'VM status: running' && "$talk" tcp:$port $'quit\n' '' && ended 0
+talks() { "$talk" tcp:$port $'info status\n' 'VM status: running' && "$talk" tcp:$port $'quit\n' '' && ended 0; }
+at_free_port -monitor tcp::PORT,server,nowait -serial null
 report $? "a monitor on a socket"
 # A crash leaves its socket behind: the next run takes it over.
 start -serial "unix:$scratch/s,server,nowait"
-for ((i = 0; i < 100; i++)); do [ -S "$scratch/s" ] && break; sleep 0.05; done
+until_so [ -S "$scratch/s" ]
 kill -9 $pid
 wait $pid 2>/dev/null
 start -serial "unix:$scratch/s,server,nowait"

@@ -35,7 +35,13 @@ prints() {
 
 refused "did you mean -serial?" -sreial stdio
 refused "did you mean -kernel?" --kernle x
-refused "not in this version yet" -net user
+refused "did you mean user?" -net usr
+refused "hostfwd=tcp::1: tcp:" -nic user,hostfwd=tcp::1
+refused "did you mean virtio-net-pci?" -nic user,model=virtio-nt-pci
+refused "mac=1:2: an address" -nic user,mac=1:2
+refused "there is no -netdev" -device virtio-net-pci,netdev=n -kernel x
+refused "netdev=n: something is joined" -netdev hubport,id=n,hubid=0 -device virtio-net-pci,netdev=n -device virtio-net-pci,netdev=n
+refused "netdev=ID,file=FILE is expected" -object filter-dump,id=d
 truncate -s 1M "$scratch/disk"
 refused "No such file" -hda "$scratch/none" -bios x
 refused "did you mean file?" -drive fiel=x
@@ -123,6 +129,15 @@ refused "did you mean path?" -chardev file,id=a,pth=x
 refused "--timeout x" --timeout x
 refused "a text is expected" --until ''
 refused "shift" -icount shift=99
+refused "sleep" -icount shift=3,sleep=maybe
+refused "/nonexistent/x: No such file" --replay /nonexistent/x
+refused "is no recording" --replay /dev/null
+refused "/nonexistent/x: No such file" --record /nonexistent/x -bios roms/bios.bin
+refused "seconds (60s)" --history 3h
+refused "seconds (60s)" --history -1s
+refused "a number is expected" --seed x
+refused "shift=N is expected, not auto" --record /dev/null -icount shift=auto
+refused "not with -machine none" --history all -machine none
 refused "reboot=" -action reboot=never
 refused "topics are" --help=nothing
 refused "takes no value" --version=3

@@ -69,7 +69,7 @@ replays ops.jsonl "balloon:DeviceNotActive block-commit:CommandNotFound block-st
     device_add:GenericError device_del:DeviceNotFound dump-guest-memory:CommandNotFound getfd:CommandNotFound
     job-complete:CommandNotFound job-dismiss:CommandNotFound migrate-incoming:CommandNotFound
     migrate-set-capabilities:GenericError migrate-set-parameters:CommandNotFound migrate:CommandNotFound
-    netdev_add:CommandNotFound netdev_del:CommandNotFound qom-get:DeviceNotFound qom-list:DeviceNotFound
+    qom-get:DeviceNotFound qom-list:DeviceNotFound
     qom-set:CommandNotFound query-balloon:DeviceNotActive query-dirty-rate:CommandNotFound screendump:GenericError
     transaction:CommandNotFound" "${domain[@]}"
 report $?
@@ -83,12 +83,12 @@ refused() {
     return 1
 }
 ok=0
-for device in piix3-usb-uhci virtio-net-pci e1000 virtio-balloon-pci virtio-serial-pci virtserialport usb-tablet virtio-vga \
+for device in piix3-usb-uhci e1000 virtio-balloon-pci virtio-serial-pci virtserialport usb-tablet virtio-vga \
     virtio-rng-pci vmcoreinfo pcie-root-port qemu-xhci ich9-intel-hda hda-duplex usb-redir; do
     refused -device "{\"driver\":\"$device\",\"id\":\"x\"}" || ok=1
 done
 refused -blockdev '{"driver":"nbd","node-name":"n"}' || ok=1
-refused -netdev '{"type":"user","id":"hostnet0"}' || ok=1
+refused -netdev '{"type":"vde","id":"hostnet0"}' || ok=1
 refused -sandbox on,obsolete=deny || ok=1
 refused -loadvm s-int || ok=1
 refused -incoming defer || ok=1

@@ -159,6 +159,7 @@ start "${echo_kernel[@]}" -display none \
     -device '{"driver":"isa-serial","chardev":"s","id":"serial0","index":0}'
 "$talk" "unix:$m" "$hello"'{"execute":"query-memdev"}' '"id": "pc.ram", "size": 16777216' >/dev/null
 report $? "what libvirt passes"
+until_so grep -q ready "$scratch/serial"
 "$talk" "unix:$m" "$hello"'{"execute":"quit"}' 'SHUTDOWN' >/dev/null
 ended 0
 report $([ $? = 0 ] && grep -q ready "$scratch/serial"; echo $?) "-device isa-serial in JSON"

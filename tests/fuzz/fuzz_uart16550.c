@@ -17,7 +17,7 @@ static void add(struct rig *r)
 static void event(struct rig *r, struct fuzz_input *in)
 {
     size_t size;
-    uint8_t *bytes = fuzz_bytes(in, INPUT_EVENT_MAX, &size);
+    uint8_t *bytes = fuzz_bytes(in, 256, &size);
 
     fuzz_check(input_push(&r->m, &uart.input, bytes, size));
     input_deliver(&r->m);

@@ -9,6 +9,7 @@
  *   sleep SECONDS
  *   raw [SECONDS]        the terminal's settings are changed, at once or within SECONDS
  *   cooked               they are as they were at the start
+ *   stopped SECONDS      the command has stopped (SIGTSTP)
  *   status N SECONDS     the command ends with status N (128 + the signal that ended it)
  *
  * TEXT may hold \r \n \\ and \xHH. This process leads the session, not the command: a session's
@@ -33,7 +34,7 @@ struct session {
     struct termios before;
     char *screen;
     size_t len, seen; /* `seen`: the end of what was wanted last */
-    bool ended;
+    bool ended, stopped;
     int status;
 };
 
@@ -99,7 +100,10 @@ static void reap(struct session *s)
 {
     int status;
 
-    if (s->ended || waitpid(s->child, &status, WNOHANG) != s->child)
+    if (s->ended || waitpid(s->child, &status, WNOHANG | WUNTRACED) != s->child)
+        return;
+    s->stopped = WIFSTOPPED(status);
+    if (s->stopped)
         return;
     s->ended = true;
     s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -160,6 +164,18 @@ static bool step_sleep(struct session *s, const char *args)
     return true;
 }
 
+static bool step_stopped(struct session *s, const char *args)
+{
+    double end = now() + atof(args);
+    bool stopped;
+
+    for (reap(s); !s->stopped && !s->ended && now() < end; reap(s))
+        receive(s, 0.02);
+    stopped = s->stopped;
+    s->stopped = false;
+    return stopped;
+}
+
 /* What is typed before is the terminal's to edit, and may be lost. */
 static bool step_raw(struct session *s, const char *args)
 {
@@ -190,6 +206,8 @@ static bool step(struct session *s, const char *name, char *args)
         return is_cooked(s);
     if (!strcmp(name, "status"))
         return step_status(s, args);
+    if (!strcmp(name, "stopped"))
+        return step_stopped(s, args);
     printf("there is no such step\n");
     return false;
 }

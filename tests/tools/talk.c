@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* talk WHERE SEND WANT: connects, sends SEND and waits for WANT, ten seconds at most; status 0 if
+/* talk WHERE SEND WANT: connects, sends SEND and waits for WANT, a minute at most; status 0 if
  * it came. Empty texts are not sent and not waited for. WHERE is a device file (a pseudo-terminal),
  * unix:PATH, tcp:PORT, or unix-listen:PATH and tcp-listen: (a free port, which is printed), which
  * wait for the other side. */
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 10
+#define PATIENCE 60 /* seconds, of a host that may be busy */
 
 /* Another program is starting: tries again until it listens. */
 static int connect_to(const struct sockaddr *addr, socklen_t len)

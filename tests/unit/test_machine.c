@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Whole machines running a guest program: they repeat to the bit, and a saved machine goes on in
  * another process's place exactly as the one it was saved from. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -388,6 +390,39 @@ static void test_translated_machine_is_loaded(void **state)
     box_free(b);
 }
 
+static atomic_bool stop_kicking;
+
+static void *kick_again_and_again(void *opaque)
+{
+    while (!atomic_load(&stop_kicking)) {
+        machine_kick(opaque);
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* A thread that makes a CPU look up, even in the middle of a REP, is no difference. */
+static void test_lockstep_beside_a_thread(void **state)
+{
+    static const struct translator_config config = {.threshold = 1, .lockstep = true};
+    pthread_t thread;
+    (void)state;
+    struct box *b = box_translated("strings-64", 1, &config);
+    if (!b) {
+        print_message("skip: test_lockstep_beside_a_thread: no translator for this host\n");
+        skip();
+        return;
+    }
+    atomic_store(&stop_kicking, false);
+    assert_int_equal(pthread_create(&thread, NULL, kick_again_and_again, &b->pc.m), 0);
+    for (unsigned step = 0; step < 200 && b->pc.m.run.state != RUN_ENDED; step++)
+        run(b, 20011);
+    atomic_store(&stop_kicking, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(b->pc.m.run.reason == STOP_DIFFERENCE, 0);
+    box_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_slices_do_not_show),
         cmocka_unit_test(test_engines_are_equal),
         cmocka_unit_test(test_translated_machine_is_loaded),
+        cmocka_unit_test(test_lockstep_beside_a_thread),
         cmocka_unit_test(test_saved_machine_goes_on),
         cmocka_unit_test(test_saved_machine_has_its_arithmetic),
         cmocka_unit_test(test_several_cpus_repeat),

@@ -257,7 +257,8 @@ static void test_ends(void **state)
 static void test_input(void **state)
 {
     struct bench *b = make(1, true);
-    uint8_t big[INPUT_EVENT_MAX + 1] = {0}, x[8], y[8];
+    static const uint8_t big[INPUT_EVENT_MAX + 1];
+    uint8_t x[8], y[8];
 
     (void)state;
     assert_true(input_push(&b->m, &b->src, "ab", 2));
@@ -357,6 +358,65 @@ static void test_host_timer(void **state)
     machine_destroy(&b->m); /* ends a running machine */
 }
 
+struct onlooker {
+    struct bench *b;
+    unsigned calls, beside_a_slice;
+};
+
+static void look(struct onlooker *o)
+{
+    o->calls++;
+    o->beside_a_slice += o->b->m.run.current != NULL;
+}
+
+static void look_on_timer(void *opaque)
+{
+    struct onlooker *o = opaque;
+
+    look(o);
+    vm_timer_arm(&o->b->t, vm_clock_now(&o->b->m.clock) + 20000);
+}
+
+static void look_on_input(void *opaque, const uint8_t *data, size_t len)
+{
+    (void)data, (void)len;
+    look(opaque);
+}
+
+/* On host time devices act beside a slice, unless they are to wait for its end. */
+static void devices_beside_slices(bool wait)
+{
+    struct bench *b = make(1, false);
+    struct onlooker o = {.b = b};
+    struct input_source src;
+
+    b->m.run.devices_wait = wait;
+    vm_timer_init(&b->t, &b->m.clock, look_on_timer, &o);
+    input_register(&b->m, &src, "onlooker", look_on_input, &o);
+    vm_timer_arm(&b->t, 1);
+    machine_start_threads(&b->m);
+    machine_lock(&b->m);
+    machine_cont(&b->m);
+    for (unsigned n = 0; o.calls < 2000 || (!wait && !o.beside_a_slice); n++) {
+        machine_unlock(&b->m);
+        if (n % 16 == 0)
+            input_push(&b->m, &src, NULL, 0);
+        machine_poll(&b->m);
+        sched_yield();
+        machine_lock(&b->m);
+    }
+    machine_unlock(&b->m);
+    assert_int_equal(wait && o.beside_a_slice, 0);
+    machine_destroy(&b->m);
+}
+
+static void test_devices_wait(void **state)
+{
+    (void)state;
+    devices_beside_slices(false);
+    devices_beside_slices(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,7 +424,7 @@ int main(void)
         cmocka_unit_test(test_turns),        cmocka_unit_test(test_turns_end_early),
         cmocka_unit_test(test_ends),         cmocka_unit_test(test_input),
         cmocka_unit_test(test_threads_host), cmocka_unit_test(test_threads_icount),
-        cmocka_unit_test(test_host_timer),
+        cmocka_unit_test(test_host_timer),   cmocka_unit_test(test_devices_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

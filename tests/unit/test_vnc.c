@@ -157,6 +157,17 @@ static void get(int fd, void *buf, size_t len)
     }
 }
 
+/* The other side hangs up. */
+static void await_end(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    uint8_t bytes[512];
+
+    do
+        assert_int_equal(poll(&p, 1, 30000), 1);
+    while (read(fd, bytes, sizeof(bytes)) > 0);
+}
+
 static void put(int fd, const void *buf, size_t len)
 {
     assert_int_equal(write(fd, buf, len), len);
@@ -636,6 +647,110 @@ static void websocket(void **state)
     end(&w);
 }
 
+/* Frames that the library never comes back from, and others that RFC 6455 forbids: the connection
+ * ends, and the other viewer does not notice. */
+static void forbidden_frames(void **state)
+{
+    static const uint8_t frames[][4] = {
+        {0x89, 0xfe, 0x0b, 0xb8}, /* a ping of 3000 bytes */
+        {0x88, 0xfe, 0x0b, 0xb8}, /* a close */
+        {0x83, 0xfe, 0x0b, 0xb8}, /* opcodes without a meaning */
+        {0x8f, 0xfe, 0x0b, 0xb8},
+        {0xc2, 0xfe, 0x0b, 0xb8}, /* an extension that was not agreed on */
+        {0x82, 0x7e, 0x0b, 0xb8}, /* without a mask */
+        {0x09, 0x80, 0, 0},       /* a ping in pieces */
+    };
+    uint8_t frame[3008] = {0};
+    struct client c;
+    struct world w;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    for (unsigned n = 0; n < sizeof(frames) / sizeof(frames[0]); n++) {
+        fd = dial(&w);
+        upgrade(fd);
+        memcpy(frame, frames[n], 4);
+        put(fd, frame, sizeof(frame));
+        follow(&w, &c);
+        await_end(fd);
+        close(fd);
+    }
+    follow(&w, &c);
+    hang_up(&c);
+    end(&w);
+}
+
+/* A ping and frames without a payload are no harm. */
+static void control_frames(void **state)
+{
+    static const uint8_t frames[] = {0x89, 0x82, 0, 0, 0, 0, 'h', 'i', /* ping */
+                                     0x8a, 0x80, 0, 0, 0, 0,           /* pong */
+                                     0x82, 0x80, 0, 0, 0, 0};
+    struct browser b;
+    struct client c;
+    struct world w;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = open_browser(&b, &w, 125);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    follow(&w, &c);
+    put(b.server, frames, sizeof(frames));
+    follow(&w, &c);
+    hang_up(&c);
+    pthread_join(b.thread, NULL);
+    end(&w);
+}
+
+/* Viewers that say less than the four bytes that WebSockets are known by, and stay or go: the
+ * other one does not wait for the rest. */
+static void short_greetings(void **state)
+{
+    static const char *const greetings[] = {"G", "GET", "RF", "\x16"};
+    struct client c;
+    struct world w;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    assert_int_equal(handshake(fd, 1, NULL), 0);
+    init_client(&c, fd);
+    for (unsigned n = 0; n < 2 * sizeof(greetings) / sizeof(greetings[0]); n++) {
+        fd = dial(&w);
+        put(fd, greetings[n / 2], strlen(greetings[n / 2]));
+        if (n % 2)
+            shutdown(fd, SHUT_WR);
+        follow(&w, &c);
+        close(fd);
+    }
+    follow(&w, &c);
+    hang_up(&c);
+    end(&w);
+}
+
+/* Keys of a draft before RFC 6455, behind which the library would lose its place. */
+static void old_drafts(void **state)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nsec-WebSocket-key1: 1 2\r\n";
+    struct world w;
+    int fd;
+
+    (void)state;
+    begin(&w, "");
+    fd = dial(&w);
+    put(fd, request, sizeof(request) - 1);
+    await_end(fd);
+    close(fd);
+    end(&w);
+}
+
 /* A viewer that stops in the middle of a message keeps nobody waiting, and may go on with it. */
 static void half_a_message(void **state)
 {
@@ -856,10 +971,14 @@ static void bad_specs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picture),  cmocka_unit_test(input),       cmocka_unit_test(password),
-        cmocka_unit_test(expiry),   cmocka_unit_test(websocket),   cmocka_unit_test(half_a_message),
-        cmocka_unit_test(scaling),  cmocka_unit_test(slow_viewer), cmocka_unit_test(loopback_only),
-        cmocka_unit_test(nonsense), cmocka_unit_test(bad_specs),   cmocka_unit_test(events),
+        cmocka_unit_test(picture),          cmocka_unit_test(input),
+        cmocka_unit_test(password),         cmocka_unit_test(expiry),
+        cmocka_unit_test(websocket),        cmocka_unit_test(half_a_message),
+        cmocka_unit_test(scaling),          cmocka_unit_test(slow_viewer),
+        cmocka_unit_test(loopback_only),    cmocka_unit_test(nonsense),
+        cmocka_unit_test(bad_specs),        cmocka_unit_test(events),
+        cmocka_unit_test(forbidden_frames), cmocka_unit_test(control_frames),
+        cmocka_unit_test(old_drafts),       cmocka_unit_test(short_greetings),
     };
 
     signal(SIGPIPE, SIG_IGN);
