@@ -320,10 +320,10 @@ static void print_topics(const char *title)
 static bool print_help(const char *topic, struct error *err)
 {
     if (!topic) {
-        puts("Usage: calque [OPTION...] [FILE]: runs x86 systems on an emulated PC\n");
+        puts("Usage: calque [OPTION...] [FILE]: runs x86 systems on an emulated PC;\n"
+             "       calque doctor: what this host can do");
         option_print_summary(options, stdout);
         puts("\ncalque -kernel vmlinuz -initrd initrd.gz -append console=ttyS0 -nographic");
-        puts("calque doctor: what this host and this build can do");
         print_topics("--help=TOPIC tells more; there are:\n");
         return true;
     }

@@ -76,7 +76,6 @@ static bool load(struct kvm_cpu *c, const char **what)
     if (c->loaded)
         return true;
     complete_access(c);
-    c->run->kvm_dirty_regs = 0;
     if (!kvm_state_load(c, what))
         return false;
     c->k->stats.loads++;
@@ -222,33 +221,57 @@ static void memory_exit(struct kvm_cpu *c)
     c->unfinished = true;
 }
 
-/* A device may look at registers and change them (vmmouse). */
-static void lend_registers(struct kvm_cpu *c, bool back)
+/* A device may look at registers and change them (vmmouse): those that it may. */
+enum { LENT = 6 };
+
+static void lent_fields(struct kvm_regs *regs, __u64 *field[LENT])
 {
-    static const uint8_t number[6] = {R_RAX, R_RBX, R_RCX, R_RDX, R_RSI, R_RDI};
-    struct kvm_regs *s = &c->run->s.regs.regs;
-    __u64 *field[6] = {&s->rax, &s->rbx, &s->rcx, &s->rdx, &s->rsi, &s->rdi};
+    __u64 *const list[LENT] = {&regs->rax, &regs->rbx, &regs->rcx,
+                               &regs->rdx, &regs->rsi, &regs->rdi};
 
-    for (unsigned n = 0; n < 6; n++) {
-        uint64_t *r = &c->cpu->r[number[n]];
-
-        if (back && n && *r != *field[n]) {
-            *field[n] = *r;
-            c->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
-        } else if (!back) {
-            *r = *field[n];
-        }
-    }
+    memcpy(field, list, sizeof(list));
 }
 
-static void port_exit(struct kvm_cpu *c)
+static const uint8_t lent[LENT] = {R_RAX, R_RBX, R_RCX, R_RDX, R_RSI, R_RDI};
+
+static void lend_registers(struct kvm_cpu *c)
+{
+    __u64 *field[LENT];
+
+    lent_fields(&c->run->s.regs.regs, field);
+    for (unsigned n = 0; n < LENT; n++)
+        c->cpu->r[lent[n]] = *field[n];
+}
+
+/* What the device changed; RAX is the instruction's. */
+static bool take_registers(struct kvm_cpu *c)
+{
+    __u64 *was[LENT], *now[LENT];
+    struct kvm_regs regs;
+    bool changed = false;
+
+    lent_fields(&c->run->s.regs.regs, was);
+    for (unsigned n = 1; n < LENT; n++)
+        changed |= c->cpu->r[lent[n]] != *was[n];
+    if (!changed)
+        return true;
+    complete_access(c);
+    if (ioctl(c->fd, KVM_GET_REGS, &regs) < 0)
+        return false;
+    lent_fields(&regs, now);
+    for (unsigned n = 1; n < LENT; n++)
+        *now[n] = c->cpu->r[lent[n]];
+    return ioctl(c->fd, KVM_SET_REGS, &regs) == 0;
+}
+
+static bool port_exit(struct kvm_cpu *c)
 {
     struct kvm_run *run = c->run;
     struct machine *m = c->k->m;
     uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
     c->k->stats.port_accesses++;
-    lend_registers(c, false);
+    lend_registers(c);
     machine_lock(m);
     for (uint32_t n = 0; n < run->io.count; n++, data += run->io.size) {
         uint64_t v = 0;
@@ -262,8 +285,8 @@ static void port_exit(struct kvm_cpu *c)
         }
     }
     machine_unlock(m);
-    lend_registers(c, true);
     c->unfinished = true;
+    return take_registers(c);
 }
 
 static void msr_exit(struct kvm_cpu *c)
@@ -425,8 +448,9 @@ static bool handle_exit(struct kvm_cpu *c, enum vcpu_exit *why)
 {
     switch (c->run->exit_reason) {
     case KVM_EXIT_IO:
-        port_exit(c);
-        return true;
+        if (!port_exit(c))
+            *why = fail(c, "KVM_SET_REGS", (uint64_t)errno);
+        return *why == VCPU_EXIT_SLICE;
     case KVM_EXIT_MMIO:
         memory_exit(c);
         return true;

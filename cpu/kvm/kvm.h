@@ -37,8 +37,8 @@ void kvm_engine_detach(struct cpu *cpu);
 bool kvm_fit_model(struct cpu_model *model, bool drop, struct error *err);
 
 struct kvm_stats {
-    uint64_t runs, port_accesses, memory_accesses, msr_accesses, halts, injections, windows, signals,
-        interpreted, loads;
+    uint64_t runs, port_accesses, memory_accesses, msr_accesses, halts, injections, windows,
+        signals, interpreted, loads;
     unsigned slots;
 };
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out);

@@ -14,7 +14,7 @@
 struct kvm_slot {
     uint64_t start, size, arena;
     bool readonly;
-    bool logged;    /* KVM keeps a dirty log: not RAM, a screen may be drawn from it */
+    bool logged;     /* KVM keeps a dirty log: not RAM, a screen may be drawn from it */
     bool live, seen; /* seen: still in the map, while that is compared */
 };
 
@@ -25,11 +25,11 @@ struct kvm_cpu {
     struct kvm_run *run;
     struct vcpu_ops ops;           /* this engine's */
     const struct vcpu_ops *before; /* what the CPU had */
-    bool loaded;     /* KVM has the registers; struct cpu's are old */
-    bool unfinished; /* an access was answered that the next KVM_RUN completes */
-    bool code_old;   /* KVM ran: decoded code and translations may be of old memory */
-    bool wrote;      /* and the dirty flags do not tell */
-    atomic_bool inside; /* KVM_RUN, or about to; `thread` is in it */
+    bool loaded;                   /* KVM has the registers; struct cpu's are old */
+    bool unfinished;               /* an access was answered that the next KVM_RUN completes */
+    bool code_old;                 /* KVM ran: decoded code and translations may be of old memory */
+    bool wrote;                    /* and the dirty flags do not tell */
+    atomic_bool inside;            /* KVM_RUN, or about to; `thread` is in it */
     pthread_t thread;
     bool thread_known;
 };

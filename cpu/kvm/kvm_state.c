@@ -246,25 +246,27 @@ static const struct kept_msr kept[] = {
 };
 #define MSR_TSC 0x10
 
-struct msr_call {
-    struct kvm_msrs head;
-    struct kvm_msr_entry entry;
+union msr_call {
+    struct kvm_msrs list;
+    uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 };
 
 static bool set_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
 {
-    struct msr_call call = {.head.nmsrs = 1, .entry = {.index = number, .data = value}};
+    union msr_call call = {.list.nmsrs = 1};
 
+    call.list.entries[0] = (struct kvm_msr_entry){.index = number, .data = value};
     return ioctl(c->fd, KVM_SET_MSRS, &call) == 1;
 }
 
 static bool get_msr(struct kvm_cpu *c, uint32_t number, uint64_t *value)
 {
-    struct msr_call call = {.head.nmsrs = 1, .entry = {.index = number}};
+    union msr_call call = {.list.nmsrs = 1};
 
+    call.list.entries[0] = (struct kvm_msr_entry){.index = number};
     if (ioctl(c->fd, KVM_GET_MSRS, &call) != 1)
         return false;
-    *value = call.entry.data;
+    *value = call.list.entries[0].data;
     return true;
 }
 

@@ -51,9 +51,12 @@ for module in irqbypass ccp kvm kvm-amd; do insmod /$module.ko; done
 /calque doctor | grep '^.. *engine kvm'
 for image in /guest/*.elf; do
     name=$(basename $image .elf)
-    cpus=1
-    case $name in smp-*) cpus=2 ;; esac
-    CALQUE="/calque -accel kvm -smp $cpus --timeout $TIMEOUT" sh /run --qemu $name 2>&1 | tail -n 8
+    case $name in
+    smp-*) more="-smp 2" ;;
+    vga-*) more="-vga std" ;;
+    *) more= ;;
+    esac
+    CALQUE="/calque -accel kvm --timeout $TIMEOUT" sh /run --qemu $name $more 2>&1 | tail -n 8
 done
 echo ALL DONE
 poweroff -f
