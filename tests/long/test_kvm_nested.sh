@@ -16,8 +16,9 @@ modules=$(echo "$(dirname "$kernel")"/lib/modules/*/kernel)
 root=$scratch/root
 
 # Left out: what shows the differences between makers of processors (approx), what KVM has not got
-# (ferr: FERR#), and rounds against an interrupt every 100 us, which two emulators in each other do
-# not get through (fplive, smm); idiv stops TCG's nested guest for ever.
+# (ferr: FERR#), rounds against an interrupt every 100 us, which two emulators in each other do not
+# get through (fplive); idiv stops TCG's nested guest for ever, and smm does not get beyond its first
+# check there, for a reason not yet known.
 skipped='approx|ferr|fplive|smm|idiv'
 
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,guest}
@@ -69,7 +70,7 @@ timeout 7200 qemu-system-x86_64 -accel tcg -cpu max,+svm -smp 2 -m 2048 -nograph
     </dev/null 2>&1 | tr -d '\r' >"$scratch/log"
 
 shown=("$scratch/log")
-grep -q '^ok *engine kvm' "$scratch/log"
+grep -q 'ok *engine kvm' "$scratch/log"
 report $? "the probe finds that KVM works"
 grep -q '^ALL DONE' "$scratch/log"
 report $? "all programs were run"
