@@ -22,6 +22,7 @@ if image=$(tests/fetch kernel 2>"$scratch/why"); then
 fi
 need_guest "$scratch/disks"
 
+# The shell drops what is typed before it asks for the cursor (ESC [6n).
 # type_when PATTERN LINE...: types the lines when the pattern is in the guest's output, which ends then.
 type_when() {
     local tries=0 line
@@ -67,7 +68,7 @@ small() { [ "$(stat -c %s "$1")" -lt 5000000 ] || { echo "$1 is large"; return 1
 
 seq 1000000 | head -c 4194304 >"$scratch/disk"
 want=$(md5sum <"$scratch/disk" | cut -d ' ' -f 1)
-type_when '/root # ' 'for m in scsi_common scsi_mod libata ata_piix sd_mod; do insmod /disks/$m.ko; done' \
+type_when '/root # .\[6n' 'for m in scsi_common scsi_mod libata ata_piix sd_mod; do insmod /disks/$m.ko; done' \
     'while [ ! -b /dev/sda ]; do sleep 1; done; md5sum /dev/sda' \
     'seq 100000 | dd of=/dev/sda bs=4k count=50 conv=fsync; echo wri''tten' 'poweroff -f' |
     record disk -hda "$scratch/disk"
@@ -77,12 +78,12 @@ rm "$scratch/disk"
 } >"$scratch/why" 2>&1
 report $? "${names[0]}" "$scratch/disk.out" "$scratch/why"
 
-type_when '/root # ' 'cat /proc/interrupts' '(seq 30000 | md5sum) & seq 30000 | md5sum; wait; nproc' 'poweroff -f' |
+type_when '/root # .\[6n' 'cat /proc/interrupts' '(seq 30000 | md5sum) & seq 30000 | md5sum; wait; nproc' 'poweroff -f' |
     record two -smp 2 --seed 7
 { all_of "$scratch/two.out" '^2' && replay two; } >"$scratch/why" 2>&1
 report $? "${names[1]}" "$scratch/two.out" "$scratch/why"
 
-type_when '/root # ' 'echo c >/proc/sysrq-trigger' | record crash
+type_when '/root # .\[6n' 'echo c >/proc/sysrq-trigger' | record crash
 { all_of "$scratch/crash.out" 'Kernel panic' && replay crash; } >"$scratch/why" 2>&1
 report $? "${names[2]}" "$scratch/crash.out" "$scratch/why"
 
