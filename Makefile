@@ -89,7 +89,7 @@ ALL_LIBS     := $(LIB_LIBS) -lm $(LIBS)
 TARGET_X86 := $(filter x86_64%,$(or $(CROSS),$(shell uname -m)))
 # The translator needs an emitter for the host's processor.
 TRANSLATOR := $(if $(TARGET_X86),translator/*.c translator/x86_64/*.c,translator/none/*.c)
-KVM := $(if $(TARGET_X86),cpu/kvm/*.c,cpu/kvm/none/*.c)
+KVM := $(if $(TARGET_X86),cpu/x86/kvm/*.c,cpu/x86/kvm/none/*.c)
 SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) $(KVM) \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)

@@ -20,7 +20,7 @@
 #include "cmdline_record.h"
 #include "cmdline_system.h"
 #include "config.h"
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 #include "host/char/backend.h"
 #include "host/net/backend.h"
 #include "host/ui/keymap.h"

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "cmdline.h"
 #include "config.h"
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 #include "translator/translator.h"
 #include "vm/machine.h"
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "cpu/kvm/kvm.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/kvm/kvm.h"
 
 const char *engine_name(enum engine_kind kind)
 {

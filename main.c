@@ -17,7 +17,7 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
@@ -493,26 +493,12 @@ static bool fit_model(const struct settings *s, struct cpu_model *model, struct 
     return kvm_fit_model(model, !strcmp(model->name, "max"), err);
 }
 
-/* Without -accel: KVM, if it works here and does all that is asked for, else the translator. A
- * person is told why not; a script is not interested. */
-static bool choose_engine(struct app *app, struct error *err)
+/* Under KVM the processor is what the host's can be. */
+static bool fit_to_engine(struct app *app, struct error *err)
 {
     struct settings *s = &app->settings;
-    struct cpu_model fit = app->cpus.model;
-    struct error why;
 
-    if (s->kvm)
-        return fit_model(s, &app->cpus.model, err) || error_prefix(err, "-accel kvm");
-    if (s->engine_given || s->log_categories || s->machine_none || s->smp.cpus > 1 || s->debug ||
-        s->gdb || s->icount || s->record || s->replay || s->history || s->has_seed)
-        return true;
-    s->kvm = kvm_probe(&why) && fit_model(s, &fit, &why);
-    if (s->kvm)
-        app->cpus.model = fit;
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, s->kvm ? "calque: -accel kvm\n" : "calque: -accel jit, not kvm: %s\n",
-                why.text);
-    return true;
+    return !s->kvm || fit_model(s, &app->cpus.model, err) || error_prefix(err, "-accel kvm");
 }
 
 /* Without a translator the interpreter runs the machine: it is slower, and the same. KVM must do.
@@ -976,7 +962,7 @@ static bool app_open(struct app *app, struct error *err)
 
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
-           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && choose_engine(app, err) &&
+           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && fit_to_engine(app, err) &&
            poller_init(&app->poller, err) &&
            ((app->nets = nets_new(&app->poller)) || error_set(err, "out of memory")) &&
            open_terminals(app, err) && share_terminal(app, err) && build_machine(app, err) &&

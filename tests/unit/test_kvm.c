@@ -13,7 +13,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/mem.h"
 #include "engine.h"
 #include "machines/pc_cpus.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A host that is no x86-64: its KVM, if it has one, is of another architecture. */
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "base/error.h"
-#include "cpu/kvm/kvm_internal.h"
+#include "cpu/x86/kvm/kvm_internal.h"
 
 static bool set_slot(struct kvm_engine *k, unsigned n, uint64_t size)
 {

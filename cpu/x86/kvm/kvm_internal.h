@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/cpu.h"
 
 /* A slot of guest-physical memory that KVM knows. */

@@ -18,7 +18,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 
 #define TIME_LIMIT_MS 2000
 #define MEMORY        0x200000u

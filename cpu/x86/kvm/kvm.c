@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* KVM as an engine: its life, KVM_RUN and what comes out of it. */
-#include "cpu/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "cpu/kvm/kvm_internal.h"
+#include "cpu/x86/kvm/kvm_internal.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/paging.h"
 #include "cpu/x86/privilege.h"

@@ -7,7 +7,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "cpu/kvm/kvm_internal.h"
+#include "cpu/x86/kvm/kvm_internal.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/xsave.h"
