@@ -20,6 +20,7 @@
 #include "vm/checkpoint.h"
 #include "vm/record.h"
 #include "vm/record_pages.h"
+#include "vm/vm_internal.h"
 
 struct box {
     struct pc pc;
