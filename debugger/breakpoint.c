@@ -117,6 +117,20 @@ static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
     return false;
 }
 
+/* on_execute() would say no and note nothing. */
+static bool on_passing(void *opaque, struct cpu *cpu, uint64_t lin)
+{
+    struct debugger *d = opaque;
+
+    if ((d->tracing && d->tracer.instructions) || (d->mark.set && d->mark.lin == lin))
+        return false;
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next)
+        if (is_for(d, b, BREAK_EXECUTE, cpu) && covers_code(b, cpu, lin) &&
+            !(b->condition.ruled_out && b->condition.ruled_out(b->condition.opaque, d, cpu)))
+            return false;
+    return true;
+}
+
 static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
                       const struct probe_hit *a)
 {
@@ -279,6 +293,7 @@ void breakpoints_sync(struct debugger *d)
     if (!ranges)
         return; /* the old set still is asked about */
     *p = (struct probes){.execute = on_execute,
+                         .passes = on_passing,
                          .accessed = on_accessed,
                          .event = on_event,
                          .opaque = d,

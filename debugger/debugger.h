@@ -136,6 +136,10 @@ enum breakpoint_kind {
 /* Decides on the CPU thread, without the lock, whether a breakpoint that is hit counts. */
 struct breakpoint_condition {
     bool (*holds)(void *opaque, struct debugger *d, struct cpu *cpu);
+    /* True: it does not hold, as can be told from general registers, RIP and memory alone: nothing
+     * else of the CPU is up to date, as translated code calls it. False: `holds` is to be asked.
+     * NULL: always so. */
+    bool (*ruled_out)(void *opaque, struct debugger *d, struct cpu *cpu);
     void (*free)(void *opaque);
     void *opaque;
 };

@@ -105,6 +105,11 @@ static bool holds(void *opaque, struct debugger *d, struct cpu *cpu)
     return expr_integer(opaque, d, cpu, &v, NULL) && v;
 }
 
+static bool ruled_out(void *opaque, struct debugger *d, struct cpu *cpu)
+{
+    return !holds(opaque, d, cpu);
+}
+
 static void free_condition(void *opaque)
 {
     expr_free(opaque);
@@ -112,7 +117,10 @@ static void free_condition(void *opaque)
 
 struct breakpoint_condition expr_condition(struct expr *e)
 {
-    return (struct breakpoint_condition){holds, free_condition, e};
+    return (struct breakpoint_condition){.holds = holds,
+                                         .ruled_out = code_is_plain(&e->code) ? ruled_out : NULL,
+                                         .free = free_condition,
+                                         .opaque = e};
 }
 
 /* ---- setting ---- */

@@ -46,6 +46,14 @@ void code_free(struct code *c)
     *c = (struct code){0};
 }
 
+bool code_is_plain(const struct code *c)
+{
+    for (unsigned n = 0; n < c->n; n++)
+        if (c->insns[n].op == CODE_CPU_REG)
+            return false;
+    return true;
+}
+
 uint64_t code_extend(uint64_t v, unsigned size, bool sign)
 {
     unsigned shift = size < 8 ? 64 - 8 * size : 0;
@@ -68,8 +76,8 @@ uint64_t code_pc(const struct cpu *cpu)
 struct run {
     const struct code_frame *f;
     struct error *err;
-    uint64_t stack[CODE_STACK];
     unsigned n;
+    uint64_t stack[CODE_STACK]; /* n are valid */
 };
 
 static double as_double(uint64_t v)
@@ -166,6 +174,7 @@ static bool push(struct run *r, const struct code_insn *i)
             v = r->f->regs[i->imm];
         else
             v = i->imm == R_RIP ? code_pc(cpu) : cpu->r[i->imm];
+        v = code_extend(v, i->size, i->sign);
         break;
     case CODE_CPU_REG:
         v = cpu_register_part(cpu, i);
@@ -358,30 +367,18 @@ static void shuffle(struct run *r, const struct code_insn *i)
 /* How many values an instruction needs on the stack. */
 static uint64_t needs(const struct code_insn *i)
 {
-    if (i->op >= CODE_ADD && i->op <= CODE_GE)
-        return 2;
-    switch (i->op) {
-    case CODE_CONST:
-    case CODE_REG:
-    case CODE_CPU_REG:
-    case CODE_SEGMENT:
-    case CODE_CFA:
-    case CODE_INDEX:
-    case CODE_JUMP:
-    case CODE_IN_SCOPE:
-    case CODE_NOTHING:
-        return 0;
-    case CODE_SWAP:
-        return 2;
-    case CODE_ROT:
-        return 3;
-    case CODE_PICK:
+    static const uint8_t fixed[CODE_NOTHING + 1] = {
+        [CODE_SELECT] = 1,    [CODE_LOAD] = 1,
+        [CODE_LOAD_FLOAT] = 1, [CODE_CONVERT] = 1,
+        [CODE_FIELD] = 1,     [CODE_FLOAT_INT] = 1,
+        [CODE_ADD ... CODE_GE] = 2, [CODE_NEG ... CODE_DROP] = 1,
+        [CODE_SWAP] = 2,      [CODE_ROT] = 3,
+        [CODE_JUMP_ZERO] = 1, [CODE_JUMP_NOT_ZERO] = 1,
+    };
+
+    if (i->op == CODE_PICK)
         return i->imm < CODE_STACK ? i->imm + 1 : UINT64_MAX;
-    case CODE_INT_FLOAT:
-        return i->imm + 1;
-    default:
-        return 1;
-    }
+    return i->op == CODE_INT_FLOAT ? i->imm + 1 : fixed[i->op];
 }
 
 static bool in_scope(struct run *r, const struct code_insn *i)
@@ -435,13 +432,33 @@ static bool step(struct run *r, const struct code_insn *i, unsigned *next)
     }
 }
 
+/* How many instructions at the beginning compare a register with a number, which is what most
+ * conditions are about, and their result: 0 or 3. No jump leads into them. */
+static unsigned run_comparison(const struct code *c, const struct code_frame *f, uint64_t *value)
+{
+    const struct code_insn *r = c->insns, *k = r + 1, *op = r + 2;
+    uint64_t a, b;
+
+    if (c->n < 3 || f->regs || r->op != CODE_REG || r->imm == R_RIP || k->op != CODE_CONST ||
+        op->op < CODE_EQ || op->op > CODE_GE || op->real)
+        return 0;
+    a = code_extend(code_extend(f->cpu->r[r->imm], r->size, r->sign), op->size, op->sign);
+    b = code_extend(k->imm, op->size, op->sign);
+    *value = compare(op->op, op->sign ? (int64_t)a < (int64_t)b : a < b, a == b);
+    return 3;
+}
+
 bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value, struct error *err)
 {
-    struct run r = {.f = f, .err = err};
+    struct run r;
 
+    r.f = f;
+    r.err = err;
     if (c->failed)
         return error_set(err, "too long");
-    for (unsigned at = 0; at < c->n;) {
+    unsigned at = run_comparison(c, f, r.stack);
+    r.n = at > 0;
+    while (at < c->n) {
         unsigned next = at + 1;
 
         if (r.n < needs(&c->insns[at]))

@@ -16,7 +16,7 @@ struct guest_view;
 
 enum code_op {
     CODE_CONST,      /* push imm */
-    CODE_REG,        /* push the frame's register imm (cpu->r's numbers, R_RIP too) */
+    CODE_REG,        /* push the frame's register imm (cpu->r's numbers, R_RIP too): size, sign */
     CODE_CPU_REG,    /* push size bytes from byte imm2 of the register whose row imm points to;
                       * real: to double */
     CODE_INDEX,      /* push the CPU's number */
@@ -90,6 +90,8 @@ struct code_insn *code_add(struct code *c, enum code_op op);
 void code_const(struct code *c, uint64_t value);
 /* The top of the stack at the end. */
 bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value, struct error *err);
+/* It looks at nothing but general registers, RIP, segments' bases and memory. */
+bool code_is_plain(const struct code *c);
 void code_free(struct code *c);
 /* Sign or zero extension of the low `size` bytes. */
 uint64_t code_extend(uint64_t v, unsigned size, bool sign);

@@ -79,14 +79,15 @@ static const struct ctype *register_type(struct parser *p, const struct cpu_regi
 
 static void push_register(struct parser *p, struct operand *o, const struct cpu_register *r)
 {
+    int general = cpu_register_general(r);
     struct code_insn *i;
 
     if (r->size > 8 && r->size != 10) {
         register_part(p, o, r);
         return;
     }
-    i = code_add(p->code, CODE_CPU_REG);
-    i->imm = (uintptr_t)r;
+    i = code_add(p->code, general < 0 ? CODE_CPU_REG : CODE_REG);
+    i->imm = general < 0 ? (uintptr_t)r : (unsigned)general;
     i->size = r->size;
     operand_value(o, register_type(p, r));
     i->real = o->type->kind == CTYPE_FLOAT;

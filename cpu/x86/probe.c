@@ -105,6 +105,18 @@ bool probe_stops_before(struct cpu *cpu)
     return cpu->probe.stop;
 }
 
+bool probe_passes(struct cpu *cpu)
+{
+    const struct probes *p = cpu->probes;
+    uint64_t lin = linear_rip(cpu);
+
+    if (!p || !p->passes || (cpu->probe.skip && cpu->probe.skip_lin == lin) ||
+        !p->passes(p->opaque, cpu, lin))
+        return false;
+    cpu->probe.asked_lin = lin;
+    return true;
+}
+
 /* ---- accesses and events ---- */
 
 /* What was seen is asked about right behind the running instruction. */

@@ -74,6 +74,9 @@ struct probes {
     uint32_t events; /* bit per enum probe_event */
     /* An instruction at a marked place is about to run; lin: its linear address. True: stop. */
     bool (*execute)(void *opaque, struct cpu *cpu, uint64_t lin);
+    /* The same, asked in haste: only general registers, RIP and memory are up to date. True:
+     * `execute` need not be asked. NULL: it always must. */
+    bool (*passes)(void *opaque, struct cpu *cpu, uint64_t lin);
     /* The instruction that made these accesses is complete (or an iteration of it). True: stop. */
     bool (*accessed)(void *opaque, struct cpu *cpu, const struct probe_hit *hits, unsigned n);
     /* True: stop. */
@@ -163,6 +166,9 @@ void probe_note(struct cpu *cpu, enum probe_event event, uint64_t arg, uint64_t 
 bool probe_boundary(struct cpu *cpu);
 /* cpu->insn, which is marked, is about to run. True: it must not; as if it had faulted. */
 bool probe_stops_before(struct cpu *cpu);
+/* The same of a marked instruction that RIP is at, with nothing settled but general registers.
+ * False: probe_stops_before() must be asked. */
+bool probe_passes(struct cpu *cpu);
 /* An instruction or a block returned r, enum op_result: after a fault what it seemed to access, it
  * did not; what is to be continued, or tried again, is not asked about again. True: it was no fault
  * but a stop. */
