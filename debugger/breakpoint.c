@@ -227,19 +227,36 @@ static void mark_range(struct probes *p, const struct breakpoint *b)
         mark_place(p, b->start + n);
 }
 
-static unsigned count_ranges(const struct debugger *d)
+static unsigned count(const struct debugger *d, enum breakpoint_kind kind)
 {
     unsigned n = 0;
 
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        n += is_on(d, b) && b->kind == BREAK_ACCESS;
+        n += is_on(d, b) && b->kind == kind;
     return n;
 }
 
-static void add_to_set(struct probes *p, struct probe_range *ranges, const struct breakpoint *b)
+/* Padding is 0: sets are compared by their bytes. */
+static void add_point(struct probes *p, struct probe_point *points, const struct breakpoint *b)
 {
-    if (b->kind == BREAK_EXECUTE)
+    struct probe_point *at = &points[p->npoints++];
+
+    at->start = b->start;
+    at->last = b->last;
+    at->physical = b->physical;
+    at->compare.reg = b->condition.compare.reg;
+    at->compare.size = b->condition.compare.size;
+    at->compare.cc = b->condition.compare.cc;
+    at->compare.value = b->condition.compare.value;
+}
+
+static void add_to_set(struct probes *p, struct probe_range *ranges, struct probe_point *points,
+                       const struct breakpoint *b)
+{
+    if (b->kind == BREAK_EXECUTE) {
         mark_range(p, b);
+        add_point(p, points, b);
+    }
     if (b->kind == BREAK_ACCESS)
         ranges[p->nranges++] = (struct probe_range){
             .start = b->start, .last = b->last, .physical = b->physical, .access = b->access};
@@ -253,8 +270,10 @@ static void add_tracer(struct debugger *d, struct probes *p, struct probe_range 
     if (!d->tracing)
         return;
     p->events |= d->tracer.events;
-    if (d->tracer.instructions)
+    if (d->tracer.instructions) {
         memset(p->offsets, 0xff, sizeof(p->offsets));
+        p->points = NULL;
+    }
     if (d->tracer.memory)
         ranges[p->nranges++] = (struct probe_range){
             .start = 0, .last = UINT64_MAX, .access = PROBE_READ | PROBE_WRITE};
@@ -274,45 +293,66 @@ static bool same_ranges(const struct probes *a, const struct probes *b)
            (!a->nranges || !memcmp(a->ranges, b->ranges, a->nranges * sizeof(*a->ranges)));
 }
 
+static bool same_points(const struct probes *a, const struct probes *b)
+{
+    return !a->points == !b->points && a->npoints == b->npoints &&
+           (!a->points || !memcmp(a->points, b->points, a->npoints * sizeof(*a->points)));
+}
+
 /* The set that is in use is told again only if it has changed: TLBs are emptied for it. */
 static bool is_in_use(const struct debugger *d, const struct probes *p)
 {
     const struct probes *now = &d->probes[d->using];
 
     return d->m->ncpus && debugger_cpu(d, 0)->probes == now && now->events == p->events &&
-           !memcmp(now->offsets, p->offsets, sizeof(p->offsets)) && same_ranges(now, p);
+           !memcmp(now->offsets, p->offsets, sizeof(p->offsets)) && same_ranges(now, p) &&
+           same_points(now, p);
 }
 
-void breakpoints_sync(struct debugger *d)
+static void add_mark(struct probes *p, struct probe_point *points, const struct mark *mark)
 {
-    unsigned next = !d->using;
-    struct probes *p = &d->probes[next];
-    struct probe_range *ranges = calloc(count_ranges(d) + 2, sizeof(*ranges));
+    const struct breakpoint b = {.start = mark->lin, .last = mark->lin};
 
-    d->m->run.reset_pauses = resets_are_wanted(d);
-    if (!ranges)
-        return; /* the old set still is asked about */
+    if (!mark->set)
+        return;
+    mark_place(p, mark->lin);
+    add_point(p, points, &b);
+}
+
+/* Fills in set `next`; false: it is in use already. */
+static bool fill_set(struct debugger *d, unsigned next)
+{
+    struct probes *p = &d->probes[next];
+
     *p = (struct probes){.execute = on_execute,
                          .passes = on_passing,
                          .accessed = on_accessed,
                          .event = on_event,
                          .opaque = d,
-                         .ranges = ranges};
+                         .ranges = d->ranges[next],
+                         .points = d->points[next]};
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
         if (is_on(d, b))
-            add_to_set(p, ranges, b);
-    add_tracer(d, p, ranges);
-    if (d->mark.set)
-        mark_place(p, d->mark.lin);
-    if (is_in_use(d, p)) {
-        free(ranges);
-        return;
-    }
-    probes_set(d->m, d->breakpoints || d->tracing || d->plan.kind > PLAN_CONTINUE || d->mark.set
-                         ? p
-                         : NULL);
+            add_to_set(p, d->ranges[next], d->points[next], b);
+    add_mark(p, d->points[next], &d->mark);
+    add_tracer(d, p, d->ranges[next]);
+    return !is_in_use(d, p);
+}
+
+void breakpoints_sync(struct debugger *d)
+{
+    unsigned next = !d->using;
+
+    d->m->run.reset_pauses = resets_are_wanted(d);
     free(d->ranges[next]);
-    d->ranges[next] = ranges;
+    free(d->points[next]);
+    d->ranges[next] = calloc(count(d, BREAK_ACCESS) + 2, sizeof(**d->ranges));
+    d->points[next] = calloc(count(d, BREAK_EXECUTE) + 1, sizeof(**d->points));
+    if (!d->ranges[next] || !d->points[next] || !fill_set(d, next))
+        return; /* the old set still is asked about */
+    probes_set(d->m, d->breakpoints || d->tracing || d->plan.kind > PLAN_CONTINUE || d->mark.set
+                         ? &d->probes[next]
+                         : NULL);
     d->using = next;
 }
 
@@ -452,4 +492,6 @@ void breakpoints_free(struct debugger *d)
     d->breakpoints = NULL;
     free(d->ranges[0]);
     free(d->ranges[1]);
+    free(d->points[0]);
+    free(d->points[1]);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/x86/probe.h"
 #include "vm/run.h"
 
 /* The debugger's core: breakpoints, stepping, symbols, time. The prompt and the gdb server are two
@@ -142,6 +143,7 @@ struct breakpoint_condition {
     bool (*ruled_out)(void *opaque, struct debugger *d, struct cpu *cpu);
     void (*free)(void *opaque);
     void *opaque;
+    struct probe_compare compare; /* it cannot hold unless this is true */
 };
 
 struct breakpoint {

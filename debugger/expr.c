@@ -117,10 +117,13 @@ static void free_condition(void *opaque)
 
 struct breakpoint_condition expr_condition(struct expr *e)
 {
-    return (struct breakpoint_condition){.holds = holds,
-                                         .ruled_out = code_is_plain(&e->code) ? ruled_out : NULL,
-                                         .free = free_condition,
-                                         .opaque = e};
+    struct breakpoint_condition c = {.holds = holds,
+                                     .ruled_out = code_is_plain(&e->code) ? ruled_out : NULL,
+                                     .free = free_condition,
+                                     .opaque = e};
+
+    code_comparison(&e->code, &c.compare);
+    return c;
 }
 
 /* ---- setting ---- */

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/probe.h"
 #include "cpu/x86/registers.h"
 #include "debugger/symbols_internal.h"
 
@@ -368,12 +369,12 @@ static void shuffle(struct run *r, const struct code_insn *i)
 static uint64_t needs(const struct code_insn *i)
 {
     static const uint8_t fixed[CODE_NOTHING + 1] = {
-        [CODE_SELECT] = 1,    [CODE_LOAD] = 1,
-        [CODE_LOAD_FLOAT] = 1, [CODE_CONVERT] = 1,
-        [CODE_FIELD] = 1,     [CODE_FLOAT_INT] = 1,
-        [CODE_ADD ... CODE_GE] = 2, [CODE_NEG ... CODE_DROP] = 1,
-        [CODE_SWAP] = 2,      [CODE_ROT] = 3,
-        [CODE_JUMP_ZERO] = 1, [CODE_JUMP_NOT_ZERO] = 1,
+        [CODE_SELECT] = 1,         [CODE_LOAD] = 1,
+        [CODE_LOAD_FLOAT] = 1,     [CODE_CONVERT] = 1,
+        [CODE_FIELD] = 1,          [CODE_FLOAT_INT] = 1,
+        [CODE_ADD... CODE_GE] = 2, [CODE_NEG... CODE_DROP] = 1,
+        [CODE_SWAP] = 2,           [CODE_ROT] = 3,
+        [CODE_JUMP_ZERO] = 1,      [CODE_JUMP_NOT_ZERO] = 1,
     };
 
     if (i->op == CODE_PICK)
@@ -432,15 +433,62 @@ static bool step(struct run *r, const struct code_insn *i, unsigned *next)
     }
 }
 
-/* How many instructions at the beginning compare a register with a number, which is what most
- * conditions are about, and their result: 0 or 3. No jump leads into them. */
+/* A general register, a number, and a comparison of them. No jump leads into them. */
+static bool begins_with_comparison(const struct code *c)
+{
+    const struct code_insn *i = c->insns;
+
+    return c->n >= 3 && i[0].op == CODE_REG && i[0].imm != R_RIP && i[1].op == CODE_CONST &&
+           i[2].op >= CODE_EQ && i[2].op <= CODE_GE && !i[2].real;
+}
+
+/* Whether 0 on the stack, and going on at instruction `at`, leads to the value 0: what && makes. */
+static bool zero_stays(const struct code *c, unsigned at)
+{
+    while (at < c->n) {
+        const struct code_insn *i = &c->insns[at];
+
+        if (c->n - at < 2 || i[0].op != CODE_IS_ZERO || i[1].op != CODE_JUMP_NOT_ZERO ||
+            i[1].imm <= at || i[1].imm >= c->n || c->insns[i[1].imm].op != CODE_CONST ||
+            c->insns[i[1].imm].imm)
+            return false;
+        at = (unsigned)i[1].imm + 1;
+    }
+    return true;
+}
+
+/* SDM vol. 2D B.1.4.7. */
+static uint8_t condition_of(unsigned op, bool sign)
+{
+    static const uint8_t codes[][2] = {
+        [CODE_EQ - CODE_EQ] = {4, 4},   [CODE_NE - CODE_EQ] = {5, 5},
+        [CODE_LT - CODE_EQ] = {2, 0xc}, [CODE_LE - CODE_EQ] = {6, 0xe},
+        [CODE_GT - CODE_EQ] = {7, 0xf}, [CODE_GE - CODE_EQ] = {3, 0xd},
+    };
+
+    return codes[op - CODE_EQ][sign];
+}
+
+void code_comparison(const struct code *c, struct probe_compare *compare)
+{
+    const struct code_insn *r = c->insns, *k = r + 1, *op = r + 2;
+
+    if (!begins_with_comparison(c) || r->size != op->size || r->size < 4 || !zero_stays(c, 3))
+        return;
+    compare->reg = (uint8_t)r->imm;
+    compare->size = r->size;
+    compare->cc = condition_of(op->op, op->sign);
+    compare->value = k->imm;
+}
+
+/* How many instructions at the beginning are a comparison, which is what most conditions are, and
+ * its result: 0 or 3. */
 static unsigned run_comparison(const struct code *c, const struct code_frame *f, uint64_t *value)
 {
     const struct code_insn *r = c->insns, *k = r + 1, *op = r + 2;
     uint64_t a, b;
 
-    if (c->n < 3 || f->regs || r->op != CODE_REG || r->imm == R_RIP || k->op != CODE_CONST ||
-        op->op < CODE_EQ || op->op > CODE_GE || op->real)
+    if (f->regs || !begins_with_comparison(c))
         return 0;
     a = code_extend(code_extend(f->cpu->r[r->imm], r->size, r->sign), op->size, op->sign);
     b = code_extend(k->imm, op->size, op->sign);

@@ -13,6 +13,7 @@
 struct cpu;
 struct error;
 struct guest_view;
+struct probe_compare;
 
 enum code_op {
     CODE_CONST,      /* push imm */
@@ -92,6 +93,8 @@ void code_const(struct code *c, uint64_t value);
 bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value, struct error *err);
 /* It looks at nothing but general registers, RIP, segments' bases and memory. */
 bool code_is_plain(const struct code *c);
+/* A comparison without which its value is 0, if it begins with one of a register. */
+void code_comparison(const struct code *c, struct probe_compare *compare);
 void code_free(struct code *c);
 /* Sign or zero extension of the low `size` bytes. */
 uint64_t code_extend(uint64_t v, unsigned size, bool sign);

@@ -64,6 +64,7 @@ struct debugger {
     /* What the engines have been given, in turns, so that one is never changed under them. */
     struct probes probes[2];
     struct probe_range *ranges[2];
+    struct probe_point *points[2];
     unsigned using;
     bool step_others;
     bool told_running;

@@ -663,7 +663,8 @@ int cpu_register_general(const struct cpu_register *r)
 {
     size_t off = r->which - FIELD(r[0]), n = off / sizeof(uint64_t);
 
-    return r->get == get_field && r->group == REGS_GENERAL && n <= R_R15 && off % sizeof(uint64_t) == 0
+    return r->get == get_field && r->group == REGS_GENERAL && n <= R_R15 &&
+                   off % sizeof(uint64_t) == 0
                ? (int)n
                : -1;
 }

@@ -16,6 +16,7 @@
 #include "cpu/x86/mem.h"
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
+#include "debugger/expr.h"
 #include "machines/pc_cpus.h"
 #include "monitor/control.h"
 #include "translator/translator.h"
@@ -271,6 +272,96 @@ static void conditions(bool jit)
     assert_int_equal(sum, TIMES * (TIMES + 1) / 2);
 }
 
+static struct breakpoint_condition condition(struct fixture *f, const char *text)
+{
+    struct error err = {{0}};
+    struct expr *e = expr_parse(f->d, 0, text, &err);
+
+    if (!e)
+        fail_msg("%s: %s", text, err.text);
+    return expr_condition(e);
+}
+
+static struct breakpoint *add_if(struct fixture *f, uint64_t lin, const char *text)
+{
+    return add(
+        f, &(struct breakpoint){
+               .kind = BREAK_EXECUTE, .start = lin, .last = lin, .condition = condition(f, text)});
+}
+
+/* At LOOP + 1: eax is the number of the round, ecx how many rounds are left, edx eax - 1. */
+static void comparisons(bool jit)
+{
+    static const struct {
+        const char *text;
+        unsigned round;
+    } rows[] = {
+        {"$eax == 5000", 5000},
+        {"$ecx != 10000 && $eax > 2", 3},
+        {"$ecx < 77", 9925},
+        {"$ecx <= 77", 9924},
+        {"$eax > 3", 4},
+        {"$eax >= 3", 3},
+        {"$edx >= 77u", 78},
+        {"$edx < 3000000000u && $eax > 9", 10},
+        {"$ebp > 0u", 0},
+        {"$ebp < 0 && $ecx == 900", 0},
+        {"$rcx < 77", 9925},
+        {"$rax > 0xffffffff", 0},
+        {"$eax == 50 && $edx == 49 && $ecx == 9951", 50},
+        {"$eax == 50 && $edx == 48", 0},
+        {"$eax == 50 || $edx == 48", 49},
+        {"($eax == 50) == 0 && $eax > 49", 51},
+        {"!($eax < 300)", 300},
+        {"$al == 3 && $eax > 300", 515},
+        {"($eflags & 4) && $eax > 6", 9}, /* PF, of INC */
+        {"$eax == 10 ? 0 : $eax > 9", 11},
+    };
+
+    for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
+        struct fixture *f = fixture_new(jit);
+        struct breakpoint *b = add_if(f, LOOP + 1, rows[n].text), *end = add_at(f, STORE);
+
+        go_on(f);
+        if (f->breakpoint != (rows[n].round ? b : end)->number)
+            fail_msg("%s", rows[n].text);
+        if (rows[n].round)
+            assert_int_equal(cpu_in(f)->r[R_RAX], rows[n].round);
+        assert_int_equal(b->hits, rows[n].round > 0);
+        fixture_free(f);
+    }
+}
+
+/* What was stopped at is asked about again when it is there again, and for what is asked now. */
+static void changed_comparisons(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+    struct breakpoint *b = add_if(f, LOOP + 1, "$eax == 4000");
+
+    add_if(f, LOOP + 1, "$edx == 12345");
+    go_on(f);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 4000);
+    cpu_in(f)->r[R_RAX] = 3900;
+    go_on(f);
+    assert_at(f, LOOP + 1);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 4000);
+    assert_int_equal(cpu_in(f)->r[R_RDX], 4099);
+    assert_int_equal(b->hits, 2);
+    machine_lock(&f->pc.m);
+    b->condition.free(b->condition.opaque);
+    b->condition = condition(f, "$edx == 5000");
+    breakpoint_changed(f->d, b);
+    machine_unlock(&f->pc.m);
+    go_on(f);
+    assert_int_equal(cpu_in(f)->r[R_RDX], 5000);
+    assert_int_equal(b->hits, 3);
+    remove_it(f, b);
+    add_at(f, STORE);
+    go_on(f);
+    assert_at(f, STORE);
+    fixture_free(f);
+}
+
 static void watchpoints(bool jit)
 {
     struct fixture *f = fixture_new(jit);
@@ -416,6 +507,8 @@ static void test_last_branches(void **state)
     }
 ON_BOTH(breakpoints)
 ON_BOTH(conditions)
+ON_BOTH(comparisons)
+ON_BOTH(changed_comparisons)
 ON_BOTH(watchpoints)
 ON_BOTH(watched_stack)
 ON_BOTH(events)
@@ -424,12 +517,22 @@ ON_BOTH(steps)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(breakpoints_interpreted),   cmocka_unit_test(breakpoints_translated),
-        cmocka_unit_test(conditions_interpreted),    cmocka_unit_test(conditions_translated),
-        cmocka_unit_test(watchpoints_interpreted),   cmocka_unit_test(watchpoints_translated),
-        cmocka_unit_test(watched_stack_interpreted), cmocka_unit_test(watched_stack_translated),
-        cmocka_unit_test(events_interpreted),        cmocka_unit_test(events_translated),
-        cmocka_unit_test(steps_interpreted),         cmocka_unit_test(steps_translated),
+        cmocka_unit_test(breakpoints_interpreted),
+        cmocka_unit_test(breakpoints_translated),
+        cmocka_unit_test(conditions_interpreted),
+        cmocka_unit_test(conditions_translated),
+        cmocka_unit_test(comparisons_interpreted),
+        cmocka_unit_test(comparisons_translated),
+        cmocka_unit_test(changed_comparisons_interpreted),
+        cmocka_unit_test(changed_comparisons_translated),
+        cmocka_unit_test(watchpoints_interpreted),
+        cmocka_unit_test(watchpoints_translated),
+        cmocka_unit_test(watched_stack_interpreted),
+        cmocka_unit_test(watched_stack_translated),
+        cmocka_unit_test(events_interpreted),
+        cmocka_unit_test(events_translated),
+        cmocka_unit_test(steps_interpreted),
+        cmocka_unit_test(steps_translated),
         cmocka_unit_test(test_last_branches),
     };
 
