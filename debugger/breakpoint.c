@@ -77,8 +77,11 @@ static bool counts(struct debugger *d, struct breakpoint *b, struct cpu *cpu)
 
 static struct hit *note_hit(struct debugger *d, struct breakpoint *b, const struct cpu *cpu)
 {
-    d->hit = (struct hit){.valid = true, .breakpoint = b, .cpu = cpu->v.index};
-    return &d->hit;
+    unsigned n = atomic_fetch_add(&d->nhits, 1); /* other CPUs may have something to say, too */
+    struct hit *hit = &d->hits[n < DEBUG_HITS_MAX ? n : DEBUG_HITS_MAX];
+
+    *hit = (struct hit){.breakpoint = b, .cpu = cpu->v.index};
+    return hit;
 }
 
 static bool at_mark(const struct debugger *d, const struct cpu *cpu, uint64_t lin)
@@ -101,6 +104,7 @@ static bool covers_code(const struct breakpoint *b, const struct cpu *cpu, uint6
 static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
 {
     struct debugger *d = opaque;
+    bool stop = false;
 
     if (d->tracing && d->tracer.instructions)
         d->tracer.instruction(d->tracer.opaque, cpu, lin);
@@ -112,9 +116,9 @@ static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
         if (!is_for(d, b, BREAK_EXECUTE, cpu) || !covers_code(b, cpu, lin) || !counts(d, b, cpu))
             continue;
         note_hit(d, b, cpu);
-        return true;
+        stop = true;
     }
-    return false;
+    return stop;
 }
 
 /* on_execute() would say no and note nothing. */
@@ -131,8 +135,10 @@ static bool on_passing(void *opaque, struct cpu *cpu, uint64_t lin)
     return true;
 }
 
+/* What the watched bytes were is no longer known afterwards: it is asked once of an instruction's
+ * accesses. `looked`: it was. */
 static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
-                      const struct probe_hit *a)
+                      const struct probe_hit *a, bool *looked)
 {
     struct owned *o = (struct owned *)b;
     struct probe_range r = {.start = b->start, .last = b->last, .physical = b->physical};
@@ -142,6 +148,7 @@ static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
     if (!is_for(d, b, BREAK_ACCESS, cpu) || !(b->access & a->access) ||
         !probe_touches(&r, a->lin, a->phys, a->size))
         return false;
+    *looked = true;
     memcpy(before, o->bytes, sizeof(before));
     read_bytes(b, cpu, o->bytes);
     if (b->value_change && n && !memcmp(before, o->bytes, n))
@@ -158,15 +165,18 @@ static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
 static bool on_accessed(void *opaque, struct cpu *cpu, const struct probe_hit *hits, unsigned n)
 {
     struct debugger *d = opaque;
+    bool stop = false;
 
     for (unsigned k = 0; k < n && d->tracing && d->tracer.memory; k++)
         d->tracer.access(d->tracer.opaque, cpu, hits[k].lin, hits[k].phys, hits[k].size,
                          hits[k].access & PROBE_WRITE);
-    for (unsigned k = 0; k < n; k++)
-        for (struct breakpoint *b = d->breakpoints; b; b = b->next)
-            if (on_access(d, cpu, b, &hits[k]))
-                return true;
-    return false;
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
+        bool looked = false;
+
+        for (unsigned k = 0; k < n && !looked; k++)
+            stop |= on_access(d, cpu, b, &hits[k], &looked);
+    }
+    return stop;
 }
 
 /* Which breakpoints an event is for, and as what kind of access. */
@@ -199,6 +209,7 @@ static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint
                      uint64_t value)
 {
     struct debugger *d = opaque;
+    bool stop = false;
 
     if (d->tracing && d->tracer.events >> event & 1)
         d->tracer.event(d->tracer.opaque, cpu, event, arg, value);
@@ -209,9 +220,9 @@ static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint
         struct hit *hit = note_hit(d, b, cpu);
         hit->event_arg = arg;
         hit->event_value = value;
-        return true;
+        stop = true;
     }
-    return false;
+    return stop;
 }
 
 /* ---- what is asked ---- */
@@ -426,6 +437,21 @@ struct breakpoint *breakpoint_add(struct debugger *d, const struct breakpoint *b
     return &o->b;
 }
 
+/* It was hit, and will be no more. */
+static void forget(struct debugger *d, const struct breakpoint *b)
+{
+    struct debug_stop *s = &d->last_stop;
+
+    for (unsigned n = 0; n < DEBUG_HITS_MAX; n++)
+        if (d->hits[n].breakpoint == b)
+            d->hits[n].breakpoint = NULL;
+    for (unsigned n = 0; n < s->nalso; n++)
+        if (s->also[n].breakpoint == b)
+            s->also[n--] = s->also[--s->nalso];
+    if (s->hit.breakpoint == b)
+        s->hit.breakpoint = NULL;
+}
+
 void breakpoint_remove(struct debugger *d, struct breakpoint *b)
 {
     bool was_running = hold(d);
@@ -434,10 +460,7 @@ void breakpoint_remove(struct debugger *d, struct breakpoint *b)
     while (*link != b)
         link = &(*link)->next;
     *link = b->next;
-    if (d->hit.breakpoint == b)
-        d->hit.breakpoint = NULL;
-    if (d->last_stop.breakpoint == b)
-        d->last_stop.breakpoint = NULL;
+    forget(d, b);
     free_one(b);
     release(d, was_running);
 }
@@ -450,13 +473,24 @@ void breakpoint_changed(struct debugger *d, struct breakpoint *b)
     release(d, was_running);
 }
 
-void breakpoint_remove_temporary(struct debugger *d, const struct breakpoint *b)
+static bool was_hit(const struct debug_stop *stop, const struct breakpoint *b)
 {
-    for (struct breakpoint *at = d->breakpoints; at; at = at->next)
-        if (at == b && b->temporary) {
-            breakpoint_remove(d, at);
-            return;
-        }
+    bool hit = stop->hit.breakpoint == b;
+
+    for (unsigned n = 0; n < stop->nalso; n++)
+        hit |= stop->also[n].breakpoint == b;
+    return hit;
+}
+
+void breakpoint_remove_temporary(struct debugger *d, const struct debug_stop *stop)
+{
+    struct breakpoint *next;
+
+    for (struct breakpoint *b = d->breakpoints; b; b = next) {
+        next = b->next;
+        if (b->temporary && was_hit(stop, b))
+            breakpoint_remove(d, b);
+    }
 }
 
 struct breakpoint *breakpoint_first(struct debugger *d)

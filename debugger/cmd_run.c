@@ -115,8 +115,8 @@ static void pass_over(struct monitor *mon, uint64_t count)
     const struct debug_stop *stop = debugger_last_stop(debugger_of(mon));
     struct breakpoint *b;
 
-    if (!stop || !stop->breakpoint || !stop->breakpoint->number ||
-        !(b = breakpoint_find(debugger_of(mon), stop->breakpoint->number)))
+    if (!stop || !stop->hit.breakpoint || !stop->hit.breakpoint->number ||
+        !(b = breakpoint_find(debugger_of(mon), stop->hit.breakpoint->number)))
         return;
     b->ignore = count - 1;
     breakpoint_changed(debugger_of(mon), b);

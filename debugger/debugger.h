@@ -54,11 +54,8 @@ enum debug_stop_kind {
     DEBUG_ENDED,        /* the machine is at its end: run.reason says why */
 };
 
-struct debug_stop {
-    enum debug_stop_kind kind;
-    unsigned cpu; /* which CPU is the reason; faces turn to it */
-    /* DEBUG_BREAKPOINT, DEBUG_WATCHPOINT: which; several at once are told by their hits. Valid
-     * during the call. Temporary ones are removed afterwards. */
+/* One that was hit. Valid during the call. Temporary ones are removed afterwards. */
+struct debug_hit {
     const struct breakpoint *breakpoint;
     uint64_t address; /* watchpoints: linear address of the access */
     unsigned size;    /* its bytes */
@@ -66,8 +63,20 @@ struct debug_stop {
     bool has_values; /* of a watched range of at most 8 bytes */
     uint64_t old_value, new_value;
     uint64_t event_arg, event_value; /* catchpoints: as enum probe_event says */
-    enum stop_reason reason;         /* DEBUG_PAUSED, DEBUG_ENDED */
 };
+#define DEBUG_HITS_MAX 8
+
+struct debug_stop {
+    enum debug_stop_kind kind;
+    unsigned cpu;                              /* which CPU is the reason; faces turn to it */
+    struct debug_hit hit;                      /* DEBUG_BREAKPOINT, DEBUG_WATCHPOINT: which */
+    struct debug_hit also[DEBUG_HITS_MAX - 1]; /* others, at the same time */
+    unsigned nalso;
+    enum stop_reason reason; /* DEBUG_PAUSED, DEBUG_ENDED */
+};
+
+/* The same stop as if only its also[n] had been hit. */
+struct debug_stop debug_stop_also(const struct debug_stop *stop, unsigned n);
 
 /* Somebody who is asked first: true, it has let the machine run on, or told the faces itself. */
 typedef bool debug_intercept_fn(void *opaque, const struct debug_stop *stop);

@@ -141,7 +141,7 @@ static void run_until(struct travel *t, const void *only, uint64_t count)
     d->only = only;
     d->plan = (struct plan){.kind = PLAN_NONE};
     d->mark.set = false;
-    d->hit.valid = false;
+    d->nhits = 0;
     breakpoints_sync(d);
     debugger_tell_resumed(d);
     machine_run_until(d->m, count);
@@ -203,7 +203,7 @@ static void move_cpu(struct travel *t, uint64_t retired, enum debug_stop_kind en
     d->only = NOBODY(t);
     d->plan = (struct plan){.kind = PLAN_NONE};
     d->mark.set = false;
-    d->hit.valid = false;
+    d->nhits = 0;
     breakpoints_sync(d);
     debugger_tell_resumed(d);
     machine_step(d->m, d->m->cpus[t->cpu], retired - cpu_retired(t), true);

@@ -65,7 +65,7 @@ static void on_stop(void *opaque, const struct debug_stop *stop)
     struct fixture *f = opaque;
 
     f->stop = *stop;
-    f->breakpoint = stop->breakpoint ? stop->breakpoint->number : 0;
+    f->breakpoint = stop->hit.breakpoint ? stop->hit.breakpoint->number : 0;
     f->stopped = true;
 }
 
@@ -372,12 +372,56 @@ static void watchpoints(bool jit)
     go_on(f);
     assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
     assert_at(f, PORT);
-    assert_int_equal(f->stop.address, DATA);
-    assert_int_equal(f->stop.size, 4);
-    assert_true(f->stop.write);
-    assert_int_equal(f->stop.old_value, 0);
-    assert_int_equal(f->stop.new_value, TIMES >> 8);
+    assert_int_equal(f->stop.hit.address, DATA);
+    assert_int_equal(f->stop.hit.size, 4);
+    assert_true(f->stop.hit.write);
+    assert_int_equal(f->stop.hit.old_value, 0);
+    assert_int_equal(f->stop.hit.new_value, TIMES >> 8);
     remove_it(f, b);
+    fixture_free(f);
+}
+
+/* One access: each watchpoint that it hits counts it, and knows the bytes before and after. */
+static void several_at_once(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+    const struct breakpoint all = {.kind = BREAK_ACCESS,
+                                   .start = STACK - 4,
+                                   .last = STACK - 1,
+                                   .access = PROBE_WRITE},
+                            low = {.kind = BREAK_ACCESS,
+                                   .start = STACK - 4,
+                                   .last = STACK - 3,
+                                   .temporary = true,
+                                   .access = PROBE_WRITE | PROBE_READ};
+    struct breakpoint *b[3] = {add(f, &all), add(f, &low), add(f, &all)};
+
+    b[0]->ignore = 1;
+    go_on(f); /* the first is ignored, the second is gone afterwards */
+    assert_at(f, F);
+    assert_int_equal(f->breakpoint, 2);
+    assert_int_equal(f->stop.hit.old_value, 0);
+    assert_int_equal(f->stop.hit.new_value, AFTER & 0xffff);
+    assert_int_equal(f->stop.nalso, 1);
+    assert_ptr_equal(f->stop.also[0].breakpoint, b[2]);
+    assert_int_equal(f->stop.also[0].old_value, 0);
+    assert_int_equal(f->stop.also[0].new_value, AFTER);
+    assert_null(breakpoint_find(f->d, 2));
+    go_on(f);
+    assert_at(f, F);
+    assert_int_equal(f->breakpoint, 1);
+    assert_int_equal(f->stop.nalso, 1);
+    for (unsigned n = 0; n < 3; n += 2)
+        assert_int_equal(b[n]->hits, 2);
+    assert_int_equal(f->stop.hit.old_value, AFTER);
+    assert_int_equal(f->stop.also[0].old_value, AFTER);
+    struct breakpoint *at[2] = {add_at(f, AFTER), add_at(f, AFTER)};
+    remove_it(f, b[0]);
+    remove_it(f, b[2]);
+    go_on(f);
+    assert_int_equal(f->breakpoint, at[0]->number);
+    assert_int_equal(at[0]->hits, 1);
+    assert_int_equal(at[1]->hits, 1);
     fixture_free(f);
 }
 
@@ -395,10 +439,10 @@ static void watched_stack(bool jit)
         go_on(f);
         assert_at(f, F);
         assert_int_equal(cpu_in(f)->r[R_RAX], n);
-        assert_true(f->stop.write);
+        assert_true(f->stop.hit.write);
         go_on(f);
         assert_at(f, AFTER);
-        assert_false(f->stop.write);
+        assert_false(f->stop.hit.write);
     }
     fixture_free(f);
 }
@@ -412,12 +456,12 @@ static void events(bool jit)
     add(f, &(struct breakpoint){.kind = BREAK_CR, .start = 3, .last = 3});
     go_on(f);
     assert_at(f, CR);
-    assert_int_equal(f->stop.event_arg, 0x80);
-    assert_int_equal(f->stop.event_value, 1 | (TIMES & 0xff) << 8);
+    assert_int_equal(f->stop.hit.event_arg, 0x80);
+    assert_int_equal(f->stop.hit.event_value, 1 | (TIMES & 0xff) << 8);
     go_on(f);
     assert_at(f, END);
-    assert_int_equal(f->stop.event_arg, 3);
-    assert_int_equal(f->stop.event_value, TIMES);
+    assert_int_equal(f->stop.hit.event_arg, 3);
+    assert_int_equal(f->stop.hit.event_value, TIMES);
     fixture_free(f);
 }
 
@@ -510,6 +554,7 @@ ON_BOTH(conditions)
 ON_BOTH(comparisons)
 ON_BOTH(changed_comparisons)
 ON_BOTH(watchpoints)
+ON_BOTH(several_at_once)
 ON_BOTH(watched_stack)
 ON_BOTH(events)
 ON_BOTH(steps)
@@ -527,6 +572,8 @@ int main(void)
         cmocka_unit_test(changed_comparisons_translated),
         cmocka_unit_test(watchpoints_interpreted),
         cmocka_unit_test(watchpoints_translated),
+        cmocka_unit_test(several_at_once_interpreted),
+        cmocka_unit_test(several_at_once_translated),
         cmocka_unit_test(watched_stack_interpreted),
         cmocka_unit_test(watched_stack_translated),
         cmocka_unit_test(events_interpreted),

@@ -338,7 +338,7 @@ static void test_continues_back(void **state)
         for (unsigned n = 0; n < 3; n++) {
             TRAVEL(f, time_reverse_continue(f->d, &err_));
             assert_int_equal(f->stop.kind, DEBUG_BREAKPOINT);
-            assert_ptr_equal(f->stop.breakpoint, b);
+            assert_ptr_equal(f->stop.hit.breakpoint, b);
             assert_int_equal(pc_of(f), F);
             assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 1 - n);
         }
@@ -348,8 +348,8 @@ static void test_continues_back(void **state)
         assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
         assert_int_equal(pc_of(f), F + 7); /* after the store */
         assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 3);
-        assert_int_equal(f->stop.new_value, TIMES - 3);
-        assert_int_equal(f->stop.old_value, TIMES - 4);
+        assert_int_equal(f->stop.hit.new_value, TIMES - 3);
+        assert_int_equal(f->stop.hit.old_value, TIMES - 4);
         breakpoint_remove(f->d, b);
         b = break_at(f, CODE);
         TRAVEL(f, time_reverse_continue(f->d, &err_));
