@@ -54,7 +54,7 @@ struct debugger {
     /* time.c: only breakpoints of this owner are there; NULL: all are. */
     const void *only;
     /* time.c: hits do not stop the machine, and are told here. CPU thread. */
-    void (*passed)(void *opaque, const struct breakpoint *b, const struct cpu *cpu);
+    void (*passed)(void *opaque, struct breakpoint *b, const struct cpu *cpu);
     void *passed_opaque;
     struct machine *m;
     struct symbols *symbols;

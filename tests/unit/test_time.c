@@ -325,6 +325,40 @@ static void test_calls_are_stepped_over(void **state)
     fixture_free(f);
 }
 
+/* Ignore counts count backwards, too, from one checkpoint's interval to the one before. */
+static void test_ignores_going_back(void **state)
+{
+    static const unsigned ignored[] = {1, 40, 1500, 3000};
+
+    (void)state;
+    for (unsigned n = 0; n < sizeof(ignored) / sizeof(ignored[0]); n++) {
+        struct fixture *f = fixture_new(n & 1);
+
+        run_to_end(f);
+        struct breakpoint *b = break_at(f, F), *other = break_at(f, F), *first = break_at(f, CODE);
+        b->ignore = ignored[n];
+        other->ignore = ignored[n] + 5;
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_ptr_equal(f->stop.hit.breakpoint, b);
+        assert_int_equal(pc_of(f), F);
+        assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 1 - ignored[n]);
+        assert_int_equal(b->hits, ignored[n] + 1);
+        assert_int_equal(other->hits, ignored[n] + 1);
+        assert_int_equal(b->ignore, 0);
+        assert_int_equal(other->ignore, 4);
+        breakpoint_remove(f->d, b);
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_ptr_equal(f->stop.hit.breakpoint, other);
+        assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 1 - ignored[n] - 5);
+        other->ignore = TIMES;
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_ptr_equal(f->stop.hit.breakpoint, first);
+        assert_int_equal(other->hits, TIMES);
+        assert_int_equal(first->hits, 1);
+        fixture_free(f);
+    }
+}
+
 /* Back from breakpoint to breakpoint, to the beginning of time. */
 static void test_continues_back(void **state)
 {
@@ -470,13 +504,10 @@ static void test_nothing_is_changed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps_go_back),
-        cmocka_unit_test(test_calls_are_stepped_over),
-        cmocka_unit_test(test_continues_back),
-        cmocka_unit_test(test_last_write),
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_without_a_past),
-        cmocka_unit_test(test_nothing_is_changed),
+        cmocka_unit_test(test_steps_go_back),  cmocka_unit_test(test_calls_are_stepped_over),
+        cmocka_unit_test(test_continues_back), cmocka_unit_test(test_ignores_going_back),
+        cmocka_unit_test(test_last_write),     cmocka_unit_test(test_places),
+        cmocka_unit_test(test_without_a_past), cmocka_unit_test(test_nothing_is_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
