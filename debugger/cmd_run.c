@@ -15,7 +15,6 @@ static void run_step(struct monitor *mon, unsigned cpu, enum debug_step how, uin
 {
     struct error err = {""};
 
-    commands_of(mon)->continuing = false;
     if (!cpu_here(mon))
         return;
     if (!count)
@@ -157,7 +156,6 @@ void cmd_continue(struct monitor *mon, const struct monitor_args *args)
     }
     if (args->n && !condition && value)
         pass_over(mon, value);
-    commands_of(mon)->continuing = true;
     if (!run_to_time(mon, &done) || done)
         return;
     say(mon, debugger_continue(d, &err), &err);

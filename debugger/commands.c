@@ -374,13 +374,8 @@ bool commands_repeat(const char *line, char *again, size_t size)
 
 bool commands_hide_stop(struct commands *c, const struct debug_stop *stop)
 {
-    const struct breakpoint *b = stop->hit.breakpoint;
-    bool lookout = b && !stop->nalso && (b == c->lookout || b == c->module_lookout);
-
     symbols_refresh(debugger_symbols(c->d), stop->cpu);
     places_update(c);
-    if (lookout)
-        return c->continuing && c->host.later && c->host.later(c->host.opaque, QUIETLY "continue");
     return stop->kind == DEBUG_STEPPED && c->time_break && c->host.later &&
            vcpu_retired(&debugger_cpu(c->d, stop->cpu)->v) < c->time_break &&
            c->host.later(c->host.opaque, QUIETLY "continue");

@@ -35,7 +35,6 @@ struct commands {
      * system changes, as last seen, and the breakpoints that look for changes and for modules. */
     uint64_t seen[3];
     struct breakpoint *lookout, *module_lookout;
-    bool continuing; /* the guest runs because of `continue` */
     struct trace *trace;
     struct calls *calls;
 };

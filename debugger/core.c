@@ -176,6 +176,11 @@ bool debugger_continue(struct debugger *d, struct error *err)
     return true;
 }
 
+bool debugger_continues(const struct debugger *d)
+{
+    return d->plan.kind == PLAN_CONTINUE;
+}
+
 void debugger_pause(struct debugger *d)
 {
     machine_request_stop(d->m, STOP_USER);
@@ -295,6 +300,19 @@ static void describe(const struct debugger *d, struct debug_stop *s)
         describe_hits(d, s);
 }
 
+/* A stop that is its owner's business alone. */
+static bool only_reached(struct debugger *d, const struct debug_stop *stop)
+{
+    const struct breakpoint *b = stop->hit.breakpoint;
+
+    if (!b || !b->reached || stop->nalso || !debugger_continues(d))
+        return false;
+    symbols_refresh(d->symbols, stop->cpu);
+    b->reached(b->owner);
+    debugger_go(d, d->plan.cpu, d->plan.alone ? UINT64_MAX : 0);
+    return true;
+}
+
 /* The machine stands still, and it was not said yet why. */
 static void on_stop(struct debugger *d)
 {
@@ -303,6 +321,8 @@ static void on_stop(struct debugger *d)
     if (plan_goes_on(d, d->m->run.reason))
         return;
     describe(d, &stop);
+    if (only_reached(d, &stop))
+        return;
     d->plan.kind = PLAN_NONE;
     d->mark.set = false;
     d->nhits = 0;

@@ -114,6 +114,8 @@ enum debug_step {
 };
 
 bool debugger_continue(struct debugger *d, struct error *err);
+/* The machine runs because of that. Also on the CPU thread. */
+bool debugger_continues(const struct debugger *d);
 /* Only this CPU; the others stand still. */
 bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err);
 /* count >= 1. Stops earlier at whatever stops. The other CPUs run meanwhile as step_others says. */
@@ -171,6 +173,9 @@ struct breakpoint {
     char *commands;       /* lines for the prompt, run at each stop; NULL */
     char *where;          /* as it was typed: "start_kernel", "0x7c00"; NULL */
     void *owner;          /* whose it is; faces find theirs by it */
+    /* If not NULL: the faces are not told of a stop by it alone. Called while the machine stands,
+     * it may change breakpoints; the machine goes on as it was told to. */
+    void (*reached)(void *owner);
     struct breakpoint *next;
 };
 

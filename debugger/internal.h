@@ -37,6 +37,7 @@ enum plan_kind { PLAN_NONE, PLAN_CONTINUE, PLAN_STEP, PLAN_RANGE, PLAN_UNTIL };
 struct plan {
     enum plan_kind kind;
     unsigned cpu;
+    bool alone; /* CONTINUE: only this one */
     enum debug_step how;
     uint64_t left;        /* STEP: how many more */
     uint64_t start, last; /* RANGE */

@@ -138,7 +138,7 @@ bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err
         return false;
     d->mark.set = false;
     d->step_others = false;
-    d->plan = (struct plan){.kind = PLAN_CONTINUE, .cpu = cpu};
+    d->plan = (struct plan){.kind = PLAN_CONTINUE, .cpu = cpu, .alone = true};
     debugger_go(d, cpu, UINT64_MAX);
     return true;
 }
