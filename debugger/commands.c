@@ -156,6 +156,7 @@ const struct monitor_command debugger_info_commands[] = {
     {"symbol", "=r", "ADDRESS", "the symbol of an address", info_symbol, NULL},
     {"line|source", "=?r", "[PLACE]", "the source line of a place", info_line, NULL},
     {"frame", "=", "", "the frame that was chosen", info_frame, NULL},
+    {"locals|args", "=", "", "parameters and variables of that frame", info_locals, NULL},
     {"trace", "", "", "what is traced", info_trace, NULL},
     {"dirty", "", "", "is not there", info_dirty, NULL},
     {"time", "", "", "instructions and virtual time so far", info_time, NULL},

@@ -171,6 +171,8 @@ static bool push(struct run *r, const struct code_insn *i)
 
     switch (i->op) {
     case CODE_REG:
+        if (r->f->regs && !(r->f->known >> i->imm & 1))
+            return error_set(r->err, "in a register that is not known in this frame");
         if (r->f->regs)
             v = r->f->regs[i->imm];
         else
@@ -384,11 +386,12 @@ static uint64_t needs(const struct code_insn *i)
 
 static bool in_scope(struct run *r, const struct code_insn *i)
 {
-    uint64_t pc = r->f->regs ? r->f->regs[R_RIP] : code_pc(r->f->cpu);
+    uint64_t pc = r->f->regs ? r->f->scope : code_pc(r->f->cpu);
 
     if (pc >= i->imm && pc < i->imm2)
         return true;
-    return error_set(r->err, "a local variable is not there: the CPU is at 0x%" PRIx64, pc);
+    return error_set(r->err, "a local variable is not there: the %s is at 0x%" PRIx64,
+                     r->f->regs ? "frame" : "CPU", pc);
 }
 
 static bool step(struct run *r, const struct code_insn *i, unsigned *next)

@@ -82,6 +82,8 @@ struct code_frame {
     const struct guest_view *guest;
     struct cpu *cpu;
     const uint64_t *regs; /* NULL: the CPU's; as cpu->r, RIP linear */
+    uint32_t known;       /* bit per register of regs: whether it is there */
+    uint64_t scope;       /* with regs: the address that CODE_IN_SCOPE is about */
     uint64_t cfa;
 };
 
