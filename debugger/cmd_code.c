@@ -157,11 +157,16 @@ void cmd_bt(struct monitor *mon, const struct monitor_args *args)
     struct frame frames[FRAMES_MAX];
     unsigned n = unwind(mon, frames);
     uint64_t wanted = args->n ? args->number[0] : FRAMES_MAX;
+    unsigned version[2];
 
     for (unsigned i = 0; i < n && i < wanted; i++)
         print_frame(mon, i, &frames[i]);
     if (n > wanted || n == FRAMES_MAX)
         monitor_printf(mon, "(and more)\n");
+    if (n && symbols_orc_refused(debugger_symbols(debugger_of(mon)), mon->cpu, version))
+        monitor_printf(mon,
+                       "the unwind tables (ORC) of Linux %u.%u are of a form that is not known\n",
+                       version[0], version[1]);
 }
 
 static void choose_frame(struct monitor *mon, int64_t wanted, bool relative)

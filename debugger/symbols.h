@@ -81,6 +81,9 @@ struct frame {
 /* Names of the parameters and locals that code at an address sees, innermost first. */
 void symbols_locals(struct symbols *s, uint64_t addr,
                     void (*fn)(void *opaque, const char *name, bool parameter), void *opaque);
+/* The CPU is in a Linux kernel of that version, whose own unwind tables have a form that is not
+ * known here. */
+bool symbols_orc_refused(struct symbols *s, unsigned cpu, unsigned version[2]);
 /* The innermost first; how many. */
 unsigned symbols_backtrace(struct symbols *s, unsigned cpu, struct frame *frames, unsigned max);
 

@@ -4,7 +4,7 @@
 # installed): where KASLR put it, types, lines, processors' variables, modules, frames.
 . tests/boot/boot.sh
 names=("vmlinux is found to be slid" "types: tasks" "source lines" "modules as they were loaded" "a backtrace"
-       "enumerators, arrays, strings" "the prompt: a module's function and line, its locals, by its .ko")
+       "enumerators, arrays, strings" "the prompt: a module's function and line, its locals, by its .ko; its caller's")
 
 if kernel=$(tests/fetch kernel 2>"$scratch/why"); then
     find "$(dirname "$kernel")/lib/modules/" -name loop.ko -exec cp {} "$scratch/" \;
@@ -58,10 +58,14 @@ continue
 print cmd
 print bdev->bd_disk->disk_name
 print lo->lo_number
+up
+print bdev->bd_disk->disk_name[4]
+info locals
 S
 all_of "$scratch/prompt" '^Breakpoint 1 at a place that is not known yet: lo_ioctl$' \
     '^Breakpoint 1, lo_ioctl, hit 1 time$' '^Breakpoint 2, drivers/block/loop.c:1553, hit 1 time$' \
     '\[loop\] lo_ioctl\+0x[0-9a-f]+ at drivers/block/loop.c:1553$' '^Breakpoint 1, lo_ioctl, hit 2 times$' '^19457$' \
-    '^"loop0"$' '^0$'
+    '^"loop0"$' '^0$' \
+    '^48$' '^cmd = 19457$'
 report $? "${names[6]}" "$scratch/prompt"
 finish
