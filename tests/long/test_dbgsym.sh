@@ -66,6 +66,6 @@ all_of "$scratch/prompt" '^Breakpoint 1 at a place that is not known yet: lo_ioc
     '^Breakpoint 1, lo_ioctl, hit 1 time$' '^Breakpoint 2, drivers/block/loop.c:1553, hit 1 time$' \
     '\[loop\] lo_ioctl\+0x[0-9a-f]+ at drivers/block/loop.c:1553$' '^Breakpoint 1, lo_ioctl, hit 2 times$' '^19457$' \
     '^"loop0"$' '^0$' \
-    '^48$' '^cmd = 19457$'
+    "^48 '0'\$" '^cmd = 19457$'
 report $? "${names[6]}" "$scratch/prompt"
 finish
