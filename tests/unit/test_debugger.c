@@ -17,9 +17,8 @@
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
 #include "debugger/expr.h"
-#include "machines/pc_cpus.h"
 #include "monitor/control.h"
-#include "translator/translator.h"
+#include "tests/common/guest_machine.h"
 
 #define CODE  0x200000u
 #define LOOP  (CODE + 5)
@@ -47,17 +46,13 @@ static const uint8_t code[] = {
 };
 
 struct fixture {
-    struct pc pc;
-    struct pc_cpus cpus;
-    struct pc_config config;
-    struct translator *translator;
+    struct guest_machine g;
     struct control *ctl;
     struct debugger *d;
     struct debug_face face;
     struct debug_stop stop;
     unsigned breakpoint; /* its number: it may be gone */
     bool stopped;
-    char kernel[512];
 };
 
 static void on_stop(void *opaque, const struct debug_stop *stop)
@@ -110,46 +105,35 @@ static struct fixture *fixture_new(bool jit)
     struct monitor_about about = {0};
     struct monitor_hooks hooks = {0};
     struct error err = {{0}};
-    const char *build = getenv("BUILD");
 
     assert_non_null(f);
-    snprintf(f->kernel, sizeof(f->kernel), "%s/guest/loops-32.elf", build ? build : "build/gcc");
-    f->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = 1,
-                                   .kernel = f->kernel,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &f->cpus};
-    assert_true(cpu_model_parse(&f->cpus.model, "max", &err));
-    if (!pc_init(&f->pc, &f->config, &err) || !pc_power_on(&f->pc, &err))
+    guest_machine_config(&f->g, "loops-32");
+    if (!guest_machine_init(&f->g, &err))
         fail_msg("%s", err.text);
-    if (jit && (!translator_create(&f->pc.m, &config, &f->translator, &err) ||
-                !translator_attach(f->translator, f->cpus.boot, &err)))
+    if (jit && !guest_machine_translate(&f->g, &config, &err))
         no_translator(&err);
-    f->ctl = control_new(&f->pc.m, &about, &hooks);
+    f->ctl = control_new(&f->g.pc.m, &about, &hooks);
     f->d = debugger_new(f->ctl, &err);
     assert_non_null(f->d);
     f->face = (struct debug_face){.stopped = on_stop, .resumed = on_resume, .opaque = f};
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     debugger_add_face(f->d, &f->face);
     place_program(f);
-    machine_unlock(&f->pc.m);
-    assert_true(machine_start_threads(&f->pc.m));
+    machine_unlock(&f->g.pc.m);
+    assert_true(machine_start_threads(&f->g.pc.m));
     return f;
 }
 
 static void fixture_free(struct fixture *f)
 {
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     debugger_remove_face(f->d, &f->face);
-    machine_request_end(&f->pc.m, STOP_QUIT, 0);
-    machine_unlock(&f->pc.m);
-    machine_join(&f->pc.m);
+    machine_request_end(&f->g.pc.m, STOP_QUIT, 0);
+    machine_unlock(&f->g.pc.m);
+    machine_join(&f->g.pc.m);
     debugger_free(f->d);
     control_free(f->ctl);
-    pc_destroy(&f->pc);
-    translator_destroy(f->translator);
+    guest_machine_destroy(&f->g);
     free(f);
 }
 
@@ -166,9 +150,9 @@ static void go_on(struct fixture *f)
 {
     struct error err;
 
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(debugger_continue(f->d, &err));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     wait_stop(f);
 }
 
@@ -176,9 +160,9 @@ static void step(struct fixture *f, enum debug_step how, uint64_t n)
 {
     struct error err;
 
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(debugger_step(f->d, 0, how, n, &err));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     wait_stop(f);
     assert_int_equal(f->stop.kind, DEBUG_STEPPED);
 }
@@ -190,9 +174,9 @@ static struct breakpoint *add(struct fixture *f, const struct breakpoint *b)
 
     made.enabled = true;
     made.cpu = -1;
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     struct breakpoint *added = breakpoint_add(f->d, &made, &err);
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     assert_non_null(added);
     return added;
 }
@@ -204,9 +188,9 @@ static struct breakpoint *add_at(struct fixture *f, uint64_t lin)
 
 static void remove_it(struct fixture *f, struct breakpoint *b)
 {
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     breakpoint_remove(f->d, b);
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
 }
 
 static void assert_at(const struct fixture *f, uint64_t lin)
@@ -265,7 +249,7 @@ static void conditions(bool jit)
         add_at(f, END);
         go_on(f);
         assert_at(f, END);
-        retired[n] = machine_retired(&f->pc.m);
+        retired[n] = machine_retired(&f->g.pc.m);
         fixture_free(f);
     }
     assert_int_equal(retired[0], retired[1]);
@@ -347,11 +331,11 @@ static void changed_comparisons(bool jit)
     assert_int_equal(cpu_in(f)->r[R_RAX], 4000);
     assert_int_equal(cpu_in(f)->r[R_RDX], 4099);
     assert_int_equal(b->hits, 2);
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     b->condition.free(b->condition.opaque);
     b->condition = condition(f, "$edx == 5000");
     breakpoint_changed(f->d, b);
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     go_on(f);
     assert_int_equal(cpu_in(f)->r[R_RDX], 5000);
     assert_int_equal(b->hits, 3);
@@ -504,9 +488,9 @@ static void find_branches(bool jit, uint64_t from, char *text)
         go_on(f);
         remove_it(f, b);
     }
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(report_keep_history(cpu_in(f), true));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     assert_int_equal(cpu_in(f)->jit.noted, 0); /* nobody wanted it */
     add_at(f, END);
     go_on(f);
