@@ -15,7 +15,7 @@
 #include "host/net/backend.h"
 #include "machines/pc_net.h"
 
-#define DEFAULT_MODEL "virtio-net-pci"
+#define DEFAULT_MODEL "e1000"
 #define FIRST_MAC     0x525400123456ull /* 52:54:00:12:34:56, and up */
 
 /* ---- network cards ---- */
@@ -23,7 +23,9 @@
 /* QEMU's short names. */
 static const char *full_model(const char *model)
 {
-    return !strcmp(model, "virtio") || !strcmp(model, "virtio-net") ? "virtio-net-pci" : model;
+    return !strcmp(model, "virtio") || !strcmp(model, "virtio-net") ? "virtio-net-pci"
+           : !strcmp(model, "e1000-82540em")                        ? "e1000"
+                                                                    : model;
 }
 
 static bool check_model(const char *model, struct error *err)

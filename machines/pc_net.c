@@ -18,10 +18,30 @@ static void wire_virtio(struct pc *pc, unsigned n, const struct pc_nic_config *c
     virtio_net_init(&pc->net.nics[n].virtio, &pc->m, c->id, at.bus, at.devfn, &config);
 }
 
+static void wire_8254x(struct pc *pc, unsigned n, const struct pc_nic_config *c,
+                       enum e1000_model model)
+{
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
+
+    e1000_init(&pc->net.nics[n].e1000, &pc->m, c->id, at.bus, at.devfn, model, &c->nic);
+}
+
+static void wire_82540em(struct pc *pc, unsigned n, const struct pc_nic_config *c)
+{
+    wire_8254x(pc, n, c, E1000_82540EM);
+}
+
+static void wire_82545em(struct pc *pc, unsigned n, const struct pc_nic_config *c)
+{
+    wire_8254x(pc, n, c, E1000_82545EM);
+}
+
 static const struct {
     const char *name;
     void (*wire)(struct pc *pc, unsigned n, const struct pc_nic_config *c);
 } models[] = {
+    {"e1000", wire_82540em},
+    {"e1000-82545em", wire_82545em},
     {"virtio-net-pci", wire_virtio},
 };
 

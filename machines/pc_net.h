@@ -2,6 +2,7 @@
 #ifndef CALQUE_MACHINES_PC_NET_H
 #define CALQUE_MACHINES_PC_NET_H
 
+#include "devices/net/e1000.h"
 #include "devices/net/virtio_net.h"
 #include "host/net/port.h"
 #include "machines/pc_pci.h"
@@ -26,6 +27,7 @@ struct pc_net_config {
 struct pc_net {
     union {
         struct virtio_net virtio;
+        struct e1000 e1000;
     } nics[PC_MAX_NICS];
 };
 

@@ -7,8 +7,8 @@
 # need_guest FILE...: kernel, Debian's cloud kernel, and $scratch/initrd, with the files in it; where
 # they cannot be had, the end: all of names are skipped.
 need_guest() {
-    local name
-    if kernel=$(tests/fetch kernel 2>"$scratch/why") && tests/mkinitrd -o "$scratch/initrd" "$@" >"$scratch/why" 2>&1; then
+    local name part=${use_kernel:-kernel}
+    if kernel=$(tests/fetch "$part" 2>"$scratch/why") && tests/mkinitrd -k "$part" -o "$scratch/initrd" "$@" >"$scratch/why" 2>&1; then
         return
     fi
     cat "$scratch/why"
