@@ -329,10 +329,9 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
     }
 
 #define OF_NICS                                                                                    \
-    {"netdev", "ID", "a -netdev"},                                                                 \
-    {                                                                                              \
-        "mac", "ADDRESS", "default 52:54:00:12:34:56, and up"                                      \
-    }
+    {"netdev", "ID", "a -netdev"}, {"mac", "ADDRESS", "default 52:54:00:12:34:56, and up"},        \
+        {"romfile", "FILE", "what firmware boots it with; empty: nothing"},                        \
+        {"rombar", "0|1", "0: no expansion ROM"}, BOOT_INDEX
 
 static const struct device_row devices[] = {
     {"ide-hd", "ATA disk; see also -hda", add_ide_hd,

@@ -7,7 +7,8 @@
 #include "host/net/port.h"
 #include "machines/pc_pci.h"
 
-#define PC_MAX_NICS 8
+#define PC_MAX_NICS    8
+#define PC_NIC_ROM_MAX (512u << 10)
 
 /* The PC's network cards, in the order of their slots. */
 struct pc_nic_config {
@@ -16,6 +17,9 @@ struct pc_nic_config {
     struct nic_config nic;
     unsigned pairs;   /* virtio: of queues; 0: one */
     bool modern_only; /* virtio */
+    const char *rom;  /* file of its expansion ROM, up to PC_NIC_ROM_MAX; NULL: none */
+    bool boots;       /* it has a place in the boot order: */
+    int boot_index;
     struct pc_pci_place place;
 };
 
@@ -25,18 +29,27 @@ struct pc_net_config {
 };
 
 struct pc_net {
-    union {
-        struct virtio_net virtio;
-        struct e1000 e1000;
+    struct pc_nic {
+        union {
+            struct virtio_net virtio;
+            struct e1000 e1000;
+        };
+        struct pci_device *pci;
+        struct region rom;
     } nics[PC_MAX_NICS];
 };
 
+struct error;
 struct pc;
 
 /* The models: one that is there, or by number, from 0, until NULL. */
 bool pc_nic_known(const char *model);
 const char *pc_nic_model(unsigned n);
-/* After the PCI bus and what is always on it. */
-void pc_wire_net(struct pc *pc);
+/* What iPXE calls its ROM for a model: "e1000" of "efi-e1000.rom". */
+const char *pc_nic_rom_name(const char *model);
+/* After the PCI bus and what is always on it. False: an expansion ROM cannot be read. */
+bool pc_wire_net(struct pc *pc, struct error *err);
+/* Arena bytes for the expansion ROMs. */
+uint64_t pc_nic_rom_room(const struct pc_net_config *c);
 
 #endif
