@@ -367,6 +367,7 @@ static const struct device_row devices[] = {
     {"e1000", "Intel 82540EM network card; see also -nic", add_nic, .pci = true,
      .properties = {OF_NICS}},
     {"e1000-82545em", "Intel 82545EM network card", add_nic, .pci = true, .properties = {OF_NICS}},
+    {"rtl8139", "Realtek RTL8139C+ network card", add_nic, .pci = true, .properties = {OF_NICS}},
     {"virtio-net-pci", "virtio network card; see also -nic", add_nic, .pci = true,
      .properties = {OF_NICS,
                     {"mq", "on|off", "on: several pairs of queues"},

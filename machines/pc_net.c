@@ -42,12 +42,22 @@ static struct pci_device *wire_82545em(struct pc *pc, unsigned n, const struct p
     return wire_8254x(pc, n, c, E1000_82545EM);
 }
 
+static struct pci_device *wire_rtl8139(struct pc *pc, unsigned n, const struct pc_nic_config *c)
+{
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
+    struct rtl8139 *s = &pc->net.nics[n].rtl8139;
+
+    rtl8139_init(s, &pc->m, c->id, at.bus, at.devfn, &c->nic);
+    return &s->pci;
+}
+
 static const struct model {
     const char *name, *rom;
     struct pci_device *(*wire)(struct pc *pc, unsigned n, const struct pc_nic_config *c);
 } models[] = {
     {"e1000", "e1000", wire_82540em},
     {"e1000-82545em", "e1000", wire_82545em},
+    {"rtl8139", "rtl8139", wire_rtl8139},
     {"virtio-net-pci", "virtio", wire_virtio},
 };
 

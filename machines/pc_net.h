@@ -3,6 +3,7 @@
 #define CALQUE_MACHINES_PC_NET_H
 
 #include "devices/net/e1000.h"
+#include "devices/net/rtl8139.h"
 #include "devices/net/virtio_net.h"
 #include "host/net/port.h"
 #include "machines/pc_pci.h"
@@ -33,6 +34,7 @@ struct pc_net {
         union {
             struct virtio_net virtio;
             struct e1000 e1000;
+            struct rtl8139 rtl8139;
         };
         struct pci_device *pci;
         struct region rom;

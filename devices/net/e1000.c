@@ -35,7 +35,7 @@
 #define EERD_START  (1u << 0)
 #define EERD_DONE   (1u << 4)
 #define EEPROM_SUM  0xbabau
-#define EEPROM_LAST (E1000_EEPROM_WORDS - 1)
+#define EEPROM_LAST (AT93C46_WORDS - 1)
 
 #define MDIC_WRITE (1u << 26)
 #define MDIC_READ  (2u << 26)
@@ -400,81 +400,38 @@ static void fill_eeprom(struct e1000 *s, uint16_t device, const uint8_t *mac)
 {
     uint16_t sum = 0;
 
-    memset(s->eeprom, 0xff, sizeof(s->eeprom));
+    memset(s->eeprom.words, 0xff, sizeof(s->eeprom.words));
     for (unsigned i = 0; i < 3; i++)
-        s->eeprom[i] = (uint16_t)(mac[2 * i] | mac[2 * i + 1] << 8);
-    s->eeprom[0x03] = 0x0000;
-    s->eeprom[0x0a] = 0x4403; /* valid; IDs come from here */
-    s->eeprom[0x0b] = device; /* subsystem */
-    s->eeprom[0x0c] = 0x8086;
-    s->eeprom[0x0d] = device;
-    s->eeprom[0x0e] = 0x8086;
-    s->eeprom[0x0f] = 0x0000; /* no pause frames */
+        s->eeprom.words[i] = (uint16_t)(mac[2 * i] | mac[2 * i + 1] << 8);
+    s->eeprom.words[0x03] = 0x0000;
+    s->eeprom.words[0x0a] = 0x4403; /* valid; IDs come from here */
+    s->eeprom.words[0x0b] = device; /* subsystem */
+    s->eeprom.words[0x0c] = 0x8086;
+    s->eeprom.words[0x0d] = device;
+    s->eeprom.words[0x0e] = 0x8086;
+    s->eeprom.words[0x0f] = 0x0000; /* no pause frames */
     for (unsigned i = 0; i < EEPROM_LAST; i++)
-        sum = (uint16_t)(sum + s->eeprom[i]);
-    s->eeprom[EEPROM_LAST] = (uint16_t)(EEPROM_SUM - sum);
-}
-
-/* A start bit, two of operation, six of address, sixteen of data if it is a write. */
-static void wire_command(struct e1000 *s)
-{
-    struct e1000_microwire *w = &s->wire;
-    unsigned operation = w->command >> (w->count - 3) & 3, address = w->command & 63;
-
-    if (w->count == 25 && operation == 1 && w->writable) { /* WRITE */
-        s->eeprom[w->command >> 16 & 63] = (uint16_t)w->command;
-    } else if (w->count == 9 && operation == 2) { /* READ: a zero bit comes first */
-        w->reading = true;
-        w->address = (uint8_t)address;
-        w->left = 16;
-        w->out = false;
-    } else if (w->count == 9 && operation == 3 && w->writable) { /* ERASE */
-        s->eeprom[address] = 0xffff;
-    } else if (w->count == 9 && operation == 0 && (address >> 4 == 0 || address >> 4 == 3)) {
-        w->writable = address >> 4; /* EWDS, EWEN */
-    }
-}
-
-static void wire_clock(struct e1000 *s, bool in)
-{
-    struct e1000_microwire *w = &s->wire;
-
-    if (w->reading) { /* word after word */
-        if (!w->left) {
-            w->address++;
-            w->left = 16;
-        }
-        w->left = (w->left - 1) & 15;
-        w->out = s->eeprom[w->address % E1000_EEPROM_WORDS] >> w->left & 1;
-    } else if (w->count < 25 && (w->count || in)) {
-        w->command = w->command << 1 | in;
-        w->count++;
-        if (w->count == 9 || w->count == 25)
-            wire_command(s);
-    }
+        sum = (uint16_t)(sum + s->eeprom.words[i]);
+    s->eeprom.words[EEPROM_LAST] = (uint16_t)(EEPROM_SUM - sum);
 }
 
 static void write_eecd(struct e1000 *s, uint32_t v)
 {
-    uint32_t old = s->eecd;
-
     s->eecd = v & (EECD_SK | EECD_CS | EECD_DI | 3u << 4 | EECD_REQ);
-    if (!(v & EECD_CS))
-        s->wire = (struct e1000_microwire){.writable = s->wire.writable, .out = true};
-    else if ((v & ~old & EECD_SK) && (old & EECD_CS))
-        wire_clock(s, v & EECD_DI);
+    at93c46_set(&s->eeprom, v & EECD_CS, v & EECD_SK, v & EECD_DI);
 }
 
 static uint32_t read_eecd(struct e1000 *s)
 {
-    return s->eecd | (s->wire.out ? EECD_DO : 0) | (s->eecd & EECD_REQ ? EECD_GNT : 0) | EECD_PRES;
+    return s->eecd | (s->eeprom.out ? EECD_DO : 0) | (s->eecd & EECD_REQ ? EECD_GNT : 0) |
+           EECD_PRES;
 }
 
 static void write_eerd(struct e1000 *s, uint32_t v)
 {
     s->eerd = v & 0xff00;
     if (v & EERD_START)
-        s->eerd |= (uint32_t)s->eeprom[(v >> 8 & 0xff) % E1000_EEPROM_WORDS] << 16 | EERD_DONE;
+        s->eerd |= (uint32_t)s->eeprom.words[(v >> 8 & 0xff) % AT93C46_WORDS] << 16 | EERD_DONE;
 }
 
 /* ---- transmitting: checksums and headers (3.5, 3.6) ---- */
@@ -1274,15 +1231,14 @@ static void reset_registers(struct e1000 *s)
     cancel_timers(s);
     memset(&s->ctrl, 0, offsetof(struct e1000, ra) - offsetof(struct e1000, ctrl));
     memset(&s->tctl, 0, offsetof(struct e1000, phy) - offsetof(struct e1000, tctl));
-    memset(&s->wire, 0, sizeof(s->wire));
-    s->wire.out = true;
+    at93c46_set(&s->eeprom, false, false, false);
     memset(&s->tx, 0, sizeof(s->tx));
     s->ctrl = CTRL_FD | CTRL_SLU | CTRL_SPEED;
     s->vet = 0x8100;
     s->pba = 0x00100030; /* KiB to receive and to send */
     s->ledctl = 0x07068302;
-    s->ra[0] = s->eeprom[0] | (uint32_t)s->eeprom[1] << 16;
-    s->ra[1] = s->eeprom[2] | RAH_AV;
+    s->ra[0] = s->eeprom.words[0] | (uint32_t)s->eeprom.words[1] << 16;
+    s->ra[1] = s->eeprom.words[2] | RAH_AV;
     for (unsigned i = 3; i < 32; i += 2)
         s->ra[i] &= ~RAH_AV;
     update_interrupt(s);
@@ -1315,13 +1271,6 @@ static bool post_load(struct device *dev, struct error *err)
     tell_mac(s);
     return true;
 }
-
-static const struct state_field microwire_fields[] = {
-    STATE_BOOL(struct e1000_microwire, writable), STATE_BOOL(struct e1000_microwire, reading),
-    STATE_BOOL(struct e1000_microwire, out),      STATE_U8_MAX(struct e1000_microwire, count, 25),
-    STATE_U8(struct e1000_microwire, address),    STATE_U8_MAX(struct e1000_microwire, left, 16),
-    STATE_U32(struct e1000_microwire, command),   STATE_FIELDS_END,
-};
 
 static const struct state_field transmit_fields[] = {
     STATE_BYTES(struct e1000_transmit, context),
@@ -1395,10 +1344,9 @@ static const struct state_field fields[] = {
     U32(ipav),
     STATE_ARRAY(STATE_U32, struct e1000, stats, 64),
     STATE_ARRAY(STATE_U16, struct e1000, phy, 32),
-    STATE_ARRAY(STATE_U16, struct e1000, eeprom, E1000_EEPROM_WORDS),
     STATE_BOOL(struct e1000, link),
     STATE_BOOL(struct e1000, link_lost),
-    STATE_STRUCTS(struct e1000, wire, 1, struct e1000_microwire, microwire_fields),
+    STATE_STRUCTS(struct e1000, eeprom, 1, struct at93c46, at93c46_fields),
     STATE_STRUCTS(struct e1000, tx, 1, struct e1000_transmit, transmit_fields),
     STATE_TIMER(struct e1000, throttle),
     STATE_TIMER(struct e1000, rx_delay),

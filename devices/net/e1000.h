@@ -3,14 +3,14 @@
 #define CALQUE_DEVICES_NET_E1000_H
 
 #include "devices/bus/pci.h"
+#include "devices/net/at93c46.h"
 #include "host/net/port.h"
 #include "vm/clock.h"
 
-#define E1000_MMIO_SIZE    0x20000u
-#define E1000_IO_SIZE      0x40u
-#define E1000_REGISTERS    0x6000u /* bytes of MMIO that have any */
-#define E1000_FRAME_MAX    16384   /* with the FCS */
-#define E1000_EEPROM_WORDS 64
+#define E1000_MMIO_SIZE 0x20000u
+#define E1000_IO_SIZE   0x40u
+#define E1000_REGISTERS 0x6000u /* bytes of MMIO that have any */
+#define E1000_FRAME_MAX 16384   /* with the FCS */
 
 enum e1000_model { E1000_82540EM, E1000_82545EM };
 
@@ -29,15 +29,10 @@ struct e1000 {
     uint32_t tctl, tipg, aifs, tdbal, tdbah, tdlen, tdh, tdt, tidv, tadv, txdctl, tspmt;
     uint32_t wuc, wufc, wus, manc, ipav;
     uint32_t stats[64]; /* 0x4000 and up */
-    uint16_t phy[32], eeprom[E1000_EEPROM_WORDS];
+    uint16_t phy[32];
     bool link;      /* the PHY has negotiated one */
     bool link_lost; /* since the PHY's status was read */
-    struct e1000_microwire {
-        bool writable, reading, out; /* out: what DO says */
-        uint8_t count;               /* bits taken of a command */
-        uint8_t address, left;       /* reading: of the word, and bits to come of it */
-        uint32_t command;
-    } wire;
+    struct at93c46 eeprom;
     struct e1000_transmit {
         uint8_t context[3][16]; /* the last ones; [1]: of segmentation, [2]: of legacy frames */
         bool in_frame, drop, tse, legacy;

@@ -5,7 +5,8 @@
 # shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
 # model, the modules of its driver
-cards=("e1000 intel/e1000/e1000" "e1000-82545em intel/e1000/e1000")
+cards=("e1000 intel/e1000/e1000" "e1000-82545em intel/e1000/e1000"
+    "rtl8139 mii realtek/8139cp")
 names=()
 for card in "${cards[@]}"; do
     names+=("${card%% *} with Debian's driver")
