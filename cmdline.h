@@ -123,7 +123,8 @@ struct settings {
         bool disable_legacy;
         const char *rom; /* romfile=, "": none; NULL: not said */
         bool no_rom;
-        int boot_index; /* -1: not said */
+        uint64_t iobase, irq; /* of a card on ISA */
+        int boot_index;       /* -1: not said */
         struct pc_pci_place place;
     } nics[MAX_NICS];
     unsigned nnics;

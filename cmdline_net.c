@@ -69,7 +69,8 @@ static struct nic_setting *new_nic(struct settings *s, const char *model, const 
         error_set(err, "more than %d network cards", MAX_NICS);
         return NULL;
     }
-    *n = (struct nic_setting){.pairs = 1, .boot_index = -1, .place = {.order = s->ndevices}};
+    *n = (struct nic_setting){
+        .pairs = 1, .boot_index = -1, .iobase = 0x300, .irq = 3, .place = {.order = s->ndevices}};
     model = full_model(model ? model : DEFAULT_MODEL);
     if (!check_model(model, err) || !(n->model = settings_keep(s, strdup(model), err)) ||
         (mac && !parse_mac(mac, n->mac, err)))
@@ -335,7 +336,7 @@ static bool choose_rom(struct settings *s, const struct nic_setting *n, const ch
     char *path;
 
     *rom = n->no_rom ? NULL : n->rom;
-    if (*rom || n->no_rom || !boots)
+    if (*rom || n->no_rom || !boots || pc_nic_is_isa(n->model))
         return true;
     if (asprintf(&path, IPXE_ROMS "/efi-%s.rom", pc_nic_rom_name(n->model)) < 0)
         path = NULL;
@@ -358,6 +359,8 @@ static bool plug_in(struct settings *s, unsigned index, struct nets *nets, struc
                                 .id = n->id,
                                 .pairs = (unsigned)n->pairs,
                                 .modern_only = n->disable_legacy,
+                                .iobase = (uint16_t)n->iobase,
+                                .irq = (uint8_t)n->irq,
                                 .boots = n->boot_index >= 0,
                                 .boot_index = n->boot_index,
                                 .place = n->place};

@@ -51,14 +51,29 @@ static struct pci_device *wire_rtl8139(struct pc *pc, unsigned n, const struct p
     return &s->pci;
 }
 
+static struct pci_device *wire_ne2k_pci(struct pc *pc, unsigned n, const struct pc_nic_config *c)
+{
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
+    struct ne2000_pci *s = &pc->net.nics[n].ne2k_pci;
+
+    ne2000_pci_init(s, &pc->m, c->id, at.bus, at.devfn, &c->nic);
+    return &s->pci;
+}
+
+static struct pci_device *wire_ne2k_isa(struct pc *pc, unsigned n, const struct pc_nic_config *c)
+{
+    ne2000_isa_init(&pc->net.nics[n].ne2k_isa, &pc->m, c->id, c->iobase, pc_isa_irq(pc, c->irq),
+                    &c->nic);
+    return NULL;
+}
+
 static const struct model {
-    const char *name, *rom;
+    const char *name, *rom; /* rom: NULL: it is on ISA */
     struct pci_device *(*wire)(struct pc *pc, unsigned n, const struct pc_nic_config *c);
 } models[] = {
-    {"e1000", "e1000", wire_82540em},
-    {"e1000-82545em", "e1000", wire_82545em},
-    {"rtl8139", "rtl8139", wire_rtl8139},
-    {"virtio-net-pci", "virtio", wire_virtio},
+    {"e1000", "e1000", wire_82540em},     {"e1000-82545em", "e1000", wire_82545em},
+    {"ne2k_isa", NULL, wire_ne2k_isa},    {"ne2k_pci", "ne2k_pci", wire_ne2k_pci},
+    {"rtl8139", "rtl8139", wire_rtl8139}, {"virtio-net-pci", "virtio", wire_virtio},
 };
 
 const char *pc_nic_model(unsigned n)
@@ -83,7 +98,12 @@ const char *pc_nic_rom_name(const char *model)
 {
     const struct model *m = find(model);
 
-    return m ? m->rom : "";
+    return m ? m->rom : NULL;
+}
+
+bool pc_nic_is_isa(const char *model)
+{
+    return !pc_nic_rom_name(model);
 }
 
 /* A power of two, which is what a BAR can have. */
@@ -131,7 +151,7 @@ bool pc_wire_net(struct pc *pc, struct error *err)
         if (!model)
             continue;
         pc->net.nics[n].pci = model->wire(pc, n, nic);
-        if (nic->rom && !add_rom(pc, n, nic->rom, err))
+        if (nic->rom && pc->net.nics[n].pci && !add_rom(pc, n, nic->rom, err))
             return error_prefix(err, "-device %s,romfile", nic->model);
     }
     return true;

@@ -6,13 +6,14 @@
 . tests/boot/boot.sh
 # model, the modules of its driver
 cards=("e1000 intel/e1000/e1000" "e1000-82545em intel/e1000/e1000"
-    "rtl8139 mii realtek/8139cp")
+    "rtl8139 mii realtek/8139cp"
+    "ne2k_pci 8390/8390 8390/ne2k-pci")
 names=()
 for card in "${cards[@]}"; do
     names+=("${card%% *} with Debian's driver")
 done
 
-mib=16 patience=200
+mib=16 patience=400
 [ "$LONG" != 1 ] || mib=1024 patience=3000
 net=$scratch/net
 mkdir -p "$net" "$scratch/www"
