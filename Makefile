@@ -47,10 +47,11 @@ MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 endif
 
 # ---- optional libraries: WITHOUT='name …' leaves one out; the code sees CONFIG_NAME as 0 or 1 ----
-OPTIONAL  := capstone curses jansson mpfr png sdl2 slirp vnc zlib zstd
+OPTIONAL  := capstone curses dw ffi jansson libedit mpfr png sdl2 slirp vnc zlib zstd
 # Names that later parts use; accepted today so that scripts can be written once.
-FUTURE    := dw liburing libedit lua libffi
+FUTURE    := liburing lua
 PKG_capstone := capstone
+PKG_dw       := libdw libelf
 PKG_jansson  := jansson
 PKG_mpfr     := mpfr
 PKG_zlib     := zlib
@@ -60,6 +61,8 @@ PKG_slirp    := slirp
 PKG_sdl2     := sdl2
 PKG_curses   := ncursesw
 PKG_zstd     := libzstd
+PKG_libedit  := libedit
+PKG_ffi      := libffi
 unknown := $(filter-out $(OPTIONAL) $(FUTURE),$(WITHOUT))
 ifneq ($(unknown),)
 $(error WITHOUT=$(unknown): the names are $(OPTIONAL) $(FUTURE))
@@ -184,8 +187,9 @@ $(DIFF_MAINS:%=$(B)/tests/diff/%): $(B)/%: $(B)/%.o $(DIFF_OBJS) $(LIBCALQUE)
 # ---- guest programs: bare-metal images, $(B)/guest/NAME.elf ----
 BUILD := $(B)
 include tests/guest/guest.mk
+include tests/debugger/guest/symbols.mk
 include bios/bios.mk
-guests: guest-tests bios $(BIOS_B)/suite.img $(BIOS_B)/suite-2.iso $(BIOS_B)/suite-4.iso
+guests: guest-tests $(DEBUG_FILES) bios $(BIOS_B)/suite.img $(BIOS_B)/suite-2.iso $(BIOS_B)/suite-4.iso
 
 # ---- what the test scripts use: programs of the host, tests/tools/NAME.c, and guests, NAME.S ----
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c)) $(patsubst %.S,$(B)/%.elf,$(wildcard tests/tools/*.S))
@@ -196,22 +200,30 @@ $(B)/tests/tools/%.elf: tests/tools/%.S
 	$(call say,GUEST,$<) $(GUEST_CC) -m32 -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack \
 	    -Wl,-Ttext=0x100000,--no-warn-rwx-segments -o $@ $<
 
-tests: all guests $(TESTS) $(TOOLS) $(FUZZ_TARGETS)
+# Kernels for the debugger's tests: an ELF32 that starts, an ELF64 with the same symbols for gdb.
+DEBUGGER_GUESTS := $(patsubst tests/debugger/guest/%.S,$(B)/debugger/%.elf,$(wildcard tests/debugger/guest/*.S))
+$(B)/debugger/%.elf: tests/debugger/guest/%.S tests/debugger/guest/guest.ld
+	@mkdir -p $(@D)
+	$(call say,GUEST,$<) $(GUEST_CC) -m64 -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack \
+	    -Wl,-z,max-page-size=4096,--no-warn-rwx-segments -Wl,-T,tests/debugger/guest/guest.ld -o $@64 $<
+	$(GUEST_OBJCOPY) -I elf64-x86-64 -O elf32-i386 $@64 $@
+
+tests: all guests $(TESTS) $(TOOLS) $(B)/tests/debugger/look $(DEBUGGER_GUESTS) $(FUZZ_TARGETS)
 
 # The recipes call make again because what `deps` installs changes what the first lines above find.
 SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) tests/run unit devices fuzz cli guest diff boot cross
+	BUILD=$(B) tests/run unit devices fuzz cli guest debugger diff boot cross
 test-fast:
 	tests/deps build test
 	+$(SUBMAKE) tests
-	BUILD=$(B) FAST=1 tests/run unit devices fuzz cli guest diff
+	BUILD=$(B) FAST=1 tests/run unit devices fuzz cli guest debugger diff
 test-long:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest diff boot long
+	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest debugger diff boot long
 
 # Unit, device and guest tests of a cross build, under the target's emulator of QEMU.
 CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
@@ -282,6 +294,7 @@ install: all
 	install -D -m755 $(B)/calque $(DESTDIR)$(PREFIX)/bin/calque
 	install -D -m755 $(B)/calque-img $(DESTDIR)$(PREFIX)/bin/calque-img
 	install -D -m644 roms/bios.bin $(DESTDIR)$(PREFIX)/share/calque/bios.bin
+	install -D -m644 roms/bios.map $(DESTDIR)$(PREFIX)/share/calque/bios.map
 	install -D -m644 roms/vgabios.bin $(DESTDIR)$(PREFIX)/share/calque/vgabios.bin
 	install -D -m644 calque.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque.1
 	install -D -m644 calque-img.1 $(DESTDIR)$(PREFIX)/share/man/man1/calque-img.1

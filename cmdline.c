@@ -17,6 +17,7 @@
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
 #include "cmdline_open.h"
+#include "cmdline_record.h"
 #include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
@@ -63,11 +64,20 @@ enum option_id {
     OPT_PFLASH,
     OPT_SNAPSHOT,
     OPT_S,
+    OPT_GDB_TCP,
+    OPT_GDB,
     OPT_NO_REBOOT,
     OPT_ACTION,
     OPT_ICOUNT,
+    OPT_RECORD,
+    OPT_REPLAY,
+    OPT_HISTORY,
+    OPT_SEED,
     OPT_TIMEOUT,
     OPT_UNTIL,
+    OPT_DEBUG,
+    OPT_EX,
+    OPT_X,
     OPT_D,
     OPT_LOGFILE,
     OPT_QMP,
@@ -154,17 +164,31 @@ static const struct option_row options[] = {
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
      "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
-    {"icount", "shift=N|auto", OPT_ICOUNT, "run",
-     "virtual time from instructions: 2^N ns each; runs repeat"},
-    {"timeout", "SECONDS", OPT_TIMEOUT, "run", "ends after this time of the host"},
+    {"icount", "shift=N", OPT_ICOUNT, "run",
+     "virtual time from instructions: 2^N ns each, or shift=auto; runs repeat; sleep=on|off"},
+    {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
+    {"debug", NULL, OPT_DEBUG, "debug",
+     "stops at the first instruction: the debugger's prompt in this terminal, or a script from it"},
+    {"ex", "COMMAND", OPT_EX, "debug", "a command of the debugger, before those that are typed"},
+    {"x", "FILE", OPT_X, "debug", "the debugger's commands of a file; also --debug-script"},
+    {"s", NULL, OPT_GDB_TCP, "debug", "the same as -gdb tcp::1234"},
+    {"gdb", "WHERE", OPT_GDB, "debug", "waits for gdb: tcp:[HOST]:PORT, unix:PATH, stdio, none"},
     {"d", "NAME,...", OPT_D, "debug", "logs these categories; help lists them"},
     {"D", "FILE", OPT_LOGFILE, "debug", "logs to a file"},
+    {"history", "60s|all", OPT_HISTORY, "debug",
+     "keeps the past in memory, for a debugger's steps back"},
+    {"record", "FILE", OPT_RECORD, "debug",
+     "writes down all that comes from outside, for --replay"},
+    {"replay", "FILE", OPT_REPLAY, "debug", "the recorded machine again, to the bit"},
+    {"debug-script", "FILE", OPT_X, OPTION_TOPIC_OTHER, "-x"},
     {"hdb", "FILE", OPT_HDB, OPTION_TOPIC_OTHER, "disk image of the second IDE drive"},
     {"hdc", "FILE", OPT_HDC, OPTION_TOPIC_OTHER, "of the third, in place of the CD drive"},
     {"hdd", "FILE", OPT_HDD, OPTION_TOPIC_OTHER, "of the fourth"},
     {"fdb", "FILE", OPT_FDB, OPTION_TOPIC_OTHER, "in B"},
     {"M", "TYPE", OPT_MACHINE, OPTION_TOPIC_OTHER, "-machine"},
+    {"seed", "N", OPT_SEED, OPTION_TOPIC_OTHER,
+     "another course of chance: CPUs take turns differently"},
     {"no-hpet", NULL, OPT_NO_HPET, OPTION_TOPIC_OTHER, "-machine hpet=off"},
     {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
      "a property's default, where it is so"},
@@ -184,8 +208,6 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"s", NULL, 0, NULL, "-monitor"},
-    {"gdb", "X", 0, NULL, "-monitor"},
     {"loadvm", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
@@ -276,6 +298,7 @@ static const char keys_help[] =
     "  Ctrl-A h       lists these\n"
     "  Ctrl-A x       ends Calque\n"
     "  Ctrl-A c       goes to the monitor and back\n"
+    "  Ctrl-A d       stops the guest and goes to the debugger's prompt; back\n"
     "  Ctrl-A b       sends a break\n"
     "  Ctrl-A Ctrl-A  sends Ctrl-A\n";
 
@@ -533,9 +556,9 @@ static bool parse_vga(struct settings *s, const char *value, struct error *err)
 
 static bool parse_icount(struct settings *s, const char *value, struct error *err)
 {
-    static const char *const keys[] = {"shift", NULL};
+    static const char *const keys[] = {"shift", "sleep", NULL};
     struct option_list l;
-    bool ok;
+    bool ok, sleep = false;
 
     if (!option_list_parse(&l, value, "shift", err)) {
         error_prefix(err, "-icount");
@@ -546,7 +569,10 @@ static bool parse_icount(struct settings *s, const char *value, struct error *er
     s->icount_auto = shift && !strcmp(shift, "auto");
     s->icount_shift = 3;
     ok = option_list_check(&l, keys, err) &&
-         (s->icount_auto || option_get_number(&l, "shift", 0, 10, &s->icount_shift, err));
+         (s->icount_auto || option_get_number(&l, "shift", 0, 10, &s->icount_shift, err)) &&
+         option_get_bool(&l, "sleep", &sleep, err);
+    if (option_get(&l, "sleep"))
+        s->icount_sleep = sleep ? SLEEP_ON : SLEEP_OFF;
     if (!ok)
         error_prefix(err, "-icount");
     option_list_free(&l);
@@ -630,6 +656,15 @@ static bool add_debugcon_option(struct settings *s, const char *value, struct er
     if (s->ndebugcon == MAX_DEBUGCON)
         return error_set(err, "-debugcon %s: more than %d", value, MAX_DEBUGCON);
     s->debugcon[s->ndebugcon++] = (struct debugcon_setting){.iobase = 0xe9, .spec = value};
+    return true;
+}
+
+static bool add_script(struct settings *s, bool is_file, const char *value, struct error *err)
+{
+    if (s->nscripts == MAX_SCRIPTS)
+        return error_set(err, "-%s %s: more than %d", is_file ? "x" : "ex", value, MAX_SCRIPTS);
+    s->scripts[s->nscripts++] = (struct script_setting){is_file, value};
+    s->debug = true;
     return true;
 }
 
@@ -754,7 +789,7 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_ACCEL:
         return parse_accel(s, value, err);
     case OPT_NAME:
-        return parse_name(s, value, err);
+        return parse_name_option(s, value, err);
     case OPT_NODEFAULTS:
         return s->nodefaults = true;
     case OPT_KERNEL:
@@ -823,17 +858,35 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return s->snapshot = true;
     case OPT_S:
         return s->start_paused = true;
+    case OPT_GDB_TCP:
+        s->gdb = "tcp::1234";
+        return true;
+    case OPT_GDB:
+        s->gdb = value;
+        return true;
     case OPT_NO_REBOOT:
         return s->no_reboot = true;
     case OPT_ACTION:
         return parse_action(s, value, err);
     case OPT_ICOUNT:
         return parse_icount(s, value, err);
+    case OPT_RECORD:
+        s->record = value;
+        return *value || error_set(err, "--record: a file is expected");
+    case OPT_HISTORY:
+        return parse_history(s, value, err);
+    case OPT_SEED:
+        return parse_seed(s, value, err);
     case OPT_TIMEOUT:
         return parse_timeout(s, value, err);
     case OPT_UNTIL:
         s->until = value;
         return *value || error_set(err, "--until: a text is expected");
+    case OPT_DEBUG:
+        return s->debug = true;
+    case OPT_EX:
+    case OPT_X:
+        return add_script(s, id == OPT_X, value, err);
     case OPT_D:
         s->log_categories = value;
         return true;
@@ -913,9 +966,101 @@ static bool takes_json(int id)
            id == OPT_NETDEV;
 }
 
+/* Options about the host's side, which may be others at a replay. */
+static bool is_of_host(const struct option_row *row)
+{
+    switch (row->id) {
+    case OPT_ACCEL:
+    case OPT_NAME:
+    case OPT_MONITOR:
+    case OPT_QMP:
+    case OPT_QMP_PRETTY:
+    case OPT_MON:
+    case OPT_DISPLAY:
+    case OPT_VNC:
+    case OPT_KEYMAP:
+    case OPT_FULL_SCREEN:
+    case OPT_AUDIODEV:
+    case OPT_S:
+    case OPT_NO_SHUTDOWN:
+    case OPT_PIDFILE:
+    case OPT_DAEMONIZE:
+    case OPT_RECORD:
+    case OPT_TIMEOUT:
+    case OPT_UNTIL:
+        return true;
+    default:
+        return !strcmp(row->group, "debug");
+    }
+}
+
+static enum cmdline_result parse_words(struct settings *s, char **argv, int i, struct error *err);
+
+static enum cmdline_result parse_file_name(struct settings *s, const char *name, struct error *err)
+{
+    const char *option = open_by_content(s, name, err);
+
+    return option && record_remember(s, option, name, err) ? CMDLINE_RUN : CMDLINE_BAD;
+}
+
+/* The recorded machine's options first. */
+static enum cmdline_result replay(struct settings *s, const char *file, struct error *err)
+{
+    enum cmdline_result r;
+
+    if (!parse_replay(s, file, err))
+        return CMDLINE_BAD;
+    r = parse_words(s, s->replay->header.args.text, 0, err);
+    if (r == CMDLINE_BAD)
+        error_prefix(err, "--replay %s", file);
+    return r;
+}
+
+static enum cmdline_result parse_option(struct settings *s, const struct option_row *row,
+                                        const char *value, struct error *err)
+{
+    char name[40];
+
+    if (row->id == OPT_HELP)
+        return print_help(value, err) ? CMDLINE_DONE : CMDLINE_BAD;
+    if (row->id == OPT_VERSION) {
+        puts("Calque " CALQUE_VERSION);
+        return CMDLINE_DONE;
+    }
+    if (row->id == OPT_DEVICE && device_help(value))
+        return CMDLINE_DONE;
+    if (row->id == OPT_REPLAY)
+        return replay(s, value, err);
+    if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
+        return CMDLINE_DONE;
+    if (value && *value == '{' && takes_json(row->id) && !(value = option_text(s, value, err))) {
+        error_prefix(err, "-%s", row->name);
+        return CMDLINE_BAD;
+    }
+    snprintf(name, sizeof(name), "-%s", row->name);
+    if (!is_of_host(row) && !record_remember(s, name, value, err))
+        return CMDLINE_BAD;
+    return apply(s, row->id, value ? value : "", err) ? CMDLINE_RUN : CMDLINE_BAD;
+}
+
+static enum cmdline_result parse_words(struct settings *s, char **argv, int i, struct error *err)
+{
+    enum cmdline_result r = CMDLINE_RUN;
+
+    while (r == CMDLINE_RUN && argv[i]) {
+        const char *value;
+        const struct option_row *row = option_next(options, argv, &i, &value, err);
+
+        if (!row && err->text[0])
+            return CMDLINE_BAD;
+        r = row ? parse_option(s, row, value, err) : parse_file_name(s, value, err);
+    }
+    return r;
+}
+
 enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error *err)
 {
-    int i = 1;
+    enum cmdline_result r;
 
     *s = (struct settings){
         .jit = true,
@@ -928,32 +1073,9 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
         print_examples();
         return CMDLINE_BAD;
     }
-    while (argv[i]) {
-        const char *value;
-        const struct option_row *row = option_next(options, argv, &i, &value, err);
-
-        if (!row && (err->text[0] || !open_by_content(s, value, err)))
-            return CMDLINE_BAD;
-        if (!row)
-            continue;
-        if (row->id == OPT_HELP)
-            return print_help(value, err) ? CMDLINE_DONE : CMDLINE_BAD;
-        if (row->id == OPT_VERSION) {
-            puts("Calque " CALQUE_VERSION);
-            return CMDLINE_DONE;
-        }
-        if (row->id == OPT_DEVICE && device_help(value))
-            return CMDLINE_DONE;
-        if (value && (!strcmp(value, "help") || !strcmp(value, "?")) && value_help(row->id))
-            return CMDLINE_DONE;
-        if (value && *value == '{' && takes_json(row->id) &&
-            !(value = option_text(s, value, err))) {
-            error_prefix(err, "-%s", row->name);
-            return CMDLINE_BAD;
-        }
-        if (!apply(s, row->id, value ? value : "", err))
-            return CMDLINE_BAD;
-    }
+    r = parse_words(s, argv, 1, err);
+    if (r != CMDLINE_RUN)
+        return r;
     set_defaults(s);
-    return check_background(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
+    return check_background(s, err) && record_check_settings(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
 }

@@ -9,6 +9,7 @@
 #include "host/ui/ui.h"
 #include "machines/pc_pci.h"
 #include "translator/translator.h"
+#include "vm/record_log.h"
 
 struct drives;
 struct error;
@@ -21,6 +22,7 @@ struct error;
 #define MAX_CPUS     255
 #define MAX_MONITORS 8
 #define MAX_OBJECTS  16
+#define MAX_SCRIPTS  64
 #define MAX_KEPT     256
 
 #define BOOT_ORDER_MAX 8 /* letters of -boot order=, and the zero */
@@ -157,7 +159,15 @@ struct settings {
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;
     uint64_t icount_shift;
+    enum { SLEEP_DEFAULT, SLEEP_ON, SLEEP_OFF } icount_sleep;
+    const char *record;        /* --record FILE */
+    struct record_log *replay; /* --replay FILE; settings_free() frees it */
+    struct record_words words; /* the options that make the machine what it is; likewise */
+    uint64_t history;          /* ns; 0: none is kept, UINT64_MAX: all */
+    bool has_seed;
+    uint64_t seed;
     const char *log_categories, *log_file;
+    const char *gdb; /* where; NULL: nowhere */
     const char *name, *process_name, *uuid;
     bool debug_threads, timestamps;
     bool machine_none, no_shutdown, daemonize, dump_guest_core;
@@ -176,6 +186,12 @@ struct settings {
         uint64_t size; /* memory */
     } objects[MAX_OBJECTS];
     unsigned nobjects;
+    bool debug; /* --debug, or a script is given */
+    struct script_setting {
+        bool is_file;
+        const char *text;
+    } scripts[MAX_SCRIPTS]; /* -ex, -x */
+    unsigned nscripts;
     uint64_t timeout_ns; /* 0: none */
     const char *until;
     char *kept[MAX_KEPT]; /* strings that are not argv's; settings_free() */

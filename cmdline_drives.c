@@ -306,6 +306,9 @@ bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct erro
             error_prefix(err, "-device %s", names[s->disks[n].kind]);
             return false;
         }
+    if (s->replay &&
+        !drives_open_recorded(s->drives, s->replay->header.drives, s->replay->header.ndrives, err))
+        return false;
     if (!drives_open(s->drives, s->snapshot, err))
         return false;
     c->nahci = s->nahci;

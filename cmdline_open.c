@@ -127,24 +127,10 @@ static bool look(const char *path, struct content *c, char *text, size_t size, s
     return true;
 }
 
-bool open_by_content(struct settings *s, const char *path, struct error *err)
+static bool open_as(struct settings *s, const struct content *c, const char *path,
+                    struct error *err)
 {
-    struct content c;
-    char text[64];
-
-    if (!look(path, &c, text, sizeof(text), err))
-        return false;
-    if (!c.option)
-        return error_set(
-            err,
-            "%s: neither a kernel nor a disk, CD or floppy by its content; say what it "
-            "is: -kernel, -hda, -cdrom or -bios",
-            path);
-    if (c.guess == GUESS_UNKNOWN && s->kernel)
-        return error_set(err, "%s: an option is expected; the kernel is %s already", path,
-                         s->kernel);
-    fprintf(stderr, "calque: %s is %s: calque %s %s\n", path, c.what, c.option, path);
-    switch (c.guess) {
+    switch (c->guess) {
     case GUESS_UNKNOWN:
         s->kernel = path;
         return true;
@@ -155,6 +141,26 @@ bool open_by_content(struct settings *s, const char *path, struct error *err)
     default:
         return drives_add_disk(s, 0, path, err);
     }
+}
+
+const char *open_by_content(struct settings *s, const char *path, struct error *err)
+{
+    struct content c;
+    char text[64];
+
+    if (!look(path, &c, text, sizeof(text), err))
+        return NULL;
+    if (!c.option)
+        error_set(err,
+                  "%s: neither a kernel nor a disk, CD or floppy by its content; say what it "
+                  "is: -kernel, -hda, -cdrom or -bios",
+                  path);
+    else if (c.guess == GUESS_UNKNOWN && s->kernel)
+        error_set(err, "%s: an option is expected; the kernel is %s already", path, s->kernel);
+    if (err->text[0])
+        return NULL;
+    fprintf(stderr, "calque: %s is %s: calque %s %s\n", path, c.what, c.option, path);
+    return open_as(s, &c, path, err) ? c.option : NULL;
 }
 
 /* ---- `calque` alone ---- */

@@ -11,7 +11,7 @@ struct settings;
 
 /* Puts the file where it belongs (-kernel, -hda, -cdrom) and says in one line on standard error
  * what was decided and how that is spelled. */
-bool open_by_content(struct settings *s, const char *path, struct error *err);
+const char *open_by_content(struct settings *s, const char *path, struct error *err);
 /* `calque` alone: examples, and what could be opened in this folder. On standard error. */
 void print_examples(void);
 

@@ -17,6 +17,7 @@
 #include "base/suggest.h"
 #include "cmdline.h"
 #include "cmdline_net.h"
+#include "cmdline_record.h"
 
 const char *settings_keep(struct settings *s, char *text, struct error *err)
 {
@@ -32,6 +33,7 @@ void settings_free(struct settings *s)
     for (unsigned i = 0; i < s->nkept; i++)
         free(s->kept[i]);
     s->nkept = 0;
+    record_free_settings(s);
 }
 
 /* Parses the value and checks its keys; the list is the caller's to free if true. */
@@ -158,7 +160,7 @@ bool parse_rtc(struct settings *s, const char *value, struct error *err)
 
 /* ---- -name, -uuid ---- */
 
-bool parse_name(struct settings *s, const char *value, struct error *err)
+bool parse_name_option(struct settings *s, const char *value, struct error *err)
 {
     static const char *const keys[] = {"guest", "process", "debug-threads", NULL};
     struct option_list l;

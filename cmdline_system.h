@@ -12,7 +12,7 @@ struct settings;
 
 bool parse_boot(struct settings *s, const char *value, struct error *err);
 bool parse_rtc(struct settings *s, const char *value, struct error *err);
-bool parse_name(struct settings *s, const char *value, struct error *err);
+bool parse_name_option(struct settings *s, const char *value, struct error *err);
 bool parse_uuid(struct settings *s, const char *value, struct error *err);
 bool parse_object(struct settings *s, const char *value, struct error *err);
 bool parse_global(const char *value, struct error *err);

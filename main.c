@@ -18,7 +18,11 @@
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
 #include "cpu/x86/report.h"
+#include "debugger/commands.h"
 #include "debugger/debugger.h"
+#include "debugger/gdb.h"
+#include "debugger/prompt.h"
+#include "debugger/symbols.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -34,6 +38,7 @@
 #include "monitor/control.h"
 #include "monitor/monitor.h"
 #include "monitor/qmp.h"
+#include "vm/record.h"
 
 struct app {
     struct settings settings;
@@ -50,6 +55,10 @@ struct app {
     unsigned nmonitors;
     struct control *control;
     struct debugger *debugger;
+    struct commands *commands; /* the debugger's */
+    struct prompt *prompt;
+    struct chardev *gdb_chr; /* -gdb, gdbserver */
+    struct gdb *gdb;
     struct daemon daemon;
     uint8_t uuid[16];
     struct until {
@@ -107,6 +116,8 @@ static void on_signal(void *opaque, bool hangup)
 {
     struct app *app = opaque;
 
+    if (!hangup && prompt_interrupt(app->prompt))
+        return;
     if (hangup || app->power_presses++ > 0) {
         app->signalled = app->quit = true;
         return;
@@ -173,6 +184,47 @@ static bool add_monitor(struct app *app, struct chardev *c, bool qmp, bool prett
     return true;
 }
 
+/* ---- gdb ---- */
+
+static void close_gdb(struct app *app)
+{
+    gdb_free(app->gdb);
+    if (app->gdb_chr) /* options may have been refused before there were any */
+        chardev_remove(app->chardevs, app->gdb_chr);
+    app->gdb = NULL;
+    app->gdb_chr = NULL;
+}
+
+static bool open_gdb_connection(struct app *app, const char *where, struct error *err)
+{
+    char *spec = gdb_connection(where);
+    bool ok = spec && chardev_open(app->chardevs, spec, "gdb", &app->gdb_chr, NULL, err);
+
+    free(spec);
+    return ok || (!spec && error_set(err, "out of memory"));
+}
+
+static bool start_gdb(struct app *app, struct error *err)
+{
+    if (app->gdb_chr)
+        app->gdb = gdb_new(app->debugger, app->gdb_chr, err);
+    return !app->gdb_chr || app->gdb;
+}
+
+/* The monitor's gdbserver. */
+static bool set_gdbserver(void *opaque, const char *where, struct error *err)
+{
+    struct app *app = opaque;
+
+    if (app->gdb && gdb_is_busy(app->gdb))
+        return error_set(err, "gdb itself cannot have that changed");
+    close_gdb(app);
+    if (open_gdb_connection(app, where, err) && start_gdb(app, err))
+        return true;
+    close_gdb(app);
+    return false;
+}
+
 static void each_option(void *opaque, void (*fn)(void *, const char *), void *fn_opaque)
 {
     cmdline_each_option(opaque, fn, fn_opaque);
@@ -229,7 +281,7 @@ static bool create_control(struct app *app, struct error *err)
         .chardevs = app->chardevs,
         .drives = s->drives,
         .nets = app->nets,
-        .start_paused = s->start_paused,
+        .start_paused = s->start_paused || s->debug,
     };
     const struct monitor_hooks hooks = {
         .registers = print_registers,
@@ -245,6 +297,7 @@ static bool create_control(struct app *app, struct error *err)
         .vnc_password = set_vnc_password,
         .vnc_expire = expire_vnc_password,
         .vnc_describe = describe_vnc,
+        .gdbserver = set_gdbserver,
     };
 
     app->control = control_new(&app->pc.m, &about, &hooks);
@@ -262,8 +315,11 @@ static bool start_monitors(struct app *app, struct error *err)
     if (!create_control(app, err))
         return false;
     app->debugger = debugger_new(app->control, err);
-    if (!app->debugger)
+    app->commands = app->debugger ? commands_new(app->debugger, err) : NULL;
+    if (!app->commands || !start_gdb(app, err))
         return false;
+    if (app->settings.kernel)
+        symbols_note_kernel(debugger_symbols(app->debugger), app->settings.kernel);
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
 
@@ -384,6 +440,10 @@ static bool open_terminals(struct app *app, struct error *err)
     for (unsigned i = 0; i < s->nparallel; i++)
         if (!open_parallel(app, i, err))
             return false;
+    if (s->gdb && !open_gdb_connection(app, s->gdb, err)) {
+        error_prefix(err, "-gdb");
+        return false;
+    }
     return open_monitors(app, err);
 }
 
@@ -711,6 +771,8 @@ static bool build_pc(struct app *app, struct error *err)
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
+    if (s->has_seed)
+        machine_seed(&app->pc.m, s->seed);
     nets_start(app->nets, &app->pc.m);
     open_display(app);
     return keep_histories(app) || error_set(err, "out of memory");
@@ -723,6 +785,53 @@ static bool build_none(struct app *app, struct error *err)
         return error_set(err, "-machine none: there is nothing that could boot");
     app->pc_built = machine_init(&app->pc.m, 0, 0, err);
     return app->pc_built;
+}
+
+/* Which drives there are, in the order of the options. */
+static bool list_drives(struct app *app, struct record_header *h)
+{
+    struct drives *ds = app->settings.drives;
+    unsigned n = 0;
+
+    for (struct blockdev *b = drive_next(ds, NULL); b; b = drive_next(ds, b))
+        n++;
+    h->drives = calloc(n ? n : 1, sizeof(*h->drives));
+    if (!h->drives)
+        return false;
+    for (struct blockdev *b = drive_next(ds, NULL); b; b = drive_next(ds, b))
+        h->drives[h->ndrives++] = (struct record_drive){.id = (char *)drive_config(b)->id,
+                                                        .size = blockdev_geometry(b).size,
+                                                        .medium = blockdev_has_medium(b),
+                                                        .read_only = blockdev_read_only(b)};
+    return true;
+}
+
+static bool begin_recording(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    struct record_header h = {.args = s->words};
+    struct record_setup setup = {.path = s->record, .header = &h, .history = s->history};
+    bool ok = list_drives(app, &h) ? record_begin(&app->pc.m, &setup, err)
+                                   : error_set(err, "out of memory");
+
+    free(h.drives);
+    return ok || error_prefix(err, s->record ? "--record" : "--history");
+}
+
+/* --record, --history, --replay. Where a person waits for the guest, an idle guest waits as long
+ * as it thinks it does. */
+static bool begin_time(struct app *app, struct error *err)
+{
+    struct settings *s = &app->settings;
+    struct run_control *r = &app->pc.m.run;
+    bool person = isatty(STDIN_FILENO) || app->settings.display != UI_NONE;
+
+    r->sleeps = s->icount_sleep == SLEEP_ON ||
+                (s->icount_sleep == SLEEP_DEFAULT && (s->record || s->history) && person);
+    if (s->replay)
+        return record_replay(&app->pc.m, s->replay, s->history ? s->history : UINT64_MAX, err) ||
+               error_prefix(err, "--replay");
+    return (!s->record && !s->history) || begin_recording(app, err);
 }
 
 static bool build_machine(struct app *app, struct error *err)
@@ -739,7 +848,8 @@ static bool build_machine(struct app *app, struct error *err)
     if (!app->settings.dump_guest_core)
         madvise(m->arena.host, m->arena.capacity, MADV_DONTDUMP);
     return start_monitors(app, err) &&
-           (app->settings.machine_none || (start_engine(app, err) && pc_power_on(&app->pc, err)));
+           (app->settings.machine_none ||
+            (start_engine(app, err) && pc_power_on(&app->pc, err) && begin_time(app, err)));
 }
 
 static bool open_log(struct app *app, struct error *err)
@@ -758,6 +868,48 @@ static bool start_terminal(struct app *app)
 {
     chardevs_start(app->chardevs);
     return true;
+}
+
+/* The debugger's prompt listens on this process's terminal, which it shares with the guest's serial
+ * port if that is there, too. */
+static bool share_terminal(struct app *app, struct error *err)
+{
+    struct chardev *c = chardev_stdio(app->chardevs);
+
+    if (!app->settings.debug)
+        return true;
+    if (!c)
+        return chardev_open(app->chardevs, "stdio", "debugger", &c, NULL, err);
+    for (unsigned i = 0; i < app->nmonitors; i++)
+        if (app->monitors[i].chr == c && !chardev_shared(c))
+            return error_set(err,
+                             "--debug: this terminal is a monitor's; -serial mon:stdio shares it");
+    chardev_share(c);
+    return true;
+}
+
+static bool start_prompt(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    struct chardev *c = chardev_stdio(app->chardevs);
+    struct prompt_script scripts[MAX_SCRIPTS];
+
+    if (!c || !chardev_shared(c)) /* the prompt could not be reached */
+        c = s->debug ? c : NULL;
+    if (!c)
+        return true;
+    for (unsigned i = 0; i < s->nscripts; i++)
+        scripts[i] = (struct prompt_script){s->scripts[i].is_file, s->scripts[i].text};
+    app->prompt = prompt_new(&(struct prompt_config){.debugger = app->debugger,
+                                                     .commands = app->commands,
+                                                     .chr = c,
+                                                     .begin = s->debug,
+                                                     .scripts = scripts,
+                                                     .nscripts = s->nscripts,
+                                                     .quit = request_quit,
+                                                     .opaque = app},
+                             err);
+    return app->prompt;
 }
 
 /* What ps and top show. */
@@ -784,10 +936,11 @@ static bool app_open(struct app *app, struct error *err)
            cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
            poller_init(&app->poller, err) &&
            ((app->nets = nets_new(&app->poller)) || error_set(err, "out of memory")) &&
-           open_terminals(app, err) && build_machine(app, err) && open_ui(app, err) &&
-           signals_init(&app->signals, &app->poller, on_signal, app, err) && start_terminal(app) &&
+           open_terminals(app, err) && share_terminal(app, err) && build_machine(app, err) &&
+           open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
+           start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
-           (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
+           start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
            daemon_ready(&app->daemon, err);
 }
 
@@ -808,6 +961,7 @@ static void close_drives(struct app *app)
 
 static void app_close(struct app *app)
 {
+    prompt_free(app->prompt);
     for (unsigned i = 0; i < app->nmonitors; i++) {
         monitor_free(app->monitors[i].monitor);
         qmp_free(app->monitors[i].session);
@@ -816,7 +970,13 @@ static void app_close(struct app *app)
     close_drives(app);
     nets_free(app->nets);
     display_destroy(&app->display);
+    if (app->pc_built)
+        machine_lock(&app->pc.m);
+    close_gdb(app);
+    commands_free(app->commands);
     debugger_free(app->debugger);
+    if (app->pc_built)
+        machine_unlock(&app->pc.m);
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
@@ -870,21 +1030,25 @@ static void main_loop(struct app *app)
     struct machine *m = &app->pc.m;
     uint64_t deadline = app->settings.timeout_ns ? host_now() + app->settings.timeout_ns : 0;
 
-    if (!app->settings.start_paused) {
+    if (!app->settings.start_paused && !app->settings.debug) {
         machine_lock(m);
         machine_cont(m);
         machine_unlock(m);
     }
     while (true) {
         check_outside(app, deadline);
-        if (ended(m))
+        if (ended(m)) {
+            debugger_poll(app->debugger); /* which tells its faces */
             break;
+        }
         int64_t wait = sooner(chardevs_prepare(app->chardevs), nets_prepare(app->nets));
 
         wait = sooner(wait, machine_poll(m));
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
         wait = sooner(wait, debugger_poll(app->debugger));
+        wait = sooner(wait, prompt_poll(app->prompt));
+        gdb_poll(app->gdb);
         if (deadline) {
             int64_t left = (int64_t)(deadline - host_now());
 
@@ -933,6 +1097,8 @@ static int exit_status(const struct app *app)
     }
     if (app->signalled)
         return EXIT_SIGNALLED;
+    if (prompt_failed(app->prompt))
+        return EXIT_ERROR;
     /* Output that came with the power-off still counts. */
     if (app->settings.until && !atomic_load(&app->until_seen) && run->reason != STOP_QUIT) {
         fprintf(stderr, "calque: the machine ended (%s) before \"%s\" was seen\n",

@@ -48,9 +48,15 @@ static void read_bytes(const struct breakpoint *b, struct cpu *cpu, uint8_t *byt
 
 /* ---- answers, on the CPU thread ---- */
 
-static bool is_for(const struct breakpoint *b, enum breakpoint_kind kind, const struct cpu *cpu)
+static bool is_on(const struct debugger *d, const struct breakpoint *b)
 {
-    return b->enabled && b->kind == kind && (b->cpu < 0 || (unsigned)b->cpu == cpu->v.index);
+    return b->enabled && (!d->only || b->owner == d->only);
+}
+
+static bool is_for(const struct debugger *d, const struct breakpoint *b, enum breakpoint_kind kind,
+                   const struct cpu *cpu)
+{
+    return is_on(d, b) && b->kind == kind && (b->cpu < 0 || (unsigned)b->cpu == cpu->v.index);
 }
 
 /* It was hit: does that count? */
@@ -58,6 +64,10 @@ static bool counts(struct debugger *d, struct breakpoint *b, struct cpu *cpu)
 {
     if (b->condition.holds && !b->condition.holds(b->condition.opaque, d, cpu))
         return false;
+    if (d->passed) {
+        d->passed(d->passed_opaque, b, cpu);
+        return false;
+    }
     b->hits++;
     if (!b->ignore)
         return true;
@@ -92,12 +102,14 @@ static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
 {
     struct debugger *d = opaque;
 
+    if (d->tracing && d->tracer.instructions)
+        d->tracer.instruction(d->tracer.opaque, cpu, lin);
     if (at_mark(d, cpu, lin)) {
         note_hit(d, NULL, cpu)->mark = true;
         return true;
     }
     for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
-        if (!is_for(b, BREAK_EXECUTE, cpu) || !covers_code(b, cpu, lin) || !counts(d, b, cpu))
+        if (!is_for(d, b, BREAK_EXECUTE, cpu) || !covers_code(b, cpu, lin) || !counts(d, b, cpu))
             continue;
         note_hit(d, b, cpu);
         return true;
@@ -113,7 +125,7 @@ static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
     uint8_t before[RANGE_VALUE];
     size_t n = value_size(b);
 
-    if (!is_for(b, BREAK_ACCESS, cpu) || !(b->access & a->access) ||
+    if (!is_for(d, b, BREAK_ACCESS, cpu) || !(b->access & a->access) ||
         !probe_touches(&r, a->lin, a->phys, a->size))
         return false;
     memcpy(before, o->bytes, sizeof(before));
@@ -133,6 +145,9 @@ static bool on_accessed(void *opaque, struct cpu *cpu, const struct probe_hit *h
 {
     struct debugger *d = opaque;
 
+    for (unsigned k = 0; k < n && d->tracing && d->tracer.memory; k++)
+        d->tracer.access(d->tracer.opaque, cpu, hits[k].lin, hits[k].phys, hits[k].size,
+                         hits[k].access & PROBE_WRITE);
     for (unsigned k = 0; k < n; k++)
         for (struct breakpoint *b = d->breakpoints; b; b = b->next)
             if (on_access(d, cpu, b, &hits[k]))
@@ -171,8 +186,10 @@ static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint
 {
     struct debugger *d = opaque;
 
+    if (d->tracing && d->tracer.events >> event & 1)
+        d->tracer.event(d->tracer.opaque, cpu, event, arg, value);
     for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
-        if (!is_for(b, event_kinds[event].kind, cpu) || !wants_event(b, event) ||
+        if (!is_for(d, b, event_kinds[event].kind, cpu) || !wants_event(b, event) ||
             !covers_event(b, event, arg, value) || !counts(d, b, cpu))
             continue;
         struct hit *hit = note_hit(d, b, cpu);
@@ -201,14 +218,12 @@ static unsigned count_ranges(const struct debugger *d)
     unsigned n = 0;
 
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        n += b->enabled && b->kind == BREAK_ACCESS;
+        n += is_on(d, b) && b->kind == BREAK_ACCESS;
     return n;
 }
 
 static void add_to_set(struct probes *p, struct probe_range *ranges, const struct breakpoint *b)
 {
-    if (!b->enabled)
-        return;
     if (b->kind == BREAK_EXECUTE)
         mark_range(p, b);
     if (b->kind == BREAK_ACCESS)
@@ -219,10 +234,22 @@ static void add_to_set(struct probes *p, struct probe_range *ranges, const struc
             p->events |= 1u << e;
 }
 
+static void add_tracer(struct debugger *d, struct probes *p, struct probe_range *ranges)
+{
+    if (!d->tracing)
+        return;
+    p->events |= d->tracer.events;
+    if (d->tracer.instructions)
+        memset(p->offsets, 0xff, sizeof(p->offsets));
+    if (d->tracer.memory)
+        ranges[p->nranges++] = (struct probe_range){
+            .start = 0, .last = UINT64_MAX, .access = PROBE_READ | PROBE_WRITE};
+}
+
 static bool resets_are_wanted(const struct debugger *d)
 {
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        if (b->kind == BREAK_RESET && b->enabled)
+        if (b->kind == BREAK_RESET && is_on(d, b))
             return true;
     return false;
 }
@@ -246,7 +273,7 @@ void breakpoints_sync(struct debugger *d)
 {
     unsigned next = !d->using;
     struct probes *p = &d->probes[next];
-    struct probe_range *ranges = calloc(count_ranges(d) + 1, sizeof(*ranges));
+    struct probe_range *ranges = calloc(count_ranges(d) + 2, sizeof(*ranges));
 
     d->m->run.reset_pauses = resets_are_wanted(d);
     if (!ranges)
@@ -257,14 +284,18 @@ void breakpoints_sync(struct debugger *d)
                          .opaque = d,
                          .ranges = ranges};
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        add_to_set(p, ranges, b);
+        if (is_on(d, b))
+            add_to_set(p, ranges, b);
+    add_tracer(d, p, ranges);
     if (d->mark.set)
         mark_place(p, d->mark.lin);
     if (is_in_use(d, p)) {
         free(ranges);
         return;
     }
-    probes_set(d->m, d->breakpoints || d->plan.kind > PLAN_CONTINUE || d->mark.set ? p : NULL);
+    probes_set(d->m, d->breakpoints || d->tracing || d->plan.kind > PLAN_CONTINUE || d->mark.set
+                         ? p
+                         : NULL);
     free(d->ranges[next]);
     d->ranges[next] = ranges;
     d->using = next;
@@ -307,6 +338,16 @@ static void release(struct debugger *d, bool was_running)
     breakpoints_sync(d);
     if (was_running && d->m->run.state == RUN_PAUSED && d->m->run.reason == STOP_USER)
         machine_cont(d->m);
+}
+
+void debugger_trace(struct debugger *d, const struct debug_tracer *tracer)
+{
+    bool was_running = hold(d);
+
+    d->tracing = tracer;
+    if (tracer)
+        d->tracer = *tracer;
+    release(d, was_running);
 }
 
 struct breakpoint *breakpoint_add(struct debugger *d, const struct breakpoint *b, struct error *err)
@@ -375,6 +416,14 @@ struct breakpoint *breakpoint_find(struct debugger *d, unsigned number)
     while (b && b->number != number)
         b = b->next;
     return b;
+}
+
+void breakpoints_read(struct debugger *d)
+{
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next)
+        if (b->kind == BREAK_ACCESS)
+            read_bytes(b, debugger_cpu(d, b->cpu < 0 ? 0 : (unsigned)b->cpu),
+                       ((struct owned *)b)->bytes);
 }
 
 void breakpoints_free(struct debugger *d)

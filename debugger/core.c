@@ -9,6 +9,7 @@
 #include "debugger/internal.h"
 #include "debugger/symbols.h"
 #include "monitor/control.h"
+#include "vm/record.h"
 
 struct debugger *debugger_new(struct control *ctl, struct error *err)
 {
@@ -21,7 +22,12 @@ struct debugger *debugger_new(struct control *ctl, struct error *err)
     d->ctl = ctl;
     d->m = ctl->m;
     d->next_number = 1;
-    return d;
+    d->symbols = symbols_new(d);
+    if (d->symbols)
+        return d;
+    free(d);
+    error_set(err, "out of memory");
+    return NULL;
 }
 
 void debugger_free(struct debugger *d)
@@ -30,6 +36,8 @@ void debugger_free(struct debugger *d)
         return;
     probes_set(d->m, NULL);
     breakpoints_free(d);
+    time_free(d);
+    symbols_free(d->symbols);
     free(d);
 }
 
@@ -115,6 +123,7 @@ void debugger_tell_stop(struct debugger *d, const struct debug_stop *stop)
     d->last_stop = *stop;
     d->has_stopped = true;
     d->told_running = false;
+    symbols_refresh(d->symbols, stop->cpu);
     for (struct debug_face *f = d->faces; f; f = next) {
         next = f->next;
         f->stopped(f->opaque, &d->last_stop);
@@ -130,8 +139,14 @@ void debugger_go(struct debugger *d, unsigned cpu, uint64_t insns)
 
     d->hit.valid = false;
     breakpoints_sync(d);
-    for (unsigned n = 0; n < m->ncpus; n++)
-        probe_go_on(debugger_cpu(d, n));
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        struct cpu *c = debugger_cpu(d, n);
+
+        /* The engines do not ask about the first instruction. */
+        if (d->tracing && d->tracer.instructions && !c->v.halted && (!insns || n == cpu))
+            d->tracer.instruction(d->tracer.opaque, c, debugger_pc(c));
+        probe_go_on(c);
+    }
     debugger_tell_resumed(d);
     if (insns)
         machine_step(m, m->cpus[cpu], insns, d->step_others);
@@ -178,6 +193,8 @@ static enum debug_stop_kind kind_of(const struct debugger *d, enum stop_reason w
         return DEBUG_COUNT;
     case STOP_RESET:
         return DEBUG_RESET;
+    case STOP_RECORD_END:
+        return DEBUG_TIME_END;
     case STOP_TRIPLE_FAULT:
         return DEBUG_SHUTDOWN;
     case STOP_BREAKPOINT:
@@ -320,12 +337,15 @@ size_t debugger_write(struct debugger *d, unsigned cpu, bool physical, uint64_t 
 {
     size_t done = 0;
 
+    if (!record_allows_change(d->m, "memory", NULL))
+        return 0;
     while (cpu < d->m->ncpus && done < len) {
         size_t n = len - done;
         uint8_t *p = bytes_at(debugger_cpu(d, cpu), physical, addr + done, &n);
 
         if (!p)
             break;
+        arena_before_store(&d->m->arena, (uint64_t)(p - d->m->arena.host), n);
         memcpy(p, (const uint8_t *)buf + done, n);
         arena_store_notify(&d->m->arena, (uint64_t)(p - d->m->arena.host), n);
         done += n;

@@ -102,6 +102,8 @@ enum debug_step {
 };
 
 bool debugger_continue(struct debugger *d, struct error *err);
+/* Only this CPU; the others stand still. */
+bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err);
 /* count >= 1. Stops earlier at whatever stops. The other CPUs run meanwhile as step_others says. */
 /* By instructions while the pc is in [start, last]; over calls, if so wished. */
 bool debugger_step_range(struct debugger *d, unsigned cpu, uint64_t start, uint64_t last, bool over,
@@ -165,11 +167,29 @@ void breakpoint_changed(struct debugger *d, struct breakpoint *b);
 struct breakpoint *breakpoint_first(struct debugger *d); /* in order of making */
 struct breakpoint *breakpoint_find(struct debugger *d, unsigned number);
 
+/* ---- tracing ---- */
+
+/* Somebody who only looks: called on the CPU thread, as a breakpoint's condition is, before those
+ * are asked. */
+struct debug_tracer {
+    bool instructions; /* before each */
+    bool memory;       /* every data access; slow */
+    uint32_t events;   /* bit per enum probe_event */
+    void (*instruction)(void *opaque, struct cpu *cpu, uint64_t lin);
+    void (*access)(void *opaque, struct cpu *cpu, uint64_t lin, uint64_t phys, unsigned size,
+                   bool write);
+    void (*event)(void *opaque, struct cpu *cpu, unsigned event, uint64_t arg, uint64_t value);
+    void *opaque;
+};
+/* One, a copy of which is kept; NULL: none. The machine may be running. */
+void debugger_trace(struct debugger *d, const struct debug_tracer *tracer);
+
 /* ---- memory ---- */
 
 /* As CPU `cpu` translates linear addresses now (without changing A and D bits), or physical ones;
  * devices are not touched. Returns how many bytes could be read or written. Code that is written
- * over is seen; ROM is written, too. The machine stands still. */
+ * over is seen; ROM is written, too. The machine stands still. Nothing is written while the machine
+ * is recorded or replayed (record_allows_change()). */
 size_t debugger_read(struct debugger *d, unsigned cpu, bool physical, uint64_t addr, void *buf,
                      size_t len);
 size_t debugger_write(struct debugger *d, unsigned cpu, bool physical, uint64_t addr,

@@ -44,8 +44,16 @@ struct plan {
     uint64_t lin, sp, interrupts;
 };
 
+struct travel;
+
 struct debugger {
     struct control *ctl;
+    struct travel *travel; /* time.c */
+    /* time.c: only breakpoints of this owner are there; NULL: all are. */
+    const void *only;
+    /* time.c: hits do not stop the machine, and are told here. CPU thread. */
+    void (*passed)(void *opaque, const struct breakpoint *b, const struct cpu *cpu);
+    void *passed_opaque;
     struct machine *m;
     struct symbols *symbols;
     struct debug_face *faces;
@@ -65,6 +73,8 @@ struct debugger {
     struct hit hit;
     struct debug_stop last_stop;
     bool has_stopped;
+    bool tracing;
+    struct debug_tracer tracer;
 };
 
 uint64_t debugger_sp(const struct cpu *cpu); /* linear */
@@ -72,6 +82,11 @@ uint64_t debugger_sp(const struct cpu *cpu); /* linear */
 /* breakpoint.c: gives the engines what there is to ask; the machine stands still. */
 void breakpoints_sync(struct debugger *d);
 void breakpoints_free(struct debugger *d);
+/* Memory is another: what watched bytes are now. */
+void breakpoints_read(struct debugger *d);
+/* Where the current function returns to, and the stack pointer then. */
+bool debugger_return_address(struct debugger *d, unsigned cpu, uint64_t *lin, uint64_t *sp);
+void time_free(struct debugger *d);
 void breakpoint_remove_temporary(struct debugger *d, const struct breakpoint *b);
 
 /* step.c: the machine stopped while a plan is under way. True: it goes on, and nobody need know. */

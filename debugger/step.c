@@ -6,6 +6,7 @@
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/mem.h"
 #include "debugger/internal.h"
+#include "debugger/symbols.h"
 
 uint64_t debugger_sp(const struct cpu *cpu)
 {
@@ -48,8 +49,13 @@ static void step_once(struct debugger *d, bool over)
 {
     struct plan *p = &d->plan;
     struct cpu *cpu = debugger_cpu(d, p->cpu);
+    uint64_t insns = 1;
     struct insn i;
 
+    if (p->kind == PLAN_STEP && p->how == STEP_INSN_IRQ) { /* nothing is passed over: all at once */
+        insns = p->left;
+        p->left = 1;
+    }
     p->single = true;
     p->lin = debugger_pc(cpu);
     p->sp = debugger_sp(cpu);
@@ -59,7 +65,7 @@ static void step_once(struct debugger *d, bool over)
         p->single = false;
         set_mark(d, p->lin + i.len, is_call(&i) ? SP_ABOVE : SP_EQUAL, p->sp);
     }
-    debugger_go(d, p->cpu, p->single);
+    debugger_go(d, p->cpu, p->single ? insns : 0);
 }
 
 /* The rest of an interrupt runs unseen; then the instruction is tried again. */
@@ -126,13 +132,30 @@ static bool may_run(struct debugger *d, unsigned cpu, struct error *err)
     return true;
 }
 
-/* Where the current function returns to: as the frame pointer says. */
-static bool return_address(struct debugger *d, unsigned cpu, uint64_t *lin, uint64_t *sp)
+bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err)
+{
+    if (!may_run(d, cpu, err))
+        return false;
+    d->mark.set = false;
+    d->step_others = false;
+    d->plan = (struct plan){.kind = PLAN_CONTINUE, .cpu = cpu};
+    debugger_go(d, cpu, UINT64_MAX);
+    return true;
+}
+
+/* Where the current function returns to: as unwinding says, or else the frame pointer. */
+bool debugger_return_address(struct debugger *d, unsigned cpu, uint64_t *lin, uint64_t *sp)
 {
     const struct cpu *c = debugger_cpu(d, cpu);
     unsigned size = 1u << (c->code_mode == CODE64 ? 3 : c->code_mode == CODE32 ? 2 : 1);
     uint64_t base = c->code_mode == CODE64 ? 0 : c->seg[SEG_SS].base, at, ip = 0;
+    struct frame frames[2];
 
+    if (symbols_backtrace(d->symbols, cpu, frames, 2) == 2) {
+        *lin = frames[1].pc;
+        *sp = base + frames[1].sp;
+        return true;
+    }
     at = base + (c->r[R_RBP] & (~0ull >> (64 - 8 * size)));
     if (debugger_read(d, cpu, false, at + size, &ip, size) != size)
         return false;
@@ -160,7 +183,7 @@ bool debugger_step(struct debugger *d, unsigned cpu, enum debug_step how, uint64
                      err);
     if (!may_run(d, cpu, err))
         return false;
-    if (!return_address(d, cpu, &lin, &sp))
+    if (!debugger_return_address(d, cpu, &lin, &sp))
         return error_set(err, "the stack frame cannot be read");
     d->plan = (struct plan){.kind = PLAN_UNTIL, .cpu = cpu};
     set_mark(d, lin, SP_ABOVE, sp);

@@ -23,6 +23,16 @@ bool symbols_load(struct symbols *s, const char *file, const char *name, uint64_
 /* "NAME ADDRESS" lines of a linker map or System.map. */
 bool symbols_load_map(struct symbols *s, const char *file, uint64_t slide, struct error *err);
 void symbols_unload(struct symbols *s, const char *name); /* NULL: all */
+/* The machine's BIOS is this file: bios.map beside ours is its symbols. False: none. */
+bool symbols_note_firmware(struct symbols *s, const char *file);
+/* What symbols come from, in order. */
+void symbols_list(struct symbols *s,
+                  void (*fn)(void *opaque, const char *name, const char *path, uint64_t slide,
+                             size_t symbols, bool types),
+                  void *opaque);
+/* Another number whenever a name may mean another address than before (files came or went, the
+ * kernel's slide became known): what was looked up by name is to be looked up again. */
+uint64_t symbols_generation(const struct symbols *s);
 /* A kernel was loaded by -kernel: its ELF's symbols if it has any; otherwise kallsyms is looked for
  * when it is first asked after, and KASLR's slide found from the running guest. */
 void symbols_note_kernel(struct symbols *s, const char *file);
@@ -54,6 +64,8 @@ struct source_place {
 bool symbols_line_at(struct symbols *s, uint64_t addr, struct source_place *out);
 /* Address of "file:line" (the file by its last path components). */
 bool symbols_line_find(struct symbols *s, const char *file, unsigned line, uint64_t *addr);
+/* Source files whose name begins with `from` are at `to` on this host; the last said counts. */
+void symbols_substitute_path(struct symbols *s, const char *from, const char *to);
 /* Where a function's body begins behind its prologue, as debuggers break there. */
 uint64_t symbols_after_prologue(struct symbols *s, uint64_t start);
 

@@ -123,6 +123,7 @@ static bool add_bios(struct pc *pc, struct error *err)
     size = image.size < BIOS_LAST_WINDOW ? BIOS_LAST_WINDOW : image.size;
     at = image.size % BIOS_MIN == 0 ? arena_alloc(&pc->m.arena, size) : ARENA_NONE;
     if (at != ARENA_NONE) {
+        arena_before_store(&pc->m.arena, at, size);
         memset(pc->m.arena.host + at, 0xff, size);
         memcpy(pc->m.arena.host + at + size - image.size, image.data, image.size);
         arena_store_notify(&pc->m.arena, at, size);

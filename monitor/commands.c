@@ -18,7 +18,7 @@ static void cmd_help(struct monitor *mon, const struct monitor_args *args)
     if (c && c->sub)
         c->run(mon, &(struct monitor_args){.n = 0}); /* lists them */
     else if (c)
-        monitor_printf(mon, "%s %s: %s\n", c->name, c->usage, c->help);
+        monitor_print_row(mon, c, "");
 }
 
 static void cmd_info(struct monitor *mon, const struct monitor_args *args)
@@ -30,7 +30,7 @@ static void cmd_info(struct monitor *mon, const struct monitor_args *args)
 static void say_error(struct monitor *mon, bool ok, const struct error *err)
 {
     if (!ok)
-        monitor_printf(mon, "%s\n", err->text);
+        monitor_error(mon, "%s\n", err->text);
 }
 
 static void cmd_stop(struct monitor *mon, const struct monitor_args *args)
@@ -81,6 +81,13 @@ static void cmd_nmi(struct monitor *mon, const struct monitor_args *args)
     say_error(mon, control_nmi(mon->ctl, &err), &err);
 }
 
+static void cmd_gdbserver(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    say_error(mon, control_gdbserver(mon->ctl, args->n ? args->text[0] : "tcp::1234", &err), &err);
+}
+
 const struct monitor_command monitor_commands[] = {
     {"help", "?s", "[COMMAND]", "this list, or one command", cmd_help, NULL},
     {"info", "?s", "[WHAT]", "shows the state of the machine; see: help info", cmd_info,
@@ -102,9 +109,9 @@ const struct monitor_command monitor_commands[] = {
     {"expire_password", "ss", "vnc now|never|+S|S", "when that is none any more",
      cmd_expire_password, NULL},
     {"nmi", "", "", "an NMI to every processor", cmd_nmi, NULL},
-    {"x", "/i", "[/FORMAT] ADDRESS", "memory: x/10i $pc, x/4xw, c, d, u, o; b, h, w, g", cmd_x,
-     NULL},
-    {"xp", "/i", "[/FORMAT] ADDRESS", "the same at a physical address", cmd_xp, NULL},
+    {"x", "/?i", "[/FORMAT] [ADDRESS]",
+     "memory: x/10i $pc, x/4xw; x, d, u, o, t, a, c, s, i; b, h, w, g", cmd_x, NULL},
+    {"xp", "/?i", "[/FORMAT] [ADDRESS]", "the same at a physical address", cmd_xp, NULL},
     {"print", "/i", "[/FORMAT] VALUE", "calculates; registers are $rax, $cs, $cr3", cmd_print,
      NULL},
     {"sum", "ii", "ADDRESS SIZE", "a checksum of physical memory", cmd_sum, NULL},
@@ -118,6 +125,7 @@ const struct monitor_command monitor_commands[] = {
     {"eject", "s?s", "[-f] DRIVE", "takes the medium out; -f: even if it is locked", cmd_eject,
      NULL},
     {"change", "ss?s", "DRIVE FILE [FORMAT]", "puts another medium in", cmd_change, NULL},
+    {"gdbserver", "?s", "[WHERE|none]", "waits for gdb: tcp::1234, unix:PATH", cmd_gdbserver, NULL},
     {"set_link", "ss", "NAME on|off", "plugs in or pulls the cable of a network card or back end",
      cmd_set_link, NULL},
     {"hostfwd_add", "s?s", "[NETDEV] tcp:ADDRESS:PORT-ADDRESS:PORT",
@@ -125,6 +133,6 @@ const struct monitor_command monitor_commands[] = {
     {"hostfwd_remove", "s?s", "[NETDEV] tcp:ADDRESS:PORT", "no more", cmd_hostfwd_remove, NULL},
     {"netdev_add", "s", "TYPE,id=ID,...", "opens a network, as -netdev", cmd_netdev_add, NULL},
     {"netdev_del", "s", "ID", "closes it", cmd_netdev_del, NULL},
-    {"quit", "", "", "ends Calque at once", cmd_quit, NULL},
+    {"quit|q|exit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };

@@ -225,6 +225,13 @@ bool control_expire_password(struct control *ctl, const char *protocol, const ch
     return is_vnc(ctl, protocol, err) && ctl->hooks.vnc_expire(ctl->hooks.opaque, when, err);
 }
 
+bool control_gdbserver(struct control *ctl, const char *where, struct error *err)
+{
+    if (!ctl->hooks.gdbserver)
+        return error_set(err, "this machine has no gdb server");
+    return ctl->hooks.gdbserver(ctl->hooks.opaque, where, err);
+}
+
 void control_vnc_event(struct control *ctl, enum vnc_event event, const struct vnc_peer *server,
                        const struct vnc_peer *viewer, bool password)
 {

@@ -22,6 +22,18 @@ struct control_object {
 };
 
 struct qmp;
+struct monitor_command;
+
+/* What a room above, the debugger, adds to every monitor. */
+struct control_extension {
+    const struct monitor_command *commands, *info; /* more rows of the tables, which go first */
+    /* What an expression is worth that the monitor's own rules do not know: symbols. NULL: none. */
+    bool (*value)(void *opaque, unsigned cpu, const char *text, uint64_t *value, struct error *err);
+    /* The symbol that an address belongs to, as text; false if there is none. */
+    bool (*symbol)(void *opaque, uint64_t address, char *text, size_t size);
+    void *opaque;
+    bool att_syntax; /* of instructions */
+};
 
 struct control {
     struct machine *m;
@@ -34,6 +46,7 @@ struct control {
     struct drive_watch watch; /* of about.drives */
     struct control_object objects[CONTROL_MAX_OBJECTS];
     unsigned nobjects;
+    struct control_extension extension; /* all NULL: none */
 };
 
 /* The RunState of QMP's schema. */
@@ -60,6 +73,7 @@ bool control_set_password(struct control *ctl, const char *protocol, const char 
                           struct error *err);
 bool control_expire_password(struct control *ctl, const char *protocol, const char *when,
                              struct error *err);
+bool control_gdbserver(struct control *ctl, const char *where, struct error *err);
 void control_vnc(struct control *ctl, struct vnc_info *info);
 /* A viewer has come or gone; see ui.h. */
 void control_vnc_event(struct control *ctl, enum vnc_event event, const struct vnc_peer *server,

@@ -30,7 +30,7 @@ static bool parse_format(struct monitor *mon, const char *text, struct format *f
     for (; isdigit((unsigned char)*text); text++)
         count = count > COUNT_MAX ? count : 10 * count + (unsigned long)(*text - '0');
     if (count > COUNT_MAX) {
-        monitor_printf(mon, "at most %d items are expected\n", COUNT_MAX);
+        monitor_error(mon, "at most %d items are expected\n", COUNT_MAX);
         return false;
     }
     f->count = count ? (unsigned)count : 1;
@@ -38,12 +38,13 @@ static bool parse_format(struct monitor *mon, const char *text, struct format *f
         static const char sizes[] = "bhwg";
         const char *at;
 
-        if (strchr("oduxci", *text)) {
+        if (strchr("oduxcitas", *text)) {
             f->letter = *text;
         } else if ((at = strchr(sizes, *text))) {
             f->size = 1u << (at - sizes);
         } else {
-            monitor_printf(mon, "/%c: o, d, u, x, c or i, and b, h, w or g are expected\n", *text);
+            monitor_error(mon, "/%c: o, d, u, x, t, a, c, s or i, and b, h, w or g are expected\n",
+                          *text);
             return false;
         }
     }
@@ -60,6 +61,26 @@ static void print_char(struct monitor *mon, uint8_t c)
         monitor_printf(mon, "'%c'", c);
     else
         monitor_printf(mon, "'\\x%02x'", c);
+}
+
+static void print_binary(struct monitor *mon, uint64_t v, unsigned bits)
+{
+    char text[65];
+
+    for (unsigned i = 0; i < bits; i++)
+        text[i] = v >> (bits - 1 - i) & 1 ? '1' : '0';
+    text[bits] = '\0';
+    monitor_printf(mon, "%s", text);
+}
+
+static void print_address(struct monitor *mon, uint64_t v)
+{
+    const struct control_extension *e = &mon->ctl->extension;
+    char text[160];
+
+    monitor_printf(mon, "0x%" PRIx64, v);
+    if (e->symbol && e->symbol(e->opaque, v, text, sizeof(text)))
+        monitor_printf(mon, " <%s>", text);
 }
 
 static void print_value(struct monitor *mon, const struct format *f, uint64_t v)
@@ -81,6 +102,12 @@ static void print_value(struct monitor *mon, const struct format *f, uint64_t v)
     case 'c':
         print_char(mon, (uint8_t)v);
         break;
+    case 't':
+        print_binary(mon, v, 8 * f->size);
+        break;
+    case 'a':
+        print_address(mon, v);
+        break;
     default:
         monitor_printf(mon, "0x%0*" PRIx64, (int)f->size * 2, v);
     }
@@ -97,12 +124,51 @@ static uint64_t load_le(const uint8_t *p, unsigned size)
 
 static void cannot_read(struct monitor *mon, uint64_t addr)
 {
-    monitor_printf(mon, "Cannot access memory at 0x%" PRIx64 "\n", addr);
+    monitor_error(mon, "Cannot access memory at 0x%" PRIx64 "\n", addr);
+}
+
+#define STRING_SHOWN 200
+
+static void print_strings(struct monitor *mon, const struct format *f, int cpu, uint64_t addr)
+{
+    for (unsigned i = 0; i < f->count; i++) {
+        uint8_t c = 0;
+        unsigned n = 0;
+
+        monitor_printf(mon, "%0*" PRIx64 ": \"", addr >> 32 ? 16 : 8, addr);
+        for (; n < STRING_SHOWN && control_read_memory(mon->ctl, cpu, addr, &c, 1); n++) {
+            addr++;
+            if (!c)
+                break;
+            monitor_printf(mon, c >= ' ' && c < 0x7f && c != '"' && c != '\\' ? "%c" : "\\x%02x",
+                           c);
+        }
+        monitor_printf(mon, "\"%s\n", n == STRING_SHOWN ? "..." : "");
+        if (c && n < STRING_SHOWN) {
+            cannot_read(mon, addr);
+            break;
+        }
+    }
+    mon->next_address = addr;
+}
+
+/* The symbol where it begins or a line's first item lies in it. */
+static void print_place(struct monitor *mon, uint64_t addr)
+{
+    const struct control_extension *e = &mon->ctl->extension;
+    char text[160];
+
+    monitor_printf(mon, "0x%0*" PRIx64, addr >> 32 ? 16 : 8, addr);
+    if (e->symbol && e->symbol(e->opaque, addr, text, sizeof(text)))
+        monitor_printf(mon, " <%s>", text);
+    monitor_printf(mon, ":  ");
 }
 
 static void print_items(struct monitor *mon, const struct format *f, int cpu, uint64_t addr)
 {
-    unsigned per_line = f->letter == 'c' ? 8 : 16 / f->size;
+    unsigned per_line = f->letter == 'c' || f->letter == 't' ? 8 / (f->size < 8 ? f->size : 8)
+                        : f->letter == 'a'                   ? 1
+                                                             : 16 / f->size;
     uint8_t bytes[8];
 
     for (unsigned i = 0; i < f->count; i++, addr += f->size) {
@@ -119,6 +185,7 @@ static void print_items(struct monitor *mon, const struct format *f, int cpu, ui
         if (i % per_line == per_line - 1 || i == f->count - 1)
             monitor_printf(mon, "\n");
     }
+    mon->next_address = addr;
 }
 
 static void print_instructions(struct monitor *mon, const struct format *f, int cpu, uint64_t addr)
@@ -137,10 +204,13 @@ static void print_instructions(struct monitor *mon, const struct format *f, int 
             cannot_read(mon, addr);
             return;
         }
-        size_t len = disas_one(text, sizeof(text), addr, bytes, got, mode);
-        monitor_printf(mon, "0x%0*" PRIx64 ":  %s\n", addr >> 32 ? 16 : 8, addr, text);
+        size_t len = disas_syntax(text, sizeof(text), addr, bytes, got, mode,
+                                  mon->ctl->extension.att_syntax);
+        print_place(mon, addr);
+        monitor_printf(mon, "%s\n", text);
         addr += len;
     }
+    mon->next_address = addr;
 }
 
 /* ---- commands ---- */
@@ -156,12 +226,15 @@ static void examine(struct monitor *mon, const struct monitor_args *args, bool p
         monitor_printf(mon, "the machine has no processor\n");
         return;
     }
+    uint64_t addr = args->n ? args->number[0] : mon->next_address;
     bool was_running = control_hold(mon->ctl);
     if (f.letter == 'i') {
-        print_instructions(mon, &f, cpu, args->number[0]);
+        print_instructions(mon, &f, cpu, addr);
+    } else if (f.letter == 's') {
+        print_strings(mon, &f, cpu, addr);
     } else {
-        f.size = f.letter == 'c' ? 1 : f.size ? f.size : 4;
-        print_items(mon, &f, cpu, args->number[0]);
+        f.size = f.letter == 'c' ? 1 : f.letter == 'a' ? 8 : f.size ? f.size : 4;
+        print_items(mon, &f, cpu, addr);
     }
     control_release(mon->ctl, was_running);
 }

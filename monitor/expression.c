@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/registers.h"
 #include "monitor/monitor_internal.h"
 #include "vm/machine.h"
 
@@ -29,79 +30,23 @@ static void skip_spaces(struct expression *e)
 
 /* ---- registers ---- */
 
-static int find_name(const char *const *names, unsigned n, const char *name)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (!strcmp(names[i], name))
-            return (int)i;
-    return -1;
-}
-
-static bool general_register(const struct cpu *cpu, const char *name, uint64_t *value)
-{
-    static const char *const wide[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                       "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
-    static const char *const narrow[] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
-    int n = find_name(wide, 16, name);
-
-    if (n >= 0) {
-        *value = cpu->r[n];
-        return true;
-    }
-    n = find_name(narrow, 8, name);
-    if (n >= 0)
-        *value = (uint32_t)cpu->r[n];
-    return n >= 0;
-}
-
-static bool other_register(const struct cpu *cpu, const char *name, uint64_t *value)
-{
-    static const char *const segments[] = {"es", "cs", "ss", "ds", "fs", "gs"};
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"rip", cpu->r[R_RIP]},
-        {"eip", (uint32_t)cpu->r[R_RIP]},
-        {"cr0", cpu->cr0},
-        {"cr2", cpu->cr2},
-        {"cr3", cpu->cr3},
-        {"cr4", cpu->cr4},
-        {"eflags", cpu_eflags(cpu)},
-        {"rflags", cpu_eflags(cpu)},
-        {"efer", cpu->efer},
-        {"gdtbase", cpu->gdtr.base},
-        {"idtbase", cpu->idtr.base},
-        {"tr", cpu->tr.sel},
-        {"pc", cpu->r[R_RIP] + (cpu->code_mode == CODE64 ? 0 : cpu->seg[SEG_CS].base)},
-    };
-    int n = find_name(segments, 6, name);
-
-    if (n >= 0) {
-        *value = cpu->seg[n].sel;
-        return true;
-    }
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (!strcmp(rows[i].name, name)) {
-            *value = rows[i].value;
-            return true;
-        }
-    return false;
-}
-
 static bool register_value(struct expression *e, uint64_t *value)
 {
-    char name[12];
+    char name[20];
     size_t n = 0;
+    const struct cpu_register *r;
 
-    for (e->p++; isalnum((unsigned char)*e->p); e->p++)
+    for (e->p++; isalnum((unsigned char)*e->p) || *e->p == '_'; e->p++)
         if (n < sizeof(name) - 1)
-            name[n++] = (char)tolower((unsigned char)*e->p);
+            name[n++] = *e->p;
     name[n] = '\0';
     if (!e->cpu)
         return error_set(e->err, "$%s: the machine has no processor", name);
-    return general_register(e->cpu, name, value) || other_register(e->cpu, name, value) ||
-           error_set(e->err, "$%s: no such register", name);
+    r = cpu_register_find(name);
+    if (!r)
+        return error_set(e->err, "$%s: no such register", name);
+    *value = cpu_register_value(e->cpu, r);
+    return true;
 }
 
 /* ---- the grammar ---- */

@@ -3,6 +3,7 @@
  * commands.c and info.c. */
 #include "monitor/monitor_internal.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,8 @@ static void put_raw(struct monitor *mon, const char *text, size_t len)
 {
     if (mon->capture)
         capture(mon->capture, text, len);
+    else if (mon->output)
+        mon->output(mon->output_opaque, text, len);
     else
         chardev_write(mon->chr, text, len);
 }
@@ -54,7 +57,7 @@ static void put(struct monitor *mon, const char *text)
         put_raw(mon, text, n);
         text += n;
         if (*text == '\n') {
-            put_raw(mon, "\r\n", 2);
+            put_raw(mon, mon->output ? "\n" : "\r\n", mon->output ? 1 : 2);
             text++;
         }
     }
@@ -71,6 +74,18 @@ void monitor_printf(struct monitor *mon, const char *fmt, ...)
     put(mon, text);
 }
 
+void monitor_error(struct monitor *mon, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    put(mon, text);
+    mon->failed = true;
+}
+
 void monitor_print_line(void *mon, const char *text)
 {
     put(mon, text);
@@ -79,122 +94,259 @@ void monitor_print_line(void *mon, const char *text)
 
 /* ---- commands ---- */
 
+bool monitor_each_name(const struct monitor_command *c, bool (*fn)(void *opaque, const char *name),
+                       void *opaque)
+{
+    const char *p = c->name;
+
+    while (*p) {
+        size_t n = strcspn(p, "|");
+        char name[32];
+
+        snprintf(name, sizeof(name), "%.*s", (int)n, p);
+        if (!fn(opaque, name))
+            return false;
+        p += n + (p[n] == '|');
+    }
+    return true;
+}
+
+void monitor_tables(const struct control *ctl, const struct monitor_command *table,
+                    const struct monitor_command *tables[2])
+{
+    const struct monitor_command *more = table == monitor_commands        ? ctl->extension.commands
+                                         : table == monitor_info_commands ? ctl->extension.info
+                                                                          : NULL;
+
+    tables[0] = more ? more : table;
+    tables[1] = more ? table : NULL;
+}
+
+/* The search for a name: it itself, or the only one that begins with it. */
+struct search {
+    const char *wanted;
+    const struct monitor_command *row, *exact, *hit, *other;
+    char hit_name[32], other_name[32], near_name[32];
+    unsigned distance;
+};
+
+static bool same_first_name(const struct monitor_command *a, const struct monitor_command *b)
+{
+    size_t n = strcspn(a->name, "|");
+
+    return n == strcspn(b->name, "|") && !memcmp(a->name, b->name, n);
+}
+
+static bool look_at_name(void *opaque, const char *name)
+{
+    struct search *s = opaque;
+    unsigned distance = edit_distance(s->wanted, name);
+
+    if (!strcmp(name, s->wanted)) {
+        s->exact = s->row;
+        return false;
+    }
+    if (distance < s->distance) {
+        s->distance = distance;
+        snprintf(s->near_name, sizeof(s->near_name), "%s", name);
+    }
+    if (strncmp(name, s->wanted, strlen(s->wanted)) != 0)
+        return true;
+    if (!s->hit) {
+        s->hit = s->row;
+        snprintf(s->hit_name, sizeof(s->hit_name), "%s", name);
+    } else if (!s->other && !same_first_name(s->hit, s->row)) {
+        s->other = s->row;
+        snprintf(s->other_name, sizeof(s->other_name), "%s", name);
+    }
+    return true;
+}
+
 const struct monitor_command *monitor_find(struct monitor *mon, const struct monitor_command *table,
                                            const char *name)
 {
-    const struct monitor_command *hit = NULL;
-    struct suggestion near;
+    struct search s = {.wanted = name, .distance = ~0u};
+    const struct monitor_command *tables[2];
 
-    suggest_begin(&near, name);
-    for (const struct monitor_command *c = table; c->name; c++) {
-        if (!strcmp(c->name, name))
-            return c;
-        suggest_offer(&near, c->name);
-        if (strncmp(c->name, name, strlen(name)) != 0)
-            continue;
-        if (hit) {
-            monitor_printf(mon, "%s: ambiguous: %s or %s\n", name, hit->name, c->name);
-            return NULL;
-        }
-        hit = c;
+    monitor_tables(mon->ctl, table, tables);
+    for (unsigned i = 0; i < 2; i++)
+        for (s.row = tables[i]; s.row && s.row->name; s.row++)
+            if (!monitor_each_name(s.row, look_at_name, &s))
+                return s.exact;
+    if (s.other) {
+        monitor_error(mon, "%s: ambiguous: %s or %s\n", name, s.hit_name, s.other_name);
+        return NULL;
     }
-    if (!hit)
-        monitor_printf(mon, "%s: no such command; did you mean %s?\n", name, near.best);
-    return hit;
+    if (!s.hit)
+        monitor_error(mon, "%s: no such command; did you mean %s?\n", name, s.near_name);
+    return s.hit;
+}
+
+/* "step|s|stepi" is shown as "step, s, stepi". */
+void monitor_print_row(struct monitor *mon, const struct monitor_command *c, const char *prefix)
+{
+    char left[96];
+    size_t n = strcspn(c->name, "|");
+
+    snprintf(left, sizeof(left), "%s%.*s%s%s", prefix, (int)n, c->name, *c->usage ? " " : "",
+             c->usage);
+    monitor_printf(mon, "%-24s %s", left, c->help);
+    if (c->name[n]) {
+        monitor_printf(mon, "; also");
+        for (const char *p = c->name + n; *p; p += n) {
+            n = strcspn(++p, "|");
+            monitor_printf(mon, "%s %.*s", p == c->name + strcspn(c->name, "|") + 1 ? "" : ",",
+                           (int)n, p);
+        }
+    }
+    monitor_printf(mon, "\n");
 }
 
 void monitor_print_table(struct monitor *mon, const struct monitor_command *table,
                          const char *prefix)
 {
-    for (const struct monitor_command *c = table; c->name; c++) {
-        char left[64];
+    const struct monitor_command *tables[2];
 
-        snprintf(left, sizeof(left), "%s%s%s%s", prefix, c->name, *c->usage ? " " : "", c->usage);
-        monitor_printf(mon, "%-24s %s\n", left, c->help);
+    monitor_tables(mon->ctl, table, tables);
+    for (unsigned i = 0; i < 2; i++) {
+        for (const struct monitor_command *c = tables[i]; c && c->name; c++) {
+            bool shown = false;
+
+            for (const struct monitor_command *o = i ? tables[0] : NULL; o && o->name; o++)
+                shown |= same_first_name(o, c);
+            if (!shown)
+                monitor_print_row(mon, c, prefix);
+        }
     }
 }
 
-/* Only who names a register must wait for the machine to stand still. */
+/* Only who names a register must wait for the machine to stand still. What our own rules do not
+ * know, the extension may. */
 static bool get_number(struct monitor *mon, const char *text, uint64_t *value, struct error *err)
 {
+    const struct control_extension *e = &mon->ctl->extension;
     bool registers = strchr(text, '$'), was_running = false, ok;
 
     if (registers)
         was_running = control_hold(mon->ctl);
     ok = expression_value(text, mon->m, mon->cpu, value, err);
+    if (!ok && e->value) {
+        if (!registers)
+            was_running = control_hold(mon->ctl);
+        registers = true;
+        ok = e->value(e->opaque, mon->cpu, text, value, err);
+    }
     if (registers)
         control_release(mon->ctl, was_running);
     return ok;
 }
 
+/* The words of a line, and where each begins in it. */
+struct words {
+    char *word[MONITOR_WORDS];
+    const char *raw[MONITOR_WORDS];
+    unsigned n;
+    const char *format;
+};
+
+static int first_name(const struct monitor_command *c)
+{
+    return (int)strcspn(c->name, "|");
+}
+
 /* Fills in numbers and checks the count against the schema. */
-static bool check_args(struct monitor *mon, const struct monitor_command *c, struct monitor_args *a)
+static bool check_args(struct monitor *mon, const struct monitor_command *c, const char *schema,
+                       const struct words *w, struct monitor_args *a)
 {
     bool optional = false;
     unsigned n = 0;
     struct error err;
 
-    for (const char *p = c->args + (*c->args == '/'); *p; p++) {
+    for (const char *p = schema; *p; p++) {
         if (*p == '?') {
             optional = true;
             continue;
         }
-        if (n == a->n) {
+        if (n == w->n) {
             if (!optional)
-                monitor_printf(mon, "usage: %s %s\n", c->name, c->usage);
+                monitor_error(mon, "usage: %.*s %s\n", first_name(c), c->name, c->usage);
             return optional;
         }
+        /* The last one takes what is left. */
+        bool rest = *p == 'r' || (*p == 'i' && !p[1] && w->n > n + 1);
+
+        a->text[n] = rest ? w->raw[n] : w->word[n];
         if (*p == 'i' && !get_number(mon, a->text[n], &a->number[n], &err)) {
-            monitor_printf(mon, "%s: %s\n", c->name, err.text);
+            monitor_error(mon, "%.*s: %s\n", first_name(c), c->name, err.text);
             return false;
         }
-        n++;
+        a->n = ++n;
+        if (rest)
+            return true;
     }
-    if (n < a->n)
-        monitor_printf(mon, "%s: too many arguments; usage: %s %s\n", c->name, c->name, c->usage);
-    return n == a->n;
+    if (n < w->n)
+        monitor_error(mon, "%.*s: too many arguments; usage: %.*s %s\n", first_name(c), c->name,
+                      first_name(c), c->name, c->usage);
+    return n == w->n;
 }
 
-static void run_words(struct monitor *mon, const struct monitor_command *table, char **words,
-                      unsigned n, const char *format)
+static void run_command(struct monitor *mon, const struct monitor_command *c, const struct words *w)
 {
-    const struct monitor_command *c = monitor_find(mon, table, words[0]);
-    struct monitor_args args = {.n = n - 1, .format = format ? format : ""};
+    struct monitor_args args = {.format = w->format ? w->format : ""};
+    const char *schema = c->args;
+    bool still = *schema == '=', takes_format, was_running = false;
 
-    if (!c)
-        return;
-    if (c->sub && n > 1) {
-        run_words(mon, c->sub, words + 1, n - 1, format);
-        return;
-    }
-    if (format && *c->args != '/') {
-        monitor_printf(mon, "%s takes no format; usage: %s %s\n", c->name, c->name, c->usage);
+    schema += still;
+    takes_format = *schema == '/';
+    schema += takes_format;
+    if (w->format && !takes_format) {
+        monitor_error(mon, "%.*s takes no format; usage: %.*s %s\n", first_name(c), c->name,
+                      first_name(c), c->name, c->usage);
         return;
     }
-    for (unsigned i = 1; i < n; i++)
-        args.text[i - 1] = words[i];
     machine_lock(mon->m);
-    if (check_args(mon, c, &args))
+    if (check_args(mon, c, schema, w, &args)) {
+        if (still)
+            was_running = control_hold(mon->ctl);
         c->run(mon, &args);
+        if (still)
+            control_release(mon->ctl, was_running);
+    }
     machine_unlock(mon->m);
 }
 
-/* "x/10i ADDRESS" or "x /10i ADDRESS": takes the format out of the words. */
-static const char *take_format(char **words, unsigned *n)
+static void run_words(struct monitor *mon, const struct monitor_command *table, struct words *w)
 {
-    char *slash = strchr(words[0], '/');
-    const char *format;
+    const struct monitor_command *c = monitor_find(mon, table, w->word[0]);
+
+    if (!c)
+        return;
+    memmove(w->word, w->word + 1, --w->n * sizeof(w->word[0]));
+    memmove(w->raw, w->raw + 1, w->n * sizeof(w->raw[0]));
+    if (c->sub && w->n)
+        run_words(mon, c->sub, w);
+    else if (c->run == cmd_port_in && w->n && isalpha((unsigned char)w->word[0][0]))
+        run_words(mon, monitor_info_commands, w); /* "i r": no port has a name */
+    else
+        run_command(mon, c, w);
+}
+
+/* "x/10i ADDRESS" or "x /10i ADDRESS": takes the format out of the words. */
+static void take_format(struct words *w)
+{
+    char *slash = strchr(w->word[0], '/');
 
     if (slash) {
         *slash = '\0';
-        return slash + 1;
+        w->format = slash + 1;
+        return;
     }
-    if (*n < 2 || words[1][0] != '/' || !strchr("xpio", words[0][0]))
-        return NULL;
-    format = words[1] + 1;
-    memmove(words + 1, words + 2, (*n - 2) * sizeof(*words));
-    --*n;
-    return format;
+    if (w->n < 2 || w->word[1][0] != '/' || !strchr("xpioud", w->word[0][0]))
+        return;
+    w->format = w->word[1] + 1;
+    w->n--;
+    memmove(w->word + 1, w->word + 2, (w->n - 1) * sizeof(w->word[0]));
+    memmove(w->raw + 1, w->raw + 2, (w->n - 1) * sizeof(w->raw[0]));
 }
 
 /* The next word of *text, in place; "..." is one word, with \ before what would end it. NULL: there
@@ -222,21 +374,24 @@ static char *next_word(char **text)
 
 void monitor_execute(struct monitor *mon, const char *text)
 {
-    char copy[MONITOR_LINE_MAX], *words[MONITOR_ARGS_MAX], *rest = copy;
-    unsigned n = 0;
+    char copy[MONITOR_LINE_MAX], line[MONITOR_LINE_MAX], *rest = copy;
+    struct words w = {.n = 0};
 
+    mon->failed = false;
+    snprintf(line, sizeof(line), "%s", text);
     snprintf(copy, sizeof(copy), "%s", text);
-    for (char *w = next_word(&rest); w; w = next_word(&rest)) {
-        if (n == MONITOR_ARGS_MAX) {
-            monitor_printf(mon, "more than %d words\n", MONITOR_ARGS_MAX);
+    for (char *word = next_word(&rest); word; word = next_word(&rest)) {
+        if (w.n == MONITOR_WORDS) {
+            monitor_error(mon, "more than %d words\n", MONITOR_WORDS);
             return;
         }
-        words[n++] = w;
+        w.raw[w.n] = line + (word - copy);
+        w.word[w.n++] = word;
     }
-    if (!n)
+    if (!w.n)
         return;
-    const char *format = take_format(words, &n);
-    run_words(mon, monitor_commands, words, n, format);
+    take_format(&w);
+    run_words(mon, monitor_commands, &w);
 }
 
 /* ---- line editing ---- */
@@ -411,6 +566,32 @@ struct monitor *monitor_new(struct control *ctl, struct chardev *c)
     if (!chardev_shared(c))
         chardev_on_open(c, on_open, mon);
     return mon;
+}
+
+struct monitor *monitor_new_output(struct control *ctl, monitor_output_fn *output, void *opaque)
+{
+    struct monitor *mon = monitor_new(ctl, NULL);
+
+    if (mon) {
+        mon->output = output;
+        mon->output_opaque = opaque;
+    }
+    return mon;
+}
+
+bool monitor_failed(const struct monitor *mon)
+{
+    return mon->failed;
+}
+
+unsigned monitor_cpu(const struct monitor *mon)
+{
+    return mon->cpu;
+}
+
+void monitor_set_cpu(struct monitor *mon, unsigned cpu)
+{
+    mon->cpu = cpu;
 }
 
 char *monitor_execute_text(struct control *ctl, const char *text, unsigned cpu)

@@ -3,6 +3,7 @@
 #define CALQUE_MONITOR_MONITOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Two ways to steer a machine from outside, over one set of actions (control.h): the human monitor,
@@ -66,6 +67,8 @@ struct monitor_hooks {
     bool (*vnc_password)(void *opaque, const char *password, struct error *err);
     bool (*vnc_expire)(void *opaque, const char *when, struct error *err);
     void (*vnc_describe)(void *opaque, struct vnc_info *info);
+    /* Listens for gdb there; "none": nowhere. Lock held. */
+    bool (*gdbserver)(void *opaque, const char *where, struct error *err);
 };
 
 /* Of one machine, for all its monitors; hears of its events. */
@@ -76,6 +79,13 @@ void control_free(struct control *ctl); /* after its monitors; ctl may be NULL *
 /* A human monitor; c may be NULL: what it says is lost. */
 struct monitor *monitor_new(struct control *ctl, struct chardev *c);
 void monitor_free(struct monitor *mon); /* mon may be NULL */
+/* One whose output goes to a function. */
+typedef void monitor_output_fn(void *opaque, const char *text, size_t len);
+struct monitor *monitor_new_output(struct control *ctl, monitor_output_fn *output, void *opaque);
+/* Whether the last command failed; which CPU its commands are about. */
+bool monitor_failed(const struct monitor *mon);
+unsigned monitor_cpu(const struct monitor *mon);
+void monitor_set_cpu(struct monitor *mon, unsigned cpu);
 /* Goes on with a command that waits for something. Main loop, before each wait; returns how many ns
  * that may last at most, -1 for any time. */
 int64_t monitor_poll(struct monitor *mon); /* mon may be NULL: -1 */

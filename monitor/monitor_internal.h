@@ -10,6 +10,7 @@
 
 #define MONITOR_LINE_MAX 512
 #define MONITOR_ARGS_MAX 8
+#define MONITOR_WORDS    64
 #define MONITOR_HISTORY  32
 
 struct monitor {
@@ -17,7 +18,11 @@ struct monitor {
     struct machine *m; /* ctl's */
     struct chardev *chr;
     struct monitor_capture *capture; /* instead of chr */
-    unsigned cpu;                    /* which one commands are about */
+    monitor_output_fn *output;       /* or this */
+    void *output_opaque;
+    bool failed;           /* the last command has said that something is wrong */
+    uint64_t next_address; /* where x and xp go on */
+    unsigned cpu;          /* which one commands are about */
     char line[MONITOR_LINE_MAX];
     size_t len;
     uint8_t escape; /* inside a terminal's key sequence, which is ignored */
@@ -40,8 +45,12 @@ struct monitor_capture {
 
 /* One row per command. `args` is its schema: one letter per argument,
  *   s  a word    i  a number or expression    ?  what follows may be missing
- *   /  first: the command takes a format, as in x/4xw
- * and what a person reads in help is `usage`. */
+ *   r  the rest of the line as it was typed
+ *   =  first: the machine stands still while the command runs
+ *   /  first, or behind =: the command takes a format, as in x/4xw
+ * and what a person reads in help is `usage`. The last number of a command may have blanks in it.
+ *
+ * A name may have others, "step|s|stepi"; the first is the one that is shown. */
 struct monitor_args {
     unsigned n;
     const char *text[MONITOR_ARGS_MAX];
@@ -62,6 +71,14 @@ extern const struct monitor_command monitor_commands[];
 extern const struct monitor_command monitor_info_commands[];
 extern const struct monitor_command monitor_screen_commands[];
 
+/* Calls for each of a command's names; false from fn ends it, and is returned. */
+bool monitor_each_name(const struct monitor_command *c, bool (*fn)(void *opaque, const char *name),
+                       void *opaque);
+/* The tables that a command is looked for in, the first one first: ours and what extends it. table:
+ * monitor_commands or monitor_info_commands; others stand alone. tables[1] may be NULL. */
+void monitor_tables(const struct control *ctl, const struct monitor_command *table,
+                    const struct monitor_command *tables[2]);
+
 /* expression.c: "4096 + 8 * $rcx". Where it names registers, the machine should stand still. */
 bool expression_value(const char *text, const struct machine *m, unsigned cpu, uint64_t *value,
                       struct error *err);
@@ -76,6 +93,8 @@ monitor_fn info_mem, info_tlb;
 monitor_fn info_name, info_uuid, info_cpus, info_chardev, info_history, info_pic, info_irq,
     info_pci, info_qtree, info_block, info_blockstats, cmd_eject, cmd_change;
 
+/* info_chips.c */
+monitor_fn info_apic, info_ioapic, info_pit;
 /* net.c */
 monitor_fn info_network, info_usernet, cmd_set_link, cmd_hostfwd_add, cmd_hostfwd_remove,
     cmd_netdev_add, cmd_netdev_del;
@@ -96,11 +115,14 @@ void screen_end_wait(struct monitor *mon);
 
 __attribute__((format(printf, 2, 3))) void monitor_printf(struct monitor *mon, const char *fmt,
                                                           ...);
+/* The same for what went wrong. */
+__attribute__((format(printf, 2, 3))) void monitor_error(struct monitor *mon, const char *fmt, ...);
 /* A monitor_line_fn whose opaque is the monitor. */
 void monitor_print_line(void *mon, const char *text);
 /* Finds a command by name or unambiguous beginning; says what is wrong otherwise. */
 const struct monitor_command *monitor_find(struct monitor *mon, const struct monitor_command *table,
                                            const char *name);
+void monitor_print_row(struct monitor *mon, const struct monitor_command *c, const char *prefix);
 void monitor_print_table(struct monitor *mon, const struct monitor_command *table,
                          const char *prefix);
 

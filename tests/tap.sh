@@ -15,7 +15,7 @@ report() {
         echo "ok $n - $2"
     else
         failed=1
-        [ $# -lt 3 ] && [ ${#shown[@]} = 0 ] || tail -n 40 "${@:3}" "${shown[@]}" 2>&1
+        [ $# -lt 3 ] && [ ${#shown[@]} = 0 ] || { tail -n 40 "${@:3}" "${shown[@]}" 2>&1; echo; }
         echo "not ok $n - $2"
     fi
 }

@@ -124,13 +124,40 @@ void arena_clear_code(struct arena *a, uint64_t page_offset)
     __atomic_store_n(&a->code_map[page], 0, __ATOMIC_SEQ_CST);
 }
 
+static bool is_to_announce(const struct arena *a, uint64_t page)
+{
+    return a->before_store &&
+           !(__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & PAGE_DIRTY_SAVE);
+}
+
+void arena_announce_store(struct arena *a, uint64_t offset, uint64_t len)
+{
+    if (!len || offset >= a->capacity)
+        return;
+    len = len < a->capacity - offset ? len : a->capacity - offset;
+    for (uint64_t page = offset >> VM_PAGE_SHIFT; page <= (offset + len - 1) >> VM_PAGE_SHIFT;
+         page++)
+        if (is_to_announce(a, page))
+            a->before_store(a->before_store_opaque, page);
+}
+
+/* Before store permission is given for the page. */
+static void announce_page(struct arena *a, uint64_t page)
+{
+    if (is_to_announce(a, page))
+        a->before_store(a->before_store_opaque, page);
+}
+
 /* Sets the dirty flags; returns all flags as they were. The usual case only reads. */
 static uint8_t set_dirty(struct arena *a, uint64_t page)
 {
     uint8_t flags = __atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE);
 
-    if ((flags & PAGE_DIRTY_ALL) != PAGE_DIRTY_ALL)
-        flags = __atomic_fetch_or(&a->page_flags[page], PAGE_DIRTY_ALL, __ATOMIC_SEQ_CST);
+    if ((flags & PAGE_DIRTY_ALL) == PAGE_DIRTY_ALL)
+        return flags;
+    if (a->before_store && !(flags & PAGE_DIRTY_SAVE))
+        a->unannounced++;
+    flags = __atomic_fetch_or(&a->page_flags[page], PAGE_DIRTY_ALL, __ATOMIC_SEQ_CST);
     return flags;
 }
 
@@ -186,6 +213,7 @@ const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset)
     if ((__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & (PAGE_CODE | PAGE_WATCH)) !=
         PAGE_CODE)
         return NULL;
+    announce_page(a, page);
     set_dirty(a, page);
     return &a->code_map[page];
 }
@@ -202,7 +230,18 @@ bool arena_page_storable(struct arena *a, uint64_t page_offset)
     /* A page with code is not made dirty here: each of its stores is notified anyway. */
     if (__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & (PAGE_CODE | PAGE_WATCH))
         return false;
+    announce_page(a, page);
     return !(set_dirty(a, page) & (PAGE_CODE | PAGE_WATCH));
+}
+
+void arena_clear_page_dirty(struct arena *a, uint64_t page, uint8_t flag)
+{
+    __atomic_fetch_and(&a->page_flags[page], (uint8_t) ~(flag & PAGE_DIRTY_ALL), __ATOMIC_SEQ_CST);
+}
+
+void arena_drop_store_entries(struct arena *a)
+{
+    drop_store_entries(a, ARENA_NONE);
 }
 
 void arena_clear_dirty(struct arena *a, uint8_t flag)

@@ -227,6 +227,7 @@ void vm_clock_run_timers(struct vm_clock *c)
         struct vm_timer *t = c->heap[0];
 
         vm_timer_cancel(t);
+        c->fired++;
         t->fn(t->opaque);
     }
 }
@@ -245,14 +246,21 @@ uint64_t vm_clock_insns_to_deadline(const struct vm_clock *c, uint64_t max)
     return insns < max ? insns : max;
 }
 
+void vm_clock_skip_to(struct vm_clock *c, uint64_t time)
+{
+    uint64_t now = vm_clock_now(c);
+
+    if (time > now)
+        c->skipped += time - now;
+}
+
 bool vm_clock_skip_to_deadline(struct vm_clock *c)
 {
-    uint64_t deadline = vm_clock_deadline(c), now = vm_clock_now(c);
+    uint64_t deadline = vm_clock_deadline(c);
 
     if (deadline == VM_TIME_NEVER)
         return false;
-    if (deadline > now)
-        c->skipped += deadline - now;
+    vm_clock_skip_to(c, deadline);
     return true;
 }
 

@@ -47,6 +47,7 @@ struct vm_clock {
     struct vm_timer **heap;
     size_t nheap, heap_capacity;
     uint64_t next_seq;
+    uint64_t fired; /* timers so far: with icount, a machine's place in its history */
     void (*rearmed)(void *opaque); /* the earliest deadline became earlier: wake whoever waits */
     void *rearmed_opaque;
 };
@@ -91,6 +92,8 @@ uint64_t vm_clock_insns_to_deadline(const struct vm_clock *c, uint64_t max);
 
 /* icount: jumps to the earliest deadline (all CPUs are halted). False when nothing is armed. */
 bool vm_clock_skip_to_deadline(struct vm_clock *c);
+/* icount: jumps to a time, if it is not past. */
+void vm_clock_skip_to(struct vm_clock *c, uint64_t time);
 
 /* Host mode: host nanoseconds to wait until the earliest deadline; -1 for ever. */
 int64_t vm_clock_host_wait(const struct vm_clock *c);

@@ -137,6 +137,25 @@ static bool load_section(struct state_stream *s, struct device *d, struct error 
     return true;
 }
 
+bool devices_difference(struct machine *m, struct state_stream *a, struct state_stream *b,
+                        struct error *text)
+{
+    uint32_t x, y;
+    size_t end;
+
+    if (!state_get_u32(a, &x) || !state_get_u32(b, &y) || x != y)
+        return !error_set(text, "the number of devices");
+    for (struct device *d = m->devices; d; d = d->next) {
+        if (!section_header(a, d, &end, text) || !section_header(b, d, &end, text))
+            return true;
+        if (state_difference(a, b, d->class->fields, text)) {
+            error_prefix(text, "%s", d->id);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All sections are checked before any device changes, and all are stored before the first
  * post_load, which may look at other devices. After a post_load refused, reset the machine. */
 bool devices_load(struct machine *m, struct state_stream *s, struct error *err)

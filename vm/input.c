@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "vm/machine.h"
+#include "vm/record.h"
 
 void input_register(struct machine *m, struct input_source *src, const char *name,
                     input_fn *deliver, void *opaque)
@@ -72,7 +73,19 @@ void input_deliver(struct machine *m)
         return;
     for (e = take_queue(m); e; e = next) {
         next = e->next;
+        if (m->record)
+            record_input(m, e->source->id, e->data, e->len);
         e->source->deliver(e->source->opaque, e->data, e->len);
+        free(e);
+    }
+}
+
+void input_discard(struct machine *m)
+{
+    struct input_event *e, *next;
+
+    for (e = input_pending(m) ? take_queue(m) : NULL; e; e = next) {
+        next = e->next;
         free(e);
     }
 }

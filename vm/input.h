@@ -42,6 +42,8 @@ bool input_push(struct machine *m, struct input_source *src, const void *data, s
 /* Delivers what is queued (run loop, machine lock held). */
 void input_deliver(struct machine *m);
 bool input_pending(const struct machine *m);
+/* Forgets what is queued. */
+void input_discard(struct machine *m);
 
 /* Host wall clock in ns since 1970 (the RTC's base) and random bytes: recorded answers. */
 uint64_t input_wall_clock(struct machine *m);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "vm/record.h"
 #include "vm/vm_internal.h"
 
 #define MEM_LAST    ((1ull << 52) - 1) /* SDM vol. 3A 4.1.4: physical addresses have 52 bits */
@@ -21,11 +22,21 @@ static void cpus_map_changed(void *opaque)
             m->cpus[i]->ops->map_changed(m->cpus[i]);
 }
 
+static void reset_wanted(void *opaque, const uint8_t *data, size_t len)
+{
+    struct machine *m = opaque;
+
+    (void)data;
+    (void)len;
+    m->run.reset_wanted = true;
+}
+
 static void init_lists(struct machine *m)
 {
     m->devices_tail = &m->devices;
     m->input_tail = &m->input_head;
     atomic_init(&m->input_waiting, false);
+    input_register(m, &m->reset_source, "reset", reset_wanted, m);
 }
 
 static void init_maps(struct machine *m)
@@ -76,6 +87,7 @@ static void free_input(struct machine *m)
 void machine_destroy(struct machine *m)
 {
     run_destroy(m); /* ends the CPU thread: nothing runs from here on */
+    record_end(m);
     for (unsigned i = 0; i < m->ncpus; i++)
         if (m->cpus[i]->ops->destroy)
             m->cpus[i]->ops->destroy(m->cpus[i]);
@@ -121,6 +133,13 @@ static uint64_t retired_of(void *opaque)
 /* 2000-01-01 00:00:00 UTC: a run that repeats to the bit cannot begin today. */
 #define REPEATABLE_WALL_BASE (946684800 * NS_PER_SEC)
 
+void machine_seed(struct machine *m, uint64_t seed)
+{
+    /* Each bit of the seed shall change all of the state: digest_bytes() mixes. */
+    m->random_state = digest_bytes(&seed, sizeof(seed), 1) | 1;
+    m->run.turn_random = digest_bytes(&seed, sizeof(seed), 2) | 1;
+}
+
 void machine_use_icount(struct machine *m, unsigned shift, bool adapt)
 {
     if (!adapt)
@@ -138,6 +157,8 @@ static const struct state_field machine_fields[] = {
     STATE_FIELD_(STATE_U64, struct machine, clock.next_seq, 1, UINT64_MAX / 2),
     STATE_U32(struct machine, run.next_cpu),
     STATE_U64(struct machine, run.quantum_left),
+    STATE_U64(struct machine, run.turn_random),
+    STATE_U64(struct machine, clock.fired),
     STATE_U64(struct machine, wall_base),
     STATE_U64(struct machine, random_state),
     STATE_FIELDS_END,
@@ -202,4 +223,35 @@ bool machine_load(struct machine *m, struct state_stream *s, struct error *err)
         if (m->cpus[i]->ops->post_load && !m->cpus[i]->ops->post_load(m->cpus[i], err))
             return error_prefix(err, "cpu%u", i);
     return true;
+}
+
+static bool cpus_differ(struct machine *m, struct state_stream *a, struct state_stream *b,
+                        struct error *text)
+{
+    uint32_t x, y;
+
+    if (!state_get_u32(a, &x) || !state_get_u32(b, &y) || x != y)
+        return !error_set(text, "the number of CPUs");
+    for (unsigned i = 0; i < m->ncpus; i++) {
+        if (!state_get_u32(a, &x) || !state_get_u32(b, &y) || x != y)
+            return !error_set(text, "cpu%u: the version of its state", i);
+        if (state_difference(a, b, vcpu_fields, text) ||
+            state_difference(a, b, m->cpus[i]->ops->fields, text)) {
+            error_prefix(text, "cpu%u", i);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool machine_state_differs(struct machine *m, const struct state_stream *a,
+                           const struct state_stream *b, struct error *text)
+{
+    struct state_stream x = *a, y = *b;
+
+    x.pos = y.pos = 0;
+    if (x.len == y.len && !memcmp(x.data, y.data, x.len))
+        return false;
+    return state_difference(&x, &y, machine_fields, text) || cpus_differ(m, &x, &y, text) ||
+           devices_difference(m, &x, &y, text) || !error_set(text, "its length");
 }

@@ -38,7 +38,9 @@ struct machine {
     struct input_event *input_head, **input_tail;
     atomic_bool input_waiting;
     struct digest_tree digest;
-    uint64_t ram_size;                          /* bytes of RAM: arena offsets [0, ram_size) */
+    struct record *record;            /* NULL: nothing is recorded or replayed; record.h */
+    struct input_source reset_source; /* a reset that is wanted outside, while there is one */
+    uint64_t ram_size;                /* bytes of RAM: arena offsets [0, ram_size) */
     struct address_space_listener mem_listener; /* tells the CPUs of a changed map */
     uint64_t wall_base;    /* icount: wall clock at virtual time 0, ns since 1970 (-rtc base) */
     uint64_t random_state; /* icount: of the generator behind input_random(); not 0 */
@@ -51,12 +53,18 @@ bool machine_add_cpu(struct machine *m, struct vcpu *v);
 /* -icount: time is instructions retired by all CPUs. Before the machine runs. Unless the rate
  * adapts to the host the wall clock begins at a fixed date, so that runs repeat. */
 void machine_use_icount(struct machine *m, unsigned shift, bool adapt);
+/* Instruction counting with another course of chance: other random numbers, and turns of the CPUs
+ * that are not all of the same length. The same seed gives the same run. Before it runs. */
+void machine_seed(struct machine *m, uint64_t seed);
 /* Instructions retired by all CPUs together. */
 uint64_t machine_retired(const struct machine *m);
 /* Time, CPUs and devices; not memory. Lock held, machine not running. A stream that is refused
  * before the first post_load leaves the CPU or device it names, and those after it, unchanged. */
 bool machine_save(struct machine *m, struct state_stream *s);
 bool machine_load(struct machine *m, struct state_stream *s, struct error *err);
+/* Whether two states of this machine differ; *text names the first field that does. */
+bool machine_state_differs(struct machine *m, const struct state_stream *a,
+                           const struct state_stream *b, struct error *text);
 
 static inline void machine_lock(struct machine *m)
 {

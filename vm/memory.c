@@ -496,6 +496,7 @@ static void range_write(struct address_space *as, const struct mem_range *m, uin
     if (chip_writes(r)) {
         device_write(r, offset, value, size);
     } else if (r->write_at != ARENA_NONE) {
+        arena_before_store(as->arena, r->write_at + offset, size);
         host_store(as->arena->host + r->write_at + offset, value, size);
         arena_store_notify(as->arena, r->write_at + offset, size);
     }
@@ -627,6 +628,7 @@ static void write_step(struct address_space *as, const struct mem_range *m, uint
         at = r->read_at;
     if (at == ARENA_NONE)
         return;
+    arena_before_store(as->arena, at + offset, n);
     memcpy(as->arena->host + at + offset, from, n);
     arena_store_notify(as->arena, at + offset, n);
 }

@@ -101,10 +101,10 @@ struct address_space {
 enum page_flag {
     PAGE_DIRTY_DIGEST = 1 << 0,  /* changed since the last digest */
     PAGE_DIRTY_DISPLAY = 1 << 1, /* changed since the screen was last drawn */
-    PAGE_DIRTY_SAVE = 1 << 2,    /* changed since the last snapshot or migration pass */
+    PAGE_DIRTY_SAVE = 1 << 2,    /* may have changed since the last checkpoint, which has it */
     PAGE_DIRTY_ALL = 7,
     PAGE_CODE = 1 << 3,  /* code_map[page] has bits: decoded code of this page is kept */
-    PAGE_WATCH = 1 << 4, /* a debugger or checkpoint wants to see stores */
+    PAGE_WATCH = 1 << 4, /* a debugger wants to see stores */
 };
 
 /* Hears of stores to pages with PAGE_CODE. Called after the bytes are in memory, by whoever
@@ -126,6 +126,11 @@ struct arena {
     uint8_t *page_flags; /* one per page */
     uint64_t *code_map;  /* one bit per 64 bytes of each page */
     struct code_listener *listeners;
+    /* NULL, or called before the first store to a page without PAGE_DIRTY_SAVE, by whoever stores:
+     * keeps the old bytes, then sets the flag. */
+    void (*before_store)(void *opaque, uint64_t page);
+    void *before_store_opaque;
+    uint64_t unannounced; /* stores to such pages that before_store was not told of: mistakes */
 };
 
 /* Reserves address space for `capacity` bytes (rounded up to pages); memory is allocated by the
@@ -141,6 +146,14 @@ void arena_mark_code(struct arena *a, uint64_t offset, unsigned len);
 /* Forgets all code of the page (its blocks are gone). Its flag stays until somebody asks whether
  * the page may be stored to: often it has code again before, and nothing need be withdrawn. */
 void arena_clear_code(struct arena *a, uint64_t page_offset);
+/* Before a store of `len` bytes that does not go through a direct store entry: whoever keeps old
+ * bytes does it now. Each call of arena_store_notify() has one of these before it. */
+void arena_announce_store(struct arena *a, uint64_t offset, uint64_t len);
+static inline void arena_before_store(struct arena *a, uint64_t offset, uint64_t len)
+{
+    if (__builtin_expect(a->before_store != NULL, 0))
+        arena_announce_store(a, offset, len);
+}
 /* After a store of `len` bytes at `offset` (within one page or not) that did not go through a
  * direct store entry: sets dirty flags and calls listeners if it touched code granules. Returns
  * true if decoded code was hit. The one function every writer uses: CPU slow path, page walker,
@@ -162,10 +175,13 @@ static inline bool arena_page_is_stored_to(const struct arena *a, uint64_t page_
 const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset);
 /* Clears one dirty flag on all pages and makes CPUs drop their store entries. */
 void arena_clear_dirty(struct arena *a, uint8_t flag);
-/* The same for `len` bytes from `offset`, both whole pages; sets the bit of each page that was
- * dirty in `pages` (bit 0: the first; the others stay) and returns true if there was one. A CPU
- * that runs meanwhile may store to such a page a little longer without its being seen: who looks at
- * the bytes takes those pages for dirty the next time, too. */
+/* The same for one page, when CPUs have no store entries: see arena_drop_store_entries(). */
+void arena_clear_page_dirty(struct arena *a, uint64_t page, uint8_t flag);
+void arena_drop_store_entries(struct arena *a);
+/* As arena_clear_dirty(), for `len` bytes from `offset`, both whole pages; sets the bit of each
+ * page that was dirty in `pages` (bit 0: the first; the others stay) and returns true if there was
+ * one. A CPU that runs meanwhile may store to such a page a little longer without its being seen:
+ * who looks at the bytes takes those pages for dirty the next time, too. */
 bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t flag,
                       uint64_t *pages);
 

@@ -19,16 +19,21 @@
 #include <unistd.h>
 
 #include "vm/machine.h"
+#include "vm/record.h"
 #include "vm/vm_internal.h"
 
 #define QUANTUM_ALONE  200000 /* host time, one CPU: bounds how late a request is seen */
 #define QUANTUM_SHARED 20000
+#define QUANTUM_MIN    100  /* --seed: turns take from this to about 13000; as many short as long */
 #define TURN_AFTER_IPI 1000 /* how long a CPU goes on that gave another one work */
 #define DIGEST_EVERY   1000000
 
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
 #define INLINE_WAIT_NS (10 * 1000 * 1000)
 #define LOOK_AGAIN_NS  (1000 * 1000)
+
+/* A halt that sleeps on the host looks up at least so often. */
+#define SLEEP_MAX_NS (3600 * NS_PER_SEC)
 
 static bool is_icount(const struct machine *m)
 {
@@ -93,7 +98,8 @@ void run_init(struct machine *m)
     pthread_cond_init(&m->run.changed, &attr);
     pthread_condattr_destroy(&attr);
     m->run.state = RUN_PAUSED;
-    m->run.stop_count = UINT64_MAX;
+    m->run.clean = true;
+    m->run.stop_count = m->run.stop_time = UINT64_MAX;
     m->clock.rearmed = timer_rearmed;
     m->clock.rearmed_opaque = m;
 }
@@ -121,7 +127,7 @@ static void tell(struct machine *m, enum run_event event)
 static void forget_limits(struct run_control *r)
 {
     r->step_cpu = NULL;
-    r->stop_count = UINT64_MAX;
+    r->stop_count = r->stop_time = UINT64_MAX;
 }
 
 static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
@@ -141,6 +147,8 @@ static void enter_state(struct machine *m, enum run_state state, enum stop_reaso
     r->stop_wanted = false;
     if (state == RUN_ENDED)
         r->end_wanted = r->reset_wanted = false;
+    if (state == RUN_ENDED && m->record)
+        record_machine_ended(m);
     if (state == RUN_ENDED)
         tell(m, RUN_EVENT_SHUTDOWN);
     else if (state != before)
@@ -233,7 +241,7 @@ void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others
     forget_limits(&m->run);
     m->run.step_cpu = v;
     m->run.step_left = insns;
-    m->run.step_others = others;
+    m->run.step_others = others || m->record; /* who runs when is not to change then */
     machine_cont(m);
 }
 
@@ -243,6 +251,15 @@ void machine_run_until(struct machine *m, uint64_t count)
         return;
     forget_limits(&m->run);
     m->run.stop_count = count;
+    machine_cont(m);
+}
+
+void machine_run_until_time(struct machine *m, uint64_t ns)
+{
+    if (m->run.state == RUN_ENDED)
+        return;
+    forget_limits(&m->run);
+    m->run.stop_time = ns;
     machine_cont(m);
 }
 
@@ -283,6 +300,10 @@ void machine_request_reset(struct machine *m)
 {
     if (m->run.state == RUN_ENDED)
         return;
+    if (m->record && !on_cpu_thread(m)) {
+        input_push(m, &m->reset_source, NULL, 0);
+        return;
+    }
     m->run.reset_wanted = true;
     machine_kick(m);
 }
@@ -333,6 +354,7 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_COUNT] = "count",
         [STOP_IO_ERROR] = "io-error",
         [STOP_DIFFERENCE] = "difference",
+        [STOP_RECORD_END] = "end-of-recording",
     };
 
     return (unsigned)r < sizeof(names) / sizeof(names[0]) ? names[r] : "unknown";
@@ -353,9 +375,22 @@ void machine_end_turn_soon(struct machine *m)
     shorten_slice(v, TURN_AFTER_IPI);
 }
 
-static uint64_t quantum(const struct machine *m)
+static uint64_t quantum_max(const struct machine *m)
 {
     return m->ncpus == 1 && !is_icount(m) ? QUANTUM_ALONE : QUANTUM_SHARED;
+}
+
+static uint64_t quantum(struct machine *m)
+{
+    uint64_t *x = &m->run.turn_random;
+
+    if (!*x || !is_icount(m))
+        return quantum_max(m);
+    /* xorshift64 (Marsaglia) */
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return QUANTUM_MIN + ((*x >> 40) % QUANTUM_MIN << (*x >> 32) % 8);
 }
 
 static void start_turn(struct machine *m, unsigned cpu)
@@ -379,7 +414,7 @@ static struct vcpu *pick_cpu(struct machine *m)
     struct run_control *r = &m->run;
 
     /* Both may come from a saved state. */
-    if (r->next_cpu >= m->ncpus || !r->quantum_left || r->quantum_left > quantum(m))
+    if (r->next_cpu >= m->ncpus || !r->quantum_left || r->quantum_left > quantum_max(m))
         start_turn(m, r->next_cpu < m->ncpus ? r->next_cpu : 0);
     for (unsigned i = 0; i < m->ncpus; i++) {
         unsigned n = (r->next_cpu + i) % m->ncpus;
@@ -421,7 +456,7 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
 
 static bool wants_digests(const struct machine *m)
 {
-    return log_on(&m->log, LOG_DIGEST) && is_icount(m);
+    return log_on(&m->log, LOG_DIGEST) && is_icount(m) && !m->record; /* which logs its own */
 }
 
 /* Logs the digest that is due; slices end when one is. */
@@ -439,40 +474,68 @@ static void log_digest(struct machine *m)
              (unsigned long long)d.memory);
 }
 
-static uint64_t slice_budget(const struct machine *m, const struct vcpu *v, uint64_t limit)
+/* Until something is due; what asks for less does not show in the guest. */
+static uint64_t slice_budget(const struct machine *m)
 {
-    const struct run_control *r = &m->run;
-    uint64_t budget = m->run.quantum_left < limit ? m->run.quantum_left : limit;
+    uint64_t budget = m->run.quantum_left;
 
     if (wants_digests(m) && m->run.next_digest - machine_retired(m) < budget)
         budget = m->run.next_digest - machine_retired(m);
-    if (r->step_cpu == v && r->step_left < budget)
-        budget = r->step_left;
-    if (r->stop_count != UINT64_MAX && r->stop_count - machine_retired(m) < budget)
-        budget = r->stop_count - machine_retired(m);
     if (is_icount(m))
         budget = vm_clock_insns_to_deadline(&m->clock, budget);
     /* A timer that keeps arming itself in the past must not keep the guest from running. */
     return budget ? budget : 1;
 }
 
+/* What somebody outside wants of the slice. */
+static uint64_t slice_limit(const struct machine *m, const struct vcpu *v, uint64_t limit)
+{
+    const struct run_control *r = &m->run;
+
+    if (r->step_cpu == v && r->step_left < limit)
+        limit = r->step_left;
+    if (r->stop_count != UINT64_MAX && r->stop_count - machine_retired(m) < limit)
+        limit = r->stop_count - machine_retired(m);
+    if (r->stop_time != UINT64_MAX) {
+        uint64_t insns = (r->stop_time - vm_clock_now(&m->clock)) >> m->clock.icount_shift;
+
+        limit = insns < limit ? insns : limit;
+    }
+    if (m->record)
+        limit = record_limit(m, limit);
+    return limit ? limit : 1;
+}
+
+/* Whether the end of a slice is one that every run of the machine has. */
+static bool ended_by_itself(const struct vcpu *v, enum vcpu_exit why, uint64_t used,
+                            uint64_t budget)
+{
+    if (why == VCPU_EXIT_HALT || why == VCPU_EXIT_YIELD || why == VCPU_EXIT_SHUTDOWN)
+        return true;
+    return why == VCPU_EXIT_SLICE && v->budget <= 0 && used < budget;
+}
+
 static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
 {
     struct run_control *r = &m->run;
     enum vcpu_exit why;
-    uint64_t used;
+    uint64_t used, budget;
 
     /* Requests come with a kick; one whose kick is cleared here is seen right after. */
     atomic_store(&v->exit_req, 0);
-    if (requests_pending(m) || input_pending(m))
+    if (requests_pending(m) || (!m->record && input_pending(m)))
         return;
-    vcpu_begin_slice(v, slice_budget(m, v, limit));
+    budget = slice_budget(m);
+    limit = slice_limit(m, v, limit);
+    vcpu_begin_slice(v, budget < limit ? budget : limit);
+    budget = budget <= limit ? UINT64_MAX : limit; /* the length of one that was cut */
     r->current = v;
     machine_unlock(m);
     why = v->ops->run(v, v->slice);
     machine_lock(m);
     r->current = NULL;
     used = v->slice - (uint64_t)v->budget;
+    r->clean = ended_by_itself(v, why, used, budget);
     if (used >= r->quantum_left)
         start_turn(m, (v->index + 1) % m->ncpus);
     else
@@ -485,11 +548,40 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     }
 }
 
+/* Waits on the host for as long as the guest waits; for how much of it, ns. What wakes a CPU ends
+ * it early. */
+static uint64_t sleep_halt(struct machine *m, uint64_t ns)
+{
+    struct timespec until, now;
+    uint64_t begin, slept;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    begin = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+    ns = ns < SLEEP_MAX_NS ? ns : SLEEP_MAX_NS;
+    until.tv_sec = (time_t)((begin + ns) / NS_PER_SEC);
+    until.tv_nsec = (long)((begin + ns) % NS_PER_SEC);
+    pthread_cond_timedwait(&m->run.wake, &m->lock, &until);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    slept = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec - begin;
+    return slept < ns ? slept : ns;
+}
+
 /* All CPUs are halted. With instruction counting time jumps to the next timer. */
 static bool skip_halt(struct machine *m)
 {
-    if (!is_icount(m) || !vm_clock_skip_to_deadline(&m->clock))
+    uint64_t deadline = vm_clock_deadline(&m->clock), now;
+
+    if (!is_icount(m) || deadline == VM_TIME_NEVER)
         return false;
+    now = vm_clock_now(&m->clock);
+    if (m->record)
+        deadline = record_wake_time(m, deadline);
+    if (m->run.sleeps && !m->run.inline_live && deadline > now && !record_is_silent(m) &&
+        !input_pending(m)) {
+        vm_clock_skip_to(&m->clock, now + sleep_halt(m, deadline - now));
+        return true;
+    }
+    vm_clock_skip_to(&m->clock, deadline);
     if (m->run.inline_live)
         return true;
     /* An idle guest takes many such turns in a row: let others at the lock. */
@@ -506,21 +598,31 @@ static bool take_turn(struct machine *m, uint64_t limit)
 
     if (honour_requests(m))
         return true;
-    if (machine_retired(m) >= m->run.stop_count) {
+    if (machine_retired(m) >= m->run.stop_count ||
+        (m->run.stop_time != UINT64_MAX && vm_clock_now(&m->clock) >= m->run.stop_time)) {
         enter_state(m, RUN_PAUSED, STOP_COUNT);
         return true;
     }
-    input_deliver(m);
+    if (!m->record)
+        input_deliver(m);
+    else if (!record_turn(m))
+        return true;
+    m->run.clean = false;
     vm_clock_sync(&m->clock);
     if (is_icount(m) || m->run.inline_live || m->run.devices_wait)
         vm_clock_run_timers(&m->clock);
     if (wants_digests(m))
         log_digest(m);
-    if (requests_pending(m))
+    if (requests_pending(m) || (m->record && record_is_due(m)))
         return true;
     v = pick_cpu(m);
-    if (!v)
-        return skip_halt(m) || input_pending(m) || requests_pending(m);
+    if (m->record && v && record_is_stuck(m, false))
+        return true;
+    if (!v) {
+        m->run.clean = true;
+        return skip_halt(m) || (m->record && record_is_stuck(m, true)) || input_pending(m) ||
+               requests_pending(m);
+    }
     run_slice(m, v, limit);
     return true;
 }

@@ -33,7 +33,9 @@ enum stop_reason {
     STOP_STEP,       /* machine_step(): its instructions are done */
     STOP_COUNT,      /* machine_run_until(): the count is reached */
     STOP_IO_ERROR,   /* a disk's request failed, and werror= or rerror= says stop */
-    STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter */
+    STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter; replay:
+                      * the machine something else than was recorded */
+    STOP_RECORD_END, /* replay: the recording ends here */
 };
 
 /* What onlookers are told of. */
@@ -73,10 +75,14 @@ struct run_control {
     struct vcpu *current; /* in its slice */
     uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
     uint64_t quantum_left;
+    uint64_t turn_random;  /* 0: all turns are equally long; else of the generator of lengths */
+    bool clean;            /* the last slice ended by itself; record.h */
+    bool sleeps;           /* icount: a halt takes its time on the host, too */
     struct vcpu *step_cpu; /* machine_step(): whose, how many more, whether the others run too */
     uint64_t step_left;
     bool step_others;
     uint64_t stop_count;    /* machine_run_until(); UINT64_MAX: nowhere */
+    uint64_t stop_time;     /* machine_run_until_time(); the same */
     uint64_t next_digest;   /* -d digest: the count of instructions at which one is due */
     pthread_cond_t wake;    /* the vCPU thread waits here when paused or halted */
     pthread_cond_t changed; /* signalled when state changes */
@@ -109,6 +115,8 @@ void machine_step(struct machine *m, struct vcpu *v, uint64_t insns, bool others
  * instruction counting only. Any stop but STOP_USER takes back the wish, and machine_step()'s;
  * UINT64_MAX takes back both and just goes on. */
 void machine_run_until(struct machine *m, uint64_t count);
+/* The same for virtual time: stops at the first instruction at or after it. */
+void machine_run_until_time(struct machine *m, uint64_t ns);
 /* Requests, from devices, CPU, monitor; take effect at the next instruction boundary. */
 void machine_request_stop(struct machine *m, enum stop_reason why);
 void machine_request_reset(struct machine *m);

@@ -162,12 +162,14 @@ static void set_scalar(const struct state_field *f, void *p, uint64_t v)
 
 static bool save_element(struct state_stream *s, const struct state_field *f, const void *p)
 {
+    const struct vm_timer *t = p;
+
     if (f->kind == STATE_STRUCT)
         return state_save_fields(s, f->sub, p);
     if (f->kind != STATE_TIMER)
         return put_scalar(s, scalar_value(f, p), (unsigned)element_size(f));
     return put_scalar(s, scalar_value(f, p), 8) &&
-           put_scalar(s, ((const struct vm_timer *)p)->seq, 8);
+           put_scalar(s, t->deadline == VM_TIME_NEVER ? 0 : t->seq, 8);
 }
 
 bool state_save_fields(struct state_stream *s, const struct state_field *f, const void *obj)
@@ -268,6 +270,53 @@ bool state_load_fields(struct state_stream *s, const struct state_field *f, void
         return false;
     s->pos = pos;
     return load_fields(s, f, obj, err);
+}
+
+/* One element of a scalar or timer in two streams. */
+static bool element_differs(struct state_stream *a, struct state_stream *b,
+                            const struct state_field *f, uint32_t i, struct error *text)
+{
+    unsigned size = f->kind == STATE_TIMER   ? 16
+                    : f->kind == STATE_BYTES ? 1
+                                             : (unsigned)element_size(f);
+    uint64_t x[2] = {0, 0}, y[2] = {0, 0};
+
+    for (unsigned at = 0; at < size; at += 8) {
+        unsigned n = size - at < 8 ? size - at : 8;
+
+        if (!get_scalar(a, &x[at / 8], n) || !get_scalar(b, &y[at / 8], n))
+            return !error_set(text, "%s: it ends here", f->name);
+    }
+    if (x[0] == y[0] && x[1] == y[1])
+        return false;
+    if (x[0] == y[0]) /* timers at the same time, armed in another order */
+        return !error_set(text, "%s: armed as number %llu, now %llu", f->name,
+                          (unsigned long long)x[1], (unsigned long long)y[1]);
+    if (f->count > 1)
+        return !error_set(text, "%s[%u]: 0x%llx, now 0x%llx", f->name, i, (unsigned long long)x[0],
+                          (unsigned long long)y[0]);
+    return !error_set(text, "%s: 0x%llx, now 0x%llx", f->name, (unsigned long long)x[0],
+                      (unsigned long long)y[0]);
+}
+
+bool state_difference(struct state_stream *a, struct state_stream *b, const struct state_field *f,
+                      struct error *text)
+{
+    for (; f && f->kind != STATE_END; f++) {
+        uint32_t x, y;
+
+        if (!state_get_u32(a, &x) || !state_get_u32(b, &y) || x != y)
+            return !error_set(text, "%s: another field is in its place", f->name);
+        for (uint32_t i = 0; i < f->count; i++) {
+            if (f->kind != STATE_STRUCT && element_differs(a, b, f, i, text))
+                return true;
+            if (f->kind == STATE_STRUCT && state_difference(a, b, f->sub, text)) {
+                error_prefix(text, "%s[%u]", f->name, i);
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 uint64_t state_digest_fields(const struct state_field *f, const void *obj, uint64_t seed)

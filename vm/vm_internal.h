@@ -26,5 +26,10 @@ bool state_put_u32(struct state_stream *s, uint32_t v);
 bool state_get_u32(struct state_stream *s, uint32_t *v);
 /* As state_load_fields(), but only checks the stream and moves past it. */
 bool state_check_fields(struct state_stream *s, const struct state_field *f, struct error *err);
+/* Moves past the fields in two streams. True: they differ, and *text says where first. */
+bool state_difference(struct state_stream *a, struct state_stream *b, const struct state_field *f,
+                      struct error *text);
+bool devices_difference(struct machine *m, struct state_stream *a, struct state_stream *b,
+                        struct error *text);
 
 #endif

@@ -7,8 +7,8 @@
 #if CONFIG_CAPSTONE
 #include <capstone/capstone.h>
 
-size_t disas_one(char *text, size_t size, uint64_t address, const uint8_t *bytes, size_t len,
-                 unsigned code_mode)
+size_t disas_syntax(char *text, size_t size, uint64_t address, const uint8_t *bytes, size_t len,
+                    unsigned code_mode, bool att)
 {
     static const cs_mode modes[] = {
         [CODE16] = CS_MODE_16, [CODE32] = CS_MODE_32, [CODE64] = CS_MODE_64};
@@ -18,6 +18,8 @@ size_t disas_one(char *text, size_t size, uint64_t address, const uint8_t *bytes
     snprintf(text, size, "(bad) %02x", len ? bytes[0] : 0);
     if (cs_open(CS_ARCH_X86, modes[code_mode], &handle) != CS_ERR_OK)
         return used;
+    if (att)
+        cs_option(handle, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
     if (cs_disasm(handle, bytes, len, address, 1, &insn) == 1) {
         snprintf(text, size, "%s %s", insn->mnemonic, insn->op_str);
         used = insn->size;
@@ -27,14 +29,20 @@ size_t disas_one(char *text, size_t size, uint64_t address, const uint8_t *bytes
     return used;
 }
 #else
-size_t disas_one(char *text, size_t size, uint64_t address, const uint8_t *bytes, size_t len,
-                 unsigned code_mode)
+size_t disas_syntax(char *text, size_t size, uint64_t address, const uint8_t *bytes, size_t len,
+                    unsigned code_mode, bool att)
 {
-    (void)address, (void)code_mode;
+    (void)address, (void)code_mode, (void)att;
     snprintf(text, size, ".byte 0x%02x", len ? bytes[0] : 0);
     return 1;
 }
 #endif
+
+size_t disas_one(char *text, size_t size, uint64_t address, const uint8_t *bytes, size_t len,
+                 unsigned code_mode)
+{
+    return disas_syntax(text, size, address, bytes, len, code_mode, false);
+}
 
 void disas_log(struct log *log, uint32_t category, uint64_t address, const uint8_t *bytes,
                size_t len, unsigned code_mode)

@@ -69,6 +69,7 @@ static bool update_entry(struct cpu *cpu, uint64_t phys, unsigned size, uint64_t
         return true;
     if (unlikely(cpu->watch))
         store_watch_walk(cpu->watch, cpu->v.m->arena.host, at, size);
+    arena_before_store(&cpu->v.m->arena, at, size);
     bool ok;
     if (size == 8) {
         ok = __atomic_compare_exchange_n((uint64_t *)p, &old, old | set, false, __ATOMIC_ACQ_REL,
@@ -539,6 +540,7 @@ static void place_write(struct cpu *cpu, const struct place *p, const void *in, 
         uint8_t *to = arena->host + p->arena;
         if (unlikely(cpu->watch))
             store_watch_write(cpu->watch, arena->host, p->arena, size);
+        arena_before_store(arena, p->arena, size);
         switch (size) {
         case 1:
             st_le8(to, ld_le8(from));

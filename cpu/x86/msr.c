@@ -287,7 +287,7 @@ static bool unknown(struct cpu *cpu, uint32_t msr, const char *what)
     return false;
 }
 
-bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
+bool msr_peek(struct cpu *cpu, uint32_t msr, uint64_t *value)
 {
     const struct plain_msr *plain = find_plain(cpu, msr);
     uint64_t *mtrr = mtrr_slot(cpu, msr);
@@ -302,12 +302,8 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
         *value = mtrr ? *mtrr : *(const uint64_t *)((const char *)cpu + plain->offset);
         return true;
     }
-    if (is_apic_msr(msr)) {
-        machine_lock(cpu->v.m);
-        bool ok = apic_rdmsr(cpu, msr, value);
-        machine_unlock(cpu->v.m);
-        return ok;
-    }
+    if (is_apic_msr(msr))
+        return apic_rdmsr(cpu, msr, value);
     *value = 0;
     switch (msr) {
     case MSR_TSC:
@@ -334,8 +330,20 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
     case MSR_MCG_CAP: /* no banks */
         return model_has(model, F_mca);
     default:
-        return unknown(cpu, msr, "read");
+        return false;
     }
+}
+
+bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
+{
+    bool apic = is_apic_msr(msr), ok;
+
+    if (apic)
+        machine_lock(cpu->v.m);
+    ok = msr_peek(cpu, msr, value);
+    if (apic)
+        machine_unlock(cpu->v.m);
+    return ok || (!apic && unknown(cpu, msr, "read"));
 }
 
 static bool write_plain(struct cpu *cpu, const struct plain_msr *p, uint64_t v)
@@ -355,7 +363,7 @@ static bool write_plain(struct cpu *cpu, const struct plain_msr *p, uint64_t v)
     return true;
 }
 
-bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
+bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t v)
 {
     const struct plain_msr *plain = find_plain(cpu, msr);
     uint64_t *mtrr = mtrr_slot(cpu, msr);
@@ -372,12 +380,8 @@ bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
         *mtrr = v;
         return true;
     }
-    if (is_apic_msr(msr)) {
-        machine_lock(cpu->v.m);
-        bool ok = apic_wrmsr(cpu, msr, v);
-        machine_unlock(cpu->v.m);
-        return ok;
-    }
+    if (is_apic_msr(msr))
+        return apic_wrmsr(cpu, msr, v);
     switch (msr) {
     case MSR_TSC:
         set_tsc(cpu, v);
@@ -411,4 +415,16 @@ bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
     default:
         return unknown(cpu, msr, "write");
     }
+}
+
+bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
+{
+    bool apic = is_apic_msr(msr), ok;
+
+    if (apic)
+        machine_lock(cpu->v.m);
+    ok = msr_poke(cpu, msr, v);
+    if (apic)
+        machine_unlock(cpu->v.m);
+    return ok;
 }

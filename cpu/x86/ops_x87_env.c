@@ -12,14 +12,14 @@ static unsigned tag_of(const struct x87_reg *r)
         return r->mant ? TAG_SPECIAL : TAG_ZERO;
     return e == 0x7fff || !(r->mant >> 63) ? TAG_SPECIAL : TAG_VALID;
 }
-static uint16_t full_tags(const struct cpu *cpu)
+uint16_t x87_full_tags(const struct cpu *cpu)
 {
     unsigned t = 0;
     for (unsigned k = 0; k < 8; k++)
         t |= (cpu->ftw >> k & 1 ? tag_of(&cpu->fpr[k]) : TAG_EMPTY) << 2 * k;
     return (uint16_t)t;
 }
-static uint8_t short_tags(uint16_t full)
+uint8_t x87_short_tags(uint16_t full)
 {
     unsigned t = 0;
     for (unsigned k = 0; k < 8; k++)
@@ -81,14 +81,14 @@ static void put_env(const struct cpu *cpu, uint8_t *env, unsigned w)
 {
     put(env, w, 0, cpu->fcw | 0xffff0000);
     put(env, w, 1, cpu->fsw | 0xffff0000);
-    put(env, w, 2, full_tags(cpu) | 0xffff0000);
+    put(env, w, 2, x87_full_tags(cpu) | 0xffff0000);
     put_pointers(cpu, env, w);
 }
 static void get_env(struct cpu *cpu, const uint8_t *env, unsigned w)
 {
     cpu->fcw = (get(env, w, 0) & 0x1f3f) | 0x40;
     cpu->fsw = (uint16_t)get(env, w, 1);
-    cpu->ftw = short_tags((uint16_t)get(env, w, 2));
+    cpu->ftw = x87_short_tags((uint16_t)get(env, w, 2));
     get_pointers(cpu, env, w);
     x87_update_summary(cpu);
 }

@@ -56,6 +56,10 @@ uint64_t efer_known(const struct cpu *cpu);
 /* MSRs. False: #GP. CPL is the caller's business. */
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value);
+/* The same for debuggers. Reading takes no lock and logs nothing; for writing the machine lock is
+ * held. */
+bool msr_peek(struct cpu *cpu, uint32_t msr, uint64_t *value);
+bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t value);
 /* Reset values of the MSR fields of struct cpu. For cpu_reset(). */
 void msr_reset(struct cpu *cpu);
 /* The time stamp counter: virtual time at tsc_hz, plus the base. */

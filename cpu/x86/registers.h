@@ -31,10 +31,14 @@ struct cpu_register {
     uintptr_t which; /* for get and set */
 };
 
+/* Each register once. The machine stands still when they are read or set; for setting the machine
+ * lock is held. Reading takes no lock: conditions do it on the CPU thread. */
+/* Behind the num_cpu_registers rows of whole registers come those of their parts. */
 extern const struct cpu_register cpu_registers[];
 extern const unsigned num_cpu_registers;
-/* By name, in any case; parts of registers too: eax, ax, al, ah, r8d, ip, flags, pc, sp: these come
- * as rows of their own. NULL: none. The machine stands still when they are read or set. */
+/* By name, in any case; parts and other names, too, which are not in the table above: eax, ax, al,
+ * ah, r8d, ip, rflags, flags; pc: the linear address of the next instruction; sp: the stack pointer
+ * at the stack's size. NULL: none. */
 const struct cpu_register *cpu_register_find(const char *name);
 uint64_t cpu_register_value(const struct cpu *cpu, const struct cpu_register *r); /* low 8 bytes */
 

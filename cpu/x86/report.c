@@ -10,10 +10,12 @@
 #include "base/printer.h"
 #include "cpu/x86/block.h"
 #include "cpu/x86/disas.h"
+#include "cpu/x86/explain.h"
 #include "cpu/x86/mem.h"
 
-#define HISTORY_SIZE  32 /* blocks */
-#define HISTORY_SHOWN 16 /* instructions */
+#define HISTORY_SIZE   128 /* blocks */
+#define HISTORY_SHOWN  16  /* instructions */
+#define BRANCHES_SHOWN 64
 
 /* A run of instructions one behind the other. */
 struct run {
@@ -143,7 +145,12 @@ void report_fault_text(char *text, size_t size, const struct pending_exception *
 
 /* ---- printing ---- */
 
-static void print_chain(const struct cpu *cpu, const struct printer *p)
+static void explained(void *opaque, const char *text)
+{
+    print(opaque, "    %s", text + strspn(text, " "));
+}
+
+static void print_chain(struct cpu *cpu, const struct printer *p)
 {
     for (unsigned n = 0; n < cpu->nfaults; n++) {
         const struct pending_exception *e = &cpu->faults[n];
@@ -157,6 +164,7 @@ static void print_chain(const struct cpu *cpu, const struct printer *p)
               : e->vector == EXC_DF   ? ", which these two make"
               : n + 1 == cpu->nfaults ? " while that was delivered: shutdown"
                                       : " while that was delivered");
+        explain_fault(cpu, e, explained, (void *)p);
     }
     if (!cpu->nfaults)
         print(p, "  RSM found a state that no processor can be in: shutdown");
@@ -216,18 +224,106 @@ static void print_history(struct cpu *cpu, const struct printer *p)
     }
 }
 
-void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque)
+/* ---- branches ---- */
+
+struct names {
+    report_symbol_fn *symbol;
+    void *opaque;
+};
+
+static const char *place(const struct names *names, const struct run *r, unsigned at, char *text,
+                         size_t size)
+{
+    uint64_t rip = r->rip + at;
+    char name[120];
+
+    if (names->symbol && names->symbol(names->opaque, r->lin + at, name, sizeof(name)))
+        snprintf(text, size, "%04x:%llx <%s>", r->cs, (unsigned long long)rip, name);
+    else
+        snprintf(text, size, "%04x:%llx", r->cs, (unsigned long long)rip);
+    return text;
+}
+
+/* Where the last instruction of a run begins; what it is. */
+static unsigned last_insn(struct cpu *cpu, const struct run *r, char *text, size_t size)
+{
+    uint8_t bytes[15 * BLOCK_MAX];
+    unsigned len = run_bytes(cpu, r, bytes), last = 0;
+
+    *text = '\0';
+    for (unsigned at = 0; at < len;) {
+        last = at;
+        at += (unsigned)disas_one(text, size, r->rip + at, bytes + at, len - at, r->mode);
+    }
+    return last;
+}
+
+/* One run did not follow the other in memory. */
+static void print_branch(struct cpu *cpu, const struct names *names, const struct run *from,
+                         const struct run *to, const struct printer *p)
+{
+    char insn[100], a[160], b[160];
+    unsigned at = last_insn(cpu, from, insn, sizeof(insn));
+
+    if (to->gap)
+        print(p, "  ... translated code ...");
+    else
+        print(p, "  %s -> %s  %.40s", place(names, from, at, a, sizeof(a)),
+              place(names, to, 0, b, sizeof(b)), insn);
+}
+
+static bool follows(const struct run *from, const struct run *to)
+{
+    return from->lin + from->nbytes == to->lin && !to->gap;
+}
+
+void report_branches(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,
+                     void (*line)(void *opaque, const char *text), void *opaque)
+{
+    const struct printer p = {line, opaque};
+    const struct names names = {symbol, symbol_opaque};
+    const struct history *h = cpu->history;
+    unsigned kept, first, count = 0;
+
+    if (!h || h->n < 2)
+        return;
+    kept = h->n < HISTORY_SIZE ? h->n : HISTORY_SIZE;
+    for (first = h->n - 1; first > h->n - kept && count < BRANCHES_SHOWN; first--)
+        count += !follows(&h->run[(first - 1) % HISTORY_SIZE], &h->run[first % HISTORY_SIZE]);
+    print(&p, "The last %u branches:", count);
+    for (first++; first < h->n; first++) {
+        const struct run *from = &h->run[(first - 1) % HISTORY_SIZE];
+
+        if (!follows(from, &h->run[first % HISTORY_SIZE]))
+            print_branch(cpu, &names, from, &h->run[first % HISTORY_SIZE], &p);
+    }
+}
+
+void report_shutdown_named(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,
+                           void (*line)(void *opaque, const char *text), void *opaque)
 {
     struct printer p = {line, opaque};
+    const struct names names = {symbol, symbol_opaque};
+    const struct run here = {
+        .rip = cpu->r[R_RIP], .lin = linear_of(cpu, cpu->r[R_RIP]), .cs = cpu->seg[SEG_CS].sel};
+    char text[160];
 
     if (!cpu->shut_down)
         return;
-    print(&p, "CPU %u at %04x:%016llx:", cpu->v.index, cpu->seg[SEG_CS].sel,
-          (unsigned long long)cpu->r[R_RIP]);
+    if (symbol)
+        print(&p, "CPU %u at %s:", cpu->v.index, place(&names, &here, 0, text, sizeof(text)));
+    else
+        print(&p, "CPU %u at %04x:%016llx:", cpu->v.index, here.cs, (unsigned long long)here.rip);
     print_chain(cpu, &p);
     cpu_print_registers(cpu, line, opaque);
     if (!cpu->history)
         return;
+    report_branches(cpu, symbol, symbol_opaque, line, opaque);
     print(&p, "The last instructions:");
     print_history(cpu, &p);
+}
+
+void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque)
+{
+    report_shutdown_named(cpu, NULL, NULL, line, opaque);
 }

@@ -6,7 +6,8 @@
 
 struct block;
 
-/* What led to a triple fault, for people: the chain of faults, registers, the last instructions. */
+/* What led to a triple fault, for people: the chain of faults and which check of which descriptor
+ * or page-table entry failed, registers, the last branches and instructions. */
 
 /* Begins to keep the history of instructions; slows blocks down a little. False: out of memory. */
 bool report_keep_history(struct cpu *cpu);
@@ -26,5 +27,13 @@ void report_add_fault(struct cpu *cpu, const struct pending_exception *e);
 void report_fault_text(char *text, size_t size, const struct pending_exception *e);
 /* All of it. Nothing if the processor has not shut down. */
 void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque);
+/* The same with names: symbol(symbol_opaque, linear address, ...) is false where there is none.
+ * NULL: there are none. */
+typedef bool report_symbol_fn(void *opaque, uint64_t lin, char *text, size_t size);
+void report_shutdown_named(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,
+                           void (*line)(void *opaque, const char *text), void *opaque);
+/* The branches that were taken last, up to 64, the last one last. Only with cpu->history. */
+void report_branches(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,
+                     void (*line)(void *opaque, const char *text), void *opaque);
 
 #endif

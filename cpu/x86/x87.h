@@ -69,6 +69,10 @@ static inline struct x87_reg x87_indefinite(void)
 {
     return (struct x87_reg){.mant = 0xc000000000000000, .sexp = 0xffff};
 }
+/* The tag word of two bits per physical register, and the one bit that is kept of each
+ * (ops_x87_env.c). */
+uint16_t x87_full_tags(const struct cpu *cpu);
+uint8_t x87_short_tags(uint16_t full);
 /* Drives FERR# (ops_x87_state.c). */
 void x87_set_ferr(struct cpu *cpu, bool level);
 

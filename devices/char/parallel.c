@@ -2,6 +2,7 @@
 #include "devices/char/parallel.h"
 
 #include "vm/machine.h" /* struct machine */
+#include "vm/record.h"
 
 /* IBM PC/AT Technical Reference, Parallel Printer Adapter; IEEE 1284-1994, compatibility mode.
  *
@@ -66,7 +67,8 @@ static void strobe(struct parallel *p)
                  p->dev.id, p->data);
         return;
     }
-    chardev_write(p->chr, &p->data, 1);
+    if (!record_is_silent(p->dev.m))
+        chardev_write(p->chr, &p->data, 1);
     p->busy = true;
     p->acknowledged = false;
     vm_timer_arm(&p->ack, vm_clock_now(&p->dev.m->clock) + CHARACTER_NS);

@@ -4,6 +4,7 @@
 #include <string.h> /* memmove */
 
 #include "vm/machine.h" /* struct machine */
+#include "vm/record.h"
 
 /* NS16550A (PC16550D datasheet).
  *
@@ -208,7 +209,8 @@ static void write_thr(struct uart16550 *u, uint8_t v)
         receive(u, v);
         restart_timeout(u);
     } else {
-        chardev_write(u->chr, &v, 1);
+        if (!record_is_silent(u->dev.m))
+            chardev_write(u->chr, &v, 1);
     }
     u->thre_pending = true;
     update(u);

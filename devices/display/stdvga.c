@@ -124,6 +124,7 @@ static bool add_rom(struct stdvga *s, const uint8_t *rom, size_t rom_size, struc
     at = arena_alloc(a, size);
     if (at == ARENA_NONE)
         return error_set(err, "%s: no room for a ROM of %zu bytes", s->vga.id, rom_size);
+    arena_before_store(a, at, size);
     memset(a->host + at, 0xff, size);
     memcpy(a->host + at, rom, rom_size);
     arena_store_notify(a, at, size);

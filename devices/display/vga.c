@@ -129,6 +129,7 @@ static void store_planes(struct vga *v, uint32_t address, uint32_t value, unsign
 {
     uint64_t at = v->vram_at + vga_plane_index(v, address);
 
+    arena_before_store(&v->m->arena, at, 4);
     for (unsigned n = 0; n < 4; n++)
         if (planes >> n & 1)
             v->m->arena.host[at + n] = (uint8_t)(value >> 8 * n);
@@ -566,6 +567,7 @@ static void clear_screen(struct vga *v)
 
     if (v->r.dispi[DISPI_BPP] == 4)
         size *= 4;
+    arena_before_store(&v->m->arena, v->vram_at, size);
     memset(v->m->arena.host + v->vram_at, 0, size);
     arena_store_notify(&v->m->arena, v->vram_at, size);
 }

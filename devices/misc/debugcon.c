@@ -2,6 +2,7 @@
 #include "devices/misc/debugcon.h"
 
 #include "vm/machine.h" /* struct machine */
+#include "vm/record.h"
 
 /* Reads as 0xe9 whatever the port is: firmware tests for it before it writes. */
 static uint64_t port_read(void *opaque, uint64_t offset, unsigned size)
@@ -16,7 +17,8 @@ static void port_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
     uint8_t byte = value;
 
     (void)offset, (void)size;
-    chardev_write(d->chr, &byte, 1);
+    if (!record_is_silent(d->dev.m))
+        chardev_write(d->chr, &byte, 1);
 }
 
 static const struct region_ops port_ops = {

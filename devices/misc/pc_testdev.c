@@ -32,8 +32,10 @@ static void flush_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
     struct page_view page = address_space_page(&m->mem, value);
 
     (void)offset, (void)size;
-    if (page.write_at != ARENA_NONE)
-        arena_store_notify(&m->arena, page.write_at, VM_PAGE_SIZE);
+    if (page.write_at == ARENA_NONE)
+        return;
+    arena_before_store(&m->arena, page.write_at, VM_PAGE_SIZE);
+    arena_store_notify(&m->arena, page.write_at, VM_PAGE_SIZE);
 }
 
 static void irq_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)

@@ -97,6 +97,7 @@ static void program(struct cfi01 *f, uint32_t at, uint8_t value)
 {
     if (is_protected(f, STATUS_PROGRAM_ERROR))
         return;
+    arena_before_store(&f->dev.m->arena, f->arena_at + at, 1);
     contents(f)[at] &= value;
     changed(f, at, 1);
 }
@@ -106,6 +107,7 @@ static void erase(struct cfi01 *f, uint32_t at)
     at = at / CFI01_BLOCK * CFI01_BLOCK;
     if (is_protected(f, STATUS_ERASE_ERROR))
         return;
+    arena_before_store(&f->dev.m->arena, f->arena_at + at, CFI01_BLOCK);
     memset(contents(f) + at, 0xff, CFI01_BLOCK);
     changed(f, at, CFI01_BLOCK);
 }
@@ -354,6 +356,7 @@ bool cfi01_init(struct cfi01 *f, struct machine *m, const char *id, uint64_t end
         return error_set(err, "%s: no memory for %llu bytes of flash", id,
                          (unsigned long long)size);
     blockdev_connect(disk, m, &events);
+    arena_before_store(&m->arena, f->arena_at, size);
     if (!read_image(f, err))
         return false;
     arena_store_notify(&m->arena, f->arena_at, size);

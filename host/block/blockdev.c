@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "host/block/drive_internal.h"
 #include "vm/machine.h"
+#include "vm/record.h"
 
 /* With -icount: a fast disk, the same in every run. */
 #define ICOUNT_LATENCY_NS  50000u
@@ -262,7 +263,11 @@ static bool is_of_medium(int error)
 static void complete(struct blockdev *b, struct block_request *r)
 {
     enum drive_error_action action = DRIVE_REPORT;
-    int error = r->error;
+    int error;
+
+    if (b->m->record)
+        record_disk(b->m, b->source.id, r->op == BLOCK_READ, r->data, r->length, &r->error);
+    error = r->error;
 
     count(b, r, error);
     if (is_of_medium(error)) {
@@ -418,6 +423,10 @@ void blockdev_submit(struct blockdev *b, struct block_request *r)
     b->in_flight++;
     if (is_icount(b))
         insert_due(b, r);
+    if (record_replays(b->m)) { /* the log knows how it ends; the image is left alone */
+        r->finished = true;
+        return;
+    }
     pthread_mutex_lock(&p->lock);
     if (!error && !start_threads(p))
         error = EAGAIN;

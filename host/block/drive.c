@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/suggest.h"
 #include "host/block/drive_internal.h"
 #include "host/block/format.h"
+#include "vm/record.h"
 
 struct drives *drives_new(void)
 {
@@ -174,6 +177,43 @@ static void forget_file_nodes(struct drives *ds)
     ds->tail = at;
 }
 
+/* As large as it was, and empty. */
+static struct image *open_recorded(const struct record_drive *r, struct error *err)
+{
+    const struct image_options o = {.format = "raw", .read_only = r->read_only, .no_locks = true};
+    char path[64];
+    struct image *im = NULL;
+    int fd = memfd_create("calque-replay", MFD_CLOEXEC);
+
+    if (fd < 0 || r->size > IMAGE_SIZE_MAX || ftruncate(fd, (off_t)r->size) < 0) {
+        error_write(err, "drive %s: %llu bytes cannot be had: %s", r->id,
+                    (unsigned long long)r->size, strerror(errno));
+    } else {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        im = image_open(path, &o, err);
+    }
+    if (fd >= 0)
+        close(fd);
+    return im;
+}
+
+bool drives_open_recorded(struct drives *ds, const struct record_drive *recorded, unsigned n,
+                          struct error *err)
+{
+    unsigned i = 0;
+
+    forget_file_nodes(ds);
+    for (struct blockdev *b = ds->first; b; b = b->next, i++) {
+        if (i >= n || strcmp(b->id, recorded[i].id) != 0)
+            return error_set(err, "drive %s: was not recorded", b->id);
+        free(b->file);
+        b->file = NULL;
+        if (recorded[i].medium && !(b->image = open_recorded(&recorded[i], err)))
+            return false;
+    }
+    return i == n || error_set(err, "drive %s: was recorded, and is not there", recorded[i].id);
+}
+
 bool drives_open(struct drives *ds, bool snapshot, struct error *err)
 {
     forget_file_nodes(ds);
@@ -220,6 +260,8 @@ static bool may_open(struct blockdev *b, bool force, struct error *err)
 {
     if (!b->config.removable)
         return error_set(err, "Device '%s' is not removable", b->id);
+    if (b->m && !record_allows_change(b->m, b->id, err))
+        return false;
     if (!is_locked(b))
         return true;
     if (b->events.eject_request)
@@ -275,6 +317,8 @@ bool drive_set_tray(struct blockdev *b, bool open, bool force, struct error *err
         return false;
     if (!b->config.removable)
         return error_set(err, "Device '%s' is not removable", b->id);
+    if (b->m && !record_allows_change(b->m, b->id, err))
+        return false;
     blockdev_drain(b);
     move_tray(b, open);
     medium_changed(b);

@@ -98,6 +98,12 @@ bool drive_describe(struct blockdev *b, const struct drive_words *w, struct erro
 /* No two drives have the same place in the boot order. */
 bool drives_check_boot_order(const struct drives *ds, struct error *err);
 
+/* For a replay, which knows what was read and drops what is written: media as they were recorded,
+ * without their files. Before drives_open(). */
+struct record_drive;
+bool drives_open_recorded(struct drives *ds, const struct record_drive *recorded, unsigned n,
+                          struct error *err);
+
 /* ---- for monitors; machine lock held ---- */
 
 struct drive_counters {

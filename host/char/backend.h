@@ -34,6 +34,8 @@ void chardevs_free(struct chardevs *s);
  */
 bool chardev_open(struct chardevs *s, const char *spec, const char *label, struct chardev **out,
                   bool *monitor, struct error *err);
+/* Closes it and forgets it; c may be NULL. Nothing is connected to it any more. */
+void chardev_remove(struct chardevs *s, struct chardev *c);
 /* -chardev BACKEND,id=ID,key=value,... */
 bool chardev_define(struct chardevs *s, const char *spec, struct error *err);
 /* The -chardev of that id; NULL with the nearest id named. */
@@ -52,6 +54,26 @@ void chardev_tap(struct chardev *c, void (*fn)(void *, const void *, size_t), vo
  * moves; `focus` (may be NULL) tells it so. */
 void chardev_attach_monitor(struct chardev *c, void (*input)(void *, const uint8_t *, size_t),
                             void (*focus)(void *, bool), void *opaque);
+/* The same for the debugger's prompt: Ctrl-A d moves the focus to it and back. `ended`: there is no
+ * more input. With input NULL it lets go. */
+struct chardev_prompt {
+    void (*input)(void *opaque, uint8_t byte);
+    void (*focus)(void *opaque, bool focus); /* Ctrl-A d was typed */
+    void (*ended)(void *opaque);
+    void *opaque;
+};
+void chardev_attach_prompt(struct chardev *c, const struct chardev_prompt *prompt);
+/* Who hears what is typed now. interrupt: a Ctrl-C for the guest goes to the prompt, too (Ctrl-A
+ * Ctrl-C is the guest's). */
+void chardev_prompt_focus(struct chardev *c, bool focus, bool interrupt);
+/* The back end on this process's standard input and output; NULL: there is none. */
+struct chardev *chardev_stdio(struct chardevs *s);
+/* Ctrl-A works there from now on, as with mux=on. */
+void chardev_share(struct chardev *c);
+/* A device is connected to it. */
+bool chardev_has_device(const struct chardev *c);
+/* A monitor listens there. */
+bool chardev_has_monitor(const struct chardev *c);
 /* Told when a client comes and goes, on the main loop's thread; once at once if it is there already
  * (a terminal always is). */
 void chardev_on_open(struct chardev *c, void (*fn)(void *opaque, bool open), void *opaque);

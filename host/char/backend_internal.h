@@ -49,6 +49,8 @@ struct chardev {
     void (*monitor_input)(void *, const uint8_t *, size_t);
     void (*monitor_focus_fn)(void *, bool);
     void *monitor_opaque;
+    struct chardev_prompt prompt; /* the debugger's */
+    bool prompt_focus, prompt_interrupt;
 
     void (*on_open)(void *, bool);
     void *on_open_opaque;

@@ -21,9 +21,10 @@
 #include "host/char/terminal.h"
 #include "vm/machine.h"
 
-#define ESCAPE_KEY 0x01 /* Ctrl-A */
-#define RETRY_NS   2000000
-#define BATCH_MAX  256 /* bytes of an input event */
+#define ESCAPE_KEY    0x01 /* Ctrl-A */
+#define INTERRUPT_KEY 0x03 /* Ctrl-C */
+#define RETRY_NS      2000000
+#define BATCH_MAX     256 /* bytes of an input event */
 
 /* ---- output ---- */
 
@@ -286,13 +287,16 @@ static void escape_help(struct chardev *c)
     chardev_emit(c, "\r\nCtrl-A h    this help\r\n"
                     "Ctrl-A x    quit Calque\r\n"
                     "Ctrl-A c    go to the monitor and back\r\n"
+                    "Ctrl-A d    stop the guest and debug it; go back\r\n"
                     "Ctrl-A b    send a break to the guest\r\n"
                     "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n");
 }
 
-static void route(struct chardev *c, uint8_t byte)
+static void route(struct chardev *c, uint8_t byte, bool literal)
 {
-    if (c->monitor_input && (c->monitor_focus || !c->mux))
+    if (c->prompt_focus || (c->prompt_interrupt && byte == INTERRUPT_KEY && !literal))
+        c->prompt.input(c->prompt.opaque, byte);
+    else if (c->monitor_input && (c->monitor_focus || !c->mux))
         c->monitor_input(c->monitor_opaque, &byte, 1);
     else
         queue_for_device(c, byte);
@@ -305,8 +309,12 @@ static void escape_command(struct chardev *c, uint8_t byte)
         c->set->escapes.quit(c->set->escapes.opaque);
         break;
     case 'c':
-        if (c->monitor_input)
+        if (c->monitor_input && !c->prompt_focus)
             set_focus(c, !c->monitor_focus);
+        break;
+    case 'd':
+        if (c->prompt.input)
+            c->prompt.focus(c->prompt.opaque, !c->prompt_focus);
         break;
     case 'h':
     case '?':
@@ -317,7 +325,8 @@ static void escape_command(struct chardev *c, uint8_t byte)
             input_push(c->m, c->src, NULL, 0); /* an event without bytes is a break */
         break;
     case ESCAPE_KEY:
-        route(c, byte);
+    case INTERRUPT_KEY:
+        route(c, byte, true);
         break;
     default:
         break;
@@ -332,7 +341,7 @@ static void received(struct chardev *c, uint8_t byte)
     } else if (c->mux && byte == ESCAPE_KEY) {
         c->escape = true;
     } else {
-        route(c, byte);
+        route(c, byte, false);
     }
 }
 
@@ -414,6 +423,8 @@ void chardev_disconnected(struct chardev *c)
 {
     poller_remove(c->set->poller, &c->in);
     c->in_watched = false;
+    if (c->prompt.input)
+        c->prompt.ended(c->prompt.opaque);
     if (!c->is_socket)
         return;
     pthread_mutex_lock(&c->lock);
@@ -442,6 +453,42 @@ void chardev_attach_monitor(struct chardev *c, void (*input)(void *, const uint8
     c->monitor_input = input;
     c->monitor_focus_fn = focus;
     c->monitor_opaque = opaque;
+}
+
+void chardev_attach_prompt(struct chardev *c, const struct chardev_prompt *prompt)
+{
+    c->prompt = *prompt;
+    c->prompt_focus = c->prompt_interrupt = false;
+    if (prompt->input && !c->in_watched)
+        prompt->ended(prompt->opaque);
+}
+
+void chardev_prompt_focus(struct chardev *c, bool focus, bool interrupt)
+{
+    c->prompt_focus = focus;
+    c->prompt_interrupt = interrupt;
+}
+
+struct chardev *chardev_stdio(struct chardevs *s)
+{
+    return s->stdio;
+}
+
+void chardev_share(struct chardev *c)
+{
+    c->mux = true;
+    if (c == c->set->stdio)
+        c->set->keys_are_signals = false;
+}
+
+bool chardev_has_device(const struct chardev *c)
+{
+    return c && c->m;
+}
+
+bool chardev_has_monitor(const struct chardev *c)
+{
+    return c->monitor_input;
 }
 
 void chardevs_each(struct chardevs *s,
@@ -501,6 +548,24 @@ static void chardev_close(struct chardev *c)
     free(c->filename);
     free(c->id);
     free(c);
+}
+
+void chardev_remove(struct chardevs *s, struct chardev *c)
+{
+    struct chardev **link;
+
+    if (!s || !c)
+        return;
+    for (link = &s->list; *link && *link != c; link = &(*link)->next)
+        ;
+    if (!*link)
+        return;
+    *link = c->next;
+    if (s->stdio == c) {
+        s->stdio = NULL;
+        terminal_restore();
+    }
+    chardev_close(c);
 }
 
 void chardevs_free(struct chardevs *s)

@@ -76,6 +76,24 @@ static void install_handlers(void)
     atexit(terminal_restore);
 }
 
+/* A background process would be stopped here by SIGTTOU: block it, as shells do. */
+static void set_raw(void)
+{
+    sigset_t ttou, old;
+
+    sigemptyset(&ttou);
+    sigaddset(&ttou, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &ttou, &old);
+    tcsetattr(terminal.fd, TCSANOW, &terminal.raw);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+void terminal_raw_again(void)
+{
+    if (terminal.active)
+        set_raw();
+}
+
 void terminal_raw(int fd, bool keys_are_signals)
 {
     if (terminal.active || tcgetattr(fd, &terminal.saved) < 0)
@@ -93,11 +111,5 @@ void terminal_raw(int fd, bool keys_are_signals)
     terminal.raw.c_cc[VTIME] = 0;
     install_handlers();
     terminal.active = 1;
-    /* A background process would be stopped here by SIGTTOU: block it, as shells do. */
-    sigset_t ttou, old;
-    sigemptyset(&ttou);
-    sigaddset(&ttou, SIGTTOU);
-    pthread_sigmask(SIG_BLOCK, &ttou, &old);
-    tcsetattr(fd, TCSANOW, &terminal.raw);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    set_raw();
 }

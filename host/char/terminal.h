@@ -11,6 +11,8 @@
 /* Raw mode on fd if it is a terminal (otherwise nothing happens). keys_are_signals: Ctrl-C and
  * Ctrl-Z still make signals. */
 void terminal_raw(int fd, bool keys_are_signals);
+/* Raw mode again, if terminal_raw() has set it: somebody else may have changed it. */
+void terminal_raw_again(void);
 /* The settings found by terminal_raw(). May be called at any time, also in a signal handler. */
 void terminal_restore(void);
 

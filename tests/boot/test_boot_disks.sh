@@ -67,7 +67,7 @@ order() {
     local ovmf index
     ovmf=$(tests/fetch ovmf) && ovmf=$(dirname "$ovmf")/OVMF || return 77
     for name in ide virtio ahci; do truncate -s 1M "$scratch/$name"; done
-    for index in "1 2 3 Pci(0x1,0x1) Pci(0x2,0x0) Pci(0x3,0x0)" "3 1 2 Pci(0x2,0x0) Pci(0x3,0x0) Pci(0x1,0x1)"; do
+    for index in "1 2 3 Pci(0x1,0x1) Pci(0x3,0x0) Pci(0x2,0x0)" "3 1 2 Pci(0x3,0x0) Pci(0x2,0x0) Pci(0x1,0x1)"; do
         # shellcheck disable=SC2086
         set -- $index
         cp "$ovmf/OVMF_VARS_4M.fd" "$scratch/vars"

@@ -132,6 +132,15 @@ refused "did you mean path?" -chardev file,id=a,pth=x
 refused "--timeout x" --timeout x
 refused "a text is expected" --until ''
 refused "shift" -icount shift=99
+refused "sleep" -icount shift=3,sleep=maybe
+refused "/nonexistent/x: No such file" --replay /nonexistent/x
+refused "is no recording" --replay /dev/null
+refused "/nonexistent/x: No such file" --record /nonexistent/x -bios roms/bios.bin
+refused "seconds (60s)" --history 3h
+refused "seconds (60s)" --history -1s
+refused "a number is expected" --seed x
+refused "shift=N is expected, not auto" --record /dev/null -icount shift=auto
+refused "not with -machine none" --history all -machine none
 refused "reboot=" -action reboot=never
 refused "topics are" --help=nothing
 refused "takes no value" --version=3

@@ -100,8 +100,8 @@ send info registers 9\r
 want 60 there are 1 CPUs
 send info registers x\r
 want 60 x
-send a b c d e f g h i j k l\r
-want 60 words
+send stop a b c d e f g h i j k l\r
+want 60 too many arguments
 send nonsense\x15info stattus\x7f\x7f\x7fus\r
 want 60 VM status: running
 send \x1b[A\x1bOPinfo version\r

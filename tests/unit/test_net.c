@@ -576,7 +576,7 @@ static void bad_options(void **state)
     static const struct {
         const char *spec, *says;
     } bad[] = {
-        {"usr", "did you mean user?"},
+        {"sockt", "did you mean socket?"},
         {"hubport", "hubid=N is expected"},
         {"hubport,hubid=0,netdev=x", "no -netdev"},
         {"socket", "one of listen="},

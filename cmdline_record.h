@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CMDLINE_RECORD_H
+#define CALQUE_CMDLINE_RECORD_H
+
+#include <stdbool.h>
+
+struct error;
+struct settings;
+
+/* --record, --replay, --history and --seed, and which options a recording has to remember. */
+
+bool parse_history(struct settings *s, const char *value, struct error *err);
+bool parse_seed(struct settings *s, const char *value, struct error *err);
+/* --replay: reads the file; the options in it are the caller's to apply. */
+bool parse_replay(struct settings *s, const char *value, struct error *err);
+/* An option that makes the machine what it is. */
+bool record_remember(struct settings *s, const char *option, const char *value, struct error *err);
+/* When all options are known: what they mean together. */
+bool record_check_settings(struct settings *s, struct error *err);
+void record_free_settings(struct settings *s);
+
+#endif

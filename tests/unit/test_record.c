@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Checkpoints and recordings of whole machines that run a guest program. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "cpu/x86/mem.h"
+#include "machines/pc_cpus.h"
+#include "translator/translator.h"
+#include "vm/checkpoint.h"
+#include "vm/record.h"
+
+struct box {
+    struct pc pc;
+    struct pc_cpus cpus;
+    struct pc_config config;
+    struct translator *translator;
+    char kernel[512];
+};
+
+static bool endless; /* programs stay when they are done */
+
+static struct box *box_sized(const char *program, unsigned ncpus, bool translated,
+                             uint64_t ram_size)
+{
+    struct box *b = calloc(1, sizeof(*b));
+    struct error err = {{0}};
+    static const struct translator_config jit = {.threshold = 2};
+    const char *build = getenv("BUILD");
+    assert_non_null(b);
+    snprintf(b->kernel, sizeof(b->kernel), "%s/guest/%s.elf", build ? build : "build/gcc", program);
+    b->config = (struct pc_config){.ram_size = ram_size,
+                                   .ncpus = ncpus,
+                                   .kernel = b->kernel,
+                                   .serial_present = {true},
+                                   .tablet = true,
+                                   .vga = true,
+                                   .debugcon = {{.port = 0xe9}},
+                                   .debug_exit_port = endless ? 0 : 0xf4,
+                                   .debug_exit_size = 4,
+                                   .triple_fault_ends = true,
+                                   .icount = true,
+                                   .icount_shift = 3,
+                                   .create_cpus = pc_cpus_create,
+                                   .create_cpus_opaque = &b->cpus};
+    assert_true(cpu_model_parse(&b->cpus.model, "max", &err));
+    if (!pc_init(&b->pc, &b->config, &err) || !pc_power_on(&b->pc, &err))
+        fail_msg("%s", err.text);
+    for (unsigned n = 0; translated && n < ncpus; n++) {
+        if (!b->translator && !translator_create(&b->pc.m, &jit, &b->translator, &err))
+            break; /* none for this host */
+        assert_true(translator_attach(b->translator, cpu_of(b->pc.m.cpus[n]), &err));
+    }
+    return b;
+}
+
+static struct box *box_of(const char *program, unsigned ncpus, bool translated)
+{
+    return box_sized(program, ncpus, translated, 16 << 20);
+}
+
+static void box_free(struct box *b)
+{
+    record_end(&b->pc.m);
+    pc_destroy(&b->pc);
+    translator_destroy(b->translator);
+    free(b);
+}
+
+static void run(struct box *b, uint64_t insns)
+{
+    machine_run_inline(&b->pc.m, insns);
+}
+
+static uint64_t digest(struct box *b)
+{
+    machine_lock(&b->pc.m);
+    struct machine_digest d = machine_digest(&b->pc.m);
+    machine_unlock(&b->pc.m);
+    return d.all;
+}
+
+static uint32_t random_number(uint32_t *state)
+{
+    *state = *state * 1664525 + 1013904223;
+    return *state >> 8;
+}
+
+/* ---- checkpoints ---- */
+
+#define TAKEN_MAX 150
+
+static void restore(struct checkpoints *cs, struct checkpoint *c)
+{
+    struct error err = {{0}};
+    if (!checkpoint_restore(cs, c, &err))
+        fail_msg("%s", err.text);
+}
+
+/* Forward, back to one of the checkpoints, forward again: where a checkpoint is, the machine is
+ * what it was, and goes on as it went. */
+static void random_walk(const char *program, unsigned ncpus, bool translated)
+{
+    struct box *b = box_of(program, ncpus, translated);
+    struct machine *m = &b->pc.m;
+    struct checkpoints *cs = checkpoints_new(m);
+    uint64_t digests[TAKEN_MAX] = {0}, later[TAKEN_MAX] = {0};
+    uint32_t random = 1;
+    unsigned taken = 0;
+    assert_non_null(cs);
+    for (unsigned step = 0; step < TAKEN_MAX; step++) {
+        unsigned what = random_number(&random) % 8;
+        if (cs->count && what == 0) {
+            struct checkpoint *c = cs->newest;
+            for (unsigned n = random_number(&random) % cs->count; n; n--)
+                c = c->older;
+            restore(cs, c);
+            assert_ptr_equal(cs->newest, c);
+            assert_int_equal(digest(b), digests[c->cursor[0]]);
+            assert_int_equal(machine_retired(m), c->insns);
+        } else if (cs->count > 2 && what == 1) {
+            checkpoint_remove(cs, cs->newest->older);
+        } else if (what < 5) {
+            struct checkpoint *c = checkpoint_take(cs);
+            assert_non_null(c);
+            c->cursor[0] = taken++;
+            digests[c->cursor[0]] = digest(b);
+            run(b, 7001);
+            later[c->cursor[0]] = digest(b);
+            restore(cs, c);
+            run(b, 7001);
+            assert_int_equal(digest(b), later[c->cursor[0]]);
+        }
+        if (m->run.state == RUN_ENDED)
+            break;
+        run(b, random_number(&random) % 30000);
+        assert_int_equal(m->arena.unannounced, 0);
+    }
+    while (cs->count > 1)
+        checkpoint_remove(cs, cs->newest->older ? cs->newest->older : cs->newest);
+    restore(cs, cs->newest);
+    assert_int_equal(digest(b), digests[cs->newest->cursor[0]]);
+    checkpoints_free(cs);
+    box_free(b);
+}
+
+static void test_checkpoints(void **state)
+{
+    (void)state;
+    random_walk("irq-32", 1, false);
+    random_walk("timers-64", 1, false);
+    random_walk("paging-64", 1, true);
+    random_walk("smc-64", 1, true);
+    random_walk("smm-64", 1, true);
+    random_walk("smp-64", 3, true);
+}
+
+/* What is kept is counted, and bounded. */
+static void test_checkpoints_are_thinned(void **state)
+{
+    (void)state;
+    struct box *b = box_of("timers-64", 1, false);
+    struct checkpoints *cs = checkpoints_new(&b->pc.m);
+    struct checkpoint *first = checkpoint_take(cs);
+    uint64_t begin = digest(b);
+    for (unsigned n = 0; n < 64; n++) {
+        run(b, 2000);
+        assert_non_null(checkpoint_take(cs));
+        checkpoints_thin(cs, UINT64_MAX, 12);
+        assert_true(cs->count <= 12);
+    }
+    assert_ptr_equal(cs->oldest, first);
+    /* The longer ago, the fewer. */
+    uint64_t half = (cs->newest->insns + first->insns) / 2;
+    unsigned before = 0;
+    for (struct checkpoint *c = cs->oldest; c; c = c->newer)
+        before += c->insns < half;
+    assert_true(before < cs->count / 2);
+    assert_ptr_equal(checkpoint_before(cs, UINT64_MAX), cs->newest);
+    restore(cs, first);
+    assert_int_equal(digest(b), begin);
+    assert_int_equal(cs->bytes, first->state.capacity + sizeof(*first));
+    checkpoints_free(cs);
+    box_free(b);
+}
+
+/* A page is in the checkpoint before the first store to it, and in no other. */
+static void test_checkpoint_knows_changes(void **state)
+{
+    (void)state;
+    struct box *b = box_of("timers-64", 1, false);
+    struct machine *m = &b->pc.m;
+    struct checkpoints *cs = checkpoints_new(m);
+    struct checkpoint *one = checkpoint_take(cs);
+    address_space_write(&m->mem, 0xc00000, 0x1234, 4);
+    struct checkpoint *two = checkpoint_take(cs);
+    address_space_write_block(&m->mem, 0xd00ffe, "abcd", 4);
+    assert_true(checkpoint_changed(cs, one, 0xc00000, 1));
+    assert_false(checkpoint_changed(cs, two, 0xc00000, 4096));
+    assert_true(checkpoint_changed(cs, two, 0xd00000, 1));
+    assert_true(checkpoint_changed(cs, two, 0xd01000, 1));
+    assert_false(checkpoint_changed(cs, one, 0xd00000, 8192));
+    assert_int_equal(one->npages, 1);
+    assert_int_equal(two->npages, 2);
+    restore(cs, one);
+    assert_int_equal(address_space_read(&m->mem, 0xc00000, 4), 0);
+    assert_int_equal(address_space_read(&m->mem, 0xd01000, 4), 0);
+    checkpoints_free(cs);
+    box_free(b);
+}
+
+/* ---- recordings ---- */
+
+static char path[64];
+
+static void begin(struct box *b, const char *file, uint64_t history)
+{
+    static const struct record_header header = {0};
+    struct record_setup setup = {
+        .path = file, .header = &header, .history = history, .check_every = 200000};
+    struct error err = {{0}};
+    if (!record_begin(&b->pc.m, &setup, &err))
+        fail_msg("%s", err.text);
+}
+
+static void replay(struct box *b, uint64_t history)
+{
+    struct record_log log;
+    struct error err = {{0}};
+    if (!record_log_read(&log, path, &err) || !record_replay(&b->pc.m, &log, history, &err))
+        fail_msg("%s", err.text);
+}
+
+/* Runs with events from outside now and then: for each source in turn, of random bytes. */
+static void run_with_input(struct box *b, unsigned steps, unsigned seed)
+{
+    struct input_source *s = b->pc.m.sources;
+    uint32_t random = seed;
+    for (unsigned n = 0; n < steps && b->pc.m.run.state != RUN_ENDED; n++) {
+        uint8_t bytes[12];
+        run(b, 1 + random_number(&random) % 30000);
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (uint8_t)random_number(&random);
+        /* A reset is rare: the guest shall get somewhere. */
+        if (strcmp(s->name, "reset") || !(random & 0x7000))
+            assert_true(
+                input_push(&b->pc.m, s, bytes, strncmp(s->name, "serial", 6) ? sizeof(bytes) : 1));
+        s = s->next ? s->next : b->pc.m.sources;
+    }
+}
+
+static void run_to_end(struct box *b, uint64_t insns)
+{
+    while (b->pc.m.run.state != RUN_ENDED && machine_retired(&b->pc.m) < insns) {
+        run(b, insns - machine_retired(&b->pc.m));
+        if (b->pc.m.run.reason == STOP_DIFFERENCE)
+            break;
+    }
+}
+
+static void assert_devices_equal(struct box *a, struct box *b)
+{
+    struct device *x = a->pc.m.devices, *y = b->pc.m.devices;
+    unsigned n = 0;
+    for (; x && y; x = x->next, y = y->next, n++)
+        if (state_digest_fields(x->class->fields, x, 0) !=
+            state_digest_fields(y->class->fields, y, 0))
+            fail_msg("%s differs", x->id);
+    assert_true(n > 20);
+}
+
+/* Recorded with one engine, replayed with both: every device is what it was. */
+static void record_and_replay(const char *program, unsigned ncpus)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        struct box *a = box_of(program, ncpus, k);
+        begin(a, path, 0);
+        run_with_input(a, 200, k + 1);
+        uint64_t insns = machine_retired(&a->pc.m), want = digest(a);
+        record_machine_ended(&a->pc.m);
+        for (unsigned n = 0; n < 2; n++) {
+            struct box *b = box_of(program, ncpus, n);
+            replay(b, 0);
+            run_to_end(b, insns);
+            assert_int_equal(machine_retired(&b->pc.m), insns);
+            assert_int_not_equal(b->pc.m.run.reason, STOP_DIFFERENCE);
+            assert_devices_equal(a, b);
+            assert_int_equal(digest(b), want);
+            box_free(b);
+        }
+        box_free(a);
+    }
+}
+
+static void test_replay_is_equal(void **state)
+{
+    (void)state;
+    record_and_replay("irq-32", 1);
+    record_and_replay("timers-64", 1);
+    record_and_replay("paging-64", 1);
+    record_and_replay("smp-64", 2);
+}
+
+/* ---- time travel in memory ---- */
+
+static void travel_to(struct box *b, uint64_t insns)
+{
+    struct error err = {{0}};
+    struct checkpoint *c = checkpoint_before(record_checkpoints(&b->pc.m), insns);
+    assert_non_null(c);
+    if (!record_travel(&b->pc.m, c, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(machine_retired(&b->pc.m), c->insns);
+    run_to_end(b, insns);
+}
+
+/* Back and forth in the past of a live machine, which then goes on, recorded; the recording is
+ * what happened. */
+static void test_live_machine_travels(void **state)
+{
+    (void)state;
+    endless = true;
+    struct box *a = box_of("smp-64", 2, true), *b;
+    uint64_t at[30], was[30], end;
+    uint32_t random = 5;
+    begin(a, path, UINT64_MAX);
+    assert_int_equal(a->pc.m.run.state, RUN_PAUSED);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned n = 0; n < 10; n++) {
+            run_with_input(a, 10, round * 10 + n);
+            at[round * 10 + n] = machine_retired(&a->pc.m);
+            was[round * 10 + n] = 0;
+        }
+        end = machine_retired(&a->pc.m);
+        for (unsigned k = 0; k < 30; k++) {
+            unsigned n = random_number(&random) % (round * 10 + 10);
+            travel_to(a, at[n]);
+            assert_int_equal(machine_retired(&a->pc.m), at[n]);
+            /* Looking ends disk accesses, of which there are none. */
+            uint64_t now = digest(a);
+            assert_true(!was[n] || was[n] == now);
+            was[n] = now;
+        }
+        assert_true(record_replays(&a->pc.m));
+        run_to_end(a, end);
+        run(a, 1);
+        assert_false(record_replays(&a->pc.m));
+    }
+    assert_int_equal(a->pc.m.arena.unannounced, 0);
+    end = machine_retired(&a->pc.m);
+    record_machine_ended(&a->pc.m);
+    b = box_of("smp-64", 2, false);
+    replay(b, 0);
+    run_to_end(b, end);
+    assert_int_not_equal(b->pc.m.run.reason, STOP_DIFFERENCE);
+    assert_int_equal(digest(b), digest(a));
+    box_free(a);
+    box_free(b);
+    endless = false;
+}
+
+/* ---- logs that are refused ---- */
+
+static uint8_t *file_bytes(size_t *len)
+{
+    FILE *f = fopen(path, "rb");
+    uint8_t *bytes = malloc(1 << 24);
+    assert_non_null(f);
+    *len = fread(bytes, 1, 1 << 24, f);
+    fclose(f);
+    return bytes;
+}
+
+static void make_recording(void)
+{
+    struct box *a = box_of("irq-32", 1, false);
+    begin(a, path, 0);
+    run_with_input(a, 60, 3);
+    box_free(a);
+}
+
+static void test_bad_logs(void **state)
+{
+    (void)state;
+    struct record_log log;
+    struct error err = {{0}};
+    size_t len;
+    make_recording();
+    uint8_t *bytes = file_bytes(&len);
+    assert_true(record_log_parse(&log, "x", bytes, len, &err));
+    size_t entries = log.n;
+    assert_false(log.truncated);
+    record_log_free(&log);
+    /* Cut anywhere: refused, or a beginning of it. */
+    for (size_t n = 0; n < len; n += n < 64 ? 1 : 97) {
+        if (!record_log_parse(&log, "x", bytes, n, &err)) {
+            assert_non_null(strstr(err.text, "x: "));
+            continue;
+        }
+        assert_true(log.truncated && log.problem[0] && log.n <= entries);
+        record_log_free(&log);
+    }
+    /* Damaged anywhere behind the header. */
+    for (size_t n = 16; n < len; n += 211) {
+        bytes[n] ^= 0x10;
+        if (record_log_parse(&log, "x", bytes, len, &err)) {
+            assert_true(log.truncated);
+            record_log_free(&log);
+        }
+        bytes[n] ^= 0x10;
+    }
+    bytes[8] = 77;
+    assert_false(record_log_parse(&log, "x", bytes, len, &err));
+    assert_string_equal(err.text, "x: is a recording of version 77; this is version 1");
+    bytes[0] = 'K';
+    assert_false(record_log_parse(&log, "x", bytes, len, &err));
+    assert_string_equal(err.text, "x: is no recording");
+    assert_false(record_log_read(&log, "/nonexistent/x", &err));
+    free(bytes);
+}
+
+static void refuse(struct box *b, const char *why)
+{
+    struct record_log log;
+    struct error err = {{0}};
+    assert_true(record_log_read(&log, path, &err));
+    assert_false(record_replay(&b->pc.m, &log, 0, &err));
+    if (!strstr(err.text, why))
+        fail_msg("%s, expected: %s", err.text, why);
+    assert_null(b->pc.m.record);
+    box_free(b);
+}
+
+static void test_other_machines_are_refused(void **state)
+{
+    (void)state;
+    make_recording();
+    refuse(box_sized("irq-32", 1, false, 32 << 20), "-m 16M");
+    refuse(box_of("irq-32", 2, false), "-smp 1");
+    refuse(box_of("timers-64", 1, false), "of another machine");
+    struct box *b = box_of("irq-32", 1, false);
+    b->pc.m.clock.icount_shift = 2;
+    refuse(b, "-icount shift=3");
+    b = box_of("irq-32", 1, false);
+    b->pc.m.random_state = 7;
+    refuse(b, "random_state: 0x9e3779b97f4a7c15, now 0x7");
+    b = box_of("irq-32", 1, false);
+    address_space_write(&b->pc.m.mem, 0xf00000, 1, 1);
+    refuse(b, "other memory");
+}
+
+/* What did not happen in the recording is seen at the next check, with its name. */
+static void test_difference_is_named(void **state)
+{
+    (void)state;
+    struct box *a = box_of("timers-64", 1, false), *b;
+    begin(a, path, 0);
+    run_with_input(a, 60, 3);
+    box_free(a);
+    b = box_of("timers-64", 1, false);
+    replay(b, UINT64_MAX);
+    run(b, 100000);
+    b->pc.rtc.ram[0x70] ^= 1;
+    run_to_end(b, 300000);
+    assert_int_equal(b->pc.m.run.reason, STOP_DIFFERENCE);
+    assert_true(machine_retired(&b->pc.m) < 300000);
+    box_free(b);
+}
+
+/* ---- turns ---- */
+
+static uint64_t digest_of_seed(uint64_t seed, unsigned *value)
+{
+    struct box *b = box_of("smp-64", 3, false);
+    uint64_t d = 0;
+    machine_seed(&b->pc.m, seed);
+    for (unsigned n = 0; n < 400; n++) {
+        run(b, 10007);
+        d = d * 3 + digest(b);
+    }
+    run(b, 200000000);
+    assert_int_equal(b->pc.m.run.reason, STOP_DEBUG_EXIT);
+    *value = b->pc.m.run.exit_value;
+    box_free(b);
+    return d;
+}
+
+static void test_seeds(void **state)
+{
+    (void)state;
+    unsigned value;
+    uint64_t one = digest_of_seed(1, &value);
+    assert_int_equal(value, 0);
+    assert_int_equal(digest_of_seed(1, &value), one);
+    assert_int_not_equal(digest_of_seed(2, &value), one);
+    assert_int_equal(value, 0);
+}
+
+static int make_path(void **state)
+{
+    (void)state;
+    snprintf(path, sizeof(path), "/tmp/calque-test-record-%d", (int)getpid());
+    return 0;
+}
+
+static int remove_path(void **state)
+{
+    (void)state;
+    unlink(path);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_checkpoints_are_thinned),
+        cmocka_unit_test(test_checkpoint_knows_changes),
+        cmocka_unit_test(test_replay_is_equal),
+        cmocka_unit_test(test_live_machine_travels),
+        cmocka_unit_test(test_bad_logs),
+        cmocka_unit_test(test_other_machines_are_refused),
+        cmocka_unit_test(test_difference_is_named),
+        cmocka_unit_test(test_seeds),
+    };
+    return cmocka_run_group_tests(tests, make_path, remove_path);
+}

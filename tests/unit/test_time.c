@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Moving in time, on both engines: a loop of 32-bit code with a call and stores. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "cpu/x86/mem.h"
+#include "debugger/debugger.h"
+#include "debugger/time.h"
+#include "machines/pc_cpus.h"
+#include "monitor/control.h"
+#include "translator/translator.h"
+#include "vm/record.h"
+
+#define CODE  0x200000u
+#define LOOP  (CODE + 5)
+#define CALL  (CODE + 6)
+#define AFTER (CODE + 11) /* the call has returned */
+#define STORE (CODE + 14)
+#define END   (CODE + 19)
+#define F     (CODE + 0x20)
+#define DATA  0x300000u
+#define STACK 0x280000u
+#define TIMES 30000u
+
+static const uint8_t code[] = {
+    0xb9, 0x30, 0x75, 0x00, 0x00,                         /* mov ecx, 30000 */
+    0x40,                                                 /* inc eax */
+    0xe8, 0x15, 0x00, 0x00, 0x00,                         /* call F */
+    0x49,                                                 /* dec ecx */
+    0x75, 0xf7,                                           /* jnz LOOP */
+    0xa3, 0x00, 0x00, 0x30, 0x00,                         /* mov [DATA], eax */
+    0xeb, 0xfe,                                           /* END: jmp $ */
+    0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, /* */
+    0x90, 0x90,                                           /* */
+    0x42,                                                 /* F: inc edx */
+    0x89, 0x15, 0x10, 0x00, 0x30, 0x00,                   /* mov [DATA + 16], edx */
+    0xc3,                                                 /* ret */
+};
+
+struct fixture {
+    struct pc pc;
+    struct pc_cpus cpus;
+    struct pc_config config;
+    struct translator *translator;
+    struct control *ctl;
+    struct debugger *d;
+    struct debug_face face;
+    struct debug_stop stop;
+    bool stopped;
+    char kernel[512];
+};
+
+static void on_stop(void *opaque, const struct debug_stop *stop)
+{
+    struct fixture *f = opaque;
+
+    f->stop = *stop;
+    f->stopped = true;
+}
+
+static void on_resume(void *opaque)
+{
+    (void)opaque;
+}
+
+static struct cpu *cpu_in(const struct fixture *f)
+{
+    return debugger_cpu(f->d, 0);
+}
+
+static void place_program(struct fixture *f)
+{
+    struct cpu *cpu = cpu_in(f);
+
+    assert_int_equal(debugger_write(f->d, 0, true, CODE, code, sizeof(code)), sizeof(code));
+    memset(cpu->r, 0, 16 * sizeof(cpu->r[0]));
+    cpu->r[R_RIP] = CODE;
+    cpu->r[R_RSP] = STACK;
+    cpu->r[R_RBP] = STACK - 8; /* as if F had made a frame */
+    cpu_set_eflags(cpu, EFLAGS_FIXED);
+    cpu_mode_changed(cpu);
+    assert_int_equal(cpu->code_mode, CODE32);
+}
+
+static void keep_history(struct fixture *f)
+{
+    static const struct record_header header = {0};
+    const struct record_setup setup = {
+        .header = &header, .history = UINT64_MAX, .check_every = 30000};
+    struct error err = {{0}};
+
+    if (!record_begin(&f->pc.m, &setup, &err))
+        fail_msg("%s", err.text);
+}
+
+static struct fixture *fixture_new(bool jit)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct translator_config config = {.threshold = 1};
+    struct monitor_about about = {0};
+    struct monitor_hooks hooks = {0};
+    struct error err = {{0}};
+    const char *build = getenv("BUILD");
+
+    assert_non_null(f);
+    snprintf(f->kernel, sizeof(f->kernel), "%s/guest/loops-32.elf", build ? build : "build/gcc");
+    f->config = (struct pc_config){.ram_size = 16 << 20,
+                                   .ncpus = 1,
+                                   .kernel = f->kernel,
+                                   .icount = true,
+                                   .icount_shift = 3,
+                                   .create_cpus = pc_cpus_create,
+                                   .create_cpus_opaque = &f->cpus};
+    assert_true(cpu_model_parse(&f->cpus.model, "max", &err));
+    if (!pc_init(&f->pc, &f->config, &err) || !pc_power_on(&f->pc, &err))
+        fail_msg("%s", err.text);
+    if (jit && (!translator_create(&f->pc.m, &config, &f->translator, &err) ||
+                !translator_attach(f->translator, f->cpus.boot, &err)))
+        skip();
+    f->ctl = control_new(&f->pc.m, &about, &hooks);
+    f->d = debugger_new(f->ctl, &err);
+    assert_non_null(f->d);
+    f->face = (struct debug_face){.stopped = on_stop, .resumed = on_resume, .opaque = f};
+    debugger_add_face(f->d, &f->face);
+    place_program(f);
+    keep_history(f);
+    assert_true(machine_start_threads(&f->pc.m));
+    return f;
+}
+
+static void fixture_free(struct fixture *f)
+{
+    machine_lock(&f->pc.m);
+    debugger_remove_face(f->d, &f->face);
+    machine_request_end(&f->pc.m, STOP_QUIT, 0);
+    machine_unlock(&f->pc.m);
+    machine_join(&f->pc.m);
+    debugger_free(f->d);
+    control_free(f->ctl);
+    record_end(&f->pc.m);
+    pc_destroy(&f->pc);
+    translator_destroy(f->translator);
+    free(f);
+}
+
+/* The main loop, until the faces are told of a stop. */
+static void wait_for_stop(struct fixture *f)
+{
+    for (unsigned n = 0; !f->stopped && n < 600000; n++) {
+        debugger_poll(f->d);
+        usleep(100);
+    }
+    assert_true(f->stopped);
+    f->stopped = false;
+}
+
+static uint64_t pc_of(const struct fixture *f)
+{
+    return debugger_pc(cpu_in(f));
+}
+
+static uint64_t place(struct fixture *f)
+{
+    struct time_span s;
+
+    assert_true(time_when(f->d, &s, NULL));
+    return s.now.insns;
+}
+
+static void step(struct fixture *f)
+{
+    machine_lock(&f->pc.m);
+    assert_true(debugger_step(f->d, 0, STEP_INSN, 1, NULL));
+    machine_unlock(&f->pc.m);
+    wait_for_stop(f);
+}
+
+static void go_on(struct fixture *f)
+{
+    machine_lock(&f->pc.m);
+    assert_true(debugger_continue(f->d, NULL));
+    machine_unlock(&f->pc.m);
+    wait_for_stop(f);
+}
+
+/* A command of time.h, from here to its stop. */
+#define TRAVEL(f, ...)                                                                             \
+    do {                                                                                           \
+        struct error err_ = {{0}};                                                                 \
+        machine_lock(&(f)->pc.m);                                                                  \
+        bool ok_ = __VA_ARGS__;                                                                    \
+        machine_unlock(&(f)->pc.m);                                                                \
+        if (!ok_)                                                                                  \
+            fail_msg("%s", err_.text);                                                             \
+        wait_for_stop(f);                                                                          \
+    } while (0)
+
+static struct breakpoint *break_at(struct fixture *f, uint64_t lin)
+{
+    const struct breakpoint b = {
+        .kind = BREAK_EXECUTE, .start = lin, .last = lin, .cpu = -1, .enabled = true};
+    struct breakpoint *added = breakpoint_add(f->d, &b, NULL);
+
+    assert_non_null(added);
+    return added;
+}
+
+static struct breakpoint *watch(struct fixture *f, uint64_t lin)
+{
+    const struct breakpoint b = {.kind = BREAK_ACCESS,
+                                 .start = lin,
+                                 .last = lin + 3,
+                                 .access = PROBE_WRITE,
+                                 .cpu = -1,
+                                 .enabled = true};
+    struct breakpoint *added = breakpoint_add(f->d, &b, NULL);
+
+    assert_non_null(added);
+    return added;
+}
+
+/* To END, where the program stays. */
+static void run_to_end(struct fixture *f)
+{
+    struct breakpoint *b = break_at(f, END);
+
+    go_on(f);
+    assert_int_equal(f->stop.kind, DEBUG_BREAKPOINT);
+    assert_int_equal(pc_of(f), END);
+    breakpoint_remove(f->d, b);
+}
+
+/* What was stepped through forwards is come by backwards. */
+static void steps_go_back(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+    uint64_t pcs[40], edx[40], first;
+    struct breakpoint *b = break_at(f, F);
+
+    b->ignore = 12345;
+    go_on(f);
+    assert_int_equal(pc_of(f), F);
+    breakpoint_remove(f->d, b);
+    first = place(f);
+    for (unsigned n = 0; n < 40; n++) {
+        pcs[n] = pc_of(f);
+        edx[n] = cpu_in(f)->r[R_RDX];
+        step(f);
+    }
+    for (unsigned n = 40; n-- > 0;) {
+        TRAVEL(f, time_reverse_step(f->d, 0, 1, &err_));
+        assert_int_equal(f->stop.kind, DEBUG_STEPPED);
+        assert_int_equal(pc_of(f), pcs[n]);
+        assert_int_equal(cpu_in(f)->r[R_RDX], edx[n]);
+        assert_int_equal(place(f), first + n);
+    }
+    TRAVEL(f, time_goto(f->d, first + 40, &err_));
+    assert_int_equal(place(f), first + 40);
+    TRAVEL(f, time_reverse_step(f->d, 0, 25, &err_));
+    assert_int_equal(pc_of(f), pcs[15]);
+    /* The live machine goes on from there. */
+    run_to_end(f);
+    assert_false(record_replays(&f->pc.m));
+    assert_int_equal(cpu_in(f)->r[R_RDX], TIMES);
+    fixture_free(f);
+}
+
+static void test_steps_go_back(void **state)
+{
+    (void)state;
+    steps_go_back(false);
+    steps_go_back(true);
+}
+
+static void test_calls_are_stepped_over(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new(true);
+    struct breakpoint *b = break_at(f, AFTER);
+
+    b->ignore = 20000;
+    go_on(f);
+    assert_int_equal(pc_of(f), AFTER);
+    breakpoint_remove(f->d, b);
+    uint64_t edx = cpu_in(f)->r[R_RDX];
+    TRAVEL(f, time_reverse_next(f->d, 0, 1, &err_));
+    assert_int_equal(f->stop.kind, DEBUG_STEPPED);
+    assert_int_equal(pc_of(f), CALL);
+    assert_int_equal(cpu_in(f)->r[R_RDX], edx - 1);
+    TRAVEL(f, time_reverse_next(f->d, 0, 1, &err_));
+    assert_int_equal(pc_of(f), LOOP);
+    step(f);
+    step(f);
+    step(f);
+    assert_int_equal(pc_of(f), F + 1);
+    TRAVEL(f, time_reverse_finish(f->d, 0, &err_));
+    assert_int_equal(pc_of(f), CALL);
+    assert_int_equal(cpu_in(f)->r[R_RDX], edx - 1);
+    /* Five rounds of inc, call, dec, jnz. */
+    TRAVEL(f, time_reverse_next(f->d, 0, 20, &err_));
+    assert_int_equal(pc_of(f), CALL);
+    assert_int_equal(cpu_in(f)->r[R_RDX], edx - 6);
+    fixture_free(f);
+}
+
+/* Back from breakpoint to breakpoint, to the beginning of time. */
+static void test_continues_back(void **state)
+{
+    (void)state;
+    for (unsigned jit = 0; jit < 2; jit++) {
+        struct fixture *f = fixture_new(jit);
+
+        run_to_end(f);
+        uint64_t end = place(f);
+        struct breakpoint *b = break_at(f, F);
+        for (unsigned n = 0; n < 3; n++) {
+            TRAVEL(f, time_reverse_continue(f->d, &err_));
+            assert_int_equal(f->stop.kind, DEBUG_BREAKPOINT);
+            assert_ptr_equal(f->stop.breakpoint, b);
+            assert_int_equal(pc_of(f), F);
+            assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 1 - n);
+        }
+        breakpoint_remove(f->d, b);
+        b = watch(f, DATA + 16);
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
+        assert_int_equal(pc_of(f), F + 7); /* after the store */
+        assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 3);
+        assert_int_equal(f->stop.new_value, TIMES - 3);
+        assert_int_equal(f->stop.old_value, TIMES - 4);
+        breakpoint_remove(f->d, b);
+        b = break_at(f, CODE);
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_int_equal(pc_of(f), CODE);
+        assert_int_equal(f->stop.kind, DEBUG_BREAKPOINT);
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_int_equal(f->stop.kind, DEBUG_TIME_BEGIN);
+        TRAVEL(f, time_reverse_step(f->d, 0, 1, &err_));
+        assert_int_equal(f->stop.kind, DEBUG_TIME_BEGIN);
+        TRAVEL(f, time_goto_end(f->d, &err_));
+        assert_int_equal(place(f), end);
+        assert_int_equal(pc_of(f), END);
+        fixture_free(f);
+    }
+}
+
+/* The store that was the last one; and a device's. */
+static void test_last_write(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new(true);
+
+    run_to_end(f);
+    uint64_t end = place(f);
+    TRAVEL(f, time_last_write(f->d, 0, false, DATA, 4, &err_));
+    assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
+    assert_int_equal(pc_of(f), END);
+    assert_int_equal(place(f), end);
+    TRAVEL(f, time_reverse_step(f->d, 0, 1, &err_));
+    assert_int_equal(pc_of(f), STORE);
+    TRAVEL(f, time_last_write(f->d, 0, true, DATA + 16, 1, &err_));
+    assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
+    assert_int_equal(pc_of(f), F + 7);
+    assert_int_equal(cpu_in(f)->r[R_RDX], TIMES);
+    TRAVEL(f, time_last_write(f->d, 0, true, DATA + 0x10000, 4, &err_));
+    assert_int_equal(f->stop.kind, DEBUG_TIME_BEGIN);
+    struct error err = {{0}};
+    assert_false(time_last_write(f->d, 0, true, DATA + 0xfff, 2, &err));
+    assert_non_null(strstr(err.text, "within a page"));
+    fixture_free(f);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new(true);
+    struct error err = {{0}};
+    uint32_t random = 9;
+    uint64_t edx[20], at[20];
+
+    run_to_end(f);
+    uint64_t end = place(f);
+    for (unsigned n = 0; n < 20; n++) {
+        char name[8];
+        random = random * 1664525 + 1013904223;
+        at[n] = random % end;
+        TRAVEL(f, time_goto(f->d, at[n], &err_));
+        assert_int_equal(place(f), at[n]);
+        edx[n] = cpu_in(f)->r[R_RDX];
+        snprintf(name, sizeof(name), "m%u", n);
+        assert_true(time_bookmark(f->d, name, &err));
+    }
+    for (unsigned n = 0; n < 20; n++) {
+        char name[8];
+        snprintf(name, sizeof(name), "m%u", n);
+        TRAVEL(f, time_goto_bookmark(f->d, name, &err_));
+        assert_int_equal(place(f), at[n]);
+        assert_int_equal(cpu_in(f)->r[R_RDX], edx[n]);
+        assert_true(time_remove_bookmark(f->d, name, &err));
+        TRAVEL(f, time_goto_ns(f->d, at[n] << 3, &err_));
+        assert_int_equal(place(f), at[n]);
+    }
+    assert_false(time_goto_bookmark(f->d, "m1", &err));
+    assert_false(time_goto(f->d, end + 1, &err));
+    assert_non_null(strstr(err.text, "the end is at"));
+    fixture_free(f);
+}
+
+static void test_without_a_past(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new(false);
+    struct error err = {{0}};
+    struct time_span s;
+
+    record_end(&f->pc.m);
+    assert_false(time_reverse_step(f->d, 0, 1, &err));
+    assert_non_null(strstr(err.text, "--history"));
+    assert_false(time_when(f->d, &s, &err));
+    fixture_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_steps_go_back),  cmocka_unit_test(test_calls_are_stepped_over),
+        cmocka_unit_test(test_continues_back), cmocka_unit_test(test_last_write),
+        cmocka_unit_test(test_places),         cmocka_unit_test(test_without_a_past),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
