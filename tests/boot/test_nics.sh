@@ -49,7 +49,9 @@ head -c $size /dev/zero | tr '\000' y >/tmp/y
 wget -q -O /dev/null --post-file=/tmp/y http://10.0.2.9/ && echo posted
 ifconfig eth0 down
 ifconfig eth0 up
-ping -c 2 -W 10 10.0.2.2 >/dev/null && echo "up again"
+n=0 # the link comes when it has been negotiated
+until ping -c 1 -W 1 10.0.2.2 >/dev/null; do n=$((n + 1)); [ $n -lt 30 ] || break; done
+[ $n = 30 ] || echo "up again"
 grep -a eth0 /proc/net/dev
 GUEST
 chmod 755 "$net"/*
