@@ -105,7 +105,7 @@ enum option_id {
 };
 
 static const struct option_row options[] = {
-    {"m", "SIZE", OPT_M, "machine", "memory: 512 (MiB), 512M, 2G; default 128M"},
+    {"m", "SIZE", OPT_M, "machine", "memory: 512 (MiB), 512M, 2G; default 1G"},
     {"smp", "N[,sockets=..]", OPT_SMP, "machine",
      "number of CPUs, and sockets=, cores=, threads=, maxcpus="},
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
@@ -1064,7 +1064,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
 
     *s = (struct settings){
         .jit = true,
-        .ram_size = 128ull << 20,
+        .ram_size = 1024ull << 20,
         .cpu = "max",
         .dump_guest_core = true,
         .smp = {.cpus = 1, .maxcpus = 1, .sockets = 1, .cores = 1, .threads = 1},

@@ -320,6 +320,8 @@ static bool start_monitors(struct app *app, struct error *err)
         return false;
     if (app->settings.kernel)
         symbols_note_kernel(debugger_symbols(app->debugger), app->settings.kernel);
+    if (app->settings.bios) /* ours has a map beside it; others have none */
+        symbols_note_firmware(debugger_symbols(app->debugger), app->settings.bios);
     for (unsigned i = 0; i < app->nmonitors; i++) {
         struct terminal_monitor *t = &app->monitors[i];
 
@@ -449,13 +451,14 @@ static bool open_terminals(struct app *app, struct error *err)
 
 /* ---- the machine ---- */
 
-/* What a triple fault's report will show. */
+/* What a triple fault's report will show: all, if that was asked for by name. */
 static bool keep_histories(struct app *app)
 {
     struct machine *m = &app->pc.m;
+    bool whole = app->settings.triple_fault == TRIPLE_FAULT_REPORT;
 
     for (unsigned i = 0; i < m->ncpus && app->config.triple_fault_ends; i++)
-        if (!report_keep_history(cpu_of(m->cpus[i])))
+        if (!report_keep_history(cpu_of(m->cpus[i]), whole))
             return false;
     return true;
 }

@@ -114,6 +114,7 @@ void cmd_setpmem(struct monitor *mon, const struct monitor_args *args)
     uint64_t number[3];
     uint8_t bytes[8];
     char word[64];
+    struct error err;
 
     for (unsigned i = 0; i < 3; i++)
         if (!take_word(&rest, word, sizeof(word))) {
@@ -128,8 +129,9 @@ void cmd_setpmem(struct monitor *mon, const struct monitor_args *args)
     }
     for (unsigned i = 0; i < 8; i++)
         bytes[i] = (uint8_t)(number[2] >> 8 * i);
-    if (debugger_write(debugger_of(mon), mon->cpu, true, number[0], bytes, number[1]) != number[1])
-        monitor_error(mon, "there is no memory at 0x%" PRIx64 "\n", number[0]);
+    if (debugger_write(debugger_of(mon), mon->cpu, true, number[0], bytes, number[1], &err) !=
+        number[1])
+        monitor_error(mon, "%s\n", err.text);
 }
 
 /* ---- files ---- */
@@ -192,6 +194,7 @@ void cmd_loadmem(struct monitor *mon, const struct monitor_args *args)
     char path[MONITOR_LINE_MAX];
     uint64_t addr, done = 0;
     uint8_t buf[PIECE];
+    struct error err;
     size_t n;
     FILE *f;
 
@@ -205,11 +208,11 @@ void cmd_loadmem(struct monitor *mon, const struct monitor_args *args)
         return;
     }
     while (done < FILE_MAX && (n = fread(buf, 1, sizeof(buf), f)) > 0) {
-        size_t put = debugger_write(debugger_of(mon), mon->cpu, false, addr + done, buf, n);
+        size_t put = debugger_write(debugger_of(mon), mon->cpu, false, addr + done, buf, n, &err);
 
         done += put;
         if (put < n) {
-            monitor_error(mon, "there is no memory at 0x%" PRIx64 "\n", addr + done);
+            monitor_error(mon, "%s\n", err.text);
             break;
         }
     }

@@ -374,7 +374,8 @@ bool commands_repeat(const char *line, char *again, size_t size)
 
 bool commands_hide_stop(struct commands *c, const struct debug_stop *stop)
 {
-    bool lookout = stop->breakpoint && stop->breakpoint == c->lookout;
+    const struct breakpoint *b = stop->breakpoint;
+    bool lookout = b && (b == c->lookout || b == c->module_lookout);
 
     symbols_refresh(debugger_symbols(c->d), stop->cpu);
     places_update(c);
@@ -413,7 +414,7 @@ void commands_keep_history(struct commands *c)
     bool was_running = control_hold(c->ctl);
 
     for (unsigned i = 0; i < debugger_ncpus(c->d); i++)
-        report_keep_history(debugger_cpu(c->d, i));
+        report_keep_history(debugger_cpu(c->d, i), true);
     control_release(c->ctl, was_running);
 }
 

@@ -32,9 +32,9 @@ struct commands {
     unsigned unassemble_bits; /* u size: 16, 32, 64; 0: as the mode is */
     bool watch_continue;      /* watch continue: they are counted only */
     /* Places by name move when a kernel is loaded or finds its address: what such a step of a
-     * system changes, as last seen, and the breakpoint that looks for changes. */
+     * system changes, as last seen, and the breakpoints that look for changes and for modules. */
     uint64_t seen[3];
-    struct breakpoint *lookout;
+    struct breakpoint *lookout, *module_lookout;
     bool continuing; /* the guest runs because of `continue` */
     struct trace *trace;
     struct calls *calls;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The core: it lets the machine run, notices that it stopped, and tells the faces why. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/mem.h"
+#include "cpu/x86/registers.h"
 #include "debugger/internal.h"
 #include "debugger/symbols.h"
 #include "monitor/control.h"
@@ -197,6 +201,8 @@ static enum debug_stop_kind kind_of(const struct debugger *d, enum stop_reason w
         return DEBUG_TIME_END;
     case STOP_TRIPLE_FAULT:
         return DEBUG_SHUTDOWN;
+    case STOP_DOUBLE_FAULT:
+        return DEBUG_DOUBLE_FAULT;
     case STOP_BREAKPOINT:
         if (d->hit.mark || !d->hit.breakpoint)
             return DEBUG_STEPPED;
@@ -235,6 +241,8 @@ static void describe(const struct debugger *d, struct debug_stop *s)
         s->breakpoint = reset_breakpoint(d);
     if (s->kind == DEBUG_SHUTDOWN)
         s->cpu = shut_down_cpu(d);
+    if (s->kind == DEBUG_DOUBLE_FAULT)
+        s->cpu = d->m->run.double_fault_cpu;
     if (r->reason != STOP_BREAKPOINT || !h->valid)
         return;
     s->cpu = h->cpu;
@@ -332,12 +340,26 @@ size_t debugger_read(struct debugger *d, unsigned cpu, bool physical, uint64_t a
                              : 0;
 }
 
+bool debugger_set_register(struct debugger *d, unsigned cpu, const struct cpu_register *r,
+                           const void *value, struct error *err)
+{
+    char name[24];
+
+    snprintf(name, sizeof(name), "$%s", r->name);
+    if (!record_allows_change(d->m, name, err))
+        return false;
+    if (!r->set)
+        return error_set(err, "%s cannot be set", name);
+    return r->set(debugger_cpu(d, cpu), r, value) ||
+           error_set(err, "%s does not take 0x%" PRIx64, name, ld_le64(value));
+}
+
 size_t debugger_write(struct debugger *d, unsigned cpu, bool physical, uint64_t addr,
-                      const void *buf, size_t len)
+                      const void *buf, size_t len, struct error *err)
 {
     size_t done = 0;
 
-    if (!record_allows_change(d->m, "memory", NULL))
+    if (!record_allows_change(d->m, "memory", err))
         return 0;
     while (cpu < d->m->ncpus && done < len) {
         size_t n = len - done;
@@ -350,5 +372,7 @@ size_t debugger_write(struct debugger *d, unsigned cpu, bool physical, uint64_t 
         arena_store_notify(&d->m->arena, (uint64_t)(p - d->m->arena.host), n);
         done += n;
     }
+    if (done < len)
+        error_write(err, "there is no memory at 0x%" PRIx64, addr + done);
     return done;
 }

@@ -19,6 +19,7 @@
 struct breakpoint;
 struct control;
 struct cpu;
+struct cpu_register;
 struct debugger;
 struct error;
 struct machine;
@@ -39,16 +40,17 @@ struct cpu *debugger_cpu(const struct debugger *d, unsigned index);
 /* ---- faces ---- */
 
 enum debug_stop_kind {
-    DEBUG_COUNT,      /* machine_run_until(): only the interceptor sees it */
-    DEBUG_PAUSED,     /* somebody asked, here or in a monitor */
-    DEBUG_STEPPED,    /* a step is complete */
-    DEBUG_BREAKPOINT, /* before the instruction; also catchpoints */
-    DEBUG_WATCHPOINT, /* after the instruction */
-    DEBUG_RESET,      /* the machine was reset (only if asked for: catch reset) */
-    DEBUG_SHUTDOWN,   /* triple fault: the CPU stands as it was when it gave up */
-    DEBUG_TIME_BEGIN, /* reverse: the beginning of history is reached */
-    DEBUG_TIME_END,   /* replay: the end of the recording is reached */
-    DEBUG_ENDED,      /* the machine is at its end: run.reason says why */
+    DEBUG_COUNT,        /* machine_run_until(): only the interceptor sees it */
+    DEBUG_PAUSED,       /* somebody asked, here or in a monitor */
+    DEBUG_STEPPED,      /* a step is complete */
+    DEBUG_BREAKPOINT,   /* before the instruction; also catchpoints */
+    DEBUG_WATCHPOINT,   /* after the instruction */
+    DEBUG_RESET,        /* the machine was reset (only if asked for: catch reset) */
+    DEBUG_SHUTDOWN,     /* triple fault: the CPU stands as it was when it gave up */
+    DEBUG_DOUBLE_FAULT, /* the guest's handler is about to run */
+    DEBUG_TIME_BEGIN,   /* reverse: the beginning of history is reached */
+    DEBUG_TIME_END,     /* replay: the end of the recording is reached */
+    DEBUG_ENDED,        /* the machine is at its end: run.reason says why */
 };
 
 struct debug_stop {
@@ -189,11 +191,15 @@ void debugger_trace(struct debugger *d, const struct debug_tracer *tracer);
 /* As CPU `cpu` translates linear addresses now (without changing A and D bits), or physical ones;
  * devices are not touched. Returns how many bytes could be read or written. Code that is written
  * over is seen; ROM is written, too. The machine stands still. Nothing is written while the machine
- * is recorded or replayed (record_allows_change()). */
+ * is recorded or replayed (record_allows_change()); *err says why not all was. */
 size_t debugger_read(struct debugger *d, unsigned cpu, bool physical, uint64_t addr, void *buf,
                      size_t len);
 size_t debugger_write(struct debugger *d, unsigned cpu, bool physical, uint64_t addr,
-                      const void *buf, size_t len);
+                      const void *buf, size_t len, struct error *err);
+/* Sets a register to as many bytes as registers.h says (value: 8 at least). False: as for memory,
+ * or it is none that can be set, or not to that. */
+bool debugger_set_register(struct debugger *d, unsigned cpu, const struct cpu_register *r,
+                           const void *value, struct error *err);
 /* The same for reading on the CPU thread, from a condition. */
 size_t debugger_read_quick(struct cpu *cpu, bool physical, uint64_t addr, void *buf, size_t len);
 /* Linear address of the next instruction; of seg:off as the CPU sees it now. */

@@ -117,18 +117,15 @@ struct breakpoint_condition expr_condition(struct expr *e)
 
 /* ---- setting ---- */
 
-static bool set_register(struct cpu *cpu, const struct operand *o, uint64_t value,
+static bool set_register(struct debugger *d, unsigned cpu, const struct operand *o, uint64_t value,
                          struct error *err)
 {
-    const struct cpu_register *r = o->reg;
     uint8_t buf[32] = {0};
     unsigned size = o->reg_size < 8 ? o->reg_size : 8;
 
-    if (!r->set)
-        return error_set(err, "$%s cannot be set", r->name);
-    r->get(cpu, r, buf);
+    o->reg->get(debugger_cpu(d, cpu), o->reg, buf);
     memcpy(buf + o->reg_offset, &value, size);
-    return r->set(cpu, r, buf) || error_set(err, "$%s does not take 0x%" PRIx64, r->name, value);
+    return debugger_set_register(d, cpu, o->reg, buf, err);
 }
 
 /* The value as the place's type has it: floating point, bit-fields. */
@@ -171,7 +168,7 @@ static bool assign(struct debugger *d, unsigned index, struct expr *to, struct e
     if (!expr_run(&from->code, from->s, cpu, &v, err))
         return false;
     if (o->reg && !o->lvalue && o->type->size != 10)
-        return set_register(cpu, o, converted(o, v, from->is_real, 0), err);
+        return set_register(d, index, o, converted(o, v, from->is_real, 0), err);
     if (!o->lvalue)
         return error_set(err, "not something that can be set");
     if (!size || size > 8 || o->type->kind == CTYPE_ARRAY || ctype_is_record(o->type) ||
@@ -182,8 +179,7 @@ static bool assign(struct debugger *d, unsigned index, struct expr *to, struct e
     if (o->bit_size && debugger_read(d, index, o->physical, addr, &old, size) != size)
         return error_set(err, "0x%" PRIx64 " cannot be read", addr);
     v = converted(o, v, from->is_real, old);
-    return debugger_write(d, index, o->physical, addr, &v, size) == size ||
-           error_set(err, "0x%" PRIx64 " cannot be written", addr);
+    return debugger_write(d, index, o->physical, addr, &v, size, err) == size;
 }
 
 bool expr_assign(struct debugger *d, unsigned cpu, const char *lvalue, const char *value,

@@ -29,7 +29,7 @@ void gdb_get_all(struct gdb *g, const char *args)
 /* Those that change, each as it comes: what one does not take, it does not get. */
 void gdb_set_all(struct gdb *g, const char *args)
 {
-    const char *refused = NULL;
+    struct error refused = {""};
     size_t at = 0;
 
     if (!gdb_take_bytes(&args, g->bytes, g->target.bytes) || *args) {
@@ -37,12 +37,11 @@ void gdb_set_all(struct gdb *g, const char *args)
         return;
     }
     for (unsigned n = 0; n < g->target.n; n++) {
-        if (!gdb_target_set(&g->target, n, cpu_of_data(g), g->bytes + at))
-            refused = g->target.regs[n].name;
+        gdb_target_set(&g->target, n, g->d, g->cpu, g->bytes + at, &refused);
         at += g->target.regs[n].size;
     }
-    if (refused)
-        gdb_fail(g, refused);
+    if (refused.text[0])
+        gdb_fail(g, refused.text);
     else
         gdb_ok(g);
 }
@@ -63,14 +62,15 @@ void gdb_get_one(struct gdb *g, const char *args)
 void gdb_set_one(struct gdb *g, const char *args)
 {
     uint8_t value[16];
+    struct error err;
     uint64_t n;
 
     if (!gdb_take_hex_then(&args, &n, '=') || n >= g->target.n)
         gdb_fail(g, "there is no such register");
     else if (!gdb_take_bytes(&args, value, g->target.regs[n].size) || *args)
         gdb_fail(g, "the value has not the register's length");
-    else if (!gdb_target_set(&g->target, (unsigned)n, cpu_of_data(g), value))
-        gdb_fail(g, "the register does not take this value");
+    else if (!gdb_target_set(&g->target, (unsigned)n, g->d, g->cpu, value, &err))
+        gdb_fail(g, err.text);
     else
         gdb_ok(g);
 }
@@ -124,10 +124,12 @@ void gdb_read_binary(struct gdb *g, const char *args)
 
 static void write_memory(struct gdb *g, uint64_t addr, const void *bytes, size_t len)
 {
-    if (debugger_write(g->d, g->cpu, g->physical, addr, bytes, len) == len)
+    struct error err;
+
+    if (debugger_write(g->d, g->cpu, g->physical, addr, bytes, len, &err) == len)
         gdb_ok(g);
     else
-        gdb_fail(g, "not all of it can be written");
+        gdb_fail(g, err.text);
 }
 
 void gdb_write_hex(struct gdb *g, const char *args)

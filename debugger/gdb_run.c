@@ -77,6 +77,8 @@ static void explain(struct gdb *g, const struct debug_stop *stop)
 
     if (stop->kind == DEBUG_SHUTDOWN)
         snprintf(text, sizeof(text), "CPU %u shut down by a triple fault\n", stop->cpu);
+    else if (stop->kind == DEBUG_DOUBLE_FAULT)
+        snprintf(text, sizeof(text), "CPU %u has a double fault; this is its handler\n", stop->cpu);
     else if (stop->kind == DEBUG_RESET && !g->attaching)
         snprintf(text, sizeof(text), "the machine was reset\n");
     else if (stop->kind == DEBUG_PAUSED && !g->interrupted && !g->attaching)
@@ -95,6 +97,7 @@ static unsigned signal_of(const struct gdb *g, const struct debug_stop *stop)
     case DEBUG_PAUSED:
         return g->interrupted ? SIGNAL_INT : g->attaching ? SIGNAL_TRAP : SIGNAL_0;
     case DEBUG_SHUTDOWN:
+    case DEBUG_DOUBLE_FAULT:
         return SIGNAL_ABRT;
     default:
         return SIGNAL_TRAP;
@@ -259,14 +262,15 @@ static void step_range(struct gdb *g, unsigned cpu, bool others, uint64_t start,
 static bool take_address(struct gdb *g, const char *args)
 {
     const struct cpu_register *pc = g->target.regs[g->target.rip].in;
+    struct error err = {"the address is none to go on at"};
     uint64_t addr;
 
     if (!*args)
         return true;
     if (gdb_take_hex_then(&args, &addr, '\0') && !debugger_running(g->d) &&
-        pc->set(debugger_cpu(g->d, g->run_cpu), pc, &addr))
+        debugger_set_register(g->d, g->run_cpu, pc, &addr, &err))
         return true;
-    gdb_refuse(g, "the address is none to go on at");
+    gdb_refuse(g, err.text);
     return false;
 }
 

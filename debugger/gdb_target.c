@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/error.h"
 #include "cpu/x86/registers.h"
+#include "debugger/debugger.h"
 
 /* How a register is shown, and where it is listed: `info registers GROUP`. Types have the same size
  * in all of gdb's architectures, hence no pointers. */
@@ -347,8 +349,10 @@ void gdb_target_get(const struct gdb_target *t, unsigned n, const struct cpu *cp
 
 /* A value wider than the register must not lose bits; gdb's own registers may be narrower (fioff).
  */
-bool gdb_target_set(const struct gdb_target *t, unsigned n, struct cpu *cpu, const void *value)
+bool gdb_target_set(const struct gdb_target *t, unsigned n, struct debugger *d, unsigned index,
+                    const void *value, struct error *err)
 {
+    const struct cpu *cpu = debugger_cpu(d, index);
     const struct gdb_register *r = &t->regs[n];
     uint8_t now[16], v[16] = {0};
 
@@ -359,6 +363,6 @@ bool gdb_target_set(const struct gdb_target *t, unsigned n, struct cpu *cpu, con
     memcpy(v, value, r->size);
     for (unsigned k = r->in->size; k < r->size; k++)
         if (v[k])
-            return false;
-    return r->in->set && r->in->set(cpu, r->in, v);
+            return error_set(err, "$%s has %u bytes", r->name, r->in->size);
+    return debugger_set_register(d, index, r->in, v, err);
 }

@@ -22,6 +22,8 @@
 
 struct cpu;
 struct cpu_register;
+struct debugger;
+struct error;
 
 struct gdb_register {
     char name[20];
@@ -42,7 +44,8 @@ bool gdb_target_init(struct gdb_target *t); /* false: out of memory */
 void gdb_target_destroy(struct gdb_target *t);
 /* Register n's `size` bytes. */
 void gdb_target_get(const struct gdb_target *t, unsigned n, const struct cpu *cpu, void *value);
-/* False: it does not take that value. One that it has already is always taken. */
-bool gdb_target_set(const struct gdb_target *t, unsigned n, struct cpu *cpu, const void *value);
+/* As debugger_set_register(). A value that it has already is always taken. */
+bool gdb_target_set(const struct gdb_target *t, unsigned n, struct debugger *d, unsigned cpu,
+                    const void *value, struct error *err);
 
 #endif

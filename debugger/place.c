@@ -2,7 +2,8 @@
 /* Places of breakpoints by name. A name may have no address yet, or another one when the kernel is
  * loaded or has moved itself: a breakpoint keeps its text, which is looked up anew at each stop. As
  * long as something is missing, writes of control registers at which the system has come a step
- * further (another IDT, another entry point, paging) are such stops, unseen. */
+ * further (another IDT, another entry point, paging) are such stops, unseen, and so is a Linux
+ * kernel's call of do_init_module(): a module is where it will be, and has not run yet. */
 #include <ctype.h>
 #include <string.h>
 
@@ -77,6 +78,39 @@ static void set_lookout(struct commands *c, bool wanted)
     }
 }
 
+/* Likewise. It gives way to others at its place. */
+static bool module_holds(void *opaque, struct debugger *d, struct cpu *cpu)
+{
+    const struct commands *c = opaque;
+    const struct breakpoint *own = c->module_lookout;
+
+    (void)cpu;
+    for (const struct breakpoint *b = breakpoint_first(d); b; b = b->next)
+        if (b != own && b->kind == BREAK_EXECUTE && b->enabled && b->start == own->start)
+            return false;
+    return c->continuing;
+}
+
+static void set_module_lookout(struct commands *c, bool wanted)
+{
+    struct breakpoint b = {.kind = BREAK_EXECUTE,
+                           .enabled = true,
+                           .cpu = -1,
+                           .condition = {.holds = module_holds, .opaque = c},
+                           .owner = c};
+    struct symbol s;
+
+    wanted = wanted && symbol_find(debugger_symbols(c->d), "do_init_module", &s);
+    if (c->module_lookout && (!wanted || c->module_lookout->start != s.start)) {
+        breakpoint_remove(c->d, c->module_lookout);
+        c->module_lookout = NULL;
+    }
+    if (wanted && !c->module_lookout) {
+        b.start = b.last = s.start;
+        c->module_lookout = breakpoint_add(c->d, &b, NULL);
+    }
+}
+
 /* There are symbols of a Linux kernel that is not where they say, or not yet. */
 static bool kernel_may_move(struct commands *c)
 {
@@ -110,4 +144,5 @@ void places_update(struct commands *c)
         breakpoint_changed(c->d, b);
     }
     set_lookout(c, c->host.later && (missing || (named && kernel_may_move(c))));
+    set_module_lookout(c, c->host.later && missing);
 }

@@ -228,6 +228,11 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *s, moni
         report_shutdown_named(debugger_cpu(c->d, s->cpu), c->ctl->extension.symbol, c, line,
                               opaque);
         break;
+    case DEBUG_DOUBLE_FAULT:
+        print(&p, "Double fault: CPU %u is about to run its handler", s->cpu);
+        report_double_fault_named(debugger_cpu(c->d, s->cpu), c->ctl->extension.symbol, c, line,
+                                  opaque);
+        break;
     case DEBUG_TIME_BEGIN:
         print(&p, "The beginning of the history");
         break;

@@ -136,6 +136,7 @@ struct symbol_file *symbols_open_elf(const char *file, const char *name,
 struct linux_kernel {
     struct symbol_file *vmlinux;  /* an ELF file of it, or NULL */
     struct symbol_file *kallsyms; /* or NULL */
+    struct btf *btf;              /* its own types, if they were wanted, or NULL */
     char *path;                   /* of -kernel */
     bool slide_known;
     uint64_t resets;    /* of the machine, when the rest was found */

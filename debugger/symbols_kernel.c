@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
+#include "debugger/btf.h"
 #include "debugger/dwarf.h"
 #include "debugger/kallsyms.h"
 #include "debugger/symbols_internal.h"
@@ -23,8 +24,10 @@ static const char banner[] = "Linux version ";
 
 void linux_kernel_free(struct linux_kernel *k)
 {
-    if (k)
-        free(k->path);
+    if (!k)
+        return;
+    btf_free(k->btf);
+    free(k->path);
     free(k);
 }
 
@@ -44,16 +47,25 @@ void linux_kernel_file_added(struct symbols *s, struct symbol_file *f)
         symbols_remove_file(s, k->kallsyms);
 }
 
+static void forget_types(struct linux_kernel *k)
+{
+    btf_free(k->btf);
+    k->btf = NULL;
+}
+
 void linux_kernel_file_removed(struct symbols *s, const struct symbol_file *f)
 {
     struct linux_kernel *k = s->kernel;
 
+    if (f != k->vmlinux && f != k->kallsyms)
+        return;
+    forget_types(k);
+    if (k->kallsyms == f)
+        k->kallsyms = NULL;
     if (k->vmlinux == f) {
         k->vmlinux = NULL;
         memset(k->modules_ends, 0, sizeof(k->modules_ends));
     }
-    if (k->kallsyms == f)
-        k->kallsyms = NULL;
     k->slide_known = k->slide_known && (k->vmlinux || k->kallsyms);
     k->looked_valid = false;
 }
@@ -175,6 +187,7 @@ static void forget_after_reset(struct symbols *s)
     if (resets == k->resets)
         return;
     k->resets = resets;
+    forget_types(k);
     memset(k->modules_ends, 0, sizeof(k->modules_ends));
     k->slide_known = false;
     k->looked_valid = false;

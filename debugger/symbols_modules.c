@@ -7,13 +7,16 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "cpu/x86/cpu.h"
+#include "debugger/btf.h"
 #include "debugger/dwarf.h"
 #include "debugger/symbols_internal.h"
 
-/* Linux' modules as they come and go: the kernel's list `modules`, read with the types of vmlinux,
- * which alone say where the fields of its own struct module are. Without them modules are not
- * looked for. A module's symbols are those that the kernel keeps of it (mod->kallsyms, moved to
- * where they are already); lines and types are its .ko file's, which is looked for near vmlinux. */
+/* Linux' modules as they come and go: the kernel's list `modules`, read with the types of vmlinux
+ * or those that the kernel has of itself (BTF), which alone say where the fields of its own struct
+ * module are. Without them modules are not looked for. A module's symbols are those that the kernel
+ * keeps of it (mod->kallsyms, moved to where they are already); lines and types are its .ko file's,
+ * which is looked for near vmlinux. */
 
 #define MODULES_MAX  1024u
 #define SYMBOLS_MAX  200000u
@@ -21,16 +24,22 @@
 #define SECTIONS_MAX 256u
 #define NAME_SIZE    56u /* MODULE_NAME_LEN, on 64 bits */
 #define DEPTH_MAX    12u /* folders below that of vmlinux */
+#define BTF_MAX      (64u << 20)
 
 struct walk {
     struct symbols *s;
     struct cpu *cpu;
-    struct dwarf_file *types;
+    struct dwarf_file *types; /* or NULL: then btf */
+    const struct btf *btf;
     unsigned word;
 };
 
+struct field {
+    uint64_t offset, size;
+};
+
 /* A member of a struct of the kernel, whose name may go on: "core_layout.base". */
-static bool field_of(struct walk *w, const char *record, const char *path, struct cfield *out)
+static bool typed_field_of(struct walk *w, const char *record, const char *path, struct cfield *out)
 {
     const struct ctype *t = dwarf_type(w->types, 0, CTYPE_STRUCT, record);
     uint64_t offset = 0;
@@ -50,13 +59,25 @@ static bool field_of(struct walk *w, const char *record, const char *path, struc
     return t;
 }
 
-static bool read_field(struct walk *w, uint64_t at, const char *record, const char *path,
-                       uint64_t *value)
+static bool field_of(struct walk *w, const char *record, const char *path, struct field *out)
 {
     struct cfield f;
 
-    return field_of(w, record, path, &f) && f.type->size <= 8 &&
-           guest_read_int(&w->s->guest, w->cpu, at + f.offset, (unsigned)f.type->size, value);
+    if (!w->types)
+        return btf_member(w->btf, record, path, w->word, &out->offset, &out->size);
+    if (!typed_field_of(w, record, path, &f))
+        return false;
+    *out = (struct field){f.offset, f.type->size};
+    return true;
+}
+
+static bool read_field(struct walk *w, uint64_t at, const char *record, const char *path,
+                       uint64_t *value)
+{
+    struct field f;
+
+    return field_of(w, record, path, &f) && f.size && f.size <= 8 &&
+           guest_read_int(&w->s->guest, w->cpu, at + f.offset, (unsigned)f.size, value);
 }
 
 /* ---- symbols in the kernel's memory ---- */
@@ -191,9 +212,9 @@ static size_t read_places(struct walk *w, uint64_t module, struct section_place 
 
     if (!read_field(w, module, "module", "sect_attrs", &at) ||
         !read_field(w, at, "module_sect_attrs", "nsections", &n) || n > SECTIONS_MAX ||
-        !field_of(w, "module_sect_attrs", "attrs", &attrs) ||
-        !field_of(w, "module_sect_attr", "battr.attr.name", &name) ||
-        !field_of(w, "module_sect_attr", "address", &address))
+        !typed_field_of(w, "module_sect_attrs", "attrs", &attrs) ||
+        !typed_field_of(w, "module_sect_attr", "battr.attr.name", &name) ||
+        !typed_field_of(w, "module_sect_attr", "address", &address))
         return 0;
     attr = ctype_target(attrs.type);
     for (uint64_t k = 0; k < n; k++) {
@@ -249,7 +270,7 @@ static void module_came(struct walk *w, uint64_t module, const char *name)
     }
     if (!size || size > UINT32_MAX || base + size < base)
         return;
-    f = open_file(w, module, name, base, base + size);
+    f = w->types ? open_file(w, module, name, base, base + size) : NULL;
     if (!f) {
         f = symbol_file_new(SYMBOLS_MODULE, name, NULL);
         if (!f || !kernel_symbols(w, module, base, base + size, &f->table) ||
@@ -268,7 +289,7 @@ static void module_came(struct walk *w, uint64_t module, const char *name)
 static bool module_seen(struct walk *w, uint64_t module)
 {
     struct symbol_file *f = find_module(w->s, module);
-    struct cfield name;
+    struct field name;
     char text[NAME_SIZE + 1] = {0};
     uint64_t state;
 
@@ -300,38 +321,81 @@ static void drop_unseen(struct symbols *s)
     }
 }
 
+/* What the kernel in memory says of its own types. */
+static struct btf *read_btf(struct symbols *s, struct cpu *cpu)
+{
+    uint64_t start, end;
+    uint8_t *data;
+
+    if (!linux_symbol(s, "__start_BTF", &start) || !linux_symbol(s, "__stop_BTF", &end) ||
+        end <= start || end - start > BTF_MAX || !(data = malloc(end - start)))
+        return NULL;
+    if (guest_read(&s->guest, cpu, start, data, end - start))
+        return btf_new(data, end - start);
+    free(data);
+    return NULL;
+}
+
+static unsigned kernel_word(const struct cpu *cpu)
+{
+    return cpu->long_mode ? 8 : 4;
+}
+
+/* False: the kernel's structs are not known. */
+static bool begin_walk(struct walk *w, struct symbols *s, struct cpu *cpu)
+{
+    struct linux_kernel *k = s->kernel;
+
+    *w = (struct walk){.s = s, .cpu = cpu, .word = kernel_word(cpu)};
+    if (k->vmlinux && k->vmlinux->dwarf) {
+        w->types = k->vmlinux->dwarf;
+        return true;
+    }
+    if (!k->btf)
+        k->btf = read_btf(s, cpu);
+    w->btf = k->btf;
+    return w->btf;
+}
+
+/* From the first entry on; false: the guest is at work on the list, or it is none. */
+static bool walk_list(struct walk *w, uint64_t head, uint64_t next)
+{
+    struct field list;
+
+    if (next == head)
+        return true;
+    if (!field_of(w, "module", "list", &list))
+        return false;
+    for (unsigned n = 0; n < MODULES_MAX; n++) {
+        if (!module_seen(w, next - list.offset) ||
+            !guest_read_int(&w->s->guest, w->cpu, next, w->word, &next))
+            return false;
+        if (next == head)
+            return true;
+    }
+    return false;
+}
+
 void linux_modules_refresh(struct symbols *s, struct cpu *cpu)
 {
     struct linux_kernel *k = s->kernel;
-    struct walk w = {.s = s, .cpu = cpu};
-    uint64_t head, next, ends[2];
-    struct cfield list;
-    bool whole = false;
+    unsigned word = kernel_word(cpu);
+    uint64_t head, ends[2];
+    struct walk w;
 
-    if (!k->vmlinux || !linux_symbol(s, "modules", &head))
-        return;
-    w.types = k->vmlinux->dwarf;
-    w.word = dwarf_word(w.types);
     /* The list's ends change with it, as new ones come first; one that goes in between is noticed
      * at the next change. */
-    if (!guest_read_int(&s->guest, cpu, head, w.word, &ends[0]) ||
-        !guest_read_int(&s->guest, cpu, head + w.word, w.word, &ends[1]) ||
-        (memcmp(ends, k->modules_ends, sizeof(ends)) == 0 && !k->modules_unformed))
-        return;
-    if (!field_of(&w, "module", "list", &list))
+    if (!linux_symbol(s, "modules", &head) ||
+        !guest_read_int(&s->guest, cpu, head, word, &ends[0]) ||
+        !guest_read_int(&s->guest, cpu, head + word, word, &ends[1]) ||
+        (memcmp(ends, k->modules_ends, sizeof(ends)) == 0 && !k->modules_unformed) ||
+        (ends[0] != head && !begin_walk(&w, s, cpu)))
         return;
     for (struct symbol_file *f = s->files; f; f = f->next)
         f->seen = false;
     k->modules_unformed = false;
-    next = ends[0];
-    for (unsigned n = 0; n < MODULES_MAX; n++) {
-        whole = next == head;
-        if (whole || !module_seen(&w, next - list.offset) ||
-            !guest_read_int(&s->guest, cpu, next, w.word, &next))
-            break;
-    }
-    if (!whole)
-        return; /* the guest is at work on it, or it is no list */
+    if (!walk_list(&w, head, ends[0]))
+        return;
     memcpy(k->modules_ends, ends, sizeof(ends));
     drop_unseen(s);
 }
@@ -339,18 +403,16 @@ void linux_modules_refresh(struct symbols *s, struct cpu *cpu)
 bool linux_module_orc(struct symbols *s, struct cpu *cpu, uint64_t addr, uint64_t *ips,
                       uint64_t *entries, uint64_t *n)
 {
-    struct linux_kernel *k = s->kernel;
-    struct walk w = {.s = s, .cpu = cpu};
+    struct walk w;
 
-    for (struct symbol_file *f = k->vmlinux ? s->files : NULL; f; f = f->next) {
+    for (struct symbol_file *f = s->files; f; f = f->next) {
         const struct symbol_table *t = &f->table;
 
         if (f->source != SYMBOLS_MODULE || !t->nsections || addr < t->sections[0].start ||
             addr > t->sections[t->nsections - 1].last)
             continue;
-        w.types = k->vmlinux->dwarf;
-        w.word = dwarf_word(w.types);
-        return read_field(&w, f->module, "module", "arch.orc_unwind_ip", ips) &&
+        return begin_walk(&w, s, cpu) &&
+               read_field(&w, f->module, "module", "arch.orc_unwind_ip", ips) &&
                read_field(&w, f->module, "module", "arch.orc_unwind", entries) &&
                read_field(&w, f->module, "module", "arch.num_orcs", n);
     }

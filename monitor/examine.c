@@ -11,6 +11,7 @@
 #include "cpu/x86/disas.h"
 #include "monitor/monitor_internal.h"
 #include "vm/machine.h"
+#include "vm/record.h"
 
 #define COUNT_MAX 4096
 #define SUM_MAX   (256u << 20)
@@ -299,12 +300,18 @@ void cmd_sum(struct monitor *mon, const struct monitor_args *args)
 
 /* ---- ports ---- */
 
+/* A read may change a device, too. */
 static bool port_access(struct monitor *mon, const struct monitor_args *args, unsigned *size)
 {
     struct format f;
+    struct error err;
 
     if (!parse_format(mon, args->format, &f))
         return false;
+    if (!record_allows_change(mon->m, "a port", &err)) {
+        monitor_error(mon, "%s\n", err.text);
+        return false;
+    }
     *size = f.size ? f.size : 1;
     if (args->number[0] <= 0xffff && *size <= 4 && f.count == 1)
         return true;

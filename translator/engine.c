@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/ops.h"
+#include "cpu/x86/report.h"
 #include "cpu/x86/x87.h"
 #include "cpu/x86/xsave.h"
 #include "translator/internal.h"
@@ -365,6 +366,30 @@ static void translate_waiting(struct cpu *cpu)
     cpu->r[R_RIP] = rip;
 }
 
+/* ---- history ---- */
+
+void jit_tell_history(struct cpu *cpu)
+{
+    struct jit_state *j = &cpu->jit;
+    uint32_t n = j->noted - j->told;
+
+    for (n = n < JIT_NOTES ? n : JIT_NOTES; n && cpu->history; n--) {
+        const struct jit_note *note = &j->notes[(j->noted - n) % JIT_NOTES];
+        const struct tblock *t = &j->translator->tblocks[note->tblock];
+
+        report_translated(cpu, t->block, t->rip, t->ninsn, note->cs);
+    }
+    j->told = j->noted;
+}
+
+/* From now on every translation is one that notes, and is left at its end only: without joining. In
+ * lockstep the interpreter notes all. */
+static void begin_notes(struct translator *tr)
+{
+    tr->notes = tr->config.no_join = true;
+    flush(tr);
+}
+
 /* ---- running ---- */
 
 int run_translated(struct cpu *cpu, const struct tblock *t)
@@ -427,6 +452,8 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
                 jit_stack_reset(cpu);
             return t;
         }
+        if (unlikely(cpu->history))
+            jit_tell_history(cpu);
         r = b ? interp_block(cpu, b) : OP_FAULT;
         if (r == OP_OK)
             b->fell++;
@@ -437,12 +464,18 @@ const struct tblock *jit_go_on(struct cpu *cpu, int r)
 static enum vcpu_exit run_blocks(struct cpu *cpu)
 {
     struct translator *tr = cpu->jit.translator;
+
+    if (unlikely(cpu->history) && !tr->notes && !tr->config.lockstep &&
+        report_history_is_whole(cpu))
+        begin_notes(tr);
     const struct tblock *t = jit_go_on(cpu, OP_BRANCH);
 
     if (!t)
         return cpu->jit.why;
     tr->stats.enters++;
     tr->enter(cpu, jit_enter_at(cpu, t));
+    if (unlikely(cpu->history))
+        jit_tell_history(cpu);
     return cpu->jit.why;
 }
 

@@ -184,7 +184,8 @@ struct translator {
     unsigned filling;       /* segment */
     struct tblock *tblocks; /* segment_tblocks for each segment */
     uint32_t segment_tblocks, max_tblocks;
-    bool told; /* of a block that cannot be translated */
+    bool notes; /* translations note that they are entered, for cpu->history */
+    bool told;  /* of a block that cannot be translated */
     uint32_t modes[MAX_MODES];
     unsigned nmodes;
     struct page_pass *passes; /* by number */
@@ -322,6 +323,10 @@ void jit_update_mode(struct cpu *cpu);
 uint32_t jit_fpu_mode(const struct cpu *cpu);
 /* Lockstep: runs t alone. enum op_result. */
 int run_translated(struct cpu *cpu, const struct tblock *t);
+
+/* The CPU's history hears of the translations that were entered: before anything else is noted,
+ * and before they may go. */
+void jit_tell_history(struct cpu *cpu);
 
 /* ---- lockstep.c ---- */
 

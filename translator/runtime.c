@@ -169,6 +169,10 @@ static const uint8_t *leave_at(struct cpu *cpu, const struct insn *i, int r)
     else if (r == OP_OK)
         cpu->r[R_RIP] = insn_next_rip(cpu, i);
     cpu->v.budget -= r != OP_FAULT;
+    if (unlikely(cpu->history) && translator_of(cpu)->notes) {
+        jit_tell_history(cpu);
+        report_left_at(cpu, i);
+    }
     return leave(cpu, r);
 }
 
@@ -181,8 +185,8 @@ static const uint8_t *run_instruction(struct cpu *cpu, const struct tblock *t, c
 
     translator_of(cpu)->calls[op_operation(i->op) - operations]++;
     r = op_handlers[i->op](cpu, i);
-    if (unlikely(r == OP_FAULT && cpu->history))
-        report_translated(cpu, t->block);
+    if (unlikely(r == OP_FAULT && cpu->history && !translator_of(cpu)->notes))
+        report_fault_in_gap(cpu, t->block);
     if (unlikely(r != OP_OK || cpu->run_end != end || cpu->v.budget < left ||
                  jit_fpu_mode(cpu) != cpu->jit.fpu_mode))
         return leave_at(cpu, i, r);

@@ -132,8 +132,15 @@ static void unlink_all_to(struct translator *tr, const struct tblock *t)
 
 /* ---- the end of a translation ---- */
 
+static void tell_histories(struct translator *tr)
+{
+    for (struct cpu *cpu = tr->cpus; tr->notes && cpu; cpu = cpu->jit.next)
+        jit_tell_history(cpu);
+}
+
 void tblocks_retire(struct translator *tr, struct block *b)
 {
+    tell_histories(tr);
     for (struct tblock *t = b->code; t; t = t->next) {
         unlink_all_to(tr, t);
         t->retired = true;
@@ -178,6 +185,7 @@ static void empty_segment(struct translator *tr, unsigned n)
     struct segment_of_code *s = &tr->segments[n];
     const uint8_t *rx = tr->cache.rx;
 
+    tell_histories(tr);
     for (uint32_t k = 0; k < s->ntblocks; k++) {
         struct tblock *t = &tr->tblocks[n * tr->segment_tblocks + k];
 

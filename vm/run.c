@@ -14,6 +14,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@
 #define QUANTUM_SHARED 20000
 #define QUANTUM_MIN    100  /* --seed: turns take from this to about 13000; as many short as long */
 #define TURN_AFTER_IPI 1000 /* how long a CPU goes on that gave another one work */
+#define LOOP_RESETS    3    /* a boot loop: so many in a row, each so soon after the one before */
+#define LOOP_NS        (10 * NS_PER_SEC)
 #define DIGEST_EVERY   1000000
 
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
@@ -173,6 +176,31 @@ static void enter_end(struct machine *m)
     enter_state(m, RUN_PAUSED, STOP_POWEROFF);
 }
 
+/* The guest resets the machine: by a triple fault, or a device of which it asks that. A loop is
+ * told once, and stops where there is a debugger. */
+static void note_reset(struct machine *m, const struct vcpu *v, const char *how)
+{
+    struct run_control *r = &m->run;
+    struct reset_loop *l = &r->loop;
+    uint64_t now = vm_clock_now(&m->clock), place = v->ops->place(v);
+    bool again = l->count && place == l->place && now - l->at < LOOP_NS;
+
+    if (r->no_reboot || record_is_silent(m))
+        return;
+    *l = (struct reset_loop){
+        .place = place, .at = now, .count = again ? l->count + 1 : 1, .told = l->told};
+    if (l->count < LOOP_RESETS || l->told)
+        return;
+    l->told = true;
+    fprintf(stderr,
+            "calque: a boot loop: %s on CPU %u resets the machine at %llx, %u times by now; "
+            "%s\n",
+            how, v->index, (unsigned long long)place, l->count,
+            r->triple_fault_pauses ? "it stops here" : "--debug or -no-reboot shows why");
+    if (r->triple_fault_pauses)
+        machine_request_stop(m, STOP_BOOT_LOOP);
+}
+
 static void reset_machine(struct machine *m)
 {
     struct run_control *r = &m->run;
@@ -304,6 +332,8 @@ void machine_request_reset(struct machine *m)
         input_push(m, &m->reset_source, NULL, 0);
         return;
     }
+    if (on_cpu_thread(m) && m->run.current && !m->run.reset_wanted)
+        note_reset(m, m->run.current, "a device");
     m->run.reset_wanted = true;
     machine_kick(m);
 }
@@ -355,6 +385,8 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_IO_ERROR] = "io-error",
         [STOP_DIFFERENCE] = "difference",
         [STOP_RECORD_END] = "end-of-recording",
+        [STOP_DOUBLE_FAULT] = "double-fault",
+        [STOP_BOOT_LOOP] = "boot-loop",
     };
 
     return (unsigned)r < sizeof(names) / sizeof(names[0]) ? names[r] : "unknown";
@@ -428,6 +460,12 @@ static struct vcpu *pick_cpu(struct machine *m)
     return NULL;
 }
 
+static void reset_by_fault(struct machine *m, const struct vcpu *v)
+{
+    note_reset(m, v, "a triple fault");
+    m->run.reset_wanted = true;
+}
+
 static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
 {
     switch (why) {
@@ -443,7 +481,12 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
         else if (m->run.triple_fault_ends)
             machine_request_end(m, STOP_TRIPLE_FAULT, 0);
         else
-            m->run.reset_wanted = true;
+            reset_by_fault(m, v);
+        break;
+    case VCPU_EXIT_DOUBLE_FAULT:
+        m->run.double_fault_cpu = v->index;
+        if (!record_is_silent(m)) /* which going through the past is */
+            machine_stop(m, STOP_DOUBLE_FAULT);
         break;
     case VCPU_EXIT_DEBUG:
         machine_stop(m, STOP_BREAKPOINT);

@@ -30,12 +30,14 @@ enum stop_reason {
     STOP_UNTIL,        /* --until text seen */
     STOP_QUIT,         /* monitor `quit`, second SIGINT */
     STOP_BREAKPOINT,
-    STOP_STEP,       /* machine_step(): its instructions are done */
-    STOP_COUNT,      /* machine_run_until(): the count is reached */
-    STOP_IO_ERROR,   /* a disk's request failed, and werror= or rerror= says stop */
-    STOP_DIFFERENCE, /* lockstep: translated code did something else than the interpreter; replay:
-                      * the machine something else than was recorded */
-    STOP_RECORD_END, /* replay: the recording ends here */
+    STOP_STEP,         /* machine_step(): its instructions are done */
+    STOP_COUNT,        /* machine_run_until(): the count is reached */
+    STOP_IO_ERROR,     /* a disk's request failed, and werror= or rerror= says stop */
+    STOP_DIFFERENCE,   /* lockstep: translated code did something else than the interpreter; replay:
+                        * the machine something else than was recorded */
+    STOP_RECORD_END,   /* replay: the recording ends here */
+    STOP_DOUBLE_FAULT, /* while run.triple_fault_pauses: its handler is about to run */
+    STOP_BOOT_LOOP,    /* the same: the guest resets the machine again and again */
 };
 
 /* What onlookers are told of. */
@@ -52,6 +54,13 @@ struct run_resumed {
     void (*fn)(void *opaque);
     void *opaque;
     struct run_resumed *next; /* machine_on_resume()'s */
+};
+
+/* Resets by the guest in a row, soon one after the other and at the same place. */
+struct reset_loop {
+    uint64_t place, at; /* linear address of the CPU that did it, ns */
+    unsigned count;
+    bool told;
 };
 
 struct run_control {
@@ -97,7 +106,9 @@ struct run_control {
     void (*before_reset)(void *opaque); /* the machine's own reset work (reload a kernel) */
     void (*after_reset)(void *opaque);
     void *reset_opaque;
+    unsigned double_fault_cpu; /* of STOP_DOUBLE_FAULT */
     uint64_t resets;
+    struct reset_loop loop;
     uint64_t changes; /* of state, so far */
     int thread_id;    /* of the CPU thread, as the host numbers it; 0 before it runs */
 };

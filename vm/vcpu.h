@@ -22,14 +22,16 @@ enum vcpu_exit {
     VCPU_EXIT_REQUEST,  /* the guest did something that changed run control (reset, power-off) */
     VCPU_EXIT_SHUTDOWN, /* triple fault */
     VCPU_EXIT_DEBUG,    /* breakpoint or single step */
+    VCPU_EXIT_DOUBLE_FAULT, /* one was delivered, while run.triple_fault_pauses */
 };
 
 struct vcpu_ops {
     /* Runs guest code without the machine lock for at most `budget` instructions. */
     enum vcpu_exit (*run)(struct vcpu *, uint64_t budget);
-    void (*reset)(struct vcpu *);          /* leaves struct vcpu alone but for `halted` */
-    bool (*has_work)(const struct vcpu *); /* halted, but an interrupt is deliverable */
-    void (*map_changed)(struct vcpu *);    /* memory map changed: drop TLBs */
+    void (*reset)(struct vcpu *);           /* leaves struct vcpu alone but for `halted` */
+    uint64_t (*place)(const struct vcpu *); /* linear address of the next instruction */
+    bool (*has_work)(const struct vcpu *);  /* halted, but an interrupt is deliverable */
+    void (*map_changed)(struct vcpu *);     /* memory map changed: drop TLBs */
     void (*destroy)(struct vcpu *);
     const struct state_field *fields;
     unsigned fields_version;

@@ -472,15 +472,26 @@ static bool post_load(struct vcpu *v, struct error *err)
                          cpu->model.soft_approx ? "soft" : "host");
     cpu_set_eflags(cpu, cpu->eflags_image);
     cpu->insn = NULL;
+    report_forget(cpu);
     cpu_mode_changed(cpu);
     tlb_flush_all(cpu);
     block_cache_flush(cpu);
     return true;
 }
 
+static uint64_t linear_place(const struct vcpu *v)
+{
+    const struct cpu *cpu = (const struct cpu *)v;
+    uint64_t rip = cpu->r[R_RIP];
+    if (cpu->insn && cpu->v.m->run.current == v) /* a device is asked by it */
+        rip = insn_rip(cpu, cpu->insn);
+    return cpu->code_mode == CODE64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
+}
+
 static const struct vcpu_ops ops = {
     .run = interp_run,
     .reset = vcpu_reset,
+    .place = linear_place,
     .has_work = has_work,
     .map_changed = map_changed,
     .destroy = destroy,

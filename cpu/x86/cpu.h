@@ -322,6 +322,7 @@ struct cpu {
     /* Of a shutdown, to tell people (report.h): no state of the machine. */
     struct pending_exception faults[8];
     unsigned nfaults;
+    bool double_fault, double_fault_told; /* one was just delivered; that was said */
     bool shut_down;
     struct history *history; /* NULL: not kept */
 

@@ -395,8 +395,11 @@ bool exception_deliver(struct cpu *cpu)
         /* exceptions push error codes only in protected mode; interrupt_deliver's real path
          * ignores them */
         if (interrupt_deliver(cpu, e.vector, kind_of(&e), e.has_error, e.error) != OP_FAULT &&
-            !fault_of_new_task(cpu))
+            !fault_of_new_task(cpu)) {
+            if (unlikely(e.vector == EXC_DF))
+                report_double_fault(cpu);
             return true;
+        }
         struct pending_exception second = cpu->exc;
         report_add_fault(cpu, &second);
         if (e.vector == EXC_DF) {

@@ -236,6 +236,11 @@ static bool between(struct cpu *cpu, enum vcpu_exit *why)
     *why = VCPU_EXIT_SHUTDOWN;
     if (!cpu->shadow && !cpu->exc_pending && cpu_interrupt_ready(cpu) && !cpu_take_interrupts(cpu))
         return false;
+    *why = VCPU_EXIT_DOUBLE_FAULT;
+    if (unlikely(cpu->double_fault)) {
+        cpu->double_fault = false;
+        return false;
+    }
     *why = VCPU_EXIT_DEBUG;
     if (unlikely(cpu->probes) && probe_boundary(cpu))
         return false;

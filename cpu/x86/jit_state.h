@@ -22,6 +22,13 @@ struct jump_cache_entry {
     const uint8_t *code;
 };
 
+/* A translation was entered, by its number, with this CS. */
+struct jit_note {
+    uint32_t tblock;
+    uint16_t cs;
+};
+#define JIT_NOTES 256u /* the number of the next is cut to a byte */
+
 /* Words of code_page that were filled since the last flush. n beyond the size: not all are listed.
  */
 struct page_log {
@@ -65,6 +72,9 @@ struct jit_state {
      * those of one before; and the last with a memory operand, for FDS. 0: nothing to do. */
     uint32_t x87_insn, x87_memory_insn;
     uint8_t fxsave[512] __attribute__((aligned(16))); /* the way to the host's x87 registers */
+    /* With cpu->history: counts of translations entered, and of those that it has heard of. */
+    uint32_t noted, told;
+    struct jit_note notes[JIT_NOTES];
     struct page_log pages, pages_global;
     /* Page passes: the interned (linear page, arena page, CPL) that may be fetched now. */
     uint32_t code_page[1u << CODE_PAGE_BITS];

@@ -12,6 +12,7 @@
 #include "cpu/x86/disas.h"
 #include "cpu/x86/explain.h"
 #include "cpu/x86/mem.h"
+#include "vm/record.h"
 
 #define HISTORY_SIZE   128 /* blocks */
 #define HISTORY_SHOWN  16  /* instructions */
@@ -19,8 +20,8 @@
 
 /* A run of instructions one behind the other. */
 struct run {
-    uint64_t rip, lin, arena; /* arena: ARENA_NONE if it was fetched from elsewhere */
-    uint16_t cs, nbytes;
+    uint64_t rip, lin, arena;  /* arena: ARENA_NONE if it was fetched from elsewhere */
+    uint16_t cs, nbytes, last; /* last: where it was left at an instruction that may come again */
     uint8_t mode;
     bool gap; /* what ran before it was not noted */
 };
@@ -28,13 +29,22 @@ struct run {
 struct history {
     struct run run[HISTORY_SIZE];
     unsigned n; /* noted */
+    bool whole; /* of both engines */
 };
 
-bool report_keep_history(struct cpu *cpu)
+bool report_keep_history(struct cpu *cpu, bool whole)
 {
     if (!cpu->history)
         cpu->history = calloc(1, sizeof(*cpu->history));
-    return cpu->history;
+    if (!cpu->history)
+        return false;
+    cpu->history->whole |= whole;
+    return true;
+}
+
+bool report_history_is_whole(const struct cpu *cpu)
+{
+    return cpu->history && cpu->history->whole;
 }
 
 void report_free(struct cpu *cpu)
@@ -53,9 +63,23 @@ static struct run *latest(struct history *h)
     return &h->run[(h->n - 1) % HISTORY_SIZE];
 }
 
+/* One more iteration of a repeated instruction is no news. What is continued at the instruction at
+ * which it was left goes on. */
+static void add_run(struct history *h, const struct run *now, bool single)
+{
+    struct run *before = h->n ? latest(h) : NULL;
+
+    if (before && single && before->rip == now->rip && before->arena == now->arena)
+        return;
+    if (before && before->last && before->lin + before->last == now->lin)
+        before->nbytes = before->last;
+    h->run[h->n++ % HISTORY_SIZE] = *now;
+    if (h->n == 2 * HISTORY_SIZE) /* never wraps round */
+        h->n = HISTORY_SIZE;
+}
+
 void report_begin_block(struct cpu *cpu, const struct block *b)
 {
-    struct history *h = cpu->history;
     struct run now = {
         .rip = cpu->r[R_RIP],
         .lin = linear_of(cpu, cpu->r[R_RIP]),
@@ -65,25 +89,51 @@ void report_begin_block(struct cpu *cpu, const struct block *b)
         .mode = (uint8_t)b->mode,
     };
 
-    /* One more iteration of a repeated instruction is no news. */
-    if (h->n && b->ninsn == 1 && latest(h)->rip == now.rip && latest(h)->arena == now.arena)
-        return;
-    h->run[h->n++ % HISTORY_SIZE] = now;
-    if (h->n == 2 * HISTORY_SIZE) /* never wraps round */
-        h->n = HISTORY_SIZE;
+    add_run(cpu->history, &now, b->ninsn == 1);
+}
+
+void report_left_at(struct cpu *cpu, const struct insn *i)
+{
+    struct run *r = latest(cpu->history);
+
+    r->last = i->off;
+    r->nbytes = (uint16_t)(i->off + i->len);
 }
 
 void report_end_block(struct cpu *cpu)
 {
     if (cpu->insn)
-        latest(cpu->history)->nbytes = (uint16_t)(cpu->insn->off + cpu->insn->len);
+        report_left_at(cpu, cpu->insn);
 }
 
-void report_translated(struct cpu *cpu, const struct block *b)
+void report_translated(struct cpu *cpu, const struct block *b, uint64_t rip, unsigned ninsn,
+                       uint16_t cs)
+{
+    const struct insn *last = &b->insns[ninsn - 1];
+    struct run now = {
+        .rip = rip,
+        .lin = rip,
+        .arena = b->arena,
+        .cs = cs,
+        .nbytes = (uint16_t)(last->off + last->len),
+        .mode = (uint8_t)b->mode,
+    };
+
+    add_run(cpu->history, &now, ninsn == 1);
+}
+
+void report_fault_in_gap(struct cpu *cpu, const struct block *b)
 {
     report_begin_block(cpu, b);
     report_end_block(cpu);
     latest(cpu->history)->gap = true;
+}
+
+void report_forget(struct cpu *cpu)
+{
+    if (cpu->history)
+        cpu->history->n = 0;
+    cpu->jit.told = cpu->jit.noted;
 }
 
 /* ---- the chain of faults ---- */
@@ -92,6 +142,21 @@ void report_add_fault(struct cpu *cpu, const struct pending_exception *e)
 {
     if (cpu->nfaults < ARRAY_SIZE(cpu->faults))
         cpu->faults[cpu->nfaults++] = *e;
+}
+
+void report_double_fault(struct cpu *cpu)
+{
+    const struct machine *m = cpu->v.m;
+    char text[2][120];
+
+    cpu->double_fault = m->run.triple_fault_pauses;
+    if (cpu->double_fault || cpu->double_fault_told || cpu->nfaults < 3 || record_is_silent(m))
+        return;
+    cpu->double_fault_told = true;
+    for (unsigned n = 0; n < 2; n++)
+        report_fault_text(text[n], sizeof(text[n]), &cpu->faults[cpu->nfaults - 3 + n]);
+    fprintf(stderr, "calque: CPU %u: a double fault, of %s and %s; --debug stops there\n",
+            cpu->v.index, text[0], text[1]);
 }
 
 static const char *vector_name(unsigned v)
@@ -299,28 +364,36 @@ void report_branches(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opa
     }
 }
 
-void report_shutdown_named(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,
-                           void (*line)(void *opaque, const char *text), void *opaque)
+static void print_report(struct cpu *cpu, const struct names *names, const struct printer *p)
 {
-    struct printer p = {line, opaque};
-    const struct names names = {symbol, symbol_opaque};
     const struct run here = {
         .rip = cpu->r[R_RIP], .lin = linear_of(cpu, cpu->r[R_RIP]), .cs = cpu->seg[SEG_CS].sel};
     char text[160];
 
-    if (!cpu->shut_down)
-        return;
-    if (symbol)
-        print(&p, "CPU %u at %s:", cpu->v.index, place(&names, &here, 0, text, sizeof(text)));
+    if (names->symbol)
+        print(p, "CPU %u at %s:", cpu->v.index, place(names, &here, 0, text, sizeof(text)));
     else
-        print(&p, "CPU %u at %04x:%016llx:", cpu->v.index, here.cs, (unsigned long long)here.rip);
-    print_chain(cpu, &p);
-    cpu_print_registers(cpu, line, opaque);
+        print(p, "CPU %u at %04x:%016llx:", cpu->v.index, here.cs, (unsigned long long)here.rip);
+    print_chain(cpu, p);
+    cpu_print_registers(cpu, p->line, p->opaque);
     if (!cpu->history)
         return;
-    report_branches(cpu, symbol, symbol_opaque, line, opaque);
-    print(&p, "The last instructions:");
-    print_history(cpu, &p);
+    report_branches(cpu, names->symbol, names->opaque, p->line, p->opaque);
+    print(p, "The last instructions:");
+    print_history(cpu, p);
+}
+
+void report_shutdown_named(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,
+                           void (*line)(void *opaque, const char *text), void *opaque)
+{
+    if (cpu->shut_down)
+        print_report(cpu, &(struct names){symbol, symbol_opaque}, &(struct printer){line, opaque});
+}
+
+void report_double_fault_named(struct cpu *cpu, report_symbol_fn *symbol, void *symbol_opaque,
+                               void (*line)(void *opaque, const char *text), void *opaque)
+{
+    print_report(cpu, &(struct names){symbol, symbol_opaque}, &(struct printer){line, opaque});
 }
 
 void report_shutdown(struct cpu *cpu, void (*line)(void *opaque, const char *text), void *opaque)

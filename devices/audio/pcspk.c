@@ -10,6 +10,7 @@
 #include "devices/audio/pcspk.h"
 
 #include "vm/machine.h"
+#include "vm/record.h"
 
 #define FLUSH_NS  (10 * 1000 * 1000)
 #define AMPLITUDE 12000
@@ -37,6 +38,13 @@ static bool is_silent(const struct pcspk *p)
     return !(p->pit->port61 & I8254_SPEAKER) && !p->before && p->level > -8 && p->level < 8;
 }
 
+/* What was heard already, when the past is executed again, is not heard once more. */
+static void put_samples(struct pcspk *p, const int16_t *samples, size_t n)
+{
+    if (!record_is_silent(p->dev.m))
+        audio_write(p->audio, samples, n);
+}
+
 /* Nothing was heard from p->done to `now`. */
 static void skip(struct pcspk *p, int64_t now)
 {
@@ -44,7 +52,8 @@ static void skip(struct pcspk *p, int64_t now)
 
     p->level = 0;
     if (sample > p->next) {
-        audio_silence(p->audio, sample - p->next);
+        if (!record_is_silent(p->dev.m))
+            audio_silence(p->audio, sample - p->next);
         p->next = sample;
         p->area = 0;
     }
@@ -65,12 +74,12 @@ static void hear(struct pcspk *p, int64_t now)
         p->area = 0;
         p->next++;
         if (n == PIECE) {
-            audio_write(p->audio, samples, n);
+            put_samples(p, samples, n);
             n = 0;
         }
     }
     if (n)
-        audio_write(p->audio, samples, n);
+        put_samples(p, samples, n);
     p->area += i8254_speaker_pulses(p->pit, p->done, now);
     p->done = now;
 }
@@ -105,20 +114,39 @@ static void changes(void *owner)
     vm_timer_arm(&p->flush, vm_clock_now(&p->dev.m->clock) + FLUSH_NS);
 }
 
+/* All of it: when the timer is armed depends on what was heard, and a machine that is taken back
+ * into its past must arm it as it did. */
 static const struct state_field fields[] = {
     STATE_U64(struct pcspk, done),
     STATE_U64(struct pcspk, next),
+    STATE_U64(struct pcspk, area),
+    STATE_U32(struct pcspk, before),
+    STATE_U32(struct pcspk, level),
     STATE_TIMER(struct pcspk, flush),
     STATE_FIELDS_END,
 };
 
-/* What was loaded begins now, whatever it had been heard of. */
+/* As catch_up() leaves it; what no sound has been heard of for long is silent. */
+static bool is_possible(const struct pcspk *p, int64_t now)
+{
+    int64_t longest = 2 * (int64_t)muldiv64(FLUSH_NS, I8254_HZ, NS_PER_SEC);
+
+    return p->done >= 0 && p->done <= now && (is_silent(p) || now - p->done <= longest) &&
+           p->next <= muldiv64((uint64_t)p->done, AUDIO_HZ, I8254_HZ) + 1 && p->area >= 0 &&
+           p->area <= I8254_HZ / AUDIO_HZ + 1 && p->before >= 0 && p->before <= AMPLITUDE * 2 &&
+           p->level >= -AMPLITUDE * 4 && p->level <= AMPLITUDE * 4;
+}
+
+/* Else what was loaded begins now. */
 static bool post_load(struct device *d, struct error *err)
 {
     struct pcspk *p = (struct pcspk *)d;
+    int64_t now = muldiv64(vm_clock_now(&d->m->clock), I8254_HZ, NS_PER_SEC);
 
     (void)err;
-    p->done = muldiv64(vm_clock_now(&d->m->clock), I8254_HZ, NS_PER_SEC);
+    if (is_possible(p, now))
+        return true;
+    p->done = now;
     p->next = muldiv64(p->done, AUDIO_HZ, I8254_HZ);
     p->area = 0;
     p->before = p->level = 0;
@@ -126,7 +154,7 @@ static bool post_load(struct device *d, struct error *err)
 }
 
 static const struct device_class class = {
-    .type = "pcspk", .version = 1, .fields = fields, .post_load = post_load};
+    .type = "pcspk", .version = 2, .fields = fields, .post_load = post_load};
 
 void pcspk_init(struct pcspk *p, struct machine *m, const char *id, struct i8254 *pit,
                 struct audio *audio)

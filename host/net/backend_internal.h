@@ -86,6 +86,7 @@ struct net_link {
     uint8_t *batch;
     struct net_port *port; /* machine lock */
     bool told_up;          /* what the guest was last told */
+    bool in_past;          /* the machine was in its past when last looked at */
 
     pthread_mutex_t lock; /* taken after the machine lock; guards what follows */
     uint8_t mac[NET_MAC_SIZE];

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "host/net/backend_internal.h"
 #include "vm/machine.h"
+#include "vm/record.h"
 
 #define RX_FRAMES    1024 /* that may wait for the guest */
 #define RX_BYTES     (4u << 20)
@@ -116,6 +117,10 @@ void net_port_send_frame(struct net_port *p, struct net_frame *f)
     p->credits--;
     p->statistics.tx_frames++;
     p->statistics.tx_bytes += f->len;
+    if (record_replays(p->m)) { /* it went out when this was the present */
+        net_frame_free(f);
+        return;
+    }
     pthread_mutex_lock(&l->lock);
     first = !l->tx.first;
     queue_add(&l->tx, f);
@@ -313,6 +318,7 @@ void net_port_set_mac(struct net_port *p, const uint8_t mac[NET_MAC_SIZE])
 const struct state_field net_port_fields[] = {
     STATE_BOOL(struct net_port, link_up),
     STATE_U16_MAX(struct net_port, credits, NET_CREDITS),
+    STATE_BOOL(struct net_port, wants_to_send),
     STATE_FIELDS_END,
 };
 
@@ -445,8 +451,28 @@ static bool send_to_network(struct net_link *l)
     return room && l->out.first;
 }
 
+/* The past is over. What was on its way when it began was discarded, and its credits: they come
+ * back as after loading. */
+static void begin_again(struct net_link *l)
+{
+    uint8_t all[3] = {EVENT_CREDITS};
+
+    pthread_mutex_lock(&l->lock);
+    l->in_flight = false;
+    l->ready = true;
+    pthread_mutex_unlock(&l->lock);
+    st_le16(all + 1, NET_CREDITS);
+    l->in_past = !input_push(l->set->m, &l->port->source, all, sizeof(all));
+}
+
 bool net_link_prepare(struct net_link *l)
 {
+    if (record_replays(l->port->m)) { /* input comes from the log; the network waits */
+        l->in_past = true;
+        return false;
+    }
+    if (l->in_past)
+        begin_again(l);
     send_to_guest(l);
     return send_to_network(l);
 }

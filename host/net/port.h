@@ -101,8 +101,9 @@ struct nic_config {
 };
 
 struct net_port {
-    bool link_up;     /* cable in, other end there: as the guest shall see it */
-    uint16_t credits; /* frames that may still be sent; at most NET_CREDITS */
+    bool link_up;       /* cable in, other end there: as the guest shall see it */
+    uint16_t credits;   /* frames that may still be sent; at most NET_CREDITS */
+    bool wants_to_send; /* can_send is due */
     /* Since the process started: not machine state. Both directions count whole frames as the NIC
      * sees them; refused: offers that the NIC had no room for. */
     struct net_statistics {
@@ -115,9 +116,8 @@ struct net_port {
     struct input_source source;
     char source_name[72]; /* "net:ID" */
     struct net_link *link;
-    bool wants_to_send; /* can_send is due */
-    bool refused;       /* net_port_ready() is awaited */
-    unsigned offloads;  /* the NIC's wishes */
+    bool refused;      /* net_port_ready() is awaited */
+    unsigned offloads; /* the NIC's wishes */
     struct run_resumed resumed;
 };
 

@@ -66,7 +66,7 @@ installer() {
 
 mach() {
     fetch "$1" || return 77
-    timeout -k 5 $((limit + 20)) "$CALQUE" -kernel "${part[0]}" -append console=com0 -nographic -no-reboot \
+    timeout -k 5 $((limit + 20)) "$CALQUE" -m 128 -kernel "${part[0]}" -append console=com0 -nographic -no-reboot \
         --timeout "$limit" --until 'No bootstrap code' </dev/null &&
         all_of "$output" 'GNU Mach 1' 'biosmem: 000000000000100000:000000000008000000, available' 'RTC time is 20'
 }

@@ -39,7 +39,9 @@ ends "a reset goes on without it" 33 '' '; .'
 ends "a triple fault is 122" 122 'calque: triple fault*The last instructions:*' ',' -no-reboot
 ends "-action triple-fault=report tells the chain" 122 '*  #GP(001a: IDT vector 03)*#GP(006b: IDT vector 0d, EXT)*#DF(0000)*#GP(0043: IDT vector 08, EXT)*shutdown*RAX=*  0010:*lidt*int3*' ',' -action triple-fault=report
 if [ "$(uname -m)" = x86_64 ] && [ ! "$RUNNER" ] && [[ $BUILD != *address* ]]; then
-    ends "translated code tells what faulted" 122 '*translated code*  0010:*lidt*int3*' ',' -action triple-fault=report \
+    ends "with -no-reboot alone translated code tells what faulted" 122 '*translated code*  0010:*lidt*int3*' ',' \
+        -no-reboot -accel jit,threshold=1
+    ends "translated code tells what ran" 122 '*The last * branches:*->*  0010:*lidt*int3*' ',' -action triple-fault=report \
         -accel jit,threshold=1
 fi
 ends "-action triple-fault=reset" 33 '' ', .' -action reboot=reset,triple-fault=reset

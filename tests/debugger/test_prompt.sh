@@ -285,6 +285,25 @@ goto here
 bookmark
 quit
 S
+session "nothing is changed by hand that has a past" 1 '*$eax: not while the machine is recorded or replayed
+*memory: not while *memory: not while *a port: not while *a port: not while *eax *2badb002*' --history all <<'S'
+set $eax = 5
+set *(int *)&counter = 5
+setpmem 0x1000 4 5
+i 0x60
+o 0xf4 1
+p/x $eax
+info registers eax
+quit
+S
+
+head -c 100000 /dev/zero >"$scratch/medium"
+session "no medium is changed that has a past" 0 '*eject cd*cd: not while *change cd*cd: not while *' --history all \
+    -drive "if=ide,media=cdrom,id=cd,format=raw,file=$scratch/medium" <<'S'
+eject cd
+change cd /dev/null
+quit
+S
 
 # ---- own functions ----
 if [ ! "$RUNNER" ] && command -v "${CC:-cc}" >/dev/null && [[ $BUILD != *address* ]]; then
@@ -315,7 +334,7 @@ fi
 
 # ---- why did my guest die? ----
 session "a triple fault stops, with the reason" 0 '*Triple fault: CPU 0 shut down
-CPU 0 at 0008:* <crash+0xc>:
+CPU 0 at 0008:* <crash+0x15>:
   #GP(0102: IDT vector 20)
     the IDT ends before it: base 00000000, limit 0, and 107 is needed
 *#DF*
@@ -324,12 +343,28 @@ The last * branches:
 *-> *<inner>  call*
 The last instructions:
 *int 0x20
-CPU 0, *crash+0xc*
+CPU 0, *crash+0x15*
 *p/x $eip
 0x100*' -action triple-fault=report <<'S'
 setpmem die 4 1
 c
 p/x $eip
+S
+
+session "a double fault stops before its handler, with the reason" 33 '*Double fault: CPU 0 is about to run its handler
+CPU 0 at 0008:* <handle_df>:
+  #GP(0100: GDT selector 0100)
+    *
+  #NP(006b: IDT vector 0d, EXT) while that was delivered
+    *
+  #DF(0000), which these two make
+*The last * branches:
+*<crash_twice>  je *mov ds, eax
+CPU 0, *handle_df*
+*The machine has ended: debug-exit' <<'S'
+setpmem die 4 2
+c
+c
 S
 
 # ---- real mode ----
@@ -339,6 +374,21 @@ S
     printf '\x55\xaa'
     head -c 1000000 /dev/zero
 } >"$scratch/disk"
+guest=("$CALQUE" -hda "$scratch/disk")
+printf '\xb0\xfe\xe6\x64\xeb\xfe' | cat - <(head -c 504 /dev/zero) <(printf '\x55\xaa') <(head -c 1000000 /dev/zero) \
+    >"$scratch/loops"
+guest=("$CALQUE" -hda "$scratch/loops" -icount shift=3)
+session "a boot loop is told, and stops" 0 '*a boot loop: a device on CPU 0 resets the machine at 7c02, 3 times by now; it stops here
+*Stopped: boot-loop*' <<'S'
+c
+quit
+S
+guest=("$CALQUE" -bios roms/bios.bin)
+session "our BIOS has its names" 0 '*CPU 0, real mode, f000:* reset
+*' <<'S'
+step
+quit
+S
 guest=("$CALQUE" -hda "$scratch/disk")
 session "a boot sector" 0 'CPU 0, real mode, f000:fff0
 => fffffff0:  ea *ljmp 0xf000:*

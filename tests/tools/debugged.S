@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A guest for the debugger's prompt: a multiboot program that goes round and round through what
  * breakpoints, watchpoints and catchpoints are for, ten times, and ends with isa-debug-exit (port
- * 0xf4), value 0x10: status 33. With `die` not 0 it makes a triple fault in the first round. */
+ * 0xf4), value 0x10: status 33. With `die` not 0 it makes a triple fault in the first round, with 2 a
+ * double fault that it handles by ending. */
         .text
         .code32
         .balign 4
@@ -100,8 +101,21 @@ handle_30:
 
 crash:
         call    inner
+        cmpl    $2, die
+        je      crash_twice
         lidt    no_idt
         int     $0x20
+
+crash_twice:                            /* #GP, whose gate is not present */
+        movl    $handle_df, %eax
+        movw    %ax, idt + 8 * 8
+        shrl    $16, %eax
+        movw    %ax, idt + 8 * 8 + 6
+        movb    $0x0e, idt + 8 * 13 + 5
+        movl    $0x100, %eax
+        movw    %ax, %ds
+handle_df:
+        jmp     finished
 
         .data
         .globl  counter, total, interrupts, die, text, copied, gdt, idt, directory, tss, pointer

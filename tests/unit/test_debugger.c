@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/mem.h"
+#include "cpu/x86/report.h"
 #include "debugger/debugger.h"
 #include "machines/pc_cpus.h"
 #include "monitor/control.h"
@@ -81,13 +82,24 @@ static void place_program(struct fixture *f)
 {
     struct cpu *cpu = cpu_in(f);
 
-    assert_int_equal(debugger_write(f->d, 0, true, CODE, code, sizeof(code)), sizeof(code));
+    assert_int_equal(debugger_write(f->d, 0, true, CODE, code, sizeof(code), NULL), sizeof(code));
     memset(cpu->r, 0, 16 * sizeof(cpu->r[0]));
     cpu->r[R_RIP] = CODE;
     cpu->r[R_RSP] = STACK;
     cpu_set_eflags(cpu, EFLAGS_FIXED);
     cpu_mode_changed(cpu);
     assert_int_equal(cpu->code_mode, CODE32);
+}
+
+/* Other hosts have none. */
+static void no_translator(const struct error *err)
+{
+#ifdef __x86_64__
+    fail_msg("%s", err->text);
+#else
+    print_message("%s\n", err->text);
+    skip();
+#endif
 }
 
 static struct fixture *fixture_new(bool jit)
@@ -113,7 +125,7 @@ static struct fixture *fixture_new(bool jit)
         fail_msg("%s", err.text);
     if (jit && (!translator_create(&f->pc.m, &config, &f->translator, &err) ||
                 !translator_attach(f->translator, f->cpus.boot, &err)))
-        skip();
+        no_translator(&err);
     f->ctl = control_new(&f->pc.m, &about, &hooks);
     f->d = debugger_new(f->ctl, &err);
     assert_non_null(f->d);
@@ -337,6 +349,60 @@ static void steps(bool jit)
     fixture_free(f);
 }
 
+static void add_line(void *opaque, const char *text)
+{
+    char *all = opaque;
+    size_t n = strlen(all);
+
+    snprintf(all + n, 16384 - n, "%s\n", text);
+}
+
+/* The last branches before END, a history being kept from `from` on. */
+static void find_branches(bool jit, uint64_t from, char *text)
+{
+    struct fixture *f = fixture_new(jit);
+
+    if (from != CODE) {
+        struct breakpoint *b = add_at(f, from);
+
+        b->ignore = 5000;
+        go_on(f);
+        remove_it(f, b);
+    }
+    machine_lock(&f->pc.m);
+    assert_true(report_keep_history(cpu_in(f), true));
+    machine_unlock(&f->pc.m);
+    assert_int_equal(cpu_in(f)->jit.noted, 0); /* nobody wanted it */
+    add_at(f, END);
+    go_on(f);
+    assert_at(f, END);
+    assert_int_equal(cpu_in(f)->r[R_RDX], TIMES);
+    assert_int_equal(cpu_in(f)->jit.noted > TIMES, jit);
+    *text = '\0';
+    report_branches(cpu_in(f), NULL, NULL, add_line, text);
+    fixture_free(f);
+}
+
+/* What ran is known of both engines, also if that was asked for when all was translated already. */
+static void test_last_branches(void **state)
+{
+    (void)state;
+    char *want = malloc(16384), *have = malloc(16384);
+    unsigned n = 0;
+
+    find_branches(false, CODE, want);
+    assert_non_null(strstr(want, "The last 64 branches:"));
+    for (const char *at = want; (at = strstr(at, "ret")); at++)
+        n++;
+    assert_in_range(n, 21, 22); /* call, ret, jnz in turn */
+    find_branches(true, CODE, have);
+    assert_string_equal(have, want);
+    find_branches(true, AFTER, have);
+    assert_string_equal(have, want);
+    free(want);
+    free(have);
+}
+
 #define ON_BOTH(name)                                                                              \
     static void name##_interpreted(void **state)                                                   \
     {                                                                                              \
@@ -364,6 +430,7 @@ int main(void)
         cmocka_unit_test(watched_stack_interpreted), cmocka_unit_test(watched_stack_translated),
         cmocka_unit_test(events_interpreted),        cmocka_unit_test(events_translated),
         cmocka_unit_test(steps_interpreted),         cmocka_unit_test(steps_translated),
+        cmocka_unit_test(test_last_branches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,7 +366,7 @@ static void place_program(struct server *s)
 {
     struct cpu *cpu = debugger_cpu(s->d, 0);
 
-    assert_int_equal(debugger_write(s->d, 0, true, CODE, program, sizeof(program)),
+    assert_int_equal(debugger_write(s->d, 0, true, CODE, program, sizeof(program), NULL),
                      sizeof(program));
     cpu->r[R_RIP] = CODE;
     cpu_set_eflags(cpu, EFLAGS_FIXED);

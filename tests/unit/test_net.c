@@ -16,7 +16,9 @@
 #include "config.h"
 #include "host/net/backend.h"
 #include "host/net/offload.h"
+#include "vm/checkpoint.h"
 #include "vm/machine.h"
+#include "vm/record.h"
 
 /* ---- sums and segments ---- */
 
@@ -441,6 +443,46 @@ static void credits(void **state)
     assert_int_equal(b->nic[0].port.credits, NET_CREDITS);
 }
 
+/* A machine in its past sends nothing and hears nothing but its log; then all goes on. */
+static void past(void **state)
+{
+    static const struct record_header header = {0};
+    const struct record_setup with = {.header = &header, .history = UINT64_MAX};
+    struct box *b = *state;
+    struct error err = {""};
+
+    machine_use_icount(&b->m, 3, false);
+    two_on_a_hub(b);
+    machine_lock(&b->m);
+    if (!record_begin(&b->m, &with, &err) ||
+        !record_travel(&b->m, record_checkpoints(&b->m)->newest, &err))
+        fail_msg("%s", err.text);
+    machine_unlock(&b->m);
+    b->m.run.state = RUN_RUNNING;
+    assert_true(record_replays(&b->m));
+    for (unsigned i = 0; i < 100; i++)
+        send(&b->nic[0], 1, 60);
+    for (unsigned i = 0; i < 5; i++) {
+        nets_prepare(b->nets);
+        assert_false(input_pending(&b->m));
+    }
+    assert_int_equal(b->nic[1].received, 0);
+    assert_int_equal(b->nic[0].port.credits, NET_CREDITS - 100);
+    machine_lock(&b->m);
+    assert_true(record_turn(&b->m)); /* there is no more in the log */
+    assert_false(record_replays(&b->m));
+    machine_unlock(&b->m);
+    turn(b, 2);
+    assert_int_equal(b->nic[0].port.credits, NET_CREDITS);
+    send(&b->nic[0], 2, 60);
+    turn(b, 5);
+    assert_int_equal(b->nic[1].received, 1);
+    assert_int_equal(b->nic[1].last[14], 2);
+    machine_lock(&b->m);
+    record_end(&b->m);
+    machine_unlock(&b->m);
+}
+
 static void cables(void **state)
 {
     struct box *b = *state;
@@ -692,6 +734,7 @@ int main(void)
         TEST(hub),
         TEST(segments_for_a_plain_nic),
         TEST(refusals),
+        TEST(past),
         TEST(credits),
         TEST(cables),
         TEST(streams),

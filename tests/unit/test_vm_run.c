@@ -18,6 +18,7 @@ struct fake {
     enum vcpu_exit (*act)(struct fake *);
     atomic_bool interrupt;
     unsigned resets;
+    uint64_t place;
 };
 
 static enum vcpu_exit fake_run(struct vcpu *v, uint64_t budget)
@@ -54,8 +55,13 @@ static bool fake_has_work(const struct vcpu *v)
     return atomic_load(&((const struct fake *)v)->interrupt);
 }
 
+static uint64_t fake_place(const struct vcpu *v)
+{
+    return ((const struct fake *)v)->place;
+}
+
 static const struct vcpu_ops fake_ops = {
-    .run = fake_run, .reset = fake_reset, .has_work = fake_has_work};
+    .run = fake_run, .reset = fake_reset, .has_work = fake_has_work, .place = fake_place};
 
 struct bench {
     struct machine m;
@@ -254,6 +260,52 @@ static void test_ends(void **state)
     machine_destroy(&b->m);
 }
 
+static enum vcpu_exit shutdown_again(struct fake *f)
+{
+    f->act_at = f->count + 10;
+    return VCPU_EXIT_SHUTDOWN;
+}
+
+static enum vcpu_exit shutdown_elsewhere(struct fake *f)
+{
+    f->place++;
+    return shutdown_again(f);
+}
+
+static enum vcpu_exit reset_again(struct fake *f)
+{
+    f->act_at = f->count + 10;
+    machine_lock(f->v.m);
+    machine_request_reset(f->v.m);
+    machine_unlock(f->v.m);
+    return VCPU_EXIT_REQUEST;
+}
+
+/* The same reset again and again is a boot loop: said once, and with a debugger it stops. */
+static void test_boot_loop(void **state)
+{
+    struct bench *b = make(1, true);
+
+    (void)state;
+    b->f[0].act = shutdown_elsewhere;
+    machine_run_inline(&b->m, 1000);
+    assert_in_range(b->m.run.resets, 10, 100);
+    assert_int_equal(b->m.run.loop.count, 1);
+    b->f[0].act = shutdown_again;
+    machine_run_inline(&b->m, 1000);
+    assert_true(b->m.run.loop.told);
+    assert_int_equal(b->m.run.state, RUN_PAUSED);
+    machine_destroy(&b->m);
+
+    b = make(1, true);
+    b->m.run.triple_fault_pauses = true;
+    b->f[0].act = reset_again;
+    assert_int_equal(machine_run_inline(&b->m, 1000), STOP_BOOT_LOOP);
+    assert_int_equal(b->m.run.resets, 3);
+    assert_int_equal(machine_run_inline(&b->m, 1000), STOP_NONE);
+    machine_destroy(&b->m);
+}
+
 static void test_input(void **state)
 {
     struct bench *b = make(1, true);
@@ -425,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_ends),         cmocka_unit_test(test_input),
         cmocka_unit_test(test_threads_host), cmocka_unit_test(test_threads_icount),
         cmocka_unit_test(test_host_timer),   cmocka_unit_test(test_devices_wait),
+        cmocka_unit_test(test_boot_loop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,8 @@
  * It is written twice. The first copy is entered like any block; its jump leads into the second,
  * whose jump leads to its own start: past the entry, with the flags where the comparison before the
  * jump left them. The budget is charged before the comparison, when no flags are alive. An
- * instruction of the second copy that faults finds the flags by comparing again. */
+ * instruction of the second copy that faults finds the flags by comparing again. Not where entries
+ * are noted: those rounds would be missing. */
 #include "translator/x86_64/emit.h"
 
 #define LOOP_MAX 48 /* instructions */
@@ -38,9 +39,9 @@ bool loop_is_simple(const struct xlat *x)
 {
     unsigned n = x->n;
 
-    if (x->tr->config.no_links || n < 3 || n > LOOP_MAX || n != x->t->block->ninsn || x->t->pass2 ||
-        x->t->block->marked || !insn_is_jcc(&x->list[n - 1]) ||
-        target_of(x, &x->list[n - 1]) != x->t->rip)
+    if (x->tr->config.no_links || x->tr->notes || n < 3 || n > LOOP_MAX ||
+        n != x->t->block->ninsn || x->t->pass2 || x->t->block->marked ||
+        !insn_is_jcc(&x->list[n - 1]) || target_of(x, &x->list[n - 1]) != x->t->rip)
         return false;
     return is_plain_alu(&x->list[n - 2]) && !x->read_in &&
            (!x->visible_in || flags_last_around(x, n - 2));

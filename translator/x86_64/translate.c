@@ -250,6 +250,25 @@ static void emit_entries(struct xlat *x)
     add_stub(x, STUB_THUNK, a_jcc(a, CC_S))->thunk = THUNK_OUT;
 }
 
+/* For the CPU's history: see struct jit_note. Nothing is alive in temporaries and flags here. */
+static void emit_note(struct xlat *x)
+{
+    struct assembler *a = &x->a;
+    struct host_mem note = h_state_at(TEMP, JIT_OFF(notes)), cs;
+
+    note.scale = 3;
+    _Static_assert(sizeof(struct jit_note) == 8 && JIT_NOTES == 256, "indexed by a byte");
+    cs = note;
+    cs.disp += (int32_t)offsetof(struct jit_note, cs);
+    a_load(a, 4, TEMP, h_state(JIT_OFF(noted)));
+    a_alu_mi(a, 0, 4, h_state(JIT_OFF(noted)), 1);
+    a_rr(a, OPC_0F | 0xb6, 4, TEMP, TEMP); /* movzx of its low byte */
+    a_load(a, 2, TEMP2, h_state(offsetof(struct cpu, seg[SEG_CS].sel)));
+    a_store(a, 2, TEMP2, cs);
+    a_xm(a, 0xc7, 4, 0, note);
+    a_u32(a, (uint32_t)(x->t - x->tr->tblocks));
+}
+
 /* The stubs of an instruction lead back to the one after it. */
 static void finish_stubs(struct xlat *x, unsigned first)
 {
@@ -317,6 +336,8 @@ bool emit_block(struct translator *tr, struct cpu *cpu, struct tblock *t)
     if (!a_room(&x.a))
         return false;
     emit_entries(&x);
+    if (tr->notes)
+        emit_note(&x);
     fpu_emit_check(&x);
     emit_swap(&x);
     if (loop_is_simple(&x))
