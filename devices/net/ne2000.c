@@ -11,6 +11,7 @@
 
 #define RAM_START 0x4000u
 #define PAGE      256u
+#define LONGEST   6u /* pages of the longest frame */
 
 #define CR_STP 0x01
 #define CR_STA 0x02
@@ -19,6 +20,7 @@
 
 #define ISR_PRX 0x01
 #define ISR_PTX 0x02
+#define ISR_OVW 0x10
 #define ISR_RDC 0x40
 #define ISR_RST 0x80
 
@@ -167,27 +169,47 @@ static void put_in_ring(struct ne2000_chip *s, const uint8_t *frame, uint32_t le
     }
 }
 
-/* The page before BNRY stays free: CURR there would mean that the ring is empty. */
+static bool is_listening(const struct ne2000_chip *s)
+{
+    return (s->cr & (CR_STP | CR_STA)) == CR_STA && !(s->tcr & TCR_LB) && s->pstop > s->pstart &&
+           s->curr >= s->pstart && s->curr < s->pstop;
+}
+
+/* The page before BNRY stays free: CURR there would mean that the ring is empty.
+ *
+ * Drivers acknowledge PRX after they have seen the last frame; one that came in between is then
+ * announced by the next only. So that there is a next, the longest frame's room is kept behind
+ * unread frames that are announced: the wire is that slow. */
+static bool has_room(const struct ne2000_chip *s, unsigned pages)
+{
+    unsigned ring = (unsigned)(s->pstop - s->pstart);
+    unsigned room = s->curr < s->bnry ? (unsigned)(s->bnry - s->curr)
+                                      : ring - (unsigned)(s->curr - s->bnry) % ring;
+    bool unread = room + 1 < ring;
+
+    return pages < ring && pages + (unread && (s->isr & ISR_PRX) ? LONGEST : 0) < room;
+}
+
 static bool receive(void *nic, const struct net_header *h, const uint8_t *frame, size_t len)
 {
     struct ne2000_chip *s = nic;
-    unsigned pages = ((unsigned)len + ETHERNET_FCS + 4 + PAGE - 1) / PAGE, ring, room, next;
+    unsigned pages = ((unsigned)len + ETHERNET_FCS + 4 + PAGE - 1) / PAGE, next;
 
     (void)h;
-    if ((s->cr & (CR_STP | CR_STA)) != CR_STA || (s->tcr & TCR_LB) || len > NET_FRAME_STD ||
-        s->pstop <= s->pstart || s->curr < s->pstart || s->curr >= s->pstop || !is_wanted(s, frame))
+    if (len > NET_FRAME_STD || !is_listening(s) || !is_wanted(s, frame))
         return true;
     if (s->rcr & RCR_MON) {
         s->cntr[2] = (uint8_t)(s->cntr[2] + (s->cntr[2] < 192));
         return true;
     }
-    ring = (unsigned)(s->pstop - s->pstart);
-    room = s->curr < s->bnry ? (unsigned)(s->bnry - s->curr) : ring - (s->curr - s->bnry) % ring;
-    if (pages >= room)
-        return pages >= ring; /* it will never fit: lost */
+    if (!has_room(s, pages)) {
+        if (!(s->isr & ISR_PRX))
+            raise_causes(s, ISR_OVW);
+        return pages >= (unsigned)(s->pstop - s->pstart); /* it will never fit: lost */
+    }
     next = s->curr + pages;
     if (next >= s->pstop)
-        next -= ring;
+        next -= (unsigned)(s->pstop - s->pstart);
     s->rsr = (uint8_t)(RSR_PRX | (ethernet_is_multicast(frame) ? RSR_PHY : 0));
     put_in_ring(s, frame, (uint32_t)len, (uint8_t)next);
     s->curr = (uint8_t)next;
@@ -220,11 +242,12 @@ static void chip_reset(struct ne2000_chip *s)
     net_port_ready(&s->port);
 }
 
+/* STA activates the chip, and only STP or a reset stops it: a page is selected without STA, too. */
 static void write_command(struct ne2000_chip *s, uint8_t v)
 {
-    s->cr = (uint8_t)(v | (s->cr & CR_TXP));
+    s->cr = (uint8_t)(v | (s->cr & (CR_TXP | CR_STA)));
     if (v & CR_STP) {
-        s->cr &= (uint8_t)~CR_TXP;
+        s->cr &= (uint8_t) ~(CR_TXP | CR_STA);
         s->isr |= ISR_RST;
         return;
     }
@@ -292,6 +315,7 @@ static void write_page0(struct ne2000_chip *s, unsigned reg, uint8_t v)
         break;
     case 7:
         s->isr &= (uint8_t) ~(v & 0x7f);
+        net_port_ready(&s->port);
         break;
     case 8:
         s->rsar = (uint16_t)((s->rsar & 0xff00) | v);

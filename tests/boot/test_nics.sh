@@ -61,39 +61,43 @@ need_guest "$net"
 head -c "${mib}M" /dev/urandom >"$scratch/www/blob"
 digest=$(sha256sum <"$scratch/www/blob" | cut -d' ' -f1)
 posted=$((mib > 64 ? 64 << 20 : mib << 20))
-cat >"$scratch/serve" <<HOST
+head -c "$posted" /dev/zero | tr '\000' y >"$scratch/y"
+# serve FILE: a web server for one request, with what is posted in FILE.
+serve() {
+    cat <<HOST
 #!/bin/bash
 read -r method path rest
 while read -r line && [ "\${line%\$'\r'}" ]; do
     case \$line in [Cc]ontent-[Ll]ength:*) length=\${line#*: }; length=\${length%\$'\r'} ;; esac
 done
 if [ "\$method" = POST ]; then
-    head -c "\$length" >"$scratch/posted"
+    head -c "\$length" >"$1"
     printf 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'
 else
     printf 'HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n' "\$(stat -c %s "$scratch/www/blob")"
     cat "$scratch/www/blob"
 fi
 HOST
-chmod 755 "$scratch/serve"
-head -c "$posted" /dev/zero | tr '\000' y >"$scratch/y"
+}
 
-# try_card MODEL NAME MODULE...
+# try_card OUTPUT MODEL MODULE...
 try_card() {
-    local model=$1 name=$2
+    local output=$1 model=$2
     shift 2
-    rm -f "$scratch/posted"
+    serve "$output.posted" >"$output.serve"
+    chmod 755 "$output.serve"
     timeout -k 5 "$patience" "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -no-reboot -m 512 -nographic \
-        -netdev "user,id=n0,guestfwd=tcp:10.0.2.9:80-cmd:$scratch/serve" \
+        -netdev "user,id=n0,guestfwd=tcp:10.0.2.9:80-cmd:$output.serve" \
         -device "$model,netdev=n0,mac=52:54:00:00:00:09" \
         -append "console=ttyS0 quiet no_timer_check net.ifnames=0 calque.run=\"/net/try $posted $*\"" \
-        >"$scratch/$model" 2>&1 </dev/null
-    all_of "$scratch/$model" 'lease 10.0.2.15 from 10.0.2.2' 'address 52:54:00:00:00:09' "$digest" posted 'up again' &&
-        clean "$scratch/$model" && cmp "$scratch/y" "$scratch/posted"
-    report $? "$name" "$scratch/$model"
+        >"$output" 2>&1 </dev/null
+    all_of "$output" 'lease 10.0.2.15 from 10.0.2.2' 'address 52:54:00:00:00:09' "$digest" posted 'up again' &&
+        clean "$output" && cmp "$scratch/y" "$output.posted"
 }
 for ((i = 0; i < ${#cards[@]}; i++)); do
     # shellcheck disable=SC2086 # they are words
-    [ -n "$ONLY" ] && [[ ${cards[i]} != $ONLY* ]] || try_card "${cards[i]%% *}" "${names[i]}" ${cards[i]#* }
+    [ -n "$ONLY" ] && [[ ${cards[i]} != $ONLY* ]] || start "${names[i]}" "$scratch/${cards[i]%% *}" \
+        try_card "$scratch/${cards[i]%% *}" ${cards[i]}
 done
+reports
 finish

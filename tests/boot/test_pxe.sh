@@ -36,30 +36,44 @@ user=user,tftp=$scratch/tftp,bootfile=/boot.ipxe
 
 # boot_net OUTPUT ARGUMENT...
 boot_net() {
-    local out=$scratch/$1
+    local out=$1
     shift
     timeout -k 5 100 "$CALQUE" -m 256 -nographic -vga none -no-reboot "$@" >"$out" 2>&1 </dev/null
 }
-boot_net n -boot n -nic "$user"
-all_of "$scratch/n" 'script for 52:54:00:12:34:56' 'booted by PXE'
-report $? "${names[0]}" "$scratch/n"
-boot_net first -drive "if=none,id=d,format=raw,file=$scratch/disk" -device ide-hd,drive=d,bootindex=2 \
-    -netdev "$user,id=n0" -device e1000,netdev=n0,bootindex=1
-all_of "$scratch/first" 'booted by PXE' && ! grep -q -a 'from the disk' "$scratch/first"
-report $? "${names[1]}" "$scratch/first"
-boot_net second -drive "if=none,id=d,format=raw,file=$scratch/disk" -device ide-hd,drive=d,bootindex=1 \
-    -netdev "$user,id=n0" -device e1000,netdev=n0,bootindex=2
-all_of "$scratch/second" 'from the disk' 'booted by PXE'
-report $? "${names[2]}" "$scratch/second"
-"$BUILD/tests/tools/pty" "$CALQUE" -m 256 -nographic -vga none -boot n -drive "format=raw,file=$scratch/disk" \
-    -netdev "$user,id=n0" -device e1000,netdev=n0,romfile= >"$scratch/none" < <(printf '%s\n' 'want 30 No bootable device' 'send \x01x' 'status 0 10')
-status=$?
-[ $status = 0 ] && ! grep -q -a 'iPXE' "$scratch/none"
-report $? "${names[3]}" "$scratch/none"
-i=4 # of names
-for card in "${cards[@]}"; do
-    boot_net "${card%% *}" -netdev "$user,id=n0" -device "${card%% *},netdev=n0,romfile=$roms/pxe-${card#* }.rom,mac=52:54:00:00:00:05"
-    all_of "$scratch/${card%% *}" 'script for 52:54:00:00:00:05' 'booted by PXE'
-    report $? "${names[i++]}" "$scratch/${card%% *}"
+first_of_all() {
+    boot_net "$1" -boot n -nic "$user"
+    all_of "$1" 'script for 52:54:00:12:34:56' 'booted by PXE'
+}
+# ordered DISK'S NIC'S: places in the boot order.
+ordered() {
+    boot_net "$1" -drive "if=none,id=d,format=raw,file=$scratch/disk,readonly=on" -device "ide-hd,drive=d,bootindex=$2" \
+        -netdev "$user,id=n0" -device "e1000,netdev=n0,bootindex=$3"
+}
+before_disk() {
+    ordered "$1" 2 1
+    all_of "$1" 'booted by PXE' && ! grep -q -a 'from the disk' "$1"
+}
+after_disk() {
+    ordered "$1" 1 2
+    all_of "$1" 'from the disk' 'booted by PXE'
+}
+without() {
+    "$BUILD/tests/tools/pty" "$CALQUE" -m 256 -nographic -vga none -boot n -drive "format=raw,file=$scratch/disk,readonly=on" \
+        -netdev "$user,id=n0" -device e1000,netdev=n0,romfile= >"$1" < <(printf '%s\n' 'want 30 No bootable device' 'send \x01x' 'status 0 10') &&
+        ! grep -q -a 'iPXE' "$1"
+}
+# by_card OUTPUT MODEL ROM
+by_card() {
+    boot_net "$1" -netdev "$user,id=n0" -device "$2,netdev=n0,romfile=$roms/pxe-$3.rom,mac=52:54:00:00:00:05"
+    all_of "$1" 'script for 52:54:00:00:00:05' 'booted by PXE'
+}
+tests=(first_of_all before_disk after_disk without)
+for ((i = 0; i < ${#tests[@]}; i++)); do
+    start "${names[i]}" "$scratch/${tests[i]}" "${tests[i]}" "$scratch/${tests[i]}"
 done
+for card in "${cards[@]}"; do
+    # shellcheck disable=SC2086 # they are words
+    start "${names[i++]}" "$scratch/${card%% *}" by_card "$scratch/${card%% *}" $card
+done
+reports
 finish

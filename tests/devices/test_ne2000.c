@@ -213,8 +213,21 @@ static void receives(void **state)
     make_frame(f, sizeof(f));
     while (fakenet_offer(&b->net, f, sizeof(f)))
         n++;
-    assert_int_equal(n, 9); /* of 6 pages in 58, and one is kept free */
+    assert_int_equal(n, 8); /* of 6 pages in 58; one is kept free, and a frame's place */
     assert_true(b->r.level[3]);
+    assert_int_equal(curr(b), 0x47 + 48);
+    readies = b->net.readies;
+    out(b, ISR, 1, 1); /* it has not seen them all, and must hear of them */
+    assert_true(b->net.readies > readies);
+    assert_true(fakenet_offer(&b->net, f, sizeof(f)));
+    assert_int_equal(in(b, ISR, 1), 1);
+    assert_false(fakenet_offer(&b->net, f, sizeof(f)));
+    assert_int_equal(in(b, ISR, 1), 1);
+    out(b, ISR, 1, 1);
+    assert_false(fakenet_offer(&b->net, f, sizeof(f)));
+    assert_int_equal(in(b, ISR, 1), 0x10); /* overwritten */
+    assert_true(b->r.level[3]);
+    out(b, ISR, 0x10, 1);
     assert_int_equal(curr(b), 0x47 + 54);
     remote(b, 0x4700, sizeof(got), 0x0a);
     for (unsigned i = 0; i < sizeof(got); i += 2)
@@ -270,8 +283,32 @@ static void filters(void **state)
     assert_false(offered(b, mac));
     assert_int_equal(in(b, 15, 1), 1);
     assert_int_equal(in(b, 15, 1), 0);
-    out(b, CR, 0x21, 1);
-    assert_false(offered(b, mac));
+}
+
+/* Page 1 stays selected: each write says what it says of STP and STA only. */
+static bool taken_after(struct box *b, unsigned command)
+{
+    uint8_t f[60];
+    unsigned before;
+
+    make_frame(f, sizeof(f));
+    out(b, CR, 0x60 | command, 1);
+    before = in(b, 7, 1);
+    assert_true(fakenet_offer(&b->net, f, sizeof(f)));
+    return in(b, 7, 1) != before;
+}
+
+/* iPXE selects pages without STA, and frames arrive meanwhile. */
+static void starts_and_stops(void **state)
+{
+    struct box *b = *state;
+
+    assert_true(taken_after(b, 0));
+    assert_int_equal(in(b, CR, 1), 0x62);
+    assert_false(taken_after(b, 1));
+    assert_false(taken_after(b, 0));
+    assert_false(taken_after(b, 3));
+    assert_true(taken_after(b, 2));
 }
 
 static void pci_interrupt(void **state)
@@ -310,7 +347,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(identity), T(remote_dma), T(sends), T(receives), T(filters), T(pci_interrupt), T(hostile),
+        T(identity), T(remote_dma),       T(sends),         T(receives),
+        T(filters),  T(starts_and_stops), T(pci_interrupt), T(hostile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
