@@ -123,6 +123,10 @@ struct settings {
         uint8_t mac[6];
         uint64_t pairs;
         bool disable_legacy;
+        const char *rom; /* romfile=, "": none; NULL: not said */
+        bool no_rom;
+        uint64_t iobase, irq; /* of a card on ISA */
+        int boot_index;       /* -1: not said */
         struct pc_pci_place place;
     } nics[MAX_NICS];
     unsigned nnics;

@@ -772,6 +772,16 @@ static bool open_audio(struct app *app, struct error *err)
     return !app->config.audio || record_remember_speaker(&app->settings, err);
 }
 
+/* A network card that may be booted from. */
+static bool has_rom(const struct pc_net_config *c)
+{
+    bool any = false;
+
+    for (unsigned n = 0; n < c->nnics; n++)
+        any |= c->nics[n].rom != NULL;
+    return any;
+}
+
 static bool build_pc(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -780,7 +790,7 @@ static bool build_pc(struct app *app, struct error *err)
     if (!drives_resolve(&app->settings, &c->storage, err) ||
         !net_resolve(&app->settings, app->nets, &c->net, err))
         return false;
-    if (!s->kernel && !s->bios && !c->storage.flash[0] && has_disk(s))
+    if (!s->kernel && !s->bios && !c->storage.flash[0] && (has_disk(s) || has_rom(&c->net)))
         app->settings.bios = find_own_bios(app);
     if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "
