@@ -73,7 +73,7 @@ struct debug_stop {
     struct debug_hit also[DEBUG_HITS_MAX - 1]; /* others, at the same time */
     unsigned nalso;
     enum stop_reason reason; /* DEBUG_PAUSED, DEBUG_ENDED */
-    const char *writer; /* DEBUG_PAUSED: the device that has stored (last-write); else NULL */
+    const char *writer;      /* DEBUG_PAUSED: the device that has stored (last-write); else NULL */
 };
 
 /* The same stop as if only its also[n] had been hit. */
