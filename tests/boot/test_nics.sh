@@ -7,6 +7,7 @@
 # model, the modules of its driver
 cards=("e1000 intel/e1000/e1000" "e1000-82545em intel/e1000/e1000"
     "rtl8139 mii realtek/8139cp"
+    "pcnet mii amd/pcnet32"
     "ne2k_pci 8390/8390 8390/ne2k-pci")
 names=()
 for card in "${cards[@]}"; do
