@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Debian's kernel with the drivers of every model of network card: an address by DHCP, and a file from
-# the host and back with the right digest, 16 MiB or, with LONG=1, 1 GiB.
+# the host and back with the right digest, 16 MiB or, with LONG=1, 1 GiB, and no ping lost meanwhile.
 # shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
 # model, the modules of its driver
@@ -9,24 +9,25 @@ cards=("e1000 intel/e1000/e1000" "e1000-82545em intel/e1000/e1000"
     "rtl8139 mii realtek/8139cp"
     "pcnet mii amd/pcnet32"
     "ne2k_pci 8390/8390 8390/ne2k-pci"
-    "ne2k_isa 8390/8390p 8390/ne")
+    "ne2k_isa 8390/8390p 8390/ne"
+    "virtio-net-pci ${virtio_net//$'\n'/ }")
 names=()
 for card in "${cards[@]}"; do
     names+=("${card%% *} with Debian's driver")
 done
 
-mib=16 patience=400
-[ "$LONG" != 1 ] || mib=1024 patience=3000
+mib=16 patience=400 pings=50
+[ "$LONG" != 1 ] || mib=1024 patience=3000 pings=600
 net=$scratch/net
 mkdir -p "$net" "$scratch/www"
 # take_modules PART FOLDER: what the part's kernel has of them.
 take_modules() {
     local kernel modules module card
     kernel=$(tests/fetch "$1" 2>"$scratch/why") || return
-    modules=$(echo "$(dirname "$kernel")"/lib/modules/*/kernel/drivers/net)
+    modules=$(echo "$(dirname "$kernel")"/lib/modules/*/kernel)
     for card in "${cards[@]}"; do
         for module in ${card#* }; do
-            cp "$modules/$module.ko" "$modules/ethernet/$module.ko" "$2/" 2>/dev/null
+            cp "$modules/$module.ko" "$modules/drivers/net/$module.ko" "$modules/drivers/net/ethernet/$module.ko" "$2/" 2>/dev/null
         done
     done
     echo "$kernel"
@@ -38,11 +39,11 @@ ifconfig $interface $ip netmask $subnet
 route add default gw $router
 echo "lease $ip from $router"
 GUEST
-# try SIZE MODULE...: the file, and what came back of it.
+# try SIZE PINGS MODULE...: the file, the gateway's answers meanwhile, and what came back of the file.
 cat >"$net/try" <<'GUEST'
 #!/bin/sh
-size=$1
-shift
+size=$1 pings=$2
+shift 2
 for m in "$@"; do
     case $m in */ne) p='io=0x300 irq=3' ;; *) p= ;; esac
     insmod /net/${m##*/}.ko $p
@@ -51,9 +52,12 @@ ifconfig lo 127.0.0.1
 ifconfig eth0 up
 udhcpc -q -n -t 20 -T 1 -i eth0 -s /net/lease
 echo "address $(cat /sys/class/net/eth0/address)"
+ping -q -i 0.1 -c $pings 10.0.2.2 >/tmp/pings &
 wget -q -O - http://10.0.2.9/blob | sha256sum
 head -c $size /dev/zero | tr '\000' y >/tmp/y
 wget -q -O /dev/null --post-file=/tmp/y http://10.0.2.9/ && echo posted
+wait
+cat /tmp/pings
 ifconfig eth0 down
 ifconfig eth0 up
 n=0 # the link comes when it has been negotiated
@@ -104,9 +108,9 @@ try_card() {
     timeout -k 5 "$patience" "$CALQUE" -kernel "$run" -initrd "$initrd" -no-reboot -m 512 -nographic \
         -netdev "user,id=n0,guestfwd=tcp:10.0.2.9:80-cmd:$output.serve" \
         -device "$with" \
-        -append "console=ttyS0 quiet no_timer_check net.ifnames=0 calque.run=\"/net/try $posted $*\"" \
+        -append "console=ttyS0 quiet no_timer_check net.ifnames=0 calque.run=\"/net/try $posted $pings $*\"" \
         >"$output" 2>&1 </dev/null
-    all_of "$output" 'lease 10.0.2.15 from 10.0.2.2' 'address 52:54:00:00:00:09' "$digest" posted 'up again' &&
+    all_of "$output" 'lease 10.0.2.15 from 10.0.2.2' 'address 52:54:00:00:00:09' "$digest" posted " 0% packet loss" 'up again' &&
         clean "$output" && cmp "$scratch/y" "$output.posted"
 }
 for ((i = 0; i < ${#cards[@]}; i++)); do
