@@ -388,6 +388,8 @@ static const struct device_row devices[] = {
                     {"irq", "3-15", "default 3"}}},
     {"ne2k_pci", "NE2000 network card on PCI (Realtek RTL8029)", add_nic, .pci = true,
      .properties = {OF_NICS}},
+    {"pcnet", "AMD PCnet-PCI II network card (Am79C970A)", add_nic, .pci = true,
+     .properties = {OF_NICS}},
     {"rtl8139", "Realtek RTL8139C+ network card", add_nic, .pci = true, .properties = {OF_NICS}},
     {"virtio-net-pci", "virtio network card; see also -nic", add_nic, .pci = true,
      .properties = {OF_NICS,

@@ -51,6 +51,15 @@ static struct pci_device *wire_rtl8139(struct pc *pc, unsigned n, const struct p
     return &s->pci;
 }
 
+static struct pci_device *wire_pcnet(struct pc *pc, unsigned n, const struct pc_nic_config *c)
+{
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
+    struct pcnet *s = &pc->net.nics[n].pcnet;
+
+    pcnet_init(s, &pc->m, c->id, at.bus, at.devfn, &c->nic);
+    return &s->pci;
+}
+
 static struct pci_device *wire_ne2k_pci(struct pc *pc, unsigned n, const struct pc_nic_config *c)
 {
     const struct pc_pci_slot at = pc_pci_slot(pc, &c->place);
@@ -71,9 +80,13 @@ static const struct model {
     const char *name, *rom; /* rom: NULL: it is on ISA */
     struct pci_device *(*wire)(struct pc *pc, unsigned n, const struct pc_nic_config *c);
 } models[] = {
-    {"e1000", "e1000", wire_82540em},     {"e1000-82545em", "e1000", wire_82545em},
-    {"ne2k_isa", NULL, wire_ne2k_isa},    {"ne2k_pci", "ne2k_pci", wire_ne2k_pci},
-    {"rtl8139", "rtl8139", wire_rtl8139}, {"virtio-net-pci", "virtio", wire_virtio},
+    {"e1000", "e1000", wire_82540em},
+    {"e1000-82545em", "e1000", wire_82545em},
+    {"ne2k_isa", NULL, wire_ne2k_isa},
+    {"ne2k_pci", "ne2k_pci", wire_ne2k_pci},
+    {"pcnet", "pcnet", wire_pcnet},
+    {"rtl8139", "rtl8139", wire_rtl8139},
+    {"virtio-net-pci", "virtio", wire_virtio},
 };
 
 const char *pc_nic_model(unsigned n)

@@ -4,6 +4,7 @@
 
 #include "devices/net/e1000.h"
 #include "devices/net/ne2000.h"
+#include "devices/net/pcnet.h"
 #include "devices/net/rtl8139.h"
 #include "devices/net/virtio_net.h"
 #include "host/net/port.h"
@@ -38,6 +39,7 @@ struct pc_net {
             struct virtio_net virtio;
             struct e1000 e1000;
             struct rtl8139 rtl8139;
+            struct pcnet pcnet;
             struct ne2000_pci ne2k_pci;
             struct ne2000_isa ne2k_isa;
         };

@@ -27,6 +27,11 @@ all_of() {
     done
 }
 
+# virtio-net's driver: its modules in the order in which they are loaded, from the folder `kernel` on.
+virtio_net="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_modern_dev
+    drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci net/core/failover drivers/net/net_failover
+    drivers/net/virtio_net"
+
 # memory_is OUTPUT KIB PART: MemTotal is less, for the kernel itself and its page array, by at most 1/PART.
 memory_is() {
     local kib

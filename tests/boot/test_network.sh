@@ -14,10 +14,7 @@ net=$scratch/net
 mkdir -p "$net" "$scratch/www"
 if kernel=$(tests/fetch kernel 2>"$scratch/why"); then
     modules=$(echo "$(dirname "$kernel")"/lib/modules/*/kernel)
-    order="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_modern_dev
-        drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci net/core/failover drivers/net/net_failover
-        drivers/net/virtio_net"
-    for module in $order; do
+    for module in $virtio_net; do
         cp "$modules/$module.ko" "$net/"
     done
 fi

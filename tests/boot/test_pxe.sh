@@ -4,7 +4,7 @@
 # script, a kernel and its files by TFTP.
 # shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
-cards=("e1000 e1000" "e1000-82545em e1000" "rtl8139 rtl8139" "ne2k_pci ne2k_pci" "virtio-net-pci virtio")
+cards=("e1000 e1000" "e1000-82545em e1000" "rtl8139 rtl8139" "ne2k_pci ne2k_pci" "pcnet pcnet" "virtio-net-pci virtio")
 names=("-boot n, without a word about ROMs" "a place in the boot order, before a disk" "a disk is before it" "romfile=: none")
 for card in "${cards[@]}"; do
     names+=("romfile= of ${card%% *}")

@@ -20,7 +20,8 @@ machine["another AHCI, a network"]="-device ich9-ahci,id=ahci -drive if=none,id=
     -device ide-cd,drive=d,bus=ahci.1 -netdev hubport,id=n,hubid=1 -device virtio-net-pci,netdev=n
     -netdev hubport,id=e,hubid=1 -device e1000,netdev=e -netdev hubport,id=f,hubid=1 -device e1000-82545em,netdev=f
     -netdev hubport,id=r,hubid=1 -device rtl8139,netdev=r -netdev hubport,id=p,hubid=1 -device ne2k_pci,netdev=p
-    -netdev hubport,id=i,hubid=1 -device ne2k_isa,netdev=i -device pci-testdev"
+    -netdev hubport,id=i,hubid=1 -device ne2k_isa,netdev=i
+    -netdev hubport,id=c,hubid=1 -device pcnet,netdev=c -device pci-testdev"
 
 # recorded NAME
 recorded() {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Networks of the host under hostile frames: from a guest, with any header, to segmentation, a hub,
  * a capture and a user network (shut in, so that nothing leaves the process); and any bytes as what
- * another machine sends over a stream. */
+ * another machine sends over a stream or in datagrams. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +22,8 @@ struct world {
     struct machine m;
     struct poller p;
     struct nets *nets;
-    struct card card[3]; /* hub (with user), hub, stream */
-    int other;           /* of the stream */
+    struct card card[4]; /* hub (with user), hub, stream, datagrams */
+    int other[2];        /* of the stream, and of the datagrams */
 };
 
 /* What a card has not asked for it is not given. */
@@ -53,7 +53,7 @@ static const struct net_port_ops ops = {
 
 static void plug(struct world *w, unsigned n, const char *spec)
 {
-    static const char *const ids[] = {"a", "b", "c"};
+    static const char *const ids[] = {"a", "b", "c", "d"};
     struct nic_config config = {.mac = {2}};
     struct error err;
 
@@ -66,19 +66,23 @@ static bool make(struct world *w)
     struct netdev *n;
     struct error err;
     char spec[40];
-    int pair[2];
+    int pair[2], datagrams[2];
 
     if (!machine_init(&w->m, 1 << 20, 0, &err))
         return false;
     fuzz_check(poller_init(&w->p, &err));
     w->nets = nets_new(&w->p);
     fuzz_check(w->nets && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
-    w->other = pair[1];
+    fuzz_check(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, datagrams) == 0);
+    w->other[0] = pair[1];
+    w->other[1] = datagrams[1];
     w->m.run.state = RUN_RUNNING;
     plug(w, 0, "hubport,hubid=0,id=h");
     plug(w, 1, "hubport,hubid=0");
     snprintf(spec, sizeof(spec), "socket,fd=%d", pair[0]);
     plug(w, 2, spec);
+    snprintf(spec, sizeof(spec), "dgram,local.type=fd,local.str=%d", datagrams[0]);
+    plug(w, 3, spec);
     if (CONFIG_SLIRP) {
         fuzz_check(netdev_define_unnamed(w->nets, "user,restrict=on,id=u", &n, &err));
         fuzz_check(netdev_define_unnamed(w->nets, "hubport,hubid=0,netdev=u", &n, &err));
@@ -97,7 +101,7 @@ static void turn(struct world *w)
     poller_run(&w->p, 0);
 }
 
-static void send_frame(struct world *w, struct fuzz_input *in, bool with_header)
+static void send_frame(struct card *c, struct fuzz_input *in, bool with_header)
 {
     struct net_header h = {0};
     uint16_t more = 0;
@@ -120,8 +124,8 @@ static void send_frame(struct world *w, struct fuzz_input *in, bool with_header)
     memcpy(f->data, bytes, size);
     f->header = h;
     free(bytes);
-    if (net_port_can_send(&w->card[0].port))
-        net_port_send_frame(&w->card[0].port, f);
+    if (net_port_can_send(&c->port))
+        net_port_send_frame(&c->port, f);
     else
         net_frame_free(f);
 }
@@ -129,7 +133,7 @@ static void send_frame(struct world *w, struct fuzz_input *in, bool with_header)
 static void act(struct world *w, struct fuzz_input *in)
 {
     uint8_t what = fuzz_u8(in);
-    struct card *c = &w->card[what >> 4 & 1];
+    struct card *c = &w->card[what >> 4 & 3];
     struct error err;
     size_t size;
     uint8_t *bytes;
@@ -144,7 +148,7 @@ static void act(struct world *w, struct fuzz_input *in)
         break;
     case 1:
         bytes = fuzz_bytes(in, 3000, &size);
-        (void)!send(w->other, bytes, size, MSG_NOSIGNAL);
+        (void)!send(w->other[what >> 7], bytes, size, MSG_NOSIGNAL);
         free(bytes);
         break;
     case 2:
@@ -157,7 +161,7 @@ static void act(struct world *w, struct fuzz_input *in)
         machine_unlock(&w->m);
         break;
     default:
-        send_frame(w, in, what & 1);
+        send_frame(what & 0x20 ? c : &w->card[0], in, what & 1);
         break;
     }
 }
@@ -176,7 +180,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         nets_free(w->nets);
         poller_destroy(&w->p);
         machine_destroy(&w->m);
-        close(w->other);
+        close(w->other[0]);
+        close(w->other[1]);
     }
     free(w);
     return 0;
