@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Moves and conversions, SETcc and CMOVcc, the stack, flags in AH, NOPs. */
+#include <sched.h>
+
 #include "cpu/x86/operand.h"
 #include "cpu/x86/vec_crypto.h"
 
@@ -378,6 +380,10 @@ int op_pause_x(struct cpu *cpu, const struct insn *i)
 {
     if (cpu->v.m->ncpus == 1)
         return OP_OK;
+    if (cpu->v.m->run.parallel) {
+        sched_yield();
+        return OP_OK;
+    }
     cpu->r[R_RIP] = insn_next_rip(cpu, i);
     return OP_PAUSE;
 }
