@@ -305,6 +305,7 @@ struct cpu {
     struct ram_window ram[RAM_WINDOWS];
     unsigned next_ram;           /* the one to be replaced */
     bool has_thread;             /* others run at the same time: LOCK counts */
+    unsigned pauses;             /* PAUSE instructions since then */
     struct store_watch *watch;   /* told of stores and device accesses, or NULL */
     const struct probes *probes; /* what a debugger wants to know, or NULL */
     struct cpu_probe probe;

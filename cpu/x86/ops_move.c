@@ -375,13 +375,16 @@ int op_prefetch_x(struct cpu *cpu, const struct insn *i)
     return OP_OK;
 }
 
+#define PAUSES_A_YIELD 64
+
 /* A spin-wait loop: what it waits for is another processor's doing. */
 int op_pause_x(struct cpu *cpu, const struct insn *i)
 {
     if (cpu->v.m->ncpus == 1)
         return OP_OK;
     if (cpu->v.m->run.parallel) {
-        sched_yield();
+        if (!(++cpu->pauses % PAUSES_A_YIELD)) /* its thread may wait for a host processor */
+            sched_yield();
         return OP_OK;
     }
     cpu->r[R_RIP] = insn_next_rip(cpu, i);

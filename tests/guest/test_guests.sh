@@ -30,7 +30,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in
     # Clocks against each other, or races with them: not on a busy host's time.
     timers-* | smm-*) set -- -icount shift=5 ;;
-    smp-*) set -- -smp 4 ;;
+    smp-* | litmus-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
