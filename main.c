@@ -831,6 +831,9 @@ static bool build_pc(struct app *app, struct error *err)
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
     app->cpus.threads = has_cpu_threads(s);
+    if (s->cpu_threads && !app->cpus.threads)
+        return error_set(err, "-accel thread=multi: CPUs take turns with -icount, a recording, "
+                              "lockstep or KVM, and on hosts that are not x86-64");
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
@@ -985,8 +988,16 @@ static bool name_process(const struct settings *s)
 
 static bool name_threads(struct app *app)
 {
-    if (app->settings.debug_threads)
-        pthread_setname_np(app->pc.m.run.thread, "CPU/interp");
+    const struct machine *m = &app->pc.m;
+    char name[16];
+
+    if (!app->settings.debug_threads)
+        return true;
+    pthread_setname_np(m->run.thread, "CPU");
+    for (unsigned n = 0; n < m->ncpus && m->run.threads; n++) {
+        snprintf(name, sizeof(name), "CPU %u", n);
+        pthread_setname_np(m->cpus[n]->own_thread, name);
+    }
     return true;
 }
 

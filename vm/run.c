@@ -817,8 +817,9 @@ static bool go_on(struct machine *m, struct vcpu *v)
 static void run_thread(struct machine *m, struct vcpu *v)
 {
     machine_lock(m);
-    if (!v || v == m->cpus[0])
-        m->run.thread_id = gettid();
+    for (unsigned n = 0; n < m->ncpus; n++)
+        if (!v || v == m->cpus[n])
+            m->cpus[n]->thread_id = gettid();
     while (m->run.state != RUN_ENDED)
         if (!go_on(m, v))
             pthread_cond_wait(&m->run.wake, &m->lock);

@@ -120,7 +120,6 @@ struct run_control {
     uint64_t resets;
     struct reset_loop loop;
     uint64_t changes; /* of state, so far */
-    int thread_id;    /* of the CPU thread, as the host numbers it; 0 before it runs */
 };
 
 /* All of these: machine lock held, unless noted. */

@@ -62,6 +62,7 @@ struct vcpu {
     pthread_t thread;
     pthread_t own_thread; /* run control's, where each has one */
     bool own_thread_live;
+    int thread_id; /* of whatever runs it, as the host numbers it; 0 before it runs */
 };
 
 /* Instructions retired, exact whenever the engine has settled its budget (at any device access). */
