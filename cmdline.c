@@ -468,8 +468,10 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
     const char *engine = option_get(&l, "engine"), *thread = option_get(&l, "thread");
     engine = engine ? engine : "";
     ok = ok && check_value(engines, "-accel", engine, err) &&
-         (!thread || !strcmp(thread, "single") ||
-          error_set(err, "-accel: thread=%s: not in this version; single is expected", thread));
+         (!thread || !strcmp(thread, "single") || !strcmp(thread, "multi") ||
+          error_set(err, "-accel: thread=%s: single or multi is expected", thread));
+    s->cpus_in_turns = thread && !strcmp(thread, "single");
+    s->cpu_threads = thread && !strcmp(thread, "multi");
     s->engine_given = true;
     s->jit = ok && (!strcmp(engine, "jit") || !strcmp(engine, "tcg"));
     s->kvm = ok && !strcmp(engine, "kvm");

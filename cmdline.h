@@ -139,6 +139,7 @@ struct settings {
     bool kvm; /* -accel kvm */
     bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;
+    bool cpus_in_turns, cpu_threads; /* -accel thread=single, thread=multi */
     bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;
     uint64_t pci_testdev_membar; /* bytes, 0: none */
     bool debug_exit;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -36,10 +37,41 @@ static void detach(struct engines *e, enum engine_kind from, unsigned n)
     }
 }
 
+static void destroy_translators(struct engines *e)
+{
+    while (e->ntranslators)
+        translator_destroy(e->translators[--e->ntranslators]);
+    free(e->translators);
+    e->translators = NULL;
+}
+
+/* The room for code is shared out. */
+static bool create_translators(struct engines *e, struct error *err)
+{
+    unsigned n = e->m->run.threads ? e->m->ncpus : 1;
+    struct translator_config config = e->config;
+
+    if (n > 1) {
+        config.cache_size = (config.cache_size ? config.cache_size : TRANSLATOR_CACHE_DEFAULT) / n;
+        if (config.cache_size < TRANSLATOR_CACHE_MIN)
+            config.cache_size = TRANSLATOR_CACHE_MIN;
+    }
+    e->translators = calloc(n, sizeof(*e->translators));
+    if (!e->translators)
+        return error_set(err, "out of memory");
+    for (; e->ntranslators < n; e->ntranslators++) {
+        if (translator_create(e->m, &config, &e->translators[e->ntranslators], err))
+            continue;
+        destroy_translators(e);
+        return false;
+    }
+    return true;
+}
+
 static bool create(struct engines *e, enum engine_kind kind, struct error *err)
 {
-    if (kind == ENGINE_JIT && !e->translator)
-        return translator_create(e->m, &e->config, &e->translator, err);
+    if (kind == ENGINE_JIT && !e->translators)
+        return create_translators(e, err);
     if (kind != ENGINE_KVM || e->kvm)
         return true;
     /* Features that are there already cannot be taken from a guest. */
@@ -51,7 +83,8 @@ static bool attach(struct engines *e, enum engine_kind kind, struct error *err)
 {
     for (unsigned n = 0; n < e->m->ncpus; n++) {
         struct cpu *cpu = cpu_of(e->m->cpus[n]);
-        bool ok = kind == ENGINE_JIT   ? translator_attach(e->translator, cpu, err)
+        bool ok = kind == ENGINE_JIT
+                      ? translator_attach(e->translators[n % e->ntranslators], cpu, err)
                   : kind == ENGINE_KVM ? kvm_engine_attach(e->kvm, cpu, err)
                                        : true;
         if (!ok) {
@@ -62,6 +95,25 @@ static bool attach(struct engines *e, enum engine_kind kind, struct error *err)
     return true;
 }
 
+/* CPUs take turns under KVM. */
+static bool enter(struct engines *e, enum engine_kind kind, struct error *err)
+{
+    if (!attach(e, kind, err))
+        return false;
+    e->current = kind;
+    if (kind == ENGINE_KVM)
+        machine_take_turns(e->m, true);
+    return true;
+}
+
+static void leave(struct engines *e)
+{
+    if (e->current == ENGINE_KVM)
+        machine_take_turns(e->m, false);
+    detach(e, e->current, e->m->ncpus);
+    e->current = ENGINE_INTERP;
+}
+
 bool engine_switch(struct engines *e, enum engine_kind to, struct error *err)
 {
     enum engine_kind from = e->current;
@@ -69,23 +121,19 @@ bool engine_switch(struct engines *e, enum engine_kind to, struct error *err)
 
     if (to == from)
         return true;
-    if (e->config.lockstep && e->translator)
+    if (e->config.lockstep && e->translators)
         return error_set(err, "lockstep=on: the translator stays");
     if (!create(e, to, err))
         return false;
-    detach(e, from, e->m->ncpus);
-    e->current = ENGINE_INTERP;
-    if (attach(e, to, err)) {
-        e->current = to;
+    leave(e);
+    if (enter(e, to, err))
         return true;
-    }
-    if (attach(e, from, &none))
-        e->current = from;
+    enter(e, from, &none);
     return false;
 }
 
 void engines_destroy(struct engines *e)
 {
-    translator_destroy(e->translator);
+    destroy_translators(e);
     kvm_engine_destroy(e->kvm);
 }

@@ -19,7 +19,10 @@ struct engines {
     struct machine *m;
     struct translator_config config; /* of the translator, when it is made */
     enum engine_kind current;        /* all zero: the interpreter, as CPUs are created */
-    struct translator *translator;   /* NULL: not needed so far; nor the other */
+    /* One for all CPUs, or one for each of those that run at the same time. NULL: not needed so
+     * far; nor the other. */
+    struct translator **translators;
+    unsigned ntranslators;
     struct kvm_engine *kvm;
 };
 

@@ -147,10 +147,16 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
 {
     struct app *app = opaque;
 
-    if (app->engines.translator)
-        translator_describe(app->engines.translator, line, line_opaque);
-    else
+    if (!app->engines.ntranslators)
         line(line_opaque, "nothing is translated: -accel interp");
+    for (unsigned n = 0; n < app->engines.ntranslators; n++) {
+        char cpu[32];
+
+        snprintf(cpu, sizeof(cpu), "CPU %u:", n);
+        if (app->engines.ntranslators > 1)
+            line(line_opaque, cpu);
+        translator_describe(app->engines.translators[n], line, line_opaque);
+    }
 }
 
 /* The monitor's. */
@@ -782,6 +788,18 @@ static bool has_rom(const struct pc_net_config *c)
     return any;
 }
 
+/* CPUs run at the same time unless what is asked for needs them one after the other. Instructions
+ * that one CPU executes show to another in the order of x86; so only on hosts that keep it. */
+static bool has_cpu_threads(const struct settings *s)
+{
+#if defined(__x86_64__)
+    return !s->cpus_in_turns && !s->icount && !s->translator.lockstep && !s->kvm;
+#else
+    (void)s;
+    return false;
+#endif
+}
+
 static bool build_pc(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
@@ -812,6 +830,10 @@ static bool build_pc(struct app *app, struct error *err)
     c->icount_auto = s->icount_auto;
     c->create_cpus = pc_cpus_create;
     c->create_cpus_opaque = &app->cpus;
+    app->cpus.threads = has_cpu_threads(s);
+    if (s->cpu_threads && !app->cpus.threads)
+        return error_set(err, "-accel thread=multi: CPUs take turns with -icount, a recording, "
+                              "lockstep or KVM, and on hosts that are not x86-64");
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;
@@ -966,8 +988,16 @@ static bool name_process(const struct settings *s)
 
 static bool name_threads(struct app *app)
 {
-    if (app->settings.debug_threads)
-        pthread_setname_np(app->pc.m.run.thread, "CPU/interp");
+    const struct machine *m = &app->pc.m;
+    char name[16];
+
+    if (!app->settings.debug_threads)
+        return true;
+    pthread_setname_np(m->run.thread, "CPU");
+    for (unsigned n = 0; n < m->ncpus && m->run.threads; n++) {
+        snprintf(name, sizeof(name), "CPU %u", n);
+        pthread_setname_np(m->cpus[n]->own_thread, name);
+    }
     return true;
 }
 
@@ -1167,8 +1197,8 @@ static int run(struct app *app)
 
     if (app_open(app, &err)) {
         main_loop(app);
-        if (app->engines.translator)
-            translator_report(app->engines.translator, report_line, NULL);
+        if (app->engines.translators) /* one: CPUs take turns in lockstep */
+            translator_report(app->engines.translators[0], report_line, NULL);
         status = exit_status(app);
     } else if (!err.text[0]) {
         status = EXIT_OK; /* -d help */

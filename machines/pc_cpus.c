@@ -174,6 +174,7 @@ bool pc_cpus_create(struct machine *m, unsigned ncpus, void *opaque, struct pc_c
     if (ncpus > 1 && !model_has(&cpus->model, F_apic))
         return error_set(err, "-smp %u: -cpu %s has no APIC to start a second processor with",
                          ncpus, cpus->model.name);
+    m->run.threads = cpus->threads && ncpus > 1;
     for (unsigned i = 0; i < ncpus; i++) {
         struct cpu *cpu = cpu_new(m, &cpus->model, i, err);
 

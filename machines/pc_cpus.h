@@ -8,6 +8,7 @@
 /* The x86 processors of a PC board. */
 struct pc_cpus {
     struct cpu_model model; /* of all of them; set before pc_init() */
+    bool threads;           /* each gets a thread of its own, if there are several */
     struct cpu *boot;       /* the boot processor, once created */
 };
 

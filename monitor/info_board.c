@@ -46,7 +46,7 @@ void info_cpus(struct monitor *mon, const struct monitor_args *args)
     (void)args;
     for (unsigned i = 0; i < mon->m->ncpus; i++)
         monitor_printf(mon, "%c CPU #%u: %sthread_id=%d\n", i == mon->cpu ? '*' : ' ', i,
-                       mon->m->cpus[i]->halted ? "(halted) " : "", mon->m->run.thread_id);
+                       mon->m->cpus[i]->halted ? "(halted) " : "", mon->m->cpus[i]->thread_id);
 }
 
 static void print_chardev(void *opaque, const char *label, const char *filename, bool taken)

@@ -38,10 +38,10 @@ json_t *qmp_query_cpus(struct qmp_call *call, json_t *args, struct error *err)
 
     (void)args, (void)err;
     for (unsigned i = 0; i < m->ncpus; i++)
-        json_array_append_new(list,
-                              json_pack("{s:i, s:o, s:o, s:i, s:s}", "thread-id", m->run.thread_id,
-                                        "props", place(&call->ctl->about, i), "qom-path",
-                                        path_of(i), "cpu-index", i, "target", "x86_64"));
+        json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:i, s:s}", "thread-id",
+                                              m->cpus[i]->thread_id, "props",
+                                              place(&call->ctl->about, i), "qom-path", path_of(i),
+                                              "cpu-index", i, "target", "x86_64"));
     return list;
 }
 

@@ -503,6 +503,7 @@ bool translator_create(struct machine *m, const struct translator_config *config
     if (config->lockstep) { /* a block at a time */
         tr->config.no_links = tr->config.no_jump_cache = true;
         m->run.devices_wait = true;
+        machine_take_turns(m, true);
     }
     find_host_features(tr->host_has);
     if (!tr->config.threshold)

@@ -249,9 +249,9 @@ static void report_difference(struct cpu *cpu, struct lockstep *ls, const struct
     print_state(cpu, &ls->jit, "translated code");
     print_state(cpu, &ls->interp, "interpreter");
     fflush(m->log.out);
-    machine_lock(m);
+    vcpu_lock_machine(&cpu->v);
     machine_request_end(m, STOP_DIFFERENCE, 0);
-    machine_unlock(m);
+    vcpu_unlock_machine(&cpu->v);
 }
 
 /* ---- running ---- */

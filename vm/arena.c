@@ -46,6 +46,7 @@ bool arena_init(struct arena *a, uint64_t capacity, struct error *err)
     size_t pages;
 
     memset(a, 0, sizeof(*a));
+    pthread_mutex_init(&a->code_mutex, NULL);
     a->fd = -1;
     if (capacity > ARENA_MAX)
         return error_set(err, "guest memory: %llu bytes is more than can be mapped",
@@ -75,6 +76,7 @@ void arena_destroy(struct arena *a)
         close(a->fd);
     free(a->page_flags);
     free(a->code_map);
+    pthread_mutex_destroy(&a->code_mutex);
     memset(a, 0, sizeof(*a));
     a->fd = -1;
 }
@@ -104,15 +106,30 @@ static void drop_store_entries(struct arena *a, uint64_t page_offset)
         l->drop_store_entries(l->opaque, page_offset);
 }
 
+static void exclusive(struct arena *a, bool begin)
+{
+    if (a->exclusive)
+        a->exclusive(a->exclusive_opaque, begin);
+}
+
+/* The first code on a page: a store that is between the look at its entry and memory would not be
+ * seen, so it is waited for. Later, every store looks at code_map after it is made. */
 void arena_mark_code(struct arena *a, uint64_t offset, unsigned len)
 {
     uint64_t page = offset >> VM_PAGE_SHIFT;
+    bool had_code;
 
     if (!len || offset >= a->capacity)
         return;
+    pthread_mutex_lock(&a->code_mutex);
     __atomic_fetch_or(&a->code_map[page], granules(offset, len), __ATOMIC_SEQ_CST);
-    if (!(__atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST) & PAGE_CODE))
-        drop_store_entries(a, page << VM_PAGE_SHIFT);
+    had_code = __atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST) & PAGE_CODE;
+    pthread_mutex_unlock(&a->code_mutex);
+    if (had_code)
+        return;
+    exclusive(a, true);
+    drop_store_entries(a, page << VM_PAGE_SHIFT);
+    exclusive(a, false);
 }
 
 void arena_clear_code(struct arena *a, uint64_t page_offset)
@@ -168,10 +185,13 @@ static bool page_stored(struct arena *a, uint64_t offset, uint64_t len)
 
     if (!(set_dirty(a, page) & PAGE_CODE))
         return false;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the store comes before the look */
     if (!(__atomic_load_n(&a->code_map[page], __ATOMIC_ACQUIRE) & granules(offset, len)))
         return false;
+    exclusive(a, true);
     for (struct code_listener *l = a->listeners; l; l = l->next)
         l->code_written(l->opaque, offset, len);
+    exclusive(a, false);
     return true;
 }
 
@@ -195,13 +215,13 @@ bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len)
     return hit;
 }
 
-/* A page whose code is all gone is no page with code any more; unless some was decoded meanwhile.
- */
+/* A page whose code is all gone is no page with code any more. */
 static void reconsider_code(struct arena *a, uint64_t page)
 {
-    __atomic_fetch_and(&a->page_flags[page], (uint8_t)~PAGE_CODE, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&a->code_map[page], __ATOMIC_SEQ_CST))
-        __atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST);
+    pthread_mutex_lock(&a->code_mutex);
+    if (!__atomic_load_n(&a->code_map[page], __ATOMIC_SEQ_CST))
+        __atomic_fetch_and(&a->page_flags[page], (uint8_t)~PAGE_CODE, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&a->code_mutex);
 }
 
 const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset)

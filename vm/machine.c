@@ -48,6 +48,14 @@ static void init_maps(struct machine *m)
     address_space_listen(&m->mem, &m->mem_listener);
 }
 
+static void exclusive_section(void *opaque, bool begin)
+{
+    if (begin)
+        machine_exclusive_begin(opaque);
+    else
+        machine_exclusive_end(opaque);
+}
+
 bool machine_init(struct machine *m, uint64_t ram_size, uint64_t extra, struct error *err)
 {
     struct timespec ts;
@@ -62,11 +70,14 @@ bool machine_init(struct machine *m, uint64_t ram_size, uint64_t extra, struct e
     log_init(&m->log);
     m->ram_size = ram_size;
     arena_alloc(&m->arena, ram_size);
+    m->arena.exclusive = exclusive_section;
+    m->arena.exclusive_opaque = m;
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->input_lock, NULL);
     init_lists(m);
     init_maps(m);
     vm_clock_init(&m->clock);
+    exclusive_init(&m->exclusive);
     run_init(m);
     clock_gettime(CLOCK_REALTIME, &ts);
     m->wall_base = (uint64_t)ts.tv_sec * NS_PER_SEC;
@@ -98,6 +109,7 @@ void machine_destroy(struct machine *m)
     address_space_destroy(&m->mem);
     address_space_destroy(&m->io);
     arena_destroy(&m->arena);
+    exclusive_destroy(&m->exclusive);
     pthread_mutex_destroy(&m->input_lock);
     pthread_mutex_destroy(&m->lock);
     log_close(&m->log);

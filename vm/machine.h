@@ -11,6 +11,7 @@
 #include "vm/clock.h"
 #include "vm/device.h"
 #include "vm/digest.h"
+#include "vm/exclusive.h"
 #include "vm/input.h"
 #include "vm/irq.h"
 #include "vm/memory.h"
@@ -21,7 +22,7 @@
  *
  * Lock: `lock` guards device state, the clock's queue, the memory map and run control. It is taken
  * for device accesses, timer callbacks, input delivery and monitor commands, never while guest
- * code runs. */
+ * code runs; by CPUs as exclusive.h says. */
 struct machine {
     struct log log;
     pthread_mutex_t lock;
@@ -32,6 +33,7 @@ struct machine {
     struct vcpu **cpus;
     unsigned ncpus;
     struct run_control run;
+    struct exclusive exclusive;
     struct input_source *sources;
     unsigned nsources;
     pthread_mutex_t input_lock;

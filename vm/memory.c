@@ -111,12 +111,19 @@ static void append_range(struct address_space *as, uint64_t start, uint64_t last
         as->flat[as->nflat++] = (struct mem_range){start, last, r, start - r->base};
 }
 
+static void exclusive(const struct address_space *as, bool begin)
+{
+    if (as->arena && as->arena->exclusive)
+        as->arena->exclusive(as->arena->exclusive_opaque, begin);
+}
+
 static void rebuild(struct address_space *as)
 {
     /* At most two edges a region, and one range an edge; + 1 so that the sizes are not zero. */
     uint64_t *edges = must_realloc(NULL, (2 * as->nregions + 1) * sizeof(*edges));
     size_t n = collect_edges(as, edges);
 
+    exclusive(as, true); /* CPUs look at it without the lock */
     as->flat = must_realloc(as->flat, (n + 1) * sizeof(*as->flat));
     as->nflat = 0;
     for (size_t i = 0; i < n; i++) {
@@ -130,6 +137,7 @@ static void rebuild(struct address_space *as)
     as->generation++;
     for (struct address_space_listener *l = as->listeners; l; l = l->next)
         l->changed(l->opaque);
+    exclusive(as, false);
 }
 
 static void map_changed(struct address_space *as)

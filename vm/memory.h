@@ -2,6 +2,7 @@
 #ifndef CALQUE_VM_MEMORY_H
 #define CALQUE_VM_MEMORY_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -134,6 +135,10 @@ struct arena {
      * keeps the old bytes, then sets the flag. */
     void (*before_store)(void *opaque, uint64_t page);
     void *before_store_opaque;
+    /* Around what must not happen while a CPU is in guest code; NULL: nothing is (exclusive.h). */
+    void (*exclusive)(void *opaque, bool begin);
+    void *exclusive_opaque;
+    pthread_mutex_t code_mutex; /* guards code_map and PAGE_CODE together */
     uint64_t unannounced; /* stores to such pages that before_store was not told of: mistakes */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Run control. All CPUs take turns on one thread, the CPU thread: machine_start_threads() makes
- * it, or machine_run_inline() is it for a while.
+ * it, or machine_run_inline() is it for a while. Or each has a thread, and the first one's does
+ * what is asked for once the others have ended their slices.
  *
  * A turn: honour requests, deliver input, run timers that are due (icount), give one CPU a slice.
  * The lock is held but for the slice itself. Everybody else only sets a request and kicks; state
@@ -49,9 +50,26 @@ static bool cpu_thread_exists(const struct machine *m)
     return m->run.thread_live || m->run.inline_live;
 }
 
+/* The CPU that this thread runs where each has one. */
+static struct vcpu *own_cpu(const struct machine *m)
+{
+    for (unsigned n = 0; n < m->ncpus && m->run.threads; n++)
+        if (m->cpus[n]->own_thread_live && pthread_equal(pthread_self(), m->cpus[n]->own_thread))
+            return m->cpus[n];
+    return NULL;
+}
+
 static bool on_cpu_thread(const struct machine *m)
 {
-    return cpu_thread_exists(m) && pthread_equal(pthread_self(), m->run.thread);
+    return cpu_thread_exists(m) && (pthread_equal(pthread_self(), m->run.thread) || own_cpu(m));
+}
+
+/* The CPU that makes the access this thread is busy with; NULL: none. */
+static struct vcpu *current_cpu(const struct machine *m)
+{
+    if (m->run.parallel)
+        return own_cpu(m);
+    return on_cpu_thread(m) ? m->run.current : NULL;
 }
 
 static void notify_main(struct machine *m)
@@ -140,10 +158,32 @@ static void cpus_stopped(struct machine *m)
             m->cpus[i]->ops->stopped(m->cpus[i]);
 }
 
+static bool runs_parallel(const struct run_control *r)
+{
+    return r->threads && r->thread_live && !r->in_turns && !r->step_cpu &&
+           r->stop_count == UINT64_MAX && r->stop_time == UINT64_MAX;
+}
+
+void machine_take_turns(struct machine *m, bool yes)
+{
+    struct run_control *r = &m->run;
+
+    r->in_turns += yes ? 1 : -1u;
+    if (r->state != RUN_RUNNING)
+        return;
+    r->parallel = runs_parallel(r);
+    machine_kick(m);
+}
+
 static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
 {
     struct run_control *r = &m->run;
     enum run_state before = r->state;
+
+    if (state != RUN_RUNNING)
+        r->parallel = false;
+    else if (before != RUN_RUNNING)
+        r->parallel = runs_parallel(r);
 
     if (state == RUN_RUNNING) {
         vm_clock_start(&m->clock);
@@ -273,6 +313,7 @@ static bool honour_requests(struct machine *m)
         reset_machine(m);
     if (r->stop_wanted)
         enter_state(m, RUN_PAUSED, r->stop_why);
+    pthread_cond_broadcast(&r->wake); /* others wait for it */
     return true;
 }
 
@@ -359,8 +400,8 @@ void machine_request_reset(struct machine *m)
         input_push(m, &m->reset_source, NULL, 0);
         return;
     }
-    if (on_cpu_thread(m) && m->run.current && !m->run.reset_wanted)
-        note_reset(m, m->run.current, "a device");
+    if (current_cpu(m) && !m->run.reset_wanted)
+        note_reset(m, current_cpu(m), "a device");
     m->run.reset_wanted = true;
     machine_kick(m);
 }
@@ -433,7 +474,7 @@ void machine_end_turn_soon(struct machine *m)
     uint64_t last;
 
     if (!v || !on_cpu_thread(m))
-        return;
+        return; /* nobody waits for a turn */
     last = v->slice - (uint64_t)v->budget + TURN_AFTER_IPI;
     if (m->run.quantum_left > last)
         m->run.quantum_left = last;
@@ -497,6 +538,7 @@ static void reset_by_fault(struct machine *m, const struct vcpu *v)
 {
     note_reset(m, v, "a triple fault");
     m->run.reset_wanted = true;
+    machine_kick(m);
 }
 
 static void end_by_fault(struct machine *m, struct vcpu *v)
@@ -608,6 +650,18 @@ static bool ended_by_itself(const struct vcpu *v, enum vcpu_exit why, uint64_t u
     return why == VCPU_EXIT_SLICE && v->budget <= 0 && used < budget;
 }
 
+static enum vcpu_exit run_guest(struct vcpu *v)
+{
+    enum vcpu_exit why;
+
+    machine_unlock(v->m);
+    vcpu_enter_guest(v);
+    why = v->ops->run(v, v->slice);
+    vcpu_leave_guest(v);
+    machine_lock(v->m);
+    return why;
+}
+
 static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
 {
     struct run_control *r = &m->run;
@@ -623,9 +677,7 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     vcpu_begin_slice(v, budget < limit ? budget : limit);
     budget = budget <= limit ? UINT64_MAX : limit; /* the length of one that was cut */
     r->current = v;
-    machine_unlock(m);
-    why = v->ops->run(v, v->slice);
-    machine_lock(m);
+    why = run_guest(v);
     r->current = NULL;
     used = v->slice - (uint64_t)v->budget;
     r->clean = ended_by_itself(v, why, used, budget);
@@ -634,6 +686,8 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     else
         r->quantum_left -= used;
     handle_exit(m, v, why);
+    if (r->parallel)
+        pthread_cond_broadcast(&r->wake);
     if (r->step_cpu == v) {
         r->step_left -= used < r->step_left ? used : r->step_left;
         if (!r->step_left)
@@ -724,26 +778,89 @@ static bool take_turn(struct machine *m, uint64_t limit)
     return true;
 }
 
+/* A slice of CPU v beside those of the others. False: nothing to do until somebody kicks. Requests
+ * are the first CPU's, when all have ended their slices. */
+static bool run_beside(struct vcpu *v)
+{
+    struct machine *m = v->m;
+    struct run_control *r = &m->run;
+    enum vcpu_exit why;
+
+    if (requests_pending(m))
+        return v == m->cpus[0] && !r->slices && honour_requests(m);
+    if (r->current || !runnable(v)) /* one is still in the slice of its turn */
+        return false;
+    vm_clock_sync(&m->clock);
+    atomic_store(&v->exit_req, 0);
+    vcpu_begin_slice(v, QUANTUM_ALONE);
+    r->slices++;
+    why = run_guest(v);
+    r->slices--;
+    handle_exit(m, v, why);
+    if (!r->slices && (requests_pending(m) || !r->parallel))
+        pthread_cond_broadcast(&r->wake);
+    return true;
+}
+
+/* What thread of CPU v does, if it is its own; the first one's does the rest. */
+static bool go_on(struct machine *m, struct vcpu *v)
+{
+    struct run_control *r = &m->run;
+
+    if (r->state == RUN_RUNNING && r->parallel)
+        return run_beside(v);
+    if ((v && v != m->cpus[0]) || r->slices)
+        return false;
+    return r->state == RUN_RUNNING ? take_turn(m, UINT64_MAX) : honour_requests(m);
+}
+
+static void run_thread(struct machine *m, struct vcpu *v)
+{
+    machine_lock(m);
+    for (unsigned n = 0; n < m->ncpus; n++)
+        if (!v || v == m->cpus[n])
+            m->cpus[n]->thread_id = gettid();
+    while (m->run.state != RUN_ENDED)
+        if (!go_on(m, v))
+            pthread_cond_wait(&m->run.wake, &m->lock);
+    machine_unlock(m);
+}
+
+/* The one of all CPUs. */
 static void *cpu_thread(void *opaque)
 {
-    struct machine *m = opaque;
-
-    machine_lock(m);
-    m->run.thread_id = gettid();
-    while (m->run.state != RUN_ENDED) {
-        bool busy = m->run.state == RUN_RUNNING ? take_turn(m, UINT64_MAX) : honour_requests(m);
-
-        if (!busy)
-            pthread_cond_wait(&m->run.wake, &m->lock);
-    }
-    machine_unlock(m);
+    run_thread(opaque, NULL);
     return NULL;
+}
+
+static void *own_cpu_thread(void *opaque)
+{
+    struct vcpu *v = opaque;
+
+    run_thread(v->m, v);
+    return NULL;
+}
+
+/* Lock held: none of them runs yet. */
+static bool start_own_threads(struct machine *m)
+{
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        struct vcpu *v = m->cpus[n];
+
+        v->own_thread_live = pthread_create(&v->own_thread, NULL, own_cpu_thread, v) == 0;
+        if (!v->own_thread_live)
+            return false;
+        m->run.thread = m->cpus[0]->own_thread;
+        m->run.thread_live = true;
+    }
+    return true;
 }
 
 bool machine_start_threads(struct machine *m)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
     sigset_t all, old;
+    bool ok;
 
     /* Signals are the main loop's, except those that a fault of our own raises: blocked, they
      * would end the process without the handlers that put the terminal back. */
@@ -752,17 +869,28 @@ bool machine_start_threads(struct machine *m)
         sigdelset(&all, faults[i]);
     machine_lock(m);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    m->run.thread_live = pthread_create(&m->run.thread, NULL, cpu_thread, m) == 0;
+    if (m->run.threads)
+        ok = start_own_threads(m);
+    else
+        ok = m->run.thread_live = pthread_create(&m->run.thread, NULL, cpu_thread, m) == 0;
+    if (!ok && m->run.thread_live)
+        enter_state(m, RUN_ENDED, STOP_QUIT);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     machine_unlock(m);
-    return m->run.thread_live;
+    return ok;
 }
 
 void machine_join(struct machine *m)
 {
     if (!m->run.thread_live)
         return;
-    pthread_join(m->run.thread, NULL);
+    if (!m->run.threads)
+        pthread_join(m->run.thread, NULL);
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        if (m->cpus[n]->own_thread_live)
+            pthread_join(m->cpus[n]->own_thread, NULL);
+        m->cpus[n]->own_thread_live = false;
+    }
     machine_lock(m);
     m->run.thread_live = false;
     machine_unlock(m);

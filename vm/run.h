@@ -10,9 +10,10 @@
 /* Run control: starts, stops and ends a machine; knows why it stopped. Devices and the CPU only
  * *request* (reset, power-off, exit); the run loop honours requests between slices.
  *
- * Threads: host-time mode has one vCPU thread and the caller's main loop, which runs timers and
- * host file descriptors. In instruction-count mode the vCPU thread runs timers itself, at exact
- * counts, and several vCPUs take turns in fixed quanta. */
+ * Threads: host-time mode has a thread for each vCPU (or one for all, which then take turns) and
+ * the caller's main loop, which runs timers and host file descriptors. In instruction-count mode
+ * the vCPU thread runs timers itself, at exact counts, and several vCPUs take turns in fixed
+ * quanta. They also do while somebody wants to know who did what: a debugger, machine_step(). */
 
 struct machine;
 struct vcpu;
@@ -78,9 +79,14 @@ struct run_control {
     bool stop_wanted; /* pause at the next boundary */
     bool end_wanted;
     enum stop_reason stop_why, end_why; /* of the requests above */
-    pthread_t thread;
+    pthread_t thread;                   /* of the first CPU; that of all while they take turns */
     bool thread_live;
-    bool inline_live; /* machine_run_inline() is running, on `thread` */
+    /* Before the threads start: each CPU gets its own. */
+    bool threads;
+    unsigned in_turns; /* reasons why they take turns nevertheless: machine_take_turns() */
+    bool parallel;     /* they do not: all that are not halted run; while state is RUN_RUNNING */
+    unsigned slices;   /* CPUs that are in theirs, then */
+    bool inline_live;  /* machine_run_inline() is running, on `thread` */
     /* Timers and input of the main loop's share wait until no CPU is in its slice, and the CPU
      * thread takes its part in them: for lockstep, which runs a block twice from the same memory.
      */
@@ -114,7 +120,6 @@ struct run_control {
     uint64_t resets;
     struct reset_loop loop;
     uint64_t changes; /* of state, so far */
-    int thread_id;    /* of the CPU thread, as the host numbers it; 0 before it runs */
 };
 
 /* All of these: machine lock held, unless noted. */
@@ -141,6 +146,8 @@ void machine_kick(struct machine *m);
 /* One pass of the main loop's share: timers (host mode) and input. Returns host ns until it is
  * wanted again, -1 for ever. Takes the lock itself. */
 int64_t machine_poll(struct machine *m);
+/* One more (or less) reason to let CPUs take turns: from their next slices on. */
+void machine_take_turns(struct machine *m, bool yes);
 /* The running CPU has interrupted another one, which shall have its turn soon. */
 void machine_end_turn_soon(struct machine *m);
 const char *stop_reason_name(enum stop_reason r);

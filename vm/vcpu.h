@@ -2,6 +2,7 @@
 #ifndef CALQUE_VM_VCPU_H
 #define CALQUE_VM_VCPU_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,6 +57,12 @@ struct vcpu {
     uint64_t slice;        /* the budget given at the start of the slice */
     struct machine *m;
     const struct vcpu_ops *ops;
+    /* In guest code, on that thread; only for exclusive.c. */
+    bool inside;
+    pthread_t thread;
+    pthread_t own_thread; /* run control's, where each has one */
+    bool own_thread_live;
+    int thread_id; /* of whatever runs it, as the host numbers it; 0 before it runs */
 };
 
 /* Instructions retired, exact whenever the engine has settled its budget (at any device access). */

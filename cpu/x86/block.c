@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The cache of decoded blocks, one for all CPUs of a machine.
+/* The cache of decoded blocks: one for all CPUs of a machine that take turns, one for each of those
+ * that run at the same time. In another CPU's nothing is changed but in exclusive sections.
  *
  * Blocks live in a pool of segments that are filled and evicted in FIFO order. A hash finds
  * them; a list per page finds those to retire when the page is written. Before bytes
@@ -75,7 +76,8 @@ static struct block_cache *cache_create(const struct machine *m)
 bool block_cache_init(struct cpu *cpu)
 {
     struct machine *m = cpu->v.m;
-    struct block_cache *c = m->ncpus ? cpu_of(m->cpus[0])->blocks : cache_create(m);
+    bool share = m->ncpus && !m->run.threads;
+    struct block_cache *c = share ? cpu_of(m->cpus[0])->blocks : cache_create(m);
     cpu->scratch = malloc(block_size(1, 0));
     cpu->blocks = c;
     if (!c)
@@ -178,16 +180,26 @@ static void link_in_page(struct block_cache *c, struct block *b)
     *page = b;
 }
 
+/* Decoded code of the page is kept nowhere. Others may be decoding some while they run. */
+static void clear_code_if_gone(struct cpu *cpu, uint64_t page)
+{
+    struct machine *m = cpu->v.m;
+    if (cpu->blocks->page_list[page] || !machine_is_exclusive(m))
+        return;
+    for (unsigned n = 0; n < m->ncpus && m->run.threads; n++)
+        if (cpu_of(m->cpus[n])->blocks->page_list[page])
+            return;
+    arena_clear_code(&m->arena, page << VM_PAGE_SHIFT);
+}
+
 static void unlink_from_page(struct cpu *cpu, struct block *b)
 {
-    struct block_cache *c = cpu->blocks;
     uint64_t page = b->arena >> VM_PAGE_SHIFT;
     *b->link_in_page = b->next_in_page;
     if (b->next_in_page)
         b->next_in_page->link_in_page = b->link_in_page;
     b->link_in_page = NULL;
-    if (!c->page_list[page])
-        arena_clear_code(&cpu->v.m->arena, page << VM_PAGE_SHIFT);
+    clear_code_if_gone(cpu, page);
 }
 
 /* From now on stores to its bytes do not report. */
@@ -342,6 +354,8 @@ void block_cache_code_written(struct cpu *cpu, uint64_t arena_offset, uint64_t l
             for (struct cpu *user = c->users; user; user = user->next_user)
                 leave_if_running(user, b);
         }
+        if (cpu->v.m->run.threads) /* it may have gone before, when others ran */
+            clear_code_if_gone(cpu, page);
     }
 }
 

@@ -513,6 +513,7 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_model *model, unsigned i
     cpu->v.ops = &ops;
     cpu->run_blocks = interp_blocks;
     cpu->v.index = index;
+    cpu->has_thread = m->run.threads;
     cpu->model = *model;
     cpu->apic_id = topology_apic_id(&model->topology, index);
     cpu->tsc_hz = TSC_HZ;

@@ -282,11 +282,17 @@ struct cpu {
     struct local_apic apic;
     struct cpu_model model; /* features: what CPUID reports and what is executed */
 
-    /* Read-modify-write of what is not plain memory: see mem.h. */
+    /* Read-modify-write of what is not plain memory, or locked: see mem.h. */
     struct {
         uint8_t buf[64] __attribute__((aligned(16)));
         uint64_t lin;
         unsigned size;
+        /* Locked: buf is a copy, and these are what it was made from and the flags before. */
+        uint8_t *target;
+        uint8_t old[16] __attribute__((aligned(16)));
+        int64_t cc_res;
+        uint32_t cc_aux;
+        bool exclusive; /* in an exclusive section instead */
     } rmw;
 
     struct tlb_entry tlb[2][NUM_TLB_CLASSES][TLB_SIZE]; /* [0] loads, [1] stores */
@@ -298,6 +304,8 @@ struct cpu {
     bool code_stores_filled;
     struct ram_window ram[RAM_WINDOWS];
     unsigned next_ram;           /* the one to be replaced */
+    bool has_thread;             /* others run at the same time: LOCK counts */
+    unsigned pauses;             /* PAUSE instructions since then */
     struct store_watch *watch;   /* told of stores and device accesses, or NULL */
     const struct probes *probes; /* what a debugger wants to know, or NULL */
     struct cpu_probe probe;

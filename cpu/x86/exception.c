@@ -444,29 +444,28 @@ bool cpu_interrupt_ready(const struct cpu *cpu)
 
 int cpu_acknowledge(struct cpu *cpu)
 {
-    struct machine *m = cpu->v.m;
     int vector;
-    machine_lock(m);
+    vcpu_lock_machine(&cpu->v);
     vector = apic_acknowledge(cpu);
     if (vector < 0 && extint(cpu) && cpu->intack.ack) {
         cpu->extint_pending = false;
         vector = cpu->intack.ack(cpu->intack.owner);
     }
-    machine_unlock(m);
+    vcpu_unlock_machine(&cpu->v);
     return vector;
 }
 
 /* INIT, then a start-up IPI (SDM vol. 3A 9.4.3). True if there was one. */
 static bool take_init(struct cpu *cpu)
 {
-    machine_lock(cpu->v.m);
+    vcpu_lock_machine(&cpu->v);
     bool init = cpu->init_pending, sipi = cpu->sipi_pending;
     cpu->init_pending = cpu->sipi_pending = false;
     if (init)
         cpu_init_reset(cpu);
     if (sipi && cpu->wait_sipi)
         cpu_start_up(cpu, cpu->sipi_vector);
-    machine_unlock(cpu->v.m);
+    vcpu_unlock_machine(&cpu->v);
     return init || sipi;
 }
 

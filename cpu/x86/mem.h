@@ -24,7 +24,11 @@ int mem_probe_store_slow(struct cpu *cpu, uint64_t lin, unsigned size);
 /* Begins a read-modify-write: a host pointer to operate on (plain memory, or cpu->rmw.buf which
  * mem_rmw_commit() writes back), or NULL with a fault raised. */
 void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size);
-void mem_rmw_commit(struct cpu *cpu);
+/* The same with LOCK where CPUs run at the same time: memory is written only if it still holds what
+ * was read; or all of it happens in an exclusive section (across lines and pages, code). Devices
+ * see a read and a write. */
+void *mem_rmw_locked(struct cpu *cpu, uint64_t lin, unsigned size);
+bool mem_rmw_commit(struct cpu *cpu);
 
 /* Makes a TLB entry for an access of the running instruction that lies within a page. False: none
  * answers it; what is wrong is for the access itself to find. */
@@ -169,20 +173,36 @@ DEFINE_MEM(32)
 DEFINE_MEM(64)
 #undef DEFINE_MEM
 
-/* Read-modify-write of the instruction's memory operand: a pointer to the bytes, NULL on a fault.
- * After changing them call mem_rmw_end() with that pointer. */
+/* Read-modify-write of memory at a linear address, locked or not: a pointer to the bytes, NULL on a
+ * fault. After changing them call mem_rmw_end() with that pointer: false means that another CPU has
+ * changed memory meanwhile; the bytes are the new ones and the flags as they were, to be changed
+ * again. Only with `locked`. */
+static inline void *lin_rmw(struct cpu *cpu, uint64_t lin, unsigned size, bool locked)
+{
+    if (unlikely(cpu->has_thread) && locked)
+        return mem_rmw_locked(cpu, lin, size);
+    void *p = tlb_hit(cpu->tlb_store, lin, size);
+    return likely(p) ? p : mem_rmw_slow(cpu, lin, size);
+}
+/* The instruction's memory operand. */
 static inline void *mem_rmw(struct cpu *cpu, const struct insn *i, unsigned size)
 {
     uint64_t lin;
     if (unlikely(insn_linear(cpu, i, size, ACCESS_STORE, &lin)))
         return NULL;
-    void *p = tlb_hit(cpu->tlb_store, lin, size);
-    return likely(p) ? p : mem_rmw_slow(cpu, lin, size);
+    return lin_rmw(cpu, lin, size, i->flags & INSN_LOCK);
 }
-static inline void mem_rmw_end(struct cpu *cpu, const void *p)
+/* XCHG is locked without a prefix (SDM vol. 3A 8.1.2.2). */
+static inline void *mem_rmw_exchange(struct cpu *cpu, const struct insn *i, unsigned size)
 {
-    if (unlikely(p == cpu->rmw.buf))
-        mem_rmw_commit(cpu);
+    uint64_t lin;
+    if (unlikely(insn_linear(cpu, i, size, ACCESS_STORE, &lin)))
+        return NULL;
+    return lin_rmw(cpu, lin, size, true);
+}
+static inline bool mem_rmw_end(struct cpu *cpu, const void *p)
+{
+    return likely(p != cpu->rmw.buf) || mem_rmw_commit(cpu);
 }
 static inline int lin_probe_store(struct cpu *cpu, uint64_t lin, unsigned size)
 {

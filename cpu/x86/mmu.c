@@ -318,12 +318,14 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
         store_watch_entry(cpu->watch, host, e, arena);
 }
 
-/* A page with code, which gets no entry; while everything is watched stores go the long way. */
+/* A page with code, which gets no entry; while everything is watched stores go the long way. They
+ * also do where another CPU may be about to decode what is stored to. */
 static void enter_code_store(struct cpu *cpu, uint64_t lin, uint64_t arena)
 {
     struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
     const uint64_t *map = arena_code_page(&cpu->v.m->arena, arena);
-    if (!map || cpu->watch || cpu->jit.lockstep || cpu->tlb_store == cpu->tlb_none)
+    if (!map || cpu->watch || cpu->jit.lockstep || cpu->v.m->run.threads ||
+        cpu->tlb_store == cpu->tlb_none)
         return;
     *e = (struct code_store){cpu->tlb_store, lin & ~0xfffull, cpu->v.m->arena.host + arena, map};
     cpu->code_stores_filled = true;
@@ -439,24 +441,24 @@ static uint64_t ask_device(struct cpu *cpu, uint64_t phys, unsigned size)
 {
     struct machine *m = cpu->v.m;
     uint64_t v;
-    machine_lock(m);
+    vcpu_lock_machine(&cpu->v);
     if (is_apic_page(cpu, phys)) /* 32-bit registers, 16 bytes apart */
         v = apic_read(cpu, phys & 0xffc) >> 8 * (phys & 3);
     else
         v = address_space_read(&m->mem, phys, size);
-    machine_unlock(m);
+    vcpu_unlock_machine(&cpu->v);
     return v;
 }
 
 static void tell_device(struct cpu *cpu, uint64_t phys, uint64_t v, unsigned size)
 {
     struct machine *m = cpu->v.m;
-    machine_lock(m);
+    vcpu_lock_machine(&cpu->v);
     if (is_apic_page(cpu, phys))
         apic_write(cpu, phys & 0xfff, (uint32_t)v);
     else
         address_space_write(&m->mem, phys, v, size);
-    machine_unlock(m);
+    vcpu_unlock_machine(&cpu->v);
 }
 
 /* The same with everything watched. */
@@ -715,26 +717,111 @@ int mem_probe_store_slow(struct cpu *cpu, uint64_t lin, unsigned size)
     return alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s) ? OP_FAULT : 0;
 }
 
-void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size)
+/* 16 bytes, a multiple of 16: CMPXCHG16B of the host (CPUs have threads only where it has that). */
+static bool swap_pair(void *to, const void *expected, const void *wanted)
+{
+#if defined(__x86_64__)
+    const uint64_t *e = expected, *w = wanted;
+    uint64_t low = e[0], high = e[1];
+    bool same;
+    __asm__ volatile("lock cmpxchg16b %0"
+                     : "+m"(*(unsigned __int128 *)to), "+a"(low), "+d"(high), "=@ccz"(same)
+                     : "b"(w[0]), "c"(w[1])
+                     : "memory");
+    return same;
+#else
+    (void)to, (void)expected, (void)wanted;
+    return false;
+#endif
+}
+
+static void *begin_rmw(struct cpu *cpu, uint64_t lin, unsigned size, bool locked)
 {
     struct access a = data_access(cpu, true);
-    struct span s;
+    struct span s = {.part[1].arena = 0};
     if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
         return NULL;
-    for (unsigned n = 0; n < 2; n++)
-        s.part[n].arena = s.part[n].read_arena;
+    /* whoever has the machine lock may wait for the section's end: no devices in it */
+    cpu->rmw.exclusive = locked && s.part[0].arena != ARENA_NONE && s.part[1].arena != ARENA_NONE;
+    if (cpu->rmw.exclusive)
+        machine_exclusive_begin(cpu->v.m);
+    s.part[0].arena = s.part[0].read_arena;
+    if (s.first < size)
+        s.part[1].arena = s.part[1].read_arena;
     if (unlikely(cpu->probe.nhits))
         cpu->probe.hits[cpu->probe.nhits - 1].access |= PROBE_READ;
     span_read(cpu, &s, cpu->rmw.buf, size);
+    cpu->rmw.target = NULL;
     cpu->rmw.lin = lin;
     cpu->rmw.size = size;
     return cpu->rmw.buf;
 }
 
-/* The translation cannot have changed since mem_rmw_slow(): the walk again cannot fault. */
-void mem_rmw_commit(struct cpu *cpu)
+void *mem_rmw_slow(struct cpu *cpu, uint64_t lin, unsigned size)
 {
-    mem_store_slow(cpu, cpu->rmw.lin, cpu->rmw.size, cpu->rmw.buf);
+    return begin_rmw(cpu, lin, size, false);
+}
+
+#define HOST_LINE 64 /* hosts may trap locked accesses that cross one */
+
+static void copy_locked(struct cpu *cpu)
+{
+    memcpy(cpu->rmw.old, cpu->rmw.target, cpu->rmw.size);
+    memcpy(cpu->rmw.buf, cpu->rmw.old, cpu->rmw.size);
+}
+
+void *mem_rmw_locked(struct cpu *cpu, uint64_t lin, unsigned size)
+{
+    uint8_t *p = tlb_hit(cpu->tlb_store, lin, size);
+    if (!p && mem_fill(cpu, lin, size, true))
+        p = tlb_hit(cpu->tlb_store, lin, size);
+    if (!p || (lin & (HOST_LINE - 1)) + size > HOST_LINE)
+        return begin_rmw(cpu, lin, size, true);
+    cpu->rmw.target = p;
+    cpu->rmw.size = size;
+    cpu->rmw.exclusive = false;
+    cpu->rmw.cc_res = cpu->cc_res;
+    cpu->rmw.cc_aux = cpu->cc_aux;
+    copy_locked(cpu);
+    return cpu->rmw.buf;
+}
+
+#define SWAP(type)                                                                                 \
+    __atomic_compare_exchange_n((type *)to, (type *)cpu->rmw.old, *(const type *)cpu->rmw.buf,     \
+                                false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+static bool swap_locked(struct cpu *cpu)
+{
+    void *to = cpu->rmw.target;
+    switch (cpu->rmw.size) {
+    case 1:
+        return SWAP(uint8_t);
+    case 2:
+        return SWAP(uint16_t);
+    case 4:
+        return SWAP(uint32_t);
+    case 8:
+        return SWAP(uint64_t);
+    default:
+        return swap_pair(to, cpu->rmw.old, cpu->rmw.buf);
+    }
+}
+#undef SWAP
+
+/* The translation cannot have changed since: the walk again cannot fault. */
+bool mem_rmw_commit(struct cpu *cpu)
+{
+    if (cpu->rmw.target && !swap_locked(cpu)) {
+        cpu->cc_res = cpu->rmw.cc_res;
+        cpu->cc_aux = cpu->rmw.cc_aux;
+        copy_locked(cpu);
+        return false;
+    }
+    if (!cpu->rmw.target)
+        mem_store_slow(cpu, cpu->rmw.lin, cpu->rmw.size, cpu->rmw.buf);
+    if (cpu->rmw.exclusive)
+        machine_exclusive_end(cpu->v.m);
+    cpu->rmw.exclusive = false;
+    return true;
 }
 
 /* ---- the processor's own accesses ---- */

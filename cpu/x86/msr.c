@@ -339,10 +339,10 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
     bool apic = is_apic_msr(msr), ok;
 
     if (apic)
-        machine_lock(cpu->v.m);
+        vcpu_lock_machine(&cpu->v);
     ok = msr_peek(cpu, msr, value);
     if (apic)
-        machine_unlock(cpu->v.m);
+        vcpu_unlock_machine(&cpu->v);
     return ok || (!apic && unknown(cpu, msr, "read"));
 }
 
@@ -422,9 +422,9 @@ bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
     bool apic = is_apic_msr(msr), ok;
 
     if (apic)
-        machine_lock(cpu->v.m);
+        vcpu_lock_machine(&cpu->v);
     ok = msr_poke(cpu, msr, v);
     if (apic)
-        machine_unlock(cpu->v.m);
+        vcpu_unlock_machine(&cpu->v);
     return ok;
 }

@@ -43,8 +43,9 @@
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        st_le##s(p, n##s(cpu, ld_le##s(p), RD##s(i->reg)));                                        \
-        mem_rmw_end(cpu, p);                                                                       \
+        do                                                                                         \
+            st_le##s(p, n##s(cpu, ld_le##s(p), RD##s(i->reg)));                                    \
+        while (!mem_rmw_end(cpu, p));                                                              \
         return OP_OK;                                                                              \
     }                                                                                              \
     int op_##n##_ri##s(struct cpu *cpu, const struct insn *i)                                      \
@@ -57,8 +58,9 @@
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        st_le##s(p, n##s(cpu, ld_le##s(p), (UINT(s))i->imm));                                      \
-        mem_rmw_end(cpu, p);                                                                       \
+        do                                                                                         \
+            st_le##s(p, n##s(cpu, ld_le##s(p), (UINT(s))i->imm));                                  \
+        while (!mem_rmw_end(cpu, p));                                                              \
         return OP_OK;                                                                              \
     }
 
@@ -111,8 +113,9 @@
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        st_le##s(p, n##s(cpu, ld_le##s(p)));                                                       \
-        mem_rmw_end(cpu, p);                                                                       \
+        do                                                                                         \
+            st_le##s(p, n##s(cpu, ld_le##s(p)));                                                   \
+        while (!mem_rmw_end(cpu, p));                                                              \
         return OP_OK;                                                                              \
     }
 

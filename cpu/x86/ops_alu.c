@@ -117,12 +117,14 @@ EACH_SIZE(MOV_FORMS, mov)
     }                                                                                              \
     int op_xchg_mr##s(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
-        void *p = mem_rmw(cpu, i, s / 8);                                                          \
+        void *p = mem_rmw_exchange(cpu, i, s / 8);                                                 \
+        UINT(s) old;                                                                               \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        UINT(s) old = ld_le##s(p);                                                                 \
-        st_le##s(p, RD##s(i->reg));                                                                \
-        mem_rmw_end(cpu, p);                                                                       \
+        do {                                                                                       \
+            old = ld_le##s(p);                                                                     \
+            st_le##s(p, RD##s(i->reg));                                                            \
+        } while (!mem_rmw_end(cpu, p));                                                            \
         WR##s(i->reg, old);                                                                        \
         return OP_OK;                                                                              \
     }                                                                                              \
@@ -136,11 +138,13 @@ EACH_SIZE(MOV_FORMS, mov)
     int op_xadd_mr##s(struct cpu *cpu, const struct insn *i)                                       \
     {                                                                                              \
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
+        UINT(s) old;                                                                               \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        UINT(s) old = ld_le##s(p);                                                                 \
-        st_le##s(p, add##s(cpu, old, RD##s(i->reg)));                                              \
-        mem_rmw_end(cpu, p);                                                                       \
+        do {                                                                                       \
+            old = ld_le##s(p);                                                                     \
+            st_le##s(p, add##s(cpu, old, RD##s(i->reg)));                                          \
+        } while (!mem_rmw_end(cpu, p));                                                            \
         WR##s(i->reg, old);                                                                        \
         return OP_OK;                                                                              \
     }                                                                                              \
@@ -157,13 +161,15 @@ EACH_SIZE(MOV_FORMS, mov)
     int op_cmpxchg_mr##s(struct cpu *cpu, const struct insn *i)                                    \
     {                                                                                              \
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
+        UINT(s) old;                                                                               \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        UINT(s) old = ld_le##s(p);                                                                 \
-        cmp##s(cpu, RD##s(R_RAX), old);                                                            \
-        if (flag_zf(cpu))                                                                          \
-            st_le##s(p, RD##s(i->reg));                                                            \
-        mem_rmw_end(cpu, p);                                                                       \
+        do {                                                                                       \
+            old = ld_le##s(p);                                                                     \
+            cmp##s(cpu, RD##s(R_RAX), old);                                                        \
+            if (flag_zf(cpu))                                                                      \
+                st_le##s(p, RD##s(i->reg));                                                        \
+        } while (!mem_rmw_end(cpu, p));                                                            \
         if (!flag_zf(cpu))                                                                         \
             WR##s(R_RAX, old);                                                                     \
         return OP_OK;                                                                              \
@@ -172,26 +178,29 @@ EACH_SIZE(XCHG_FORMS, xchg)
 
 int op_cmpxchg8b_x(struct cpu *cpu, const struct insn *i)
 {
+    uint64_t old, expected = RD32(R_RAX) | cpu->r[R_RDX] << 32;
+    uint32_t image = flags_image(cpu) & ~EFLAGS_ZF;
     void *p = mem_rmw(cpu, i, 8);
     if (!p)
         return OP_FAULT;
-    uint64_t old = ld_le64(p), expected = RD32(R_RAX) | cpu->r[R_RDX] << 32;
-    uint32_t image = flags_image(cpu) & ~EFLAGS_ZF;
-    bool equal = old == expected;
-    if (equal)
-        st_le64(p, RD32(R_RBX) | cpu->r[R_RCX] << 32);
-    mem_rmw_end(cpu, p);
-    if (!equal) {
+    do {
+        old = ld_le64(p);
+        if (old == expected)
+            st_le64(p, RD32(R_RBX) | cpu->r[R_RCX] << 32);
+    } while (!mem_rmw_end(cpu, p));
+    if (old != expected) {
         WR32(R_RAX, old);
         WR32(R_RDX, old >> 32);
     }
-    flags_set_image(cpu, image | (equal ? EFLAGS_ZF : 0));
+    flags_set_image(cpu, image | (old == expected ? EFLAGS_ZF : 0));
     return OP_OK;
 }
 
 int op_cmpxchg16b_x(struct cpu *cpu, const struct insn *i)
 {
-    uint64_t lin;
+    uint64_t lin, lo, hi;
+    uint32_t image = flags_image(cpu) & ~EFLAGS_ZF;
+    bool equal;
     if (insn_linear(cpu, i, 16, ACCESS_STORE, &lin))
         return OP_FAULT;
     if (lin & 15)
@@ -199,14 +208,15 @@ int op_cmpxchg16b_x(struct cpu *cpu, const struct insn *i)
     uint8_t *p = mem_rmw(cpu, i, 16);
     if (!p)
         return OP_FAULT;
-    uint64_t lo = ld_le64(p), hi = ld_le64(p + 8);
-    uint32_t image = flags_image(cpu) & ~EFLAGS_ZF;
-    bool equal = lo == cpu->r[R_RAX] && hi == cpu->r[R_RDX];
-    if (equal) {
-        st_le64(p, cpu->r[R_RBX]);
-        st_le64(p + 8, cpu->r[R_RCX]);
-    }
-    mem_rmw_end(cpu, p);
+    do {
+        lo = ld_le64(p);
+        hi = ld_le64(p + 8);
+        equal = lo == cpu->r[R_RAX] && hi == cpu->r[R_RDX];
+        if (equal) {
+            st_le64(p, cpu->r[R_RBX]);
+            st_le64(p + 8, cpu->r[R_RCX]);
+        }
+    } while (!mem_rmw_end(cpu, p));
     if (!equal) {
         cpu->r[R_RAX] = lo;
         cpu->r[R_RDX] = hi;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Moves and conversions, SETcc and CMOVcc, the stack, flags in AH, NOPs. */
+#include <sched.h>
+
 #include "cpu/x86/operand.h"
 #include "cpu/x86/vec_crypto.h"
 
@@ -373,11 +375,18 @@ int op_prefetch_x(struct cpu *cpu, const struct insn *i)
     return OP_OK;
 }
 
+#define PAUSES_A_YIELD 64
+
 /* A spin-wait loop: what it waits for is another processor's doing. */
 int op_pause_x(struct cpu *cpu, const struct insn *i)
 {
     if (cpu->v.m->ncpus == 1)
         return OP_OK;
+    if (cpu->v.m->run.parallel) {
+        if (!(++cpu->pauses % PAUSES_A_YIELD)) /* its thread may wait for a host processor */
+            sched_yield();
+        return OP_OK;
+    }
     cpu->r[R_RIP] = insn_next_rip(cpu, i);
     return OP_PAUSE;
 }

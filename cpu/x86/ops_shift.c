@@ -238,11 +238,12 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
         int64_t bit = (SINT(s))RD##s(i->reg);                                                      \
         if (bit_string(cpu, i, bit, s, ACCESS_STORE, &lin))                                        \
             return OP_FAULT;                                                                       \
-        void *p = tlb_hit(cpu->tlb_store, lin, s / 8);                                             \
-        if (!p && !(p = mem_rmw_slow(cpu, lin, s / 8)))                                            \
+        void *p = lin_rmw(cpu, lin, s / 8, i->flags & INSN_LOCK);                                  \
+        if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        st_le##s(p, n##s(cpu, ld_le##s(p), bit &(s - 1)));                                         \
-        mem_rmw_end(cpu, p);                                                                       \
+        do                                                                                         \
+            st_le##s(p, n##s(cpu, ld_le##s(p), bit &(s - 1)));                                     \
+        while (!mem_rmw_end(cpu, p));                                                              \
         return OP_OK;                                                                              \
     }                                                                                              \
     int op_##n##_mi##s(struct cpu *cpu, const struct insn *i)                                      \
@@ -250,8 +251,9 @@ static int bit_string(struct cpu *cpu, const struct insn *i, int64_t bit, unsign
         void *p = mem_rmw(cpu, i, s / 8);                                                          \
         if (unlikely(!p))                                                                          \
             return OP_FAULT;                                                                       \
-        st_le##s(p, n##s(cpu, ld_le##s(p), i->imm &(s - 1)));                                      \
-        mem_rmw_end(cpu, p);                                                                       \
+        do                                                                                         \
+            st_le##s(p, n##s(cpu, ld_le##s(p), i->imm &(s - 1)));                                  \
+        while (!mem_rmw_end(cpu, p));                                                              \
         return OP_OK;                                                                              \
     }
 #define BT_MEM_FORMS(n, s)                                                                         \

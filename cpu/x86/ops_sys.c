@@ -160,9 +160,9 @@ static int set_cr8(struct cpu *cpu, const struct insn *i, uint64_t v)
 {
     if (v > 15)
         return raise_gp(cpu, 0);
-    machine_lock(cpu->v.m);
+    vcpu_lock_machine(&cpu->v);
     apic_set_cr8(cpu, (uint8_t)v);
-    machine_unlock(cpu->v.m);
+    vcpu_unlock_machine(&cpu->v);
     return leave(cpu, i);
 }
 
@@ -707,9 +707,9 @@ static int give_random(struct cpu *cpu, const struct insn *i)
 {
     uint64_t v = 0;
 
-    machine_lock(cpu->v.m);
+    vcpu_lock_machine(&cpu->v);
     input_random(cpu->v.m, &v, sizeof(v));
-    machine_unlock(cpu->v.m);
+    vcpu_unlock_machine(&cpu->v);
     set_reg(cpu, i->rm, insn_osize(i), v);
     flags_set_image(cpu, EFLAGS_CF);
     return OP_OK;
@@ -860,9 +860,9 @@ static uint32_t port_read(struct cpu *cpu, uint16_t port, unsigned size)
 {
     struct machine *m = cpu->v.m;
 
-    machine_lock(m);
+    vcpu_lock_machine(&cpu->v);
     uint32_t v = (uint32_t)address_space_read(&m->io, port, size);
-    machine_unlock(m);
+    vcpu_unlock_machine(&cpu->v);
     return v;
 }
 
@@ -870,9 +870,9 @@ static void port_write(struct cpu *cpu, uint16_t port, unsigned size, uint32_t v
 {
     struct machine *m = cpu->v.m;
 
-    machine_lock(m);
+    vcpu_lock_machine(&cpu->v);
     address_space_write(&m->io, port, value, size);
-    machine_unlock(m);
+    vcpu_unlock_machine(&cpu->v);
 }
 
 /* The same with everything watched. */

@@ -6,9 +6,9 @@ void x87_set_ferr(struct cpu *cpu, bool level)
 {
     cpu->ferr = level;
     cpu_settle(cpu);
-    machine_lock(cpu->v.m);
+    vcpu_lock_machine(&cpu->v);
     irq_set(cpu->ferr_out, level);
-    machine_unlock(cpu->v.m);
+    vcpu_unlock_machine(&cpu->v);
     cpu_after_device(cpu);
 }
 int x87_pending(struct cpu *cpu)

@@ -58,10 +58,14 @@ void probes_set(struct machine *m, const struct probes *p)
         any |= changed[n];
         marked[n] = now;
     }
+    if (!p != !cpu_of(m->cpus[0])->probes)
+        machine_take_turns(m, p);
+    machine_exclusive_begin(m);
     for (unsigned n = 0; n < m->ncpus; n++)
         set_ranges(cpu_of(m->cpus[n]), p);
-    if (any)
-        block_cache_remark(cpu_of(m->cpus[0]), changed);
+    for (unsigned n = 0; any && n < (m->run.threads ? m->ncpus : 1); n++)
+        block_cache_remark(cpu_of(m->cpus[n]), changed);
+    machine_exclusive_end(m);
 }
 
 static uint64_t linear_rip(const struct cpu *cpu)

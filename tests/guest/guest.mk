@@ -32,6 +32,7 @@ GUEST_BOTH := \
     approx \
     ferr \
     smp \
+    litmus \
     xsave \
     faults \
     idiv \
@@ -49,7 +50,7 @@ GUEST_32 := $(GUEST_BOTH) segments tasks taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH)
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
 GUEST_LIB := $(GUEST_DIR)/lib/start.S $(GUEST_DIR)/lib/rt.c
-GUEST_DEPS := $(GUEST_DIR)/guest.mk $(GUEST_LIB) $(GUEST_DIR)/lib/rt.h $(GUEST_DIR)/lib/task.h $(GUEST_DIR)/lib/guest.ld
+GUEST_DEPS := $(GUEST_DIR)/guest.mk $(GUEST_LIB) $(GUEST_DIR)/lib/rt.h $(GUEST_DIR)/lib/task.h $(GUEST_DIR)/lib/ap.h $(GUEST_DIR)/lib/guest.ld
 
 .PHONY: guest-tests
 guest-tests: $(GUEST_IMAGES)

@@ -30,7 +30,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in
     # Clocks against each other, or races with them: not on a busy host's time.
     timers-* | smm-*) set -- -icount shift=5 ;;
-    smp-*) set -- -smp 4 ;;
+    smp-* | litmus-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
@@ -42,6 +42,7 @@ for image in "$BUILD"/guest/*.elf; do
     *) set -- ;;
     esac
     try "$name" "$name" "$@" -accel interp
+    case $name in smp-* | litmus-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
     [ "$jit" ] || continue
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
     case $name in
@@ -52,7 +53,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in vga-*) continue ;; esac
     try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
     case $name in
-    control-* | joins-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-*)
+    control-* | joins-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-* | litmus-*)
         for option in threshold=1,{links,jumpcache,calls}=off threshold=1,cache-size=1 \
             threshold=8 threshold=8,join=off threshold=8,lockstep=on; do
             try "$name, $option" "$name" "$@" -accel "jit,$option"

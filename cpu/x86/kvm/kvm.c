@@ -53,9 +53,9 @@ static enum vcpu_exit fail(struct kvm_cpu *c, const char *what, uint64_t code)
         cpu_print_registers(c->cpu, print_register_line, NULL);
     }
     c->k->failed = true;
-    machine_lock(m);
+    vcpu_lock_machine(&c->cpu->v);
     machine_request_end(m, STOP_ENGINE, 0);
-    machine_unlock(m);
+    vcpu_unlock_machine(&c->cpu->v);
     return VCPU_EXIT_REQUEST;
 }
 
@@ -201,10 +201,9 @@ static unsigned unit(unsigned len)
 static void memory_exit(struct kvm_cpu *c)
 {
     struct kvm_run *run = c->run;
-    struct machine *m = c->k->m;
 
     c->k->stats.memory_accesses++;
-    machine_lock(m);
+    vcpu_lock_machine(&c->cpu->v);
     for (unsigned at = 0, n; at < run->mmio.len && at < sizeof(run->mmio.data); at += n) {
         uint64_t v = 0;
 
@@ -217,7 +216,7 @@ static void memory_exit(struct kvm_cpu *c)
             memcpy(run->mmio.data + at, &v, n);
         }
     }
-    machine_unlock(m);
+    vcpu_unlock_machine(&c->cpu->v);
     c->unfinished = true;
 }
 
@@ -272,7 +271,7 @@ static bool port_exit(struct kvm_cpu *c)
 
     c->k->stats.port_accesses++;
     lend_registers(c);
-    machine_lock(m);
+    vcpu_lock_machine(&c->cpu->v);
     for (uint32_t n = 0; n < run->io.count; n++, data += run->io.size) {
         uint64_t v = 0;
 
@@ -284,7 +283,7 @@ static bool port_exit(struct kvm_cpu *c)
             memcpy(data, &v, run->io.size);
         }
     }
-    machine_unlock(m);
+    vcpu_unlock_machine(&c->cpu->v);
     c->unfinished = true;
     return take_registers(c);
 }
@@ -390,9 +389,9 @@ static bool run_once(struct kvm_cpu *c, int *error)
     atomic_store(&c->inside, false);
     c->unfinished = false;
     if ((c->run->cr8 & 15) != cr8) {
-        machine_lock(c->k->m);
+        vcpu_lock_machine(&c->cpu->v);
         apic_set_cr8(c->cpu, c->run->cr8 & 15);
-        machine_unlock(c->k->m);
+        vcpu_unlock_machine(&c->cpu->v);
     }
     return *error == 0;
 }
