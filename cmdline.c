@@ -193,7 +193,7 @@ static const struct option_row options[] = {
     {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
      "a property's default, where it is so"},
     {"object", "TYPE,id=ID,...", OPT_OBJECT, OPTION_TOPIC_OTHER,
-     "memory-backend-ram, memory-backend-memfd, secret, filter-dump"},
+     "memory-backend-ram, memory-backend-memfd, secret, filter-dump, rng-random, rng-builtin"},
     {"net", "TYPE,...", OPT_NET, OPTION_TOPIC_OTHER,
      "nic,model=.. or a back end, on a common hub; none"},
     {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},

@@ -7,7 +7,7 @@
 
 #include "host/audio/audio.h"
 #include "host/ui/ui.h"
-#include "machines/pc_pci.h"
+#include "machines/pc_services.h"
 #include "translator/translator.h"
 #include "vm/record_log.h"
 
@@ -34,6 +34,8 @@ struct error;
 #define MAX_NICS    8
 #define MAX_NETDEVS 16
 #define MAX_DUMPS   8
+
+#define MAX_RNG_OBJECTS 8
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 #define MAX_AUDIODEV       8
@@ -131,6 +133,12 @@ struct settings {
         uint64_t maxlen; /* bytes */
     } dumps[MAX_DUMPS];
     unsigned ndumps;
+    struct pc_services_config services; /* what is known by names is opened later */
+    const char *rng_of[PC_MAX_RNGS];    /* rng=ID; NULL: not said */
+    struct rng_object_setting {
+        const char *id, *filename; /* filename NULL: rng-builtin */
+    } rng_objects[MAX_RNG_OBJECTS];
+    unsigned nrng_objects;
     bool engine_given;
     bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;

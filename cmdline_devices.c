@@ -11,6 +11,7 @@
 #include "base/suggest.h"
 #include "cmdline.h"
 #include "cmdline_net.h"
+#include "cmdline_services.h"
 #include "cmdline_system.h"
 #include "devices/virtio/virtio_blk.h"
 
@@ -24,8 +25,7 @@ struct device_row {
     struct device_property properties[MAX_PROPERTIES];
 };
 
-/* chardev=ID, which must be there. The string is copied: the list is freed. */
-static bool get_chardev(const struct option_list *l, char out[DEVICE_CHARDEV_MAX],
+bool device_get_chardev(const struct option_list *l, char out[DEVICE_CHARDEV_MAX],
                         struct error *err)
 {
     const char *id = option_get(l, "chardev");
@@ -47,8 +47,7 @@ static bool get_name(const struct option_list *l, const char *key, char out[DEVI
     return true;
 }
 
-/* Where a PCI device goes. */
-static bool get_place(const struct settings *s, const struct option_list *l,
+bool device_get_place(const struct settings *s, const struct option_list *l,
                       struct pc_pci_place *place, struct error *err)
 {
     const char *addr = option_get(l, "addr");
@@ -79,7 +78,7 @@ static bool add_debugcon(struct settings *s, const struct option_list *l, struct
         return error_set(err, "more than %d", MAX_DEBUGCON);
     d->iobase = 0xe9;
     s->ndebugcon++;
-    return get_chardev(l, d->chardev, err) &&
+    return device_get_chardev(l, d->chardev, err) &&
            option_get_number(l, "iobase", 0, 0xffff, &d->iobase, err);
 }
 
@@ -119,7 +118,7 @@ static bool add_parallel(struct settings *s, const struct option_list *l, struct
 {
     struct parallel_setting *p = next_parallel(s, err);
 
-    if (!p || !get_chardev(l, p->chardev, err) ||
+    if (!p || !device_get_chardev(l, p->chardev, err) ||
         !option_get_number(l, "iobase", 1, 0xfff8, &p->iobase, err) ||
         !option_get_number(l, "irq", 3, 15, &p->irq, err))
         return false;
@@ -134,7 +133,8 @@ static bool add_serial(struct settings *s, const struct option_list *l, struct e
     char id[DEVICE_CHARDEV_MAX], *spec;
     uint64_t index = s->nserial;
 
-    if (!get_chardev(l, id, err) || !option_get_number(l, "index", 0, MAX_SERIAL - 1, &index, err))
+    if (!device_get_chardev(l, id, err) ||
+        !option_get_number(l, "index", 0, MAX_SERIAL - 1, &index, err))
         return false;
     if (index >= MAX_SERIAL)
         return error_set(err, "more than %d", MAX_SERIAL);
@@ -163,7 +163,7 @@ static bool add_pci_testdev(struct settings *s, const struct option_list *l, str
     if (s->pci_testdev)
         return error_set(err, "there is one already");
     s->pci_testdev = true;
-    if (!get_place(s, l, &s->pci_testdev_place, err))
+    if (!device_get_place(s, l, &s->pci_testdev_place, err))
         return false;
     if (!membar)
         return true;
@@ -243,7 +243,7 @@ static bool add_ahci(struct settings *s, const struct option_list *l, struct err
 {
     if (s->nahci == MAX_AHCI)
         return error_set(err, "more than %d", MAX_AHCI);
-    return get_place(s, l, &s->ahci[s->nahci++], err);
+    return device_get_place(s, l, &s->ahci[s->nahci++], err);
 }
 
 static bool add_bridge(struct settings *s, const struct option_list *l, struct error *err)
@@ -254,7 +254,7 @@ static bool add_bridge(struct settings *s, const struct option_list *l, struct e
     if (s->nbridges == PC_MAX_BRIDGES)
         return error_set(err, "more than %d", PC_MAX_BRIDGES);
     s->nbridges++;
-    if (!get_place(s, l, &b->place, err) ||
+    if (!device_get_place(s, l, &b->place, err) ||
         !option_get_number(l, "chassis_nr", 1, 255, &chassis, err))
         return false;
     b->chassis = (uint8_t)chassis;
@@ -268,14 +268,14 @@ static bool add_virtio_blk(struct settings *s, const struct option_list *l, stru
     if (!need_drive(d, err))
         return false;
     d->num_queues = 1;
-    return get_place(s, l, &d->place, err) &&
+    return device_get_place(s, l, &d->place, err) &&
            option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
            option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
 }
 
 static bool add_nic(struct settings *s, const struct option_list *l, struct error *err)
 {
-    return net_add_device(s, l, err) && get_place(s, l, &s->nics[s->nnics - 1].place, err);
+    return net_add_device(s, l, err) && device_get_place(s, l, &s->nics[s->nnics - 1].place, err);
 }
 
 static bool add_tablet(struct settings *s, const struct option_list *l, struct error *err)
@@ -283,7 +283,7 @@ static bool add_tablet(struct settings *s, const struct option_list *l, struct e
     if (s->tablet)
         return error_set(err, "there is one already");
     s->tablet = true;
-    return get_place(s, l, &s->tablet_place, err);
+    return device_get_place(s, l, &s->tablet_place, err);
 }
 
 /* ---- display ---- */
@@ -312,7 +312,8 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
     if (rom && strlen(rom) >= DEVICE_PATH_MAX)
         return error_set(err, "romfile: too long");
     snprintf(s->vga_rom, sizeof(s->vga_rom), "%s", rom ? rom : "");
-    return get_place(s, l, &s->vga_place, err) && get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
+    return device_get_place(s, l, &s->vga_place, err) &&
+           get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
            option_get_number(l, "xres", 64, 4095, &s->vga_xres, err) &&
            option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
 }
@@ -372,6 +373,11 @@ static const struct device_row devices[] = {
                     {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
     {"virtio-tablet-pci", "pointer by position, so that VNC and windows need not grab it",
      add_tablet, .pci = true},
+    {"virtio-rng-pci", "entropy for the guest", service_add_rng, .pci = true,
+     .properties = {{"rng", "ID", "a -object rng-random or rng-builtin, the default"},
+                    {"max-bytes", "N", "how many the guest may have in a period; default: any"},
+                    {"period", "MS", "default 65536"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
     {"isa-debug-exit", "a write of v ends with status (v << 1) | 1", add_debug_exit,
      .properties = {{"iobase", "PORT", "default 0x501"},
                     {"iosize", "1-4", "number of ports, default 2"}}},

@@ -17,6 +17,7 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
+#include "cmdline_services.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
@@ -737,7 +738,8 @@ static bool build_pc(struct app *app, struct error *err)
     struct pc_config *c = &app->config;
 
     if (!drives_resolve(&app->settings, &c->storage, err) ||
-        !net_resolve(&app->settings, app->nets, &c->net, err))
+        !net_resolve(&app->settings, app->nets, &c->net, err) ||
+        !services_resolve(&app->settings, &app->poller, &c->services, err))
         return false;
     if (!s->kernel && !s->bios && !c->storage.flash[0] && has_disk(s))
         app->settings.bios = find_own_bios(app);
@@ -973,6 +975,7 @@ static void app_close(struct app *app)
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
+    services_close(&app->config.services);
     audio_close(app->config.audio);
     translator_destroy(app->translator);
     smbios_settings_free(&app->smbios);

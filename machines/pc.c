@@ -402,6 +402,7 @@ static bool build(struct pc *pc, struct error *err)
     if (!add_vga(pc, err))
         return false;
     wire_tablet(pc);
+    pc_wire_services(pc);
     wire_test_devices(pc);
     pc_pci_mark_functions(pc);
     pc_fill_cmos(pc);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALQUE_CMDLINE_SERVICES_H
+#define CALQUE_CMDLINE_SERVICES_H
+
+#include <stdbool.h>
+
+struct chardevs;
+struct error;
+struct option_list;
+struct pc_services_config;
+struct poller;
+struct settings;
+
+/* Options about what the host does for a guest that has drivers for it: entropy, consoles, ... */
+
+/* -device, after its place was found out. */
+bool service_add_rng(struct settings *s, const struct option_list *l, struct error *err);
+/* -object rng-random, rng-builtin */
+bool service_add_rng_object(struct settings *s, const struct option_list *l, struct error *err);
+/* What settings say by names becomes *c, opened. */
+bool services_resolve(struct settings *s, struct poller *p, struct pc_services_config *c,
+                      struct error *err);
+/* Closes what is open there, after the machine is gone. */
+void services_close(struct pc_services_config *c);
+
+#endif
