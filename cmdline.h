@@ -135,6 +135,7 @@ struct settings {
     unsigned ndumps;
     struct pc_services_config services; /* what is known by names is opened later */
     const char *rng_of[PC_MAX_RNGS];    /* rng=ID; NULL: not said */
+    const char *chardev_of[PC_MAX_CONSOLES][VIRTIO_CONSOLE_MAX_PORTS]; /* chardev=ID, likewise */
     struct rng_object_setting {
         const char *id, *filename; /* filename NULL: rng-builtin */
     } rng_objects[MAX_RNG_OBJECTS];

@@ -335,6 +335,13 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
         "mac", "ADDRESS", "default 52:54:00:12:34:56, and up"                                      \
     }
 
+#define OF_PORTS                                                                                   \
+    {"chardev", "ID", "what is at its other end"}, {"name", "TEXT", "as the guest finds it"},      \
+        {"nr", "0-14", "which port; default: the first that is free"},                             \
+    {                                                                                              \
+        "bus", "BUS", "ID.0 of the virtio-serial-pci; default: the first"                          \
+    }
+
 static const struct device_row devices[] = {
     {"ide-hd", "ATA disk; see also -hda", add_ide_hd,
      .properties = {{"drive", "ID", "a -drive with if=none"},
@@ -378,6 +385,17 @@ static const struct device_row devices[] = {
                     {"max-bytes", "N", "how many the guest may have in a period; default: any"},
                     {"period", "MS", "default 65536"},
                     {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtio-serial-pci", "controller of virtconsole and virtserialport", service_add_console,
+     .pci = true,
+     .properties = {{"max_ports", "1-15", "how many ports there may be, default 15"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtio-serial", "the same", service_add_console, .pci = true,
+     .properties = {{"max_ports", "1-15", "as of virtio-serial-pci"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtconsole", "terminal on a virtio-serial-pci before it: hvc0 in Linux", service_add_port,
+     .properties = {OF_PORTS}},
+    {"virtserialport", "channel on a virtio-serial-pci: /dev/virtio-ports/NAME in Linux",
+     service_add_port, .properties = {OF_PORTS}},
     {"isa-debug-exit", "a write of v ends with status (v << 1) | 1", add_debug_exit,
      .properties = {{"iobase", "PORT", "default 0x501"},
                     {"iosize", "1-4", "number of ports, default 2"}}},

@@ -9,6 +9,8 @@
 #include "cmdline.h"
 #include "cmdline_devices.h"
 #include "cmdline_system.h"
+#include "host/char/backend.h"
+#include "machines/pc.h"
 
 /* A copy of the key's value: the list is freed. *out is left alone when the key is absent. */
 static bool keep(struct settings *s, const struct option_list *l, const char *key, const char **out,
@@ -81,16 +83,128 @@ static bool open_rng(const struct settings *s, unsigned n, struct poller *p, str
     return error_set(err, "-device virtio-rng-pci: rng=%s: no -object has this id", id);
 }
 
+/* ---- consoles ---- */
+
+bool service_add_console(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct pc_console *c = &s->services.consoles[s->services.nconsoles];
+    uint64_t ports = VIRTIO_CONSOLE_MAX_PORTS;
+
+    if (s->services.nconsoles == PC_MAX_CONSOLES)
+        return error_set(err, "more than %d", PC_MAX_CONSOLES);
+    *c = (struct pc_console){.place.order = 0};
+    if (!device_get_place(s, l, &c->place, err) ||
+        !option_get_number(l, "max_ports", 1, VIRTIO_CONSOLE_MAX_PORTS, &ports, err) ||
+        !option_get_bool(l, "disable-legacy", &c->config.pci.modern_only, err))
+        return false;
+    c->config.nports = (unsigned)ports;
+    s->services.nconsoles++;
+    return true;
+}
+
+/* "ID.0" of a controller; without an id it is "virtio-serial0" and so on. */
+static bool find_console(struct settings *s, const char *bus, unsigned *n, struct error *err)
+{
+    for (*n = 0; *n < s->services.nconsoles; ++*n) {
+        const char *id = s->services.consoles[*n].place.id;
+        char name[DEVICE_NAME_MAX + 4];
+
+        if (*id)
+            snprintf(name, sizeof(name), "%s.0", id);
+        else
+            snprintf(name, sizeof(name), "virtio-serial%u.0", *n);
+        if (!bus || !strcmp(bus, name))
+            return true;
+    }
+    return bus ? error_set(err,
+                           "bus=%s: there is none of this name; ID.0 of a virtio-serial-pci "
+                           "before it is expected",
+                           bus)
+               : error_set(err, "a virtio-serial-pci is expected before it");
+}
+
+/* Port 0 is a console's, which guests without knowledge of ports have. */
+static bool choose_port(const struct virtio_console_config *c, bool console, bool has_nr,
+                        uint64_t *nr, struct error *err)
+{
+    if (has_nr && *nr >= c->nports)
+        return error_set(err, "nr=%u: the controller has max_ports=%u", (unsigned)*nr, c->nports);
+    if (has_nr && !*nr && !console)
+        return error_set(err, "nr=0: that is for a virtconsole; 1 to %u is expected",
+                         c->nports - 1);
+    if (has_nr)
+        return !c->ports[*nr].present || error_set(err, "nr=%u: it is taken", (unsigned)*nr);
+    for (*nr = !console; *nr < c->nports; ++*nr)
+        if (!c->ports[*nr].present)
+            return true;
+    return error_set(err, "no port is free: the controller has max_ports=%u", c->nports);
+}
+
+bool service_add_port(struct settings *s, const struct option_list *l, struct error *err)
+{
+    bool console = !strcmp(option_get(l, "driver"), "virtconsole");
+    struct virtio_console_config *c;
+    uint64_t nr = 0;
+    unsigned n;
+
+    if (!find_console(s, option_get(l, "bus"), &n, err))
+        return false;
+    c = &s->services.consoles[n].config;
+    if (!option_get_number(l, "nr", 0, VIRTIO_CONSOLE_MAX_PORTS - 1, &nr, err) ||
+        !choose_port(c, console, option_get(l, "nr"), &nr, err))
+        return false;
+    c->ports[nr] = (struct virtio_console_port_config){.present = true, .console = console};
+    return keep(s, l, "name", &c->ports[nr].name, err) &&
+           keep(s, l, "chardev", &s->chardev_of[n][nr], err);
+}
+
+static bool open_port(const char *id, struct chardevs *chardevs, unsigned n, unsigned nr,
+                      struct virtio_console_port_config *p, struct error *err)
+{
+    char spec[DEVICE_CHARDEV_MAX + 16], label[32];
+
+    if (!id)
+        return true;
+    if (strlen(id) >= DEVICE_CHARDEV_MAX)
+        return error_set(err, "chardev=%s: too long", id);
+    snprintf(spec, sizeof(spec), "chardev:%s", id);
+    snprintf(label, sizeof(label), "virtio-serial%u.%u", n, nr);
+    return chardev_open(chardevs, spec, label, &p->chr, NULL, err) ||
+           error_prefix(err, "-device %s", p->console ? "virtconsole" : "virtserialport");
+}
+
+static void start_port(struct virtio_console_port *p)
+{
+    struct chardev *chr = p->config ? p->config->chr : NULL;
+
+    if (chr && chardev_shared(chr)) /* where a monitor hears of it; a terminal is always there */
+        virtio_console_opened(p, true);
+    else if (chr)
+        chardev_on_open(chr, virtio_console_opened, p);
+}
+
 /* ---- when all is read ---- */
 
-bool services_resolve(struct settings *s, struct poller *p, struct pc_services_config *c,
-                      struct error *err)
+bool services_resolve(struct settings *s, struct poller *p, struct chardevs *chardevs,
+                      struct pc_services_config *c, struct error *err)
 {
     *c = s->services;
     for (unsigned n = 0; n < c->nrngs; n++)
         if (!open_rng(s, n, p, &c->rngs[n], err))
             return false;
+    for (unsigned n = 0; n < c->nconsoles; n++)
+        for (unsigned nr = 0; nr < c->consoles[n].config.nports; nr++)
+            if (!open_port(s->chardev_of[n][nr], chardevs, n, nr, &c->consoles[n].config.ports[nr],
+                           err))
+                return false;
     return true;
+}
+
+void services_start(struct pc *pc)
+{
+    for (unsigned n = 0; n < pc->config->services.nconsoles; n++)
+        for (unsigned nr = 0; nr < VIRTIO_CONSOLE_MAX_PORTS; nr++)
+            start_port(&pc->services.consoles[n].ports[nr]);
 }
 
 void services_close(struct pc_services_config *c)

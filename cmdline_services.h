@@ -7,6 +7,7 @@
 struct chardevs;
 struct error;
 struct option_list;
+struct pc;
 struct pc_services_config;
 struct poller;
 struct settings;
@@ -15,11 +16,15 @@ struct settings;
 
 /* -device, after its place was found out. */
 bool service_add_rng(struct settings *s, const struct option_list *l, struct error *err);
+bool service_add_console(struct settings *s, const struct option_list *l, struct error *err);
+bool service_add_port(struct settings *s, const struct option_list *l, struct error *err);
 /* -object rng-random, rng-builtin */
 bool service_add_rng_object(struct settings *s, const struct option_list *l, struct error *err);
 /* What settings say by names becomes *c, opened. */
-bool services_resolve(struct settings *s, struct poller *p, struct pc_services_config *c,
-                      struct error *err);
+bool services_resolve(struct settings *s, struct poller *p, struct chardevs *chardevs,
+                      struct pc_services_config *c, struct error *err);
+/* The devices are there: they hear who comes to the host's ends of their channels. */
+void services_start(struct pc *pc);
 /* Closes what is open there, after the machine is gone. */
 void services_close(struct pc_services_config *c);
 

@@ -739,7 +739,7 @@ static bool build_pc(struct app *app, struct error *err)
 
     if (!drives_resolve(&app->settings, &c->storage, err) ||
         !net_resolve(&app->settings, app->nets, &c->net, err) ||
-        !services_resolve(&app->settings, &app->poller, &c->services, err))
+        !services_resolve(&app->settings, &app->poller, app->chardevs, &c->services, err))
         return false;
     if (!s->kernel && !s->bios && !c->storage.flash[0] && has_disk(s))
         app->settings.bios = find_own_bios(app);
@@ -769,6 +769,7 @@ static bool build_pc(struct app *app, struct error *err)
     if (s->has_seed)
         machine_seed(&app->pc.m, s->seed);
     nets_start(app->nets, &app->pc.m);
+    services_start(&app->pc);
     open_display(app);
     return keep_histories(app) || error_set(err, "out of memory");
 }
