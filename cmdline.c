@@ -18,6 +18,7 @@
 #include "cmdline_net.h"
 #include "cmdline_open.h"
 #include "cmdline_record.h"
+#include "cmdline_services.h"
 #include "cmdline_system.h"
 #include "config.h"
 #include "host/char/backend.h"
@@ -68,6 +69,7 @@ enum option_id {
     OPT_GDB,
     OPT_NO_REBOOT,
     OPT_ACTION,
+    OPT_WATCHDOG_ACTION,
     OPT_ICOUNT,
     OPT_RECORD,
     OPT_REPLAY,
@@ -163,7 +165,9 @@ static const struct option_row options[] = {
     {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
-     "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
+     "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report, "
+     "panic=shutdown|pause|exit-failure|none, watchdog=reset|shutdown|poweroff|pause|debug|"
+     "none|inject-nmi"},
     {"icount", "shift=N", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each, or shift=auto; runs repeat; sleep=on|off"},
     {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
@@ -196,6 +200,8 @@ static const struct option_row options[] = {
      "memory-backend-ram, memory-backend-memfd, secret, filter-dump, rng-random, rng-builtin"},
     {"net", "TYPE,...", OPT_NET, OPTION_TOPIC_OTHER,
      "nic,model=.. or a back end, on a common hub; none"},
+    {"watchdog-action", "ACTION", OPT_WATCHDOG_ACTION, OPTION_TOPIC_OTHER,
+     "-action watchdog=ACTION"},
     {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
     {"readconfig", "FILE", OPT_READCONFIG, OPTION_TOPIC_OTHER, "options from a file of [sections]"},
     {"no-user-config", NULL, OPT_NO_USER_CONFIG, OPTION_TOPIC_OTHER,
@@ -591,7 +597,8 @@ static bool choose(const char *key, const char *value, const char *const names[2
 
 static bool apply_actions(struct settings *s, const struct option_list *l, struct error *err)
 {
-    static const char *const keys[] = {"reboot", "shutdown", "triple-fault", NULL};
+    static const char *const keys[] = {"reboot",   "shutdown", "triple-fault",
+                                       "watchdog", "panic",    NULL};
     static const char *const reboot[] = {"reset", "shutdown"}, *const fault[] = {"reset", "report"};
     static const char *const shutdown[] = {"poweroff", "pause"};
     const char *value;
@@ -614,7 +621,8 @@ static bool apply_actions(struct settings *s, const struct option_list *l, struc
             return false;
         s->triple_fault = n == 1 ? TRIPLE_FAULT_REPORT : TRIPLE_FAULT_RESET;
     }
-    return true;
+    return (!(value = option_get(l, "watchdog")) || service_set_watchdog(s, value, err)) &&
+           (!(value = option_get(l, "panic")) || service_set_panic(s, value, err));
 }
 
 static bool parse_action(struct settings *s, const char *value, struct error *err)
@@ -868,6 +876,8 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return s->no_reboot = true;
     case OPT_ACTION:
         return parse_action(s, value, err);
+    case OPT_WATCHDOG_ACTION:
+        return service_set_watchdog(s, value, err) || error_prefix(err, "-watchdog-action");
     case OPT_ICOUNT:
         return parse_icount(s, value, err);
     case OPT_RECORD:

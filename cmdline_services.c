@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/suggest.h"
 #include "cmdline.h"
 #include "cmdline_devices.h"
 #include "cmdline_system.h"
@@ -181,6 +182,72 @@ static void start_port(struct virtio_console_port *p)
         virtio_console_opened(p, true);
     else if (chr)
         chardev_on_open(chr, virtio_console_opened, p);
+}
+
+/* ---- watchdog, panics ---- */
+
+/* Index of the name; an error with the nearest if it is none of them. */
+static bool find_name(const char *what, const char *name, const char *const names[], unsigned n,
+                      unsigned *index, struct error *err)
+{
+    struct suggestion near;
+
+    suggest_begin(&near, name);
+    for (*index = 0; *index < n; ++*index) {
+        if (!strcmp(names[*index], name))
+            return true;
+        suggest_offer(&near, names[*index]);
+    }
+    return error_set(err, "%s=%s: there is none of this name; did you mean %s?", what, name,
+                     near.best);
+}
+
+bool service_set_watchdog(struct settings *s, const char *action, struct error *err)
+{
+    unsigned n;
+
+    if (!find_name("watchdog", action, pc_watchdog_actions, NUM_WATCHDOG_ACTIONS, &n, err))
+        return false;
+    s->services.watchdog_action = (enum pc_watchdog_action)n;
+    return true;
+}
+
+bool service_set_panic(struct settings *s, const char *action, struct error *err)
+{
+    unsigned n;
+
+    if (!find_name("panic", action, pc_panic_actions, NUM_PANIC_ACTIONS, &n, err))
+        return false;
+    s->services.panic_action = (enum pc_panic_action)n;
+    return true;
+}
+
+bool service_add_watchdog(struct settings *s, const struct option_list *l, struct error *err)
+{
+    if (s->services.watchdog)
+        return error_set(err, "there is one already");
+    s->services.watchdog = true;
+    return device_get_place(s, l, &s->services.watchdog_place, err);
+}
+
+bool service_add_pvpanic(struct settings *s, const struct option_list *l, struct error *err)
+{
+    uint64_t port = 0x505;
+
+    if (s->services.pvpanic_port)
+        return error_set(err, "there is one already");
+    if (!option_get_number(l, "ioport", 1, 0xffff, &port, err))
+        return false;
+    s->services.pvpanic_port = (uint16_t)port;
+    return true;
+}
+
+bool service_add_pvpanic_pci(struct settings *s, const struct option_list *l, struct error *err)
+{
+    if (s->services.pvpanic_pci)
+        return error_set(err, "there is one already");
+    s->services.pvpanic_pci = true;
+    return device_get_place(s, l, &s->services.pvpanic_place, err);
 }
 
 /* ---- when all is read ---- */

@@ -18,6 +18,12 @@ struct settings;
 bool service_add_rng(struct settings *s, const struct option_list *l, struct error *err);
 bool service_add_console(struct settings *s, const struct option_list *l, struct error *err);
 bool service_add_port(struct settings *s, const struct option_list *l, struct error *err);
+bool service_add_watchdog(struct settings *s, const struct option_list *l, struct error *err);
+bool service_add_pvpanic(struct settings *s, const struct option_list *l, struct error *err);
+bool service_add_pvpanic_pci(struct settings *s, const struct option_list *l, struct error *err);
+/* -watchdog-action, -action watchdog= and panic= */
+bool service_set_watchdog(struct settings *s, const char *action, struct error *err);
+bool service_set_panic(struct settings *s, const char *action, struct error *err);
 /* -object rng-random, rng-builtin */
 bool service_add_rng_object(struct settings *s, const struct option_list *l, struct error *err);
 /* What settings say by names becomes *c, opened. */

@@ -1087,6 +1087,11 @@ static int exit_status(const struct app *app)
         return EXIT_TRIPLE_FAULT;
     case STOP_DIFFERENCE:
         return EXIT_DIFFERENCE;
+    case STOP_GUEST_PANIC:
+        fputs("calque: the guest has panicked\n", stderr);
+        if (app->settings.services.panic_action == PANIC_EXIT_FAILURE)
+            return EXIT_ERROR;
+        break;
     case STOP_UNTIL:
         return EXIT_OK;
     default:

@@ -29,6 +29,10 @@ const char *control_status(const struct control *ctl)
         return "debug";
     if (r->reason == STOP_IO_ERROR)
         return "io-error";
+    if (r->reason == STOP_WATCHDOG)
+        return "watchdog";
+    if (r->reason == STOP_GUEST_PANIC)
+        return "guest-panicked";
     return ctl->ran ? "paused" : "prelaunch";
 }
 
@@ -41,6 +45,7 @@ const char *control_shutdown_cause(const struct control *ctl)
     case STOP_RESET:
         return "guest-reset";
     case STOP_TRIPLE_FAULT:
+    case STOP_GUEST_PANIC:
         return "guest-panic";
     case STOP_QUIT:
         return ctl->quit_asked ? "host-qmp-quit" : "host-signal";
@@ -80,6 +85,15 @@ static void on_event(void *opaque, enum run_event event)
         cause = control_shutdown_cause(ctl);
         qmp_event(ctl, "SHUTDOWN", "{s:b, s:s}", "guest", by_guest(cause), "reason", cause);
         break;
+    case RUN_EVENT_WATCHDOG:
+        qmp_event(ctl, "WATCHDOG", "{s:s}", "action", ctl->m->run.action);
+        break;
+    case RUN_EVENT_PANICKED:
+        qmp_event(ctl, "GUEST_PANICKED", "{s:s}", "action", ctl->m->run.action);
+        break;
+    case RUN_EVENT_CRASH_LOADED:
+        qmp_event(ctl, "GUEST_CRASHLOADED", "{s:s}", "action", ctl->m->run.action);
+        break;
     }
 }
 
@@ -118,7 +132,7 @@ bool control_cont(struct control *ctl, struct error *err)
 
     if (r->state == RUN_ENDED)
         return error_set(err, "the machine has ended");
-    if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
+    if (r->state == RUN_PAUSED && (r->reason == STOP_POWEROFF || r->reason == STOP_GUEST_PANIC))
         return error_set(err, "Resetting the Virtual Machine is required");
     machine_run_until(ctl->m, UINT64_MAX);
     return true;
