@@ -184,6 +184,26 @@ static void start_port(struct virtio_console_port *p)
         chardev_on_open(chr, virtio_console_opened, p);
 }
 
+/* ---- the balloon ---- */
+
+bool service_add_balloon(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct virtio_balloon_config *c = &s->services.balloon_config;
+    uint64_t seconds = 0;
+
+    if (s->services.balloon)
+        return error_set(err, "there is one already");
+    s->services.balloon = true;
+    if (!device_get_place(s, l, &s->services.balloon_place, err) ||
+        !option_get_bool(l, "deflate-on-oom", &c->deflate_on_oom, err) ||
+        !option_get_bool(l, "free-page-reporting", &c->free_page_reporting, err) ||
+        !option_get_number(l, "guest-stats-polling-interval", 0, 1000000, &seconds, err) ||
+        !option_get_bool(l, "disable-legacy", &c->pci.modern_only, err))
+        return false;
+    c->stats_every = seconds * NS_PER_SEC;
+    return true;
+}
+
 /* ---- watchdog, panics ---- */
 
 /* Index of the name; an error with the nearest if it is none of them. */

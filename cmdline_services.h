@@ -18,6 +18,7 @@ struct settings;
 bool service_add_rng(struct settings *s, const struct option_list *l, struct error *err);
 bool service_add_console(struct settings *s, const struct option_list *l, struct error *err);
 bool service_add_port(struct settings *s, const struct option_list *l, struct error *err);
+bool service_add_balloon(struct settings *s, const struct option_list *l, struct error *err);
 bool service_add_watchdog(struct settings *s, const struct option_list *l, struct error *err);
 bool service_add_pvpanic(struct settings *s, const struct option_list *l, struct error *err);
 bool service_add_pvpanic_pci(struct settings *s, const struct option_list *l, struct error *err);

@@ -14,6 +14,8 @@ const struct pc_pci_place *pc_services_place(const struct pc_services_config *c,
     if (n < c->nconsoles)
         return &c->consoles[n].place;
     n -= c->nconsoles;
+    if (c->balloon && !n--)
+        return &c->balloon_place;
     if (c->watchdog && !n--)
         return &c->watchdog_place;
     if (c->pvpanic_pci && !n--)
@@ -50,6 +52,16 @@ static void wire_console(struct pc *pc, unsigned n)
 
     config.pci = with_msi(pc, &config.pci, 0x0780);
     virtio_console_init(&pc->services.consoles[n], &pc->m, ids[n], at.bus, at.devfn, &config);
+}
+
+static void wire_balloon(struct pc *pc)
+{
+    const struct pc_services_config *c = &pc->config->services;
+    const struct pc_pci_slot at = pc_pci_slot(pc, &c->balloon_place);
+    struct virtio_balloon_config config = c->balloon_config;
+
+    config.pci = with_msi(pc, &config.pci, 0x00ff);
+    virtio_balloon_init(&pc->services.balloon, &pc->m, "balloon", at.bus, at.devfn, &config);
 }
 
 /* ---- the watchdog ---- */
@@ -157,6 +169,8 @@ void pc_wire_services(struct pc *pc)
         wire_rng(pc, n);
     for (unsigned n = 0; n < c->nconsoles; n++)
         wire_console(pc, n);
+    if (c->balloon)
+        wire_balloon(pc);
     if (c->watchdog)
         wire_watchdog(pc);
     wire_pvpanic(pc);

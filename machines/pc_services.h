@@ -4,6 +4,7 @@
 
 #include "devices/misc/i6300esb.h"
 #include "devices/misc/pvpanic.h"
+#include "devices/virtio/virtio_balloon.h"
 #include "devices/virtio/virtio_console.h"
 #include "devices/virtio/virtio_rng.h"
 #include "machines/pc_pci.h"
@@ -47,6 +48,9 @@ struct pc_services_config {
         struct virtio_console_config config;
     } consoles[PC_MAX_CONSOLES];
     unsigned nconsoles;
+    bool balloon;
+    struct pc_pci_place balloon_place;
+    struct virtio_balloon_config balloon_config;
     bool watchdog, pvpanic_pci;
     struct pc_pci_place watchdog_place, pvpanic_place;
     uint16_t pvpanic_port; /* ISA; 0: none */
@@ -57,6 +61,7 @@ struct pc_services_config {
 struct pc_services {
     struct virtio_rng rngs[PC_MAX_RNGS];
     struct virtio_console consoles[PC_MAX_CONSOLES];
+    struct virtio_balloon balloon;
     struct i6300esb watchdog;
     struct pvpanic_isa pvpanic;
     struct pvpanic_pci pvpanic_pci;

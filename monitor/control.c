@@ -14,6 +14,7 @@
 #include "machines/pc.h"
 #include "monitor/qmp.h"
 #include "vm/machine.h"
+#include "vm/record.h"
 
 /* ---- state ---- */
 
@@ -90,6 +91,10 @@ static void on_event(void *opaque, enum run_event event)
         break;
     case RUN_EVENT_PANICKED:
         qmp_event(ctl, "GUEST_PANICKED", "{s:s}", "action", ctl->m->run.action);
+        break;
+    case RUN_EVENT_BALLOON:
+        qmp_event(ctl, "BALLOON_CHANGE", "{s:I}", "actual",
+                  (long long)virtio_balloon_actual(control_find_balloon(ctl)));
         break;
     case RUN_EVENT_CRASH_LOADED:
         qmp_event(ctl, "GUEST_CRASHLOADED", "{s:s}", "action", ctl->m->run.action);
@@ -204,6 +209,42 @@ bool control_netdev_add(struct control *ctl, const char *spec, struct error *err
 bool control_netdev_del(struct control *ctl, const char *id, struct error *err)
 {
     return ctl->about.nets ? netdev_delete(ctl->about.nets, id, err) : no_network(err);
+}
+
+struct virtio_balloon *control_find_balloon(struct control *ctl)
+{
+    struct pc *pc = ctl->about.pc;
+
+    return pc && pc->config && pc->config->services.balloon ? &pc->services.balloon : NULL;
+}
+
+static bool no_balloon(struct error *err)
+{
+    return error_set(err, "No balloon device has been activated");
+}
+
+bool control_balloon(struct control *ctl, uint64_t *actual, struct error *err)
+{
+    struct virtio_balloon *b = control_find_balloon(ctl);
+
+    if (!b)
+        return no_balloon(err);
+    *actual = virtio_balloon_actual(b);
+    return true;
+}
+
+bool control_set_balloon(struct control *ctl, uint64_t bytes, struct error *err)
+{
+    struct virtio_balloon *b = control_find_balloon(ctl);
+
+    if (!b)
+        return no_balloon(err);
+    if (record_replays(ctl->m))
+        return error_set(err, "a replay is what was recorded: the balloon cannot be changed");
+    if (!bytes)
+        return error_set(err, "Parameter 'target' expects a size");
+    virtio_balloon_set_target(b, bytes);
+    return true;
 }
 
 struct display *control_display(struct control *ctl, struct error *err)

@@ -161,6 +161,7 @@ const struct qmp_event_row qmp_events[] = {
     {"STOP", ""},
     {"WATCHDOG", "action:WatchdogAction"},
     {"GUEST_PANICKED", "action:GuestPanicAction"},
+    {"BALLOON_CHANGE", "actual:int"},
     {"GUEST_CRASHLOADED", "action:GuestPanicAction"},
     {"RESUME", ""},
     {"BLOCK_IO_ERROR",
@@ -213,8 +214,8 @@ const struct qmp_command qmp_commands[] = {
     {"query-migrate-parameters", "", "MigrationParameters", qmp_empty, false},
     {"query-migrate-capabilities", "", "[MigrationCapabilityStatus]", qmp_empty_list, false},
     {"migrate-set-capabilities", "capabilities:[MigrationCapabilityStatus]", "", qmp_empty, false},
-    {"query-balloon", "", "BalloonInfo", qmp_no_balloon, false},
-    {"balloon", "value:int", "", qmp_no_balloon, false},
+    {"query-balloon", "", "BalloonInfo", qmp_query_balloon, false},
+    {"balloon", "value:int", "", qmp_balloon, false},
     {"query-sev-capabilities", "", "SevCapability", qmp_no_sev, false},
     {"query-sgx-capabilities", "", "SGXInfo", qmp_no_sgx, false},
 

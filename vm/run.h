@@ -52,6 +52,7 @@ enum run_event {
     RUN_EVENT_WATCHDOG,     /* the guest has not reset its watchdog in time */
     RUN_EVENT_PANICKED,     /* the guest panics */
     RUN_EVENT_CRASH_LOADED, /* the guest panics, and its crash kernel takes over */
+    RUN_EVENT_BALLOON,      /* the guest has given up or taken memory */
 };
 
 /* Wants to know when the machine goes on after a pause: work that was put off is taken up again.

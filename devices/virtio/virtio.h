@@ -122,7 +122,7 @@ void virtio_set_status(struct virtio_device *v, uint8_t status);
 void virtio_set_features(struct virtio_device *v, uint64_t features);
 void virtio_notify(struct virtio_device *v, unsigned queue);
 uint8_t virtio_config_read(const struct virtio_device *v, unsigned offset);
-void virtio_config_write(struct virtio_device *v, unsigned offset, uint8_t value);
+void virtio_config_write(struct virtio_device *v, unsigned offset, uint64_t value, unsigned size);
 void virtq_reset(struct virtqueue *q);
 
 /* For devices. */
