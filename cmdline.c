@@ -70,6 +70,8 @@ enum option_id {
     OPT_NO_REBOOT,
     OPT_ACTION,
     OPT_WATCHDOG_ACTION,
+    OPT_FSDEV,
+    OPT_VIRTFS,
     OPT_ICOUNT,
     OPT_RECORD,
     OPT_REPLAY,
@@ -137,6 +139,8 @@ static const struct option_row options[] = {
     {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
     {"blockdev", "driver=NAME,...", OPT_BLOCKDEV, "disks",
      "an image for a -device; -drive help has both"},
+    {"virtfs", "local,path=FOLDER,...", OPT_VIRTFS, "disks",
+     "a folder that the guest mounts: mount_tag=, security_model=none|mapped-xattr|passthrough"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"nic", "TYPE[,K=V...]", OPT_NIC, "network",
      "a network card and its network: user,hostfwd=tcp::2222-:22; help lists; none"},
@@ -200,6 +204,8 @@ static const struct option_row options[] = {
      "memory-backend-ram, memory-backend-memfd, secret, filter-dump, rng-random, rng-builtin"},
     {"net", "TYPE,...", OPT_NET, OPTION_TOPIC_OTHER,
      "nic,model=.. or a back end, on a common hub; none"},
+    {"fsdev", "local,id=ID,path=..", OPT_FSDEV, OPTION_TOPIC_OTHER,
+     "a folder for a -device virtio-9p-pci, as of -virtfs"},
     {"watchdog-action", "ACTION", OPT_WATCHDOG_ACTION, OPTION_TOPIC_OTHER,
      "-action watchdog=ACTION"},
     {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
@@ -876,6 +882,10 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return s->no_reboot = true;
     case OPT_ACTION:
         return parse_action(s, value, err);
+    case OPT_FSDEV:
+        return service_add_fsdev(s, value, err);
+    case OPT_VIRTFS:
+        return service_add_virtfs(s, value, err);
     case OPT_WATCHDOG_ACTION:
         return service_set_watchdog(s, value, err) || error_prefix(err, "-watchdog-action");
     case OPT_ICOUNT:

@@ -36,6 +36,7 @@ struct error;
 #define MAX_DUMPS   8
 
 #define MAX_RNG_OBJECTS 8
+#define MAX_FSDEVS      8
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 #define MAX_AUDIODEV       8
@@ -136,6 +137,12 @@ struct settings {
     struct pc_services_config services; /* what is known by names is opened later */
     const char *rng_of[PC_MAX_RNGS];    /* rng=ID; NULL: not said */
     const char *chardev_of[PC_MAX_CONSOLES][VIRTIO_CONSOLE_MAX_PORTS]; /* chardev=ID, likewise */
+    const char *fsdev_of[PC_MAX_FOLDERS];                              /* fsdev=ID */
+    struct fsdev_setting { /* -fsdev; of -virtfs without an id */
+        const char *id, *path;
+        struct fs_options options;
+    } fsdevs[MAX_FSDEVS];
+    unsigned nfsdevs;
     struct rng_object_setting {
         const char *id, *filename; /* filename NULL: rng-builtin */
     } rng_objects[MAX_RNG_OBJECTS];

@@ -184,6 +184,156 @@ static void start_port(struct virtio_console_port *p)
         chardev_on_open(chr, virtio_console_opened, p);
 }
 
+/* ---- shared folders ---- */
+
+static bool get_model(const struct option_list *l, enum fs_model *model, struct error *err)
+{
+    static const struct {
+        const char *name;
+        enum fs_model model;
+    } models[] = {{"passthrough", FS_PASSTHROUGH},
+                  {"none", FS_NONE},
+                  {"mapped-xattr", FS_MAPPED},
+                  {"mapped", FS_MAPPED}};
+    const char *name = option_get(l, "security_model");
+
+    for (unsigned i = 0; name && i < sizeof(models) / sizeof(models[0]); i++)
+        if (!strcmp(models[i].name, name)) {
+            *model = models[i].model;
+            return true;
+        }
+    return error_set(err, "security_model=%s: none, mapped-xattr or passthrough is expected",
+                     name ? name : "");
+}
+
+static struct fsdev_setting *add_fsdev(struct settings *s, const struct option_list *l,
+                                       struct error *err)
+{
+    struct fsdev_setting *f = &s->fsdevs[s->nfsdevs];
+    const char *driver = option_get(l, "fsdriver");
+
+    *f = (struct fsdev_setting){.path = NULL};
+    if (s->nfsdevs == MAX_FSDEVS) {
+        error_set(err, "more than %d", MAX_FSDEVS);
+    } else if (!driver || strcmp(driver, "local") != 0) {
+        error_set(err, "%s: not in this version; local is expected", driver ? driver : "");
+    } else if (get_model(l, &f->options.model, err) &&
+               option_get_bool(l, "readonly", &f->options.read_only, err) &&
+               keep(s, l, "path", &f->path, err)) {
+        if (f->path) {
+            s->nfsdevs++;
+            return f;
+        }
+        error_set(err, "path=FOLDER is expected");
+    }
+    return NULL;
+}
+
+static bool parse_fsdev(struct settings *s, const struct option_list *l, struct error *err)
+{
+    static const char *const keys[] = {"fsdriver",       "id",       "path",
+                                       "security_model", "readonly", NULL};
+    struct fsdev_setting *f = option_list_check(l, keys, err) ? add_fsdev(s, l, err) : NULL;
+
+    return f && keep(s, l, "id", &f->id, err) && (f->id || error_set(err, "id=ID is expected"));
+}
+
+/* The tag, by which the guest mounts it. */
+static bool get_tag(struct settings *s, const struct option_list *l, struct pc_folder *f,
+                    struct error *err)
+{
+    const char *tag = option_get(l, "mount_tag");
+
+    if (!tag || !*tag || strlen(tag) > VIRTIO_9P_TAG_MAX)
+        return error_set(err, "mount_tag=TAG of 1 to %u bytes is expected", VIRTIO_9P_TAG_MAX);
+    for (unsigned n = 0; n < s->services.nfolders; n++)
+        if (!strcmp(s->services.folders[n].config.tag, tag))
+            return error_set(err, "mount_tag=%s: there is one already", tag);
+    return (f->config.tag = settings_keep(s, strdup(tag), err));
+}
+
+static struct pc_folder *next_folder(struct settings *s, struct error *err)
+{
+    struct pc_folder *f = &s->services.folders[s->services.nfolders];
+
+    if (s->services.nfolders == PC_MAX_FOLDERS) {
+        error_set(err, "more than %d", PC_MAX_FOLDERS);
+        return NULL;
+    }
+    *f = (struct pc_folder){.place.order = s->ndevices};
+    return f;
+}
+
+static bool parse_virtfs(struct settings *s, const struct option_list *l, struct error *err)
+{
+    static const char *const keys[] = {"fsdriver", "id",        "path", "security_model",
+                                       "readonly", "mount_tag", NULL};
+    struct pc_folder *f = option_list_check(l, keys, err) ? next_folder(s, err) : NULL;
+    char *id;
+
+    if (!f || !get_tag(s, l, f, err))
+        return false;
+    struct fsdev_setting *d = add_fsdev(s, l, err);
+
+    if (!d)
+        return false;
+    if (asprintf(&id, "\n%u", s->services.nfolders) < 0) /* which no -fsdev can have */
+        id = NULL;
+    d->id = settings_keep(s, id, err);
+    s->fsdev_of[s->services.nfolders++] = d->id;
+    return d->id;
+}
+
+static bool parse_list(struct settings *s, const char *option, const char *value,
+                       bool (*parse)(struct settings *, const struct option_list *, struct error *),
+                       struct error *err)
+{
+    struct option_list l;
+    bool ok = option_list_parse(&l, value, "fsdriver", err);
+
+    if (ok) {
+        ok = parse(s, &l, err);
+        option_list_free(&l);
+    }
+    return ok || error_prefix(err, "%s", option);
+}
+
+bool service_add_fsdev(struct settings *s, const char *value, struct error *err)
+{
+    return parse_list(s, "-fsdev", value, parse_fsdev, err);
+}
+
+bool service_add_virtfs(struct settings *s, const char *value, struct error *err)
+{
+    return parse_list(s, "-virtfs", value, parse_virtfs, err);
+}
+
+bool service_add_folder(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct pc_folder *f = next_folder(s, err);
+    const char **fsdev = &s->fsdev_of[s->services.nfolders];
+
+    if (!f || !device_get_place(s, l, &f->place, err) || !get_tag(s, l, f, err) ||
+        !keep(s, l, "fsdev", fsdev, err) ||
+        !option_get_bool(l, "disable-legacy", &f->config.pci.modern_only, err))
+        return false;
+    s->services.nfolders++;
+    return *fsdev || error_set(err, "fsdev=ID is expected, of a -fsdev local,id=ID,path=FOLDER");
+}
+
+static bool open_folder(const struct settings *s, unsigned n, struct pc_folder *f,
+                        struct error *err)
+{
+    for (unsigned i = 0; i < s->nfsdevs; i++) {
+        const struct fsdev_setting *d = &s->fsdevs[i];
+
+        if (strcmp(d->id, s->fsdev_of[n]) == 0)
+            return (f->config.tree = fs_tree_open(d->path, &d->options, err)) ||
+                   error_prefix(err, "path");
+    }
+    return error_set(err, "-device virtio-9p-pci: fsdev=%s: no -fsdev has this id", s->fsdev_of[n]);
+}
+
 /* ---- the balloon ---- */
 
 bool service_add_balloon(struct settings *s, const struct option_list *l, struct error *err)
@@ -279,6 +429,9 @@ bool services_resolve(struct settings *s, struct poller *p, struct chardevs *cha
     for (unsigned n = 0; n < c->nrngs; n++)
         if (!open_rng(s, n, p, &c->rngs[n], err))
             return false;
+    for (unsigned n = 0; n < c->nfolders; n++)
+        if (!open_folder(s, n, &c->folders[n], err))
+            return false;
     for (unsigned n = 0; n < c->nconsoles; n++)
         for (unsigned nr = 0; nr < c->consoles[n].config.nports; nr++)
             if (!open_port(s->chardev_of[n][nr], chardevs, n, nr, &c->consoles[n].config.ports[nr],
@@ -298,4 +451,6 @@ void services_close(struct pc_services_config *c)
 {
     for (unsigned n = 0; n < c->nrngs; n++)
         entropy_close(c->rngs[n].config.source);
+    for (unsigned n = 0; n < c->nfolders; n++)
+        fs_tree_close(c->folders[n].config.tree);
 }

@@ -25,6 +25,10 @@ bool service_add_pvpanic_pci(struct settings *s, const struct option_list *l, st
 /* -watchdog-action, -action watchdog= and panic= */
 bool service_set_watchdog(struct settings *s, const char *action, struct error *err);
 bool service_set_panic(struct settings *s, const char *action, struct error *err);
+bool service_add_folder(struct settings *s, const struct option_list *l, struct error *err);
+/* -fsdev, -virtfs */
+bool service_add_fsdev(struct settings *s, const char *value, struct error *err);
+bool service_add_virtfs(struct settings *s, const char *value, struct error *err);
 /* -object rng-random, rng-builtin */
 bool service_add_rng_object(struct settings *s, const struct option_list *l, struct error *err);
 /* What settings say by names becomes *c, opened. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/error.h"
 #include "machines/pc.h"
 #include "vm/record.h"
 
@@ -14,6 +15,9 @@ const struct pc_pci_place *pc_services_place(const struct pc_services_config *c,
     if (n < c->nconsoles)
         return &c->consoles[n].place;
     n -= c->nconsoles;
+    if (n < c->nfolders)
+        return &c->folders[n].place;
+    n -= c->nfolders;
     if (c->balloon && !n--)
         return &c->balloon_place;
     if (c->watchdog && !n--)
@@ -52,6 +56,19 @@ static void wire_console(struct pc *pc, unsigned n)
 
     config.pci = with_msi(pc, &config.pci, 0x0780);
     virtio_console_init(&pc->services.consoles[n], &pc->m, ids[n], at.bus, at.devfn, &config);
+}
+
+static bool wire_folder(struct pc *pc, unsigned n, struct error *err)
+{
+    static const char *const ids[PC_MAX_FOLDERS] = {"9p0", "9p1", "9p2", "9p3",
+                                                    "9p4", "9p5", "9p6", "9p7"};
+    const struct pc_folder *f = &pc->config->services.folders[n];
+    const struct pc_pci_slot at = pc_pci_slot(pc, &f->place);
+    struct virtio_9p_config config = f->config;
+
+    config.pci = with_msi(pc, &config.pci, 0x0002);
+    return virtio_9p_init(&pc->services.folders[n], &pc->m, ids[n], at.bus, at.devfn, &config) ||
+           error_set(err, "out of memory");
 }
 
 static void wire_balloon(struct pc *pc)
@@ -161,7 +178,7 @@ static void wire_pvpanic(struct pc *pc)
 
 /* ---- all of them ---- */
 
-void pc_wire_services(struct pc *pc)
+bool pc_wire_services(struct pc *pc, struct error *err)
 {
     const struct pc_services_config *c = &pc->config->services;
 
@@ -169,9 +186,19 @@ void pc_wire_services(struct pc *pc)
         wire_rng(pc, n);
     for (unsigned n = 0; n < c->nconsoles; n++)
         wire_console(pc, n);
+    for (unsigned n = 0; n < c->nfolders; n++)
+        if (!wire_folder(pc, n, err))
+            return false;
     if (c->balloon)
         wire_balloon(pc);
     if (c->watchdog)
         wire_watchdog(pc);
     wire_pvpanic(pc);
+    return true;
+}
+
+void pc_services_destroy(struct pc *pc)
+{
+    for (unsigned n = 0; n < PC_MAX_FOLDERS; n++)
+        virtio_9p_destroy(&pc->services.folders[n]);
 }

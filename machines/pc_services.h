@@ -4,6 +4,7 @@
 
 #include "devices/misc/i6300esb.h"
 #include "devices/misc/pvpanic.h"
+#include "devices/virtio/virtio_9p.h"
 #include "devices/virtio/virtio_balloon.h"
 #include "devices/virtio/virtio_console.h"
 #include "devices/virtio/virtio_rng.h"
@@ -11,6 +12,7 @@
 
 #define PC_MAX_RNGS     4
 #define PC_MAX_CONSOLES 4
+#define PC_MAX_FOLDERS  8
 
 /* When a watchdog's time is up; their names are in pc_watchdog_actions[]. */
 enum pc_watchdog_action {
@@ -48,6 +50,11 @@ struct pc_services_config {
         struct virtio_console_config config;
     } consoles[PC_MAX_CONSOLES];
     unsigned nconsoles;
+    struct pc_folder {
+        struct pc_pci_place place;
+        struct virtio_9p_config config;
+    } folders[PC_MAX_FOLDERS];
+    unsigned nfolders;
     bool balloon;
     struct pc_pci_place balloon_place;
     struct virtio_balloon_config balloon_config;
@@ -61,6 +68,7 @@ struct pc_services_config {
 struct pc_services {
     struct virtio_rng rngs[PC_MAX_RNGS];
     struct virtio_console consoles[PC_MAX_CONSOLES];
+    struct virtio_9p folders[PC_MAX_FOLDERS];
     struct virtio_balloon balloon;
     struct i6300esb watchdog;
     struct pvpanic_isa pvpanic;
@@ -73,6 +81,8 @@ struct error;
 /* The n-th of their places, from 0; NULL: there are no more. */
 const struct pc_pci_place *pc_services_place(const struct pc_services_config *c, unsigned n);
 /* After the PCI bus and what is always on it. */
-void pc_wire_services(struct pc *pc);
+bool pc_wire_services(struct pc *pc, struct error *err);
+/* After the machine. */
+void pc_services_destroy(struct pc *pc);
 
 #endif
