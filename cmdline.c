@@ -297,7 +297,8 @@ static bool check_value(const struct named_value *table, const char *option, con
 static const char exit_help[] =
     "Exit status:\n"
     "    0  the guest powered off or reset (-no-reboot); --until's text was seen; quit\n"
-    "    1  Calque could not do what it was asked; standard error says why\n"
+    "    1  Calque could not do what it was asked; standard error says why; the guest panicked\n"
+    "       (-action panic=exit-failure)\n"
     "  odd  isa-debug-exit: the guest wrote v, the status is (v << 1) | 1, modulo 256\n"
     "  120  the machine ended and --until's text had not been seen\n"
     "  122  triple fault (with -no-reboot or -action triple-fault=report)\n"
