@@ -148,6 +148,7 @@ struct settings {
     } rng_objects[MAX_RNG_OBJECTS];
     unsigned nrng_objects;
     bool engine_given;
+    bool kvm; /* -accel kvm */
     bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;

@@ -260,6 +260,8 @@ void arena_clear_dirty(struct arena *a, uint8_t flag)
 {
     uint64_t pages = a->capacity >> VM_PAGE_SHIFT;
 
+    if (a->collect)
+        a->collect(a->collect_opaque, 0, a->capacity);
     for (uint64_t i = 0; i < pages; i++)
         if (__atomic_load_n(&a->page_flags[i], __ATOMIC_RELAXED) & flag)
             __atomic_fetch_and(&a->page_flags[i], (uint8_t) ~(flag & PAGE_DIRTY_ALL),
@@ -272,6 +274,8 @@ bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t fl
     uint64_t first = offset >> VM_PAGE_SHIFT, count = len >> VM_PAGE_SHIFT;
     bool any = false;
 
+    if (a->collect)
+        a->collect(a->collect_opaque, offset, len);
     for (uint64_t i = 0; i < count && first + i < a->capacity >> VM_PAGE_SHIFT; i++) {
         uint8_t *flags = &a->page_flags[first + i];
 

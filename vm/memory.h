@@ -126,6 +126,10 @@ struct arena {
     uint8_t *page_flags; /* one per page */
     uint64_t *code_map;  /* one bit per 64 bytes of each page */
     struct code_listener *listeners;
+    /* Not NULL: stores are made that no flag tells of yet; sets the dirty flags of those between
+     * offset and offset + len. */
+    void (*collect)(void *opaque, uint64_t offset, uint64_t len);
+    void *collect_opaque;
     /* NULL, or called before the first store to a page without PAGE_DIRTY_SAVE, by whoever stores:
      * keeps the old bytes, then sets the flag. */
     void (*before_store)(void *opaque, uint64_t page);

@@ -40,6 +40,7 @@ enum stop_reason {
     STOP_BOOT_LOOP,    /* the same: the guest resets the machine again and again */
     STOP_WATCHDOG,     /* a watchdog's time is up */
     STOP_GUEST_PANIC,  /* the guest has told of its panic */
+    STOP_ENGINE,       /* the host's KVM cannot go on; it has been said why */
 };
 
 /* What onlookers are told of. */
