@@ -18,6 +18,7 @@
 #include "cmdline_net.h"
 #include "cmdline_open.h"
 #include "cmdline_record.h"
+#include "cmdline_services.h"
 #include "cmdline_system.h"
 #include "config.h"
 #include "cpu/x86/kvm/kvm.h"
@@ -70,6 +71,9 @@ enum option_id {
     OPT_GDB,
     OPT_NO_REBOOT,
     OPT_ACTION,
+    OPT_WATCHDOG_ACTION,
+    OPT_FSDEV,
+    OPT_VIRTFS,
     OPT_ICOUNT,
     OPT_RECORD,
     OPT_REPLAY,
@@ -138,6 +142,8 @@ static const struct option_row options[] = {
     {"drive", "file=FILE,...", OPT_DRIVE, "disks", "a drive and its options; help lists them"},
     {"blockdev", "driver=NAME,...", OPT_BLOCKDEV, "disks",
      "an image for a -device; -drive help has both"},
+    {"virtfs", "local,path=FOLDER,...", OPT_VIRTFS, "disks",
+     "a folder that the guest mounts: mount_tag=, security_model=none|mapped-xattr|passthrough"},
     {"snapshot", NULL, OPT_SNAPSHOT, "disks", "writes to disks are forgotten at the end"},
     {"nic", "TYPE[,K=V...]", OPT_NIC, "network",
      "a network card and its network: user,hostfwd=tcp::2222-:22; help lists; none"},
@@ -166,7 +172,9 @@ static const struct option_row options[] = {
     {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
     {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
-     "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
+     "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report, "
+     "panic=shutdown|pause|exit-failure|none, watchdog=reset|shutdown|poweroff|pause|debug|"
+     "none|inject-nmi"},
     {"icount", "shift=N", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each, or shift=auto; runs repeat; sleep=on|off"},
     {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
@@ -196,9 +204,13 @@ static const struct option_row options[] = {
     {"global", "DRIVER.PROP=VALUE", OPT_GLOBAL, OPTION_TOPIC_OTHER,
      "a property's default, where it is so"},
     {"object", "TYPE,id=ID,...", OPT_OBJECT, OPTION_TOPIC_OTHER,
-     "memory-backend-ram, memory-backend-memfd, secret, filter-dump"},
+     "memory-backend-ram, memory-backend-memfd, secret, filter-dump, rng-random, rng-builtin"},
     {"net", "TYPE,...", OPT_NET, OPTION_TOPIC_OTHER,
      "nic,model=.. or a back end, on a common hub; none"},
+    {"fsdev", "local,id=ID,path=..", OPT_FSDEV, OPTION_TOPIC_OTHER,
+     "a folder for a -device virtio-9p-pci, as of -virtfs"},
+    {"watchdog-action", "ACTION", OPT_WATCHDOG_ACTION, OPTION_TOPIC_OTHER,
+     "-action watchdog=ACTION"},
     {"qmp-pretty", "WHERE", OPT_QMP_PRETTY, OPTION_TOPIC_OTHER, "-qmp, indented"},
     {"readconfig", "FILE", OPT_READCONFIG, OPTION_TOPIC_OTHER, "options from a file of [sections]"},
     {"no-user-config", NULL, OPT_NO_USER_CONFIG, OPTION_TOPIC_OTHER,
@@ -287,7 +299,8 @@ static bool check_value(const struct named_value *table, const char *option, con
 static const char exit_help[] =
     "Exit status:\n"
     "    0  the guest powered off or reset (-no-reboot); --until's text was seen; quit\n"
-    "    1  Calque could not do what it was asked; standard error says why\n"
+    "    1  Calque could not do what it was asked; standard error says why; the guest panicked\n"
+    "       (-action panic=exit-failure)\n"
     "  odd  isa-debug-exit: the guest wrote v, the status is (v << 1) | 1, modulo 256\n"
     "  120  the machine ended and --until's text had not been seen\n"
     "  122  triple fault (with -no-reboot or -action triple-fault=report)\n"
@@ -599,7 +612,8 @@ static bool choose(const char *key, const char *value, const char *const names[2
 
 static bool apply_actions(struct settings *s, const struct option_list *l, struct error *err)
 {
-    static const char *const keys[] = {"reboot", "shutdown", "triple-fault", NULL};
+    static const char *const keys[] = {"reboot",   "shutdown", "triple-fault",
+                                       "watchdog", "panic",    NULL};
     static const char *const reboot[] = {"reset", "shutdown"}, *const fault[] = {"reset", "report"};
     static const char *const shutdown[] = {"poweroff", "pause"};
     const char *value;
@@ -622,7 +636,8 @@ static bool apply_actions(struct settings *s, const struct option_list *l, struc
             return false;
         s->triple_fault = n == 1 ? TRIPLE_FAULT_REPORT : TRIPLE_FAULT_RESET;
     }
-    return true;
+    return (!(value = option_get(l, "watchdog")) || service_set_watchdog(s, value, err)) &&
+           (!(value = option_get(l, "panic")) || service_set_panic(s, value, err));
 }
 
 static bool parse_action(struct settings *s, const char *value, struct error *err)
@@ -878,6 +893,12 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return s->no_reboot = true;
     case OPT_ACTION:
         return parse_action(s, value, err);
+    case OPT_FSDEV:
+        return service_add_fsdev(s, value, err);
+    case OPT_VIRTFS:
+        return service_add_virtfs(s, value, err);
+    case OPT_WATCHDOG_ACTION:
+        return service_set_watchdog(s, value, err) || error_prefix(err, "-watchdog-action");
     case OPT_ICOUNT:
         return parse_icount(s, value, err);
     case OPT_RECORD:

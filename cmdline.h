@@ -7,7 +7,7 @@
 
 #include "host/audio/audio.h"
 #include "host/ui/ui.h"
-#include "machines/pc_pci.h"
+#include "machines/pc_services.h"
 #include "translator/translator.h"
 #include "vm/record_log.h"
 
@@ -34,6 +34,9 @@ struct error;
 #define MAX_NICS    8
 #define MAX_NETDEVS 16
 #define MAX_DUMPS   8
+
+#define MAX_RNG_OBJECTS 8
+#define MAX_FSDEVS      8
 
 #define DEVICE_CHARDEV_MAX 64 /* bytes of a chardev=ID of -device */
 #define MAX_AUDIODEV       8
@@ -135,6 +138,19 @@ struct settings {
         uint64_t maxlen; /* bytes */
     } dumps[MAX_DUMPS];
     unsigned ndumps;
+    struct pc_services_config services; /* what is known by names is opened later */
+    const char *rng_of[PC_MAX_RNGS];    /* rng=ID; NULL: not said */
+    const char *chardev_of[PC_MAX_CONSOLES][VIRTIO_CONSOLE_MAX_PORTS]; /* chardev=ID, likewise */
+    const char *fsdev_of[PC_MAX_FOLDERS];                              /* fsdev=ID */
+    struct fsdev_setting { /* -fsdev; of -virtfs without an id */
+        const char *id, *path;
+        struct fs_options options;
+    } fsdevs[MAX_FSDEVS];
+    unsigned nfsdevs;
+    struct rng_object_setting {
+        const char *id, *filename; /* filename NULL: rng-builtin */
+    } rng_objects[MAX_RNG_OBJECTS];
+    unsigned nrng_objects;
     bool engine_given;
     bool kvm; /* -accel kvm */
     bool jit; /* -accel jit, the default, with: */

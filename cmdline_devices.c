@@ -11,6 +11,7 @@
 #include "base/suggest.h"
 #include "cmdline.h"
 #include "cmdline_net.h"
+#include "cmdline_services.h"
 #include "cmdline_system.h"
 #include "devices/virtio/virtio_blk.h"
 
@@ -24,8 +25,7 @@ struct device_row {
     struct device_property properties[MAX_PROPERTIES];
 };
 
-/* chardev=ID, which must be there. The string is copied: the list is freed. */
-static bool get_chardev(const struct option_list *l, char out[DEVICE_CHARDEV_MAX],
+bool device_get_chardev(const struct option_list *l, char out[DEVICE_CHARDEV_MAX],
                         struct error *err)
 {
     const char *id = option_get(l, "chardev");
@@ -47,8 +47,7 @@ static bool get_name(const struct option_list *l, const char *key, char out[DEVI
     return true;
 }
 
-/* Where a PCI device goes. */
-static bool get_place(const struct settings *s, const struct option_list *l,
+bool device_get_place(const struct settings *s, const struct option_list *l,
                       struct pc_pci_place *place, struct error *err)
 {
     const char *addr = option_get(l, "addr");
@@ -79,7 +78,7 @@ static bool add_debugcon(struct settings *s, const struct option_list *l, struct
         return error_set(err, "more than %d", MAX_DEBUGCON);
     d->iobase = 0xe9;
     s->ndebugcon++;
-    return get_chardev(l, d->chardev, err) &&
+    return device_get_chardev(l, d->chardev, err) &&
            option_get_number(l, "iobase", 0, 0xffff, &d->iobase, err);
 }
 
@@ -119,7 +118,7 @@ static bool add_parallel(struct settings *s, const struct option_list *l, struct
 {
     struct parallel_setting *p = next_parallel(s, err);
 
-    if (!p || !get_chardev(l, p->chardev, err) ||
+    if (!p || !device_get_chardev(l, p->chardev, err) ||
         !option_get_number(l, "iobase", 1, 0xfff8, &p->iobase, err) ||
         !option_get_number(l, "irq", 3, 15, &p->irq, err))
         return false;
@@ -134,7 +133,8 @@ static bool add_serial(struct settings *s, const struct option_list *l, struct e
     char id[DEVICE_CHARDEV_MAX], *spec;
     uint64_t index = s->nserial;
 
-    if (!get_chardev(l, id, err) || !option_get_number(l, "index", 0, MAX_SERIAL - 1, &index, err))
+    if (!device_get_chardev(l, id, err) ||
+        !option_get_number(l, "index", 0, MAX_SERIAL - 1, &index, err))
         return false;
     if (index >= MAX_SERIAL)
         return error_set(err, "more than %d", MAX_SERIAL);
@@ -163,7 +163,7 @@ static bool add_pci_testdev(struct settings *s, const struct option_list *l, str
     if (s->pci_testdev)
         return error_set(err, "there is one already");
     s->pci_testdev = true;
-    if (!get_place(s, l, &s->pci_testdev_place, err))
+    if (!device_get_place(s, l, &s->pci_testdev_place, err))
         return false;
     if (!membar)
         return true;
@@ -243,7 +243,7 @@ static bool add_ahci(struct settings *s, const struct option_list *l, struct err
 {
     if (s->nahci == MAX_AHCI)
         return error_set(err, "more than %d", MAX_AHCI);
-    return get_place(s, l, &s->ahci[s->nahci++], err);
+    return device_get_place(s, l, &s->ahci[s->nahci++], err);
 }
 
 static bool add_bridge(struct settings *s, const struct option_list *l, struct error *err)
@@ -254,7 +254,7 @@ static bool add_bridge(struct settings *s, const struct option_list *l, struct e
     if (s->nbridges == PC_MAX_BRIDGES)
         return error_set(err, "more than %d", PC_MAX_BRIDGES);
     s->nbridges++;
-    if (!get_place(s, l, &b->place, err) ||
+    if (!device_get_place(s, l, &b->place, err) ||
         !option_get_number(l, "chassis_nr", 1, 255, &chassis, err))
         return false;
     b->chassis = (uint8_t)chassis;
@@ -268,14 +268,14 @@ static bool add_virtio_blk(struct settings *s, const struct option_list *l, stru
     if (!need_drive(d, err))
         return false;
     d->num_queues = 1;
-    return get_place(s, l, &d->place, err) &&
+    return device_get_place(s, l, &d->place, err) &&
            option_get_number(l, "num-queues", 1, VIRTIO_BLK_MAX_QUEUES, &d->num_queues, err) &&
            option_get_bool(l, "disable-legacy", &d->disable_legacy, err);
 }
 
 static bool add_nic(struct settings *s, const struct option_list *l, struct error *err)
 {
-    return net_add_device(s, l, err) && get_place(s, l, &s->nics[s->nnics - 1].place, err);
+    return net_add_device(s, l, err) && device_get_place(s, l, &s->nics[s->nnics - 1].place, err);
 }
 
 static bool add_isa_nic(struct settings *s, const struct option_list *l, struct error *err)
@@ -297,7 +297,7 @@ static bool add_tablet(struct settings *s, const struct option_list *l, struct e
     if (s->tablet)
         return error_set(err, "there is one already");
     s->tablet = true;
-    return get_place(s, l, &s->tablet_place, err);
+    return device_get_place(s, l, &s->tablet_place, err);
 }
 
 /* ---- display ---- */
@@ -326,7 +326,8 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
     if (rom && strlen(rom) >= DEVICE_PATH_MAX)
         return error_set(err, "romfile: too long");
     snprintf(s->vga_rom, sizeof(s->vga_rom), "%s", rom ? rom : "");
-    return get_place(s, l, &s->vga_place, err) && get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
+    return device_get_place(s, l, &s->vga_place, err) &&
+           get_mib(l, "vgamem_mb", &s->vga_memory, err) &&
            option_get_number(l, "xres", 64, 4095, &s->vga_xres, err) &&
            option_get_number(l, "yres", 64, 4095, &s->vga_yres, err);
 }
@@ -346,6 +347,13 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
     {"netdev", "ID", "a -netdev"}, {"mac", "ADDRESS", "default 52:54:00:12:34:56, and up"},        \
         {"romfile", "FILE", "what firmware boots it with; empty: nothing"},                        \
         {"rombar", "0|1", "0: no expansion ROM"}, BOOT_INDEX
+
+#define OF_PORTS                                                                                   \
+    {"chardev", "ID", "what is at its other end"}, {"name", "TEXT", "as the guest finds it"},      \
+        {"nr", "0-14", "which port; default: the first that is free"},                             \
+    {                                                                                              \
+        "bus", "BUS", "ID.0 of the virtio-serial-pci; default: the first"                          \
+    }
 
 static const struct device_row devices[] = {
     {"ide-hd", "ATA disk; see also -hda", add_ide_hd,
@@ -398,6 +406,38 @@ static const struct device_row devices[] = {
                     {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
     {"virtio-tablet-pci", "pointer by position, so that VNC and windows need not grab it",
      add_tablet, .pci = true},
+    {"virtio-rng-pci", "entropy for the guest", service_add_rng, .pci = true,
+     .properties = {{"rng", "ID", "a -object rng-random or rng-builtin, the default"},
+                    {"max-bytes", "N", "how many the guest may have in a period; default: any"},
+                    {"period", "MS", "default 65536"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtio-serial-pci", "controller of virtconsole and virtserialport", service_add_console,
+     .pci = true,
+     .properties = {{"max_ports", "1-15", "how many ports there may be, default 15"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtio-serial", "the same", service_add_console, .pci = true,
+     .properties = {{"max_ports", "1-15", "as of virtio-serial-pci"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtconsole", "terminal on a virtio-serial-pci before it: hvc0 in Linux", service_add_port,
+     .properties = {OF_PORTS}},
+    {"virtserialport", "channel on a virtio-serial-pci: /dev/virtio-ports/NAME in Linux",
+     service_add_port, .properties = {OF_PORTS}},
+    {"virtio-balloon-pci", "takes memory from the guest: monitors' balloon", service_add_balloon,
+     .pci = true,
+     .properties = {{"deflate-on-oom", "on|off", "on: a guest that needs memory takes it back"},
+                    {"free-page-reporting", "on|off", "on: what is free goes back to the host"},
+                    {"guest-stats-polling-interval", "SECS", "for info balloon; default 0: never"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"virtio-9p-pci", "folder of the host: mount -t 9p TAG; see also -virtfs", service_add_folder,
+     .pci = true,
+     .properties = {{"fsdev", "ID", "a -fsdev"},
+                    {"mount_tag", "TAG", "its name in the guest"},
+                    {"disable-legacy", "on|off", "as of virtio-blk-pci"}}},
+    {"i6300esb", "watchdog of Intel's 6300ESB; -action watchdog= says what it does",
+     service_add_watchdog, .pci = true},
+    {"pvpanic", "ISA port by which a guest tells of its panic; see -action panic=",
+     service_add_pvpanic, .properties = {{"ioport", "PORT", "default 0x505"}}},
+    {"pvpanic-pci", "the same on PCI", service_add_pvpanic_pci, .pci = true},
     {"isa-debug-exit", "a write of v ends with status (v << 1) | 1", add_debug_exit,
      .properties = {{"iobase", "PORT", "default 0x501"},
                     {"iosize", "1-4", "number of ports, default 2"}}},

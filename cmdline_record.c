@@ -212,6 +212,8 @@ bool record_check_settings(struct settings *s, struct error *err)
                          what);
     if (s->record && s->replay)
         return error_set(err, "--record: not while another recording is replayed");
+    if (s->services.nfolders && (s->record || s->replay || s->history))
+        return error_set(err, "%s: not with a shared folder: what is in it is not recorded", what);
     if (s->machine_none)
         return error_set(err, "%s: not with -machine none", what);
     if (!s->icount) {

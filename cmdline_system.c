@@ -18,6 +18,7 @@
 #include "cmdline.h"
 #include "cmdline_net.h"
 #include "cmdline_record.h"
+#include "cmdline_services.h"
 
 const char *settings_keep(struct settings *s, char *text, struct error *err)
 {
@@ -217,8 +218,9 @@ static bool add_memory(const struct option_list *l, struct object_setting *o, st
 
 static bool add_object(struct settings *s, const struct option_list *l, struct error *err)
 {
-    static const char *const types[] = {"memory-backend-memfd", "memory-backend-ram", "secret",
-                                        "filter-dump", NULL};
+    static const char *const types[] = {
+        "memory-backend-memfd", "memory-backend-ram", "secret", "filter-dump",
+        "rng-random",           "rng-builtin",        NULL};
     const char *type = option_get(l, "qom-type"), *id = option_get(l, "id");
     struct object_setting *o = &s->objects[s->nobjects];
     unsigned n = 0;
@@ -232,6 +234,8 @@ static bool add_object(struct settings *s, const struct option_list *l, struct e
         return error_set(err, "%s: id=ID is expected", type);
     if (n == 3)
         return net_add_dump(s, l, err);
+    if (n > 3)
+        return service_add_rng_object(s, l, err);
     if (s->nobjects == MAX_OBJECTS)
         return error_set(err, "more than %d", MAX_OBJECTS);
     *o = (struct object_setting){.type = settings_keep(s, strdup(type), err),

@@ -18,6 +18,7 @@
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
 #include "cmdline_record.h"
+#include "cmdline_services.h"
 #include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
@@ -806,7 +807,8 @@ static bool build_pc(struct app *app, struct error *err)
     struct pc_config *c = &app->config;
 
     if (!drives_resolve(&app->settings, &c->storage, err) ||
-        !net_resolve(&app->settings, app->nets, &c->net, err))
+        !net_resolve(&app->settings, app->nets, &c->net, err) ||
+        !services_resolve(&app->settings, &app->poller, app->chardevs, &c->services, err))
         return false;
     if (!s->kernel && !s->bios && !c->storage.flash[0] && (has_disk(s) || has_rom(&c->net)))
         app->settings.bios = find_own_bios(app);
@@ -840,6 +842,7 @@ static bool build_pc(struct app *app, struct error *err)
     if (s->has_seed)
         machine_seed(&app->pc.m, s->seed);
     nets_start(app->nets, &app->pc.m);
+    services_start(&app->pc);
     open_display(app);
     return keep_histories(app) || error_set(err, "out of memory");
 }
@@ -1054,6 +1057,7 @@ static void app_close(struct app *app)
     control_free(app->control);
     if (app->pc_built)
         pc_destroy(&app->pc);
+    services_close(&app->config.services);
     audio_close(app->config.audio);
     engines_destroy(&app->engines);
     smbios_settings_free(&app->smbios);
@@ -1164,6 +1168,11 @@ static int exit_status(const struct app *app)
         return EXIT_TRIPLE_FAULT;
     case STOP_DIFFERENCE:
         return EXIT_DIFFERENCE;
+    case STOP_GUEST_PANIC:
+        fputs("calque: the guest has panicked\n", stderr);
+        if (app->settings.services.panic_action == PANIC_EXIT_FAILURE)
+            return EXIT_ERROR;
+        break;
     case STOP_ENGINE:
         return EXIT_ERROR;
     case STOP_UNTIL:

@@ -233,6 +233,20 @@ static void add_fw_cfg(struct aml *a, uint16_t base)
     aml_close(a);
 }
 
+/* One byte: reading tells what may be told. */
+static void add_pvpanic(struct aml *a, uint16_t port)
+{
+    aml_device(a, "PEVT");
+    aml_name(a, "_HID");
+    aml_string(a, "QEMU0001");
+    aml_name_integer(a, "_STA", 0x0f);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_res_io(a, port, 1);
+    aml_resources_close(a);
+    aml_close(a);
+}
+
 /* Ports of the board that no other device claims, so that nothing is put there. */
 static void add_board_resources(struct aml *a, const struct acpi_config *c)
 {
@@ -269,6 +283,8 @@ static void add_isa_bridge(struct aml *a, const struct acpi_config *c)
     add_dma(a);
     add_board_resources(a, c);
     add_fw_cfg(a, c->fw_cfg_base);
+    if (c->pvpanic_port)
+        add_pvpanic(a, c->pvpanic_port);
     aml_close(a);
 }
 

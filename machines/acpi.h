@@ -22,7 +22,8 @@ struct acpi_config {
     uint32_t pci_hole_first, pci_hole_last; /* 32-bit memory window of the PCI bus, inclusive */
     uint16_t pm_base;                       /* PIIX4 power management ports */
     uint16_t fw_cfg_base;
-    bool serial[2]; /* COM1, COM2 are there */
+    uint16_t pvpanic_port; /* 0: none */
+    bool serial[2];        /* COM1, COM2 are there */
     bool vga;
     bool i8042;
     uint32_t hpet_base; /* 0: none */

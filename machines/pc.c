@@ -401,6 +401,8 @@ static bool build(struct pc *pc, struct error *err)
     if (!pc_wire_net(pc, err) || !add_vga(pc, err))
         return false;
     wire_tablet(pc);
+    if (!pc_wire_services(pc, err))
+        return false;
     wire_test_devices(pc);
     pc_pci_mark_functions(pc);
     pc_fill_cmos(pc);
@@ -436,4 +438,5 @@ void pc_destroy(struct pc *pc)
     machine_destroy(&pc->m);
     stdvga_destroy(&pc->vga);
     fw_cfg_destroy(&pc->fw_cfg);
+    pc_services_destroy(pc);
 }

@@ -33,6 +33,7 @@
 #include "machines/boot_block.h"
 #include "machines/pc_net.h"
 #include "machines/pc_pci.h"
+#include "machines/pc_services.h"
 #include "machines/pc_storage.h"
 #include "machines/smbios.h"
 #include "vm/machine.h"
@@ -105,6 +106,7 @@ struct pc_config {
     struct pc_pci_place vga_place, tablet_place, pci_testdev_place;
     struct pc_storage_config storage;
     struct pc_net_config net;
+    struct pc_services_config services;
     bool no_hpet, no_vmport;
     struct audio *audio; /* where the speaker is heard; NULL: nowhere */
     bool unheard;        /* there is a speaker although it is heard nowhere */
@@ -193,6 +195,7 @@ struct pc {
     struct piix4_pm pm;
     struct pc_storage storage;
     struct pc_net net;
+    struct pc_services services;
     struct stdvga vga;
     struct pc_testdev pc_testdev;
     struct pci_testdev pci_testdev;

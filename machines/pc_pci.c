@@ -77,6 +77,9 @@ static bool add_rows(struct pc_pci_plan *p, const struct pc_config *c, struct er
     for (unsigned n = 0; n < s->nahci; n++)
         if (!add_row(p, &s->ahci_place[n], err))
             return false;
+    for (unsigned n = 0; pc_services_place(&c->services, n); n++)
+        if (!add_row(p, pc_services_place(&c->services, n), err))
+            return false;
     return (!c->tablet || add_row(p, &c->tablet_place, err)) &&
            (!c->pci_testdev || add_row(p, &c->pci_testdev_place, err));
 }

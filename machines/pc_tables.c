@@ -75,6 +75,7 @@ void pc_acpi_config(const struct pc *pc, const struct pc_apic_ids *ids, struct a
         .pci_hole_last = PC_PCI_MEM_LAST,
         .pm_base = decoded ? pci_get16(pm, PIIX4_PMBA) & 0xffc0 : PC_PM_BASE,
         .fw_cfg_base = PC_FW_CFG_BASE,
+        .pvpanic_port = pc->config->services.pvpanic_port,
         .serial = {pc->config->serial_present[0], pc->config->serial_present[1]},
         .vga = pc->config->vga,
         .i8042 = true,

@@ -105,6 +105,13 @@ static void cmd_gdbserver(struct monitor *mon, const struct monitor_args *args)
     say_error(mon, control_gdbserver(mon->ctl, args->n ? args->text[0] : "tcp::1234", &err), &err);
 }
 
+static void cmd_balloon(struct monitor *mon, const struct monitor_args *args)
+{
+    struct error err;
+
+    say_error(mon, control_set_balloon(mon->ctl, args->number[0] << 20, &err), &err);
+}
+
 const struct monitor_command monitor_commands[] = {
     {"help", "?s", "[COMMAND]", "this list, or one command", cmd_help, NULL},
     {"info", "?s", "[WHAT]", "shows the state of the machine; see: help info", cmd_info,
@@ -152,6 +159,7 @@ const struct monitor_command monitor_commands[] = {
     {"hostfwd_remove", "s?s", "[NETDEV] tcp:ADDRESS:PORT", "no more", cmd_hostfwd_remove, NULL},
     {"netdev_add", "s", "TYPE,id=ID,...", "opens a network, as -netdev", cmd_netdev_add, NULL},
     {"netdev_del", "s", "ID", "closes it", cmd_netdev_del, NULL},
+    {"balloon", "i", "MIB", "asks the guest to have so much memory", cmd_balloon, NULL},
     {"quit|q|exit", "", "", "ends Calque at once", cmd_quit, NULL},
     {0},
 };

@@ -14,6 +14,7 @@
 #include "machines/pc.h"
 #include "monitor/qmp.h"
 #include "vm/machine.h"
+#include "vm/record.h"
 
 /* ---- state ---- */
 
@@ -29,6 +30,10 @@ const char *control_status(const struct control *ctl)
         return "debug";
     if (r->reason == STOP_IO_ERROR)
         return "io-error";
+    if (r->reason == STOP_WATCHDOG)
+        return "watchdog";
+    if (r->reason == STOP_GUEST_PANIC)
+        return "guest-panicked";
     return ctl->ran ? "paused" : "prelaunch";
 }
 
@@ -41,6 +46,7 @@ const char *control_shutdown_cause(const struct control *ctl)
     case STOP_RESET:
         return "guest-reset";
     case STOP_TRIPLE_FAULT:
+    case STOP_GUEST_PANIC:
         return "guest-panic";
     case STOP_QUIT:
         return ctl->quit_asked ? "host-qmp-quit" : "host-signal";
@@ -80,6 +86,19 @@ static void on_event(void *opaque, enum run_event event)
         cause = control_shutdown_cause(ctl);
         qmp_event(ctl, "SHUTDOWN", "{s:b, s:s}", "guest", by_guest(cause), "reason", cause);
         break;
+    case RUN_EVENT_WATCHDOG:
+        qmp_event(ctl, "WATCHDOG", "{s:s}", "action", ctl->m->run.action);
+        break;
+    case RUN_EVENT_PANICKED:
+        qmp_event(ctl, "GUEST_PANICKED", "{s:s}", "action", ctl->m->run.action);
+        break;
+    case RUN_EVENT_BALLOON:
+        qmp_event(ctl, "BALLOON_CHANGE", "{s:I}", "actual",
+                  (long long)virtio_balloon_actual(control_find_balloon(ctl)));
+        break;
+    case RUN_EVENT_CRASH_LOADED:
+        qmp_event(ctl, "GUEST_CRASHLOADED", "{s:s}", "action", ctl->m->run.action);
+        break;
     }
 }
 
@@ -118,7 +137,7 @@ bool control_cont(struct control *ctl, struct error *err)
 
     if (r->state == RUN_ENDED)
         return error_set(err, "the machine has ended");
-    if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
+    if (r->state == RUN_PAUSED && (r->reason == STOP_POWEROFF || r->reason == STOP_GUEST_PANIC))
         return error_set(err, "Resetting the Virtual Machine is required");
     machine_run_until(ctl->m, UINT64_MAX);
     return true;
@@ -190,6 +209,42 @@ bool control_netdev_add(struct control *ctl, const char *spec, struct error *err
 bool control_netdev_del(struct control *ctl, const char *id, struct error *err)
 {
     return ctl->about.nets ? netdev_delete(ctl->about.nets, id, err) : no_network(err);
+}
+
+struct virtio_balloon *control_find_balloon(struct control *ctl)
+{
+    struct pc *pc = ctl->about.pc;
+
+    return pc && pc->config && pc->config->services.balloon ? &pc->services.balloon : NULL;
+}
+
+static bool no_balloon(struct error *err)
+{
+    return error_set(err, "No balloon device has been activated");
+}
+
+bool control_balloon(struct control *ctl, uint64_t *actual, struct error *err)
+{
+    struct virtio_balloon *b = control_find_balloon(ctl);
+
+    if (!b)
+        return no_balloon(err);
+    *actual = virtio_balloon_actual(b);
+    return true;
+}
+
+bool control_set_balloon(struct control *ctl, uint64_t bytes, struct error *err)
+{
+    struct virtio_balloon *b = control_find_balloon(ctl);
+
+    if (!b)
+        return no_balloon(err);
+    if (record_replays(ctl->m))
+        return error_set(err, "a replay is what was recorded: the balloon cannot be changed");
+    if (!bytes)
+        return error_set(err, "Parameter 'target' expects a size");
+    virtio_balloon_set_target(b, bytes);
+    return true;
 }
 
 struct display *control_display(struct control *ctl, struct error *err)

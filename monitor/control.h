@@ -65,6 +65,11 @@ struct blockdev *control_drive(struct control *ctl, const char *id, struct error
 bool control_set_link(struct control *ctl, const char *name, bool up, struct error *err);
 bool control_netdev_add(struct control *ctl, const char *spec, struct error *err);
 bool control_netdev_del(struct control *ctl, const char *id, struct error *err);
+/* Memory that the guest has, in bytes; asks it to have so much. */
+bool control_balloon(struct control *ctl, uint64_t *actual, struct error *err);
+bool control_set_balloon(struct control *ctl, uint64_t bytes, struct error *err);
+/* NULL: there is none. */
+struct virtio_balloon *control_find_balloon(struct control *ctl);
 /* NULL with *err if the machine has none. */
 struct display *control_display(struct control *ctl, struct error *err);
 struct hid *control_hid(struct control *ctl, struct error *err);

@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/suggest.h"
 #include "config.h"
+#include "devices/virtio/virtio_balloon.h"
 #include "monitor/monitor_internal.h"
 #include "vm/machine.h"
 
@@ -128,6 +130,23 @@ static void info_clock(struct monitor *mon, const struct monitor_args *args)
         monitor_printf(mon, "next deadline: in %" PRId64 " ns\n", (int64_t)(next - now));
 }
 
+static void info_balloon(struct monitor *mon, const struct monitor_args *args)
+{
+    const struct virtio_balloon *b = control_find_balloon(mon->ctl);
+    struct error err;
+    uint64_t actual;
+
+    (void)args;
+    if (!control_balloon(mon->ctl, &actual, &err)) {
+        monitor_error(mon, "%s\n", err.text);
+        return;
+    }
+    monitor_printf(mon, "balloon: actual=%" PRIu64 "\n", actual >> 20);
+    for (unsigned i = 0; i < VIRTIO_BALLOON_STATS && b->stats_at; i++)
+        if (b->stats[i] != UINT64_MAX)
+            monitor_printf(mon, "%s: %" PRIu64 "\n", virtio_balloon_stat_names[i], b->stats[i]);
+}
+
 const struct monitor_command monitor_info_commands[] = {
     {"status", "", "", "running, paused or ended, and why", info_status, NULL},
     {"registers", "?i", "[CPU]", "the processor's registers", info_registers, NULL},
@@ -141,6 +160,7 @@ const struct monitor_command monitor_info_commands[] = {
     {"blockstats", "", "", "what was read and written", info_blockstats, NULL},
     {"network", "", "", "network cards and what they are plugged into", info_network, NULL},
     {"usernet", "", "", "connections of user networks", info_usernet, NULL},
+    {"balloon", "", "", "memory that the guest has, and its statistics", info_balloon, NULL},
     {"vnc", "", "", "the VNC server", info_vnc, NULL},
     {"mice", "", "", "pointers; * is the one that the guest uses", info_mice, NULL},
     {"pci", "", "", "PCI devices", info_pci, NULL},

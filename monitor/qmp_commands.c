@@ -40,6 +40,8 @@ const struct qmp_type qmp_types[] = {
 
     ENUM("RunState", "debug inmigrate internal-error io-error paused postmigrate prelaunch "
          "finish-migrate restore-vm running save-vm shutdown suspended watchdog guest-panicked colo")
+    ENUM("WatchdogAction", "reset shutdown poweroff pause debug none inject-nmi")
+    ENUM("GuestPanicAction", "pause poweroff run")
     OBJECT("StatusInfo", "running:bool singlestep:bool status:RunState")
     ENUM("ShutdownCause", "none host-error host-qmp-quit host-qmp-system-reset host-signal host-ui "
          "guest-shutdown guest-reset guest-panic subsystem-reset snapshot-load")
@@ -157,6 +159,10 @@ const struct qmp_event_row qmp_events[] = {
     {"POWERDOWN", ""},
     {"RESET", "guest:bool reason:ShutdownCause"},
     {"STOP", ""},
+    {"WATCHDOG", "action:WatchdogAction"},
+    {"GUEST_PANICKED", "action:GuestPanicAction"},
+    {"BALLOON_CHANGE", "actual:int"},
+    {"GUEST_CRASHLOADED", "action:GuestPanicAction"},
     {"RESUME", ""},
     {"BLOCK_IO_ERROR",
      "device:str ?node-name:str operation:IoOperationType action:BlockErrorAction "
@@ -208,8 +214,8 @@ const struct qmp_command qmp_commands[] = {
     {"query-migrate-parameters", "", "MigrationParameters", qmp_empty, false},
     {"query-migrate-capabilities", "", "[MigrationCapabilityStatus]", qmp_empty_list, false},
     {"migrate-set-capabilities", "capabilities:[MigrationCapabilityStatus]", "", qmp_empty, false},
-    {"query-balloon", "", "BalloonInfo", qmp_no_balloon, false},
-    {"balloon", "value:int", "", qmp_no_balloon, false},
+    {"query-balloon", "", "BalloonInfo", qmp_query_balloon, false},
+    {"balloon", "value:int", "", qmp_balloon, false},
     {"query-sev-capabilities", "", "SevCapability", qmp_no_sev, false},
     {"query-sgx-capabilities", "", "SGXInfo", qmp_no_sgx, false},
 

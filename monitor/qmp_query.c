@@ -226,12 +226,24 @@ json_t *qmp_empty(struct qmp_call *call, json_t *args, struct error *err)
     return json_object();
 }
 
-json_t *qmp_no_balloon(struct qmp_call *call, json_t *args, struct error *err)
+json_t *qmp_query_balloon(struct qmp_call *call, json_t *args, struct error *err)
 {
+    uint64_t actual;
+
     (void)args;
+    if (control_balloon(call->ctl, &actual, err))
+        return json_pack("{s:I}", "actual", (json_int_t)actual);
     call->error_class = "DeviceNotActive";
-    error_set(err, "No balloon device has been activated");
     return NULL;
+}
+
+json_t *qmp_balloon(struct qmp_call *call, json_t *args, struct error *err)
+{
+    json_int_t bytes = json_integer_value(json_object_get(args, "value"));
+
+    if (!control_find_balloon(call->ctl))
+        call->error_class = "DeviceNotActive";
+    return qmp_done(control_set_balloon(call->ctl, bytes > 0 ? (uint64_t)bytes : 0, err));
 }
 
 json_t *qmp_no_sev(struct qmp_call *call, json_t *args, struct error *err)

@@ -8,6 +8,7 @@
 #include "vm/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -213,6 +214,17 @@ bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len)
         len -= n;
     }
     return hit;
+}
+
+/* A host that cannot make holes keeps zeros. */
+void arena_discard(struct arena *a, uint64_t offset, uint64_t len)
+{
+    if (offset >= a->size || len > a->size - offset || !len)
+        return;
+    arena_before_store(a, offset, len);
+    if (fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len))
+        memset(a->host + offset, 0, len);
+    arena_store_notify(a, offset, len);
 }
 
 /* A page whose code is all gone is no page with code any more. */

@@ -693,3 +693,39 @@ void address_space_write_rom(struct address_space *as, uint64_t addr, const void
 {
     write_block(as, addr, buf, len, true);
 }
+
+/* The whole pages of this piece of a range, as arena offsets; false: it is not RAM. */
+static bool ram_pages(const struct mem_range *m, uint64_t addr, uint64_t len, uint64_t ram_size,
+                      uint64_t *at, uint64_t *size)
+{
+    const struct region *r = m->region;
+    uint64_t first, end;
+
+    if (r->kind != REGION_MEMORY || r->read_at == ARENA_NONE || r->read_at != r->write_at)
+        return false;
+    first = r->read_at + m->offset + (addr - m->start);
+    end = (first + len) & ~(uint64_t)(VM_PAGE_SIZE - 1);
+    first = (first + VM_PAGE_SIZE - 1) & ~(uint64_t)(VM_PAGE_SIZE - 1);
+    *at = first;
+    *size = end > first ? end - first : 0;
+    return *size && end <= ram_size;
+}
+
+uint64_t address_space_discard(struct address_space *as, uint64_t addr, uint64_t len,
+                               uint64_t ram_size)
+{
+    uint64_t last = len && addr + (len - 1) >= addr ? addr + (len - 1) : UINT64_MAX, done = 0;
+
+    for (size_t i = range_from(as, addr); len && i < as->nflat; i++) {
+        const struct mem_range *m = &as->flat[i];
+        uint64_t from = m->start > addr ? m->start : addr, at, size;
+
+        if (m->start > last)
+            break;
+        if (!ram_pages(m, from, (m->last < last ? m->last : last) - from + 1, ram_size, &at, &size))
+            continue;
+        arena_discard(as->arena, at, size);
+        done += size;
+    }
+    return done;
+}

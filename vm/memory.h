@@ -168,6 +168,9 @@ static inline void arena_before_store(struct arena *a, uint64_t offset, uint64_t
  * true if decoded code was hit. The one function every writer uses: CPU slow path, page walker,
  * descriptor accessed bits, DMA, debugger. */
 bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len);
+/* Gives whole pages (offset and len are multiples of VM_PAGE_SIZE) back to the host, with the
+ * notifications of a store: from now on they read as zeros, and take memory again when touched. */
+void arena_discard(struct arena *a, uint64_t offset, uint64_t len);
 /* True if a plain store anywhere in the page needs no notification (dirty already, no code, no
  * watch); sets the dirty flags first, so that entering a store TLB entry is all that is left. */
 bool arena_page_storable(struct arena *a, uint64_t page_offset);
@@ -256,5 +259,9 @@ void address_space_read_block(struct address_space *as, uint64_t addr, void *buf
 void address_space_write_block(struct address_space *as, uint64_t addr, const void *buf,
                                size_t len);
 void address_space_write_rom(struct address_space *as, uint64_t addr, const void *buf, size_t len);
+/* The guest has no use for what is in [addr, addr + len): the whole pages of RAM there, which lies
+ * below `ram_size` in the arena, go back to the host. Returns their bytes. Machine lock held. */
+uint64_t address_space_discard(struct address_space *as, uint64_t addr, uint64_t len,
+                               uint64_t ram_size);
 
 #endif

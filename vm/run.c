@@ -145,6 +145,15 @@ static void tell(struct machine *m, enum run_event event)
         m->run.event(m->run.event_opaque, event);
 }
 
+void machine_announce(struct machine *m, enum run_event event, const char *action)
+{
+    if (record_is_silent(m))
+        return;
+    m->run.action = action;
+    tell(m, event);
+    m->run.action = NULL;
+}
+
 static void forget_limits(struct run_control *r)
 {
     r->step_cpu = NULL;
@@ -287,7 +296,7 @@ static void reset_machine(struct machine *m)
     if (r->after_reset)
         r->after_reset(r->reset_opaque);
     r->resets++;
-    if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
+    if (r->state == RUN_PAUSED && (r->reason == STOP_POWEROFF || r->reason == STOP_GUEST_PANIC))
         r->reason = STOP_USER; /* it may run again */
     tell(m, RUN_EVENT_RESET);
     if (r->reset_pauses)
@@ -461,6 +470,8 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_ENGINE] = "engine",
         [STOP_DOUBLE_FAULT] = "double-fault",
         [STOP_BOOT_LOOP] = "boot-loop",
+        [STOP_WATCHDOG] = "watchdog",
+        [STOP_GUEST_PANIC] = "guest-panic",
     };
 
     return (unsigned)r < sizeof(names) / sizeof(names[0]) ? names[r] : "unknown";

@@ -39,6 +39,8 @@ enum stop_reason {
     STOP_RECORD_END,   /* replay: the recording ends here */
     STOP_DOUBLE_FAULT, /* while run.triple_fault_pauses: its handler is about to run */
     STOP_BOOT_LOOP,    /* the same: the guest resets the machine again and again */
+    STOP_WATCHDOG,     /* a watchdog's time is up */
+    STOP_GUEST_PANIC,  /* the guest has told of its panic */
     STOP_ENGINE,       /* the host's KVM cannot go on; it has been said why */
 };
 
@@ -48,6 +50,11 @@ enum run_event {
     RUN_EVENT_RESUME,   /* running */
     RUN_EVENT_RESET,    /* has been reset */
     RUN_EVENT_SHUTDOWN, /* the end (or, with no_shutdown, what would be); run.reason says why */
+    /* machine_announce(): what devices tell; run.action is what is done about it */
+    RUN_EVENT_WATCHDOG,     /* the guest has not reset its watchdog in time */
+    RUN_EVENT_PANICKED,     /* the guest panics */
+    RUN_EVENT_CRASH_LOADED, /* the guest panics, and its crash kernel takes over */
+    RUN_EVENT_BALLOON,      /* the guest has given up or taken memory */
 };
 
 /* Wants to know when the machine goes on after a pause: work that was put off is taken up again.
@@ -112,6 +119,7 @@ struct run_control {
     /* Told of every event, lock held, by the thread that makes it. Must not change run state. */
     void (*event)(void *opaque, enum run_event event);
     void *event_opaque;
+    const char *action; /* of the event that is told: "reset", as QMP names it; NULL: none */
     struct run_resumed *resumed;
     void (*before_reset)(void *opaque); /* the machine's own reset work (reload a kernel) */
     void (*after_reset)(void *opaque);
@@ -141,6 +149,8 @@ void machine_run_until_time(struct machine *m, uint64_t ns);
 void machine_request_stop(struct machine *m, enum stop_reason why);
 void machine_request_reset(struct machine *m);
 void machine_request_end(struct machine *m, enum stop_reason why, uint32_t exit_value);
+/* Tells onlookers of what has happened in a device. */
+void machine_announce(struct machine *m, enum run_event event, const char *action);
 /* Wakes vCPUs that are halted (an interrupt line rose) and makes running ones look up. */
 void machine_kick(struct machine *m);
 /* One pass of the main loop's share: timers (host mode) and input. Returns host ns until it is

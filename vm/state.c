@@ -3,7 +3,7 @@
  *
  *     u32  hash of name, kind and element count
  *     ...  the elements, little endian; of a STATE_STRUCT the fields of each element in turn;
- *          of a STATE_TIMER u64 deadline, u64 order of arming
+ *          of a STATE_TIMER u64 deadline, u64 order of arming; of a STATE_BLOB u32 length, bytes
  *
  * A stream is checked from end to end before the first value is stored, so that a refused one
  * leaves the object as it was. */
@@ -115,6 +115,8 @@ static size_t element_size(const struct state_field *f)
         return f->size;
     case STATE_TIMER:
         return sizeof(struct vm_timer);
+    case STATE_BLOB:
+        return sizeof(struct state_blob);
     case STATE_BOOL:
         return sizeof(bool);
     default:
@@ -135,6 +137,8 @@ static uint64_t scalar_value(const struct state_field *f, const void *p)
         return *(const uint64_t *)p;
     case STATE_TIMER:
         return ((const struct vm_timer *)p)->deadline;
+    case STATE_BLOB:
+        return ((const struct state_blob *)p)->len;
     default:
         return *(const uint8_t *)p;
     }
@@ -164,8 +168,12 @@ static bool save_element(struct state_stream *s, const struct state_field *f, co
 {
     const struct vm_timer *t = p;
 
+    const struct state_blob *b = p;
+
     if (f->kind == STATE_STRUCT)
         return state_save_fields(s, f->sub, p);
+    if (f->kind == STATE_BLOB)
+        return state_put_u32(s, b->len) && state_put(s, b->data, b->len);
     if (f->kind != STATE_TIMER)
         return put_scalar(s, scalar_value(f, p), (unsigned)element_size(f));
     return put_scalar(s, scalar_value(f, p), 8) &&
@@ -213,6 +221,29 @@ static bool load_timer(struct state_stream *s, const struct state_field *f, stru
     return true;
 }
 
+/* The bytes are checked to be there before memory is taken for them. */
+static bool load_blob(struct state_stream *s, const struct state_field *f, struct state_blob *b,
+                      struct error *err)
+{
+    uint32_t len;
+    uint8_t *data;
+
+    if (!state_get_u32(s, &len))
+        return short_stream(f, err);
+    if (len > f->max)
+        return error_set(err, "%s: %u bytes, at most %llu are expected", f->name, len,
+                         (unsigned long long)f->max);
+    if (s->pos > s->len || len > s->len - s->pos)
+        return short_stream(f, err);
+    if (!b)
+        return state_get(s, NULL, len);
+    data = realloc(b->data, len ? len : 1);
+    if (!data)
+        return error_set(err, "%s: out of memory", f->name);
+    *b = (struct state_blob){data, len};
+    return state_get(s, data, len);
+}
+
 static bool load_element(struct state_stream *s, const struct state_field *f, void *p,
                          struct error *err)
 {
@@ -222,6 +253,8 @@ static bool load_element(struct state_stream *s, const struct state_field *f, vo
         return load_fields(s, f->sub, p, err) || error_prefix(err, "%s", f->name);
     if (f->kind == STATE_TIMER)
         return load_timer(s, f, p, err);
+    if (f->kind == STATE_BLOB)
+        return load_blob(s, f, p, err);
     if (!get_scalar(s, &v, (unsigned)element_size(f)))
         return short_stream(f, err);
     if (max && v > max)
@@ -272,6 +305,21 @@ bool state_load_fields(struct state_stream *s, const struct state_field *f, void
     return load_fields(s, f, obj, err);
 }
 
+/* Blobs are different as wholes. */
+static bool blob_differs(struct state_stream *a, struct state_stream *b,
+                         const struct state_field *f, struct error *text)
+{
+    uint32_t x, y;
+
+    if (!state_get_u32(a, &x) || !state_get_u32(b, &y) || !state_get(a, NULL, x) ||
+        !state_get(b, NULL, y))
+        return !error_set(text, "%s: it ends here", f->name);
+    if (x != y)
+        return !error_set(text, "%s: %u bytes, now %u", f->name, x, y);
+    return memcmp(a->data + a->pos - x, b->data + b->pos - y, x) != 0 &&
+           !error_set(text, "%s: other bytes", f->name);
+}
+
 /* One element of a scalar or timer in two streams. */
 static bool element_differs(struct state_stream *a, struct state_stream *b,
                             const struct state_field *f, uint32_t i, struct error *text)
@@ -308,7 +356,9 @@ bool state_difference(struct state_stream *a, struct state_stream *b, const stru
         if (!state_get_u32(a, &x) || !state_get_u32(b, &y) || x != y)
             return !error_set(text, "%s: another field is in its place", f->name);
         for (uint32_t i = 0; i < f->count; i++) {
-            if (f->kind != STATE_STRUCT && element_differs(a, b, f, i, text))
+            if (f->kind == STATE_BLOB
+                    ? blob_differs(a, b, f, text)
+                    : f->kind != STATE_STRUCT && element_differs(a, b, f, i, text))
                 return true;
             if (f->kind == STATE_STRUCT && state_difference(a, b, f->sub, text)) {
                 error_prefix(text, "%s[%u]", f->name, i);
@@ -337,6 +387,8 @@ uint64_t state_digest_fields(const struct state_field *f, const void *obj, uint6
             }
             v = htole64(scalar_value(f, p));
             seed = digest_bytes(&v, sizeof(v), seed);
+            if (f->kind == STATE_BLOB)
+                seed = digest_bytes(((const struct state_blob *)p)->data, (size_t)le64toh(v), seed);
         }
     }
     return seed;
@@ -366,6 +418,8 @@ static void print_field(const struct printer *out, const char *prefix, const str
             n += (size_t)snprintf(text + n, sizeof(text) - n, " %02x", (unsigned)v);
         else if (f->kind == STATE_TIMER && v == VM_TIME_NEVER)
             n += (size_t)snprintf(text + n, sizeof(text) - n, " off");
+        else if (f->kind == STATE_BLOB)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, " %llu bytes", (unsigned long long)v);
         else if (f->kind == STATE_TIMER || f->kind == STATE_BOOL)
             n += (size_t)snprintf(text + n, sizeof(text) - n, " %llu", (unsigned long long)v);
         else

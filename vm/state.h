@@ -20,6 +20,7 @@ enum state_kind {
     STATE_BYTES,  /* count bytes, opaque */
     STATE_STRUCT, /* count elements of `size` bytes each described by `sub` */
     STATE_TIMER,  /* struct vm_timer: the deadline */
+    STATE_BLOB,   /* struct state_blob: any number of bytes up to max, opaque */
     STATE_END,
 };
 
@@ -31,6 +32,12 @@ struct state_field {
     uint32_t size;   /* STATE_STRUCT: element size */
     const struct state_field *sub;
     uint64_t max; /* 0: no bound; otherwise a loaded value above it is refused */
+};
+
+/* Bytes on the heap, for what has no fixed size. The device frees data. */
+struct state_blob {
+    uint8_t *data;
+    uint32_t len;
 };
 
 #define STATE_FIELD_(k, type, f, n, mx)                                                            \
@@ -47,6 +54,7 @@ struct state_field {
 #define STATE_U32_MAX(type, f, max)   STATE_FIELD_(STATE_U32, type, f, 1, max)
 #define STATE_ARRAY(kind, type, f, n) STATE_FIELD_(kind, type, f, n, 0)
 #define STATE_BYTES(type, f)          STATE_FIELD_(STATE_BYTES, type, f, sizeof(((type *)0)->f), 0)
+#define STATE_BLOB(type, f, max)      STATE_FIELD_(STATE_BLOB, type, f, 1, max)
 #define STATE_TIMER(type, f)          STATE_FIELD_(STATE_TIMER, type, f, 1, 0)
 #define STATE_STRUCTS(type, f, n, elem, subfields)                                                 \
     {                                                                                              \

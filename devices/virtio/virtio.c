@@ -302,14 +302,17 @@ uint8_t virtio_config_read(const struct virtio_device *v, unsigned offset)
     return offset < v->config_size ? v->config[offset] : 0;
 }
 
-void virtio_config_write(struct virtio_device *v, unsigned offset, uint8_t value)
+void virtio_config_write(struct virtio_device *v, unsigned offset, uint64_t value, unsigned size)
 {
-    uint8_t mask = offset < v->config_size ? v->config_writable[offset] : 0;
+    uint8_t masks = 0;
 
-    if (!mask)
-        return;
-    v->config[offset] = (uint8_t)((v->config[offset] & ~mask) | (value & mask));
-    if (v->ops->config_written)
+    for (; size-- && offset < v->config_size; offset++, value >>= 8) {
+        uint8_t mask = v->config_writable[offset];
+
+        v->config[offset] = (uint8_t)((v->config[offset] & ~mask) | (value & mask));
+        masks |= mask;
+    }
+    if (masks && v->ops->config_written)
         v->ops->config_written(v);
 }
 

@@ -19,14 +19,21 @@
  * A guest that breaks the rules of its queues breaks its device: status DEVICE_NEEDS_RESET, and
  * nothing more is taken from any queue. Machine lock held throughout. */
 
-#define VIRTIO_MAX_QUEUES  16
+#define VIRTIO_MAX_QUEUES  32
 #define VIRTIO_CONFIG_SIZE 136
 #define VIRTQ_MAX_SIZE     256
 #define VIRTQ_MAX_SEGMENTS 256
 #define VIRTIO_NO_VECTOR   0xffff
 
 /* Device IDs (chapter 5) and feature bits of all devices (chapter 6). */
-enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2 };
+enum {
+    VIRTIO_ID_NET = 1,
+    VIRTIO_ID_BLOCK = 2,
+    VIRTIO_ID_CONSOLE = 3,
+    VIRTIO_ID_RNG = 4,
+    VIRTIO_ID_BALLOON = 5,
+    VIRTIO_ID_9P = 9,
+};
 #define VIRTIO_F_ANY_LAYOUT    (1ull << 27) /* legacy interface only */
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
 #define VIRTIO_F_EVENT_IDX     (1ull << 29)
@@ -115,7 +122,7 @@ void virtio_set_status(struct virtio_device *v, uint8_t status);
 void virtio_set_features(struct virtio_device *v, uint64_t features);
 void virtio_notify(struct virtio_device *v, unsigned queue);
 uint8_t virtio_config_read(const struct virtio_device *v, unsigned offset);
-void virtio_config_write(struct virtio_device *v, unsigned offset, uint8_t value);
+void virtio_config_write(struct virtio_device *v, unsigned offset, uint64_t value, unsigned size);
 void virtq_reset(struct virtqueue *q);
 
 /* For devices. */

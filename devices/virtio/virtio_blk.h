@@ -5,7 +5,7 @@
 #include "devices/virtio/virtio_pci.h"
 #include "host/block/blockdev.h"
 
-#define VIRTIO_BLK_MAX_QUEUES VIRTIO_MAX_QUEUES
+#define VIRTIO_BLK_MAX_QUEUES 16
 
 struct virtio_blk_config {
     struct blockdev *disk;

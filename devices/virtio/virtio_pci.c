@@ -253,13 +253,6 @@ static uint64_t config_bytes(const struct virtio_device *v, uint64_t offset, uns
     return value;
 }
 
-static void write_config_bytes(struct virtio_device *v, uint64_t offset, uint64_t value,
-                               unsigned size)
-{
-    for (unsigned i = 0; i < size; i++)
-        virtio_config_write(v, (unsigned)offset + i, (uint8_t)(value >> 8 * i));
-}
-
 static uint64_t modern_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct virtio_pci *s = opaque;
@@ -285,7 +278,7 @@ static void modern_write(void *opaque, uint64_t offset, uint64_t value, unsigned
         common_write(s, offset, value, size);
         break;
     case AT_DEVICE:
-        write_config_bytes(&s->virtio, offset - AT_DEVICE, value, size);
+        virtio_config_write(&s->virtio, (unsigned)(offset - AT_DEVICE), value, size);
         break;
     case AT_NOTIFY:
         virtio_notify(&s->virtio, (unsigned)(offset - AT_NOTIFY) / NOTIFY_MULTIPLE);
@@ -370,7 +363,7 @@ static void legacy_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     struct virtqueue *q = selected(s);
 
     if (offset >= legacy_header(s)) {
-        write_config_bytes(&s->virtio, offset - legacy_header(s), value, size);
+        virtio_config_write(&s->virtio, (unsigned)offset - legacy_header(s), value, size);
         return;
     }
     if (offset == L_GUEST_FEATURES)

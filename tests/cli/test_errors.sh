@@ -95,6 +95,27 @@ refused "iobase: 0x10000" -device isa-debug-exit,iobase=0x10000
 refused "chardev=ID" -device isa-debugcon
 refused "did you mean pci-testdev?" -device pci-tesdev
 refused "did you mean pc-testdev?" -device pc-tesdev,help
+refused "rng=x: no -object has this id" -device virtio-rng-pci,rng=x -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "/nowhere: No such file" -object rng-random,id=x,filename=/nowhere -device virtio-rng-pci,rng=x -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "period" -device virtio-rng-pci,max-bytes=1,period=0
+refused "a virtio-serial-pci is expected before it" -device virtconsole
+refused "there is none of this name; ID.0 of" -device virtio-serial-pci,id=a -device virtconsole,bus=b.0
+refused "nr=0: that is for a virtconsole" -device virtio-serial-pci -device virtserialport,nr=0
+refused "nr=4: the controller has max_ports=4" -device virtio-serial-pci,max_ports=4 -device virtserialport,nr=4
+refused "nr=1: it is taken" -device virtio-serial-pci -device virtserialport -device virtserialport,nr=1
+refused "no port is free" -device virtio-serial-pci,max_ports=2 -device virtserialport -device virtserialport
+refused "did you mean reset?" -action watchdog=rest
+refused "did you mean pause?" -action panic=puse
+refused "watchdog=never" -watchdog-action never
+refused "there is one already" -device i6300esb -device i6300esb
+refused "there is one already" -device virtio-balloon-pci -device virtio-balloon-pci
+refused "none, mapped-xattr or passthrough is expected" -virtfs local,path=/,mount_tag=x
+refused "mount_tag=TAG" -virtfs local,path=/,security_model=none
+refused "mount_tag=x: there is one already" -virtfs local,path=/,security_model=none,mount_tag=x -virtfs local,path=/,security_model=none,mount_tag=x
+refused "synth: not in this version" -virtfs synth,mount_tag=x
+refused "fsdev=f: no -fsdev has this id" -device virtio-9p-pci,fsdev=f,mount_tag=x -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "/nowhere: No such file" -virtfs local,path=/nowhere,mount_tag=x,security_model=none -kernel "$BUILD/tests/tools/echo.elf" -serial null
+refused "not with a shared folder" -virtfs local,path=/,mount_tag=x,security_model=none --record "$scratch/recording" -kernel "$BUILD/tests/tools/echo.elf"
 refused "there is one already" -device pc-testdev -device pc-testdev
 refused "membar=48: a power of two" -device pci-testdev,membar=48
 refused "membar: x" -device pci-testdev,membar=x

@@ -31,13 +31,17 @@ fi
 
 # ---- QMP on sockets ----
 m=$scratch/m
-start "${echo_kernel[@]}" -display none -S -qmp "unix:$m,server=on,wait=off"
+start "${echo_kernel[@]}" -display none -S -device virtio-balloon-pci -qmp "unix:$m,server=on,wait=off"
 "$talk" "unix:$m" "$hello" '{"return": {}}' >/dev/null
 report $? "-qmp unix:PATH,server=on,wait=off"
 "$talk" "unix:$m" "$hello"'{"execute":"query-status","id":1}' '"status": "prelaunch"' >/dev/null
 report $? "the next client finds a session of its own"
 "$talk" "unix:$m" '{"execute":"query-status"}' 'Expecting capabilities negotiation' >/dev/null
 report $? "which has to negotiate"
+"$talk" "unix:$m" "$hello"'{"execute":"query-balloon"}' '{"return": {"actual": 16777216}}' >/dev/null
+report $? "query-balloon"
+"$talk" "unix:$m" "$hello"'{"execute":"balloon","arguments":{"value":0}}' "Parameter 'target' expects a size" >/dev/null
+report $? "balloon refuses to take all"
 "$talk" "unix:$m" "$hello"'{"execute":"cont"}' '"event": "RESUME"' >/dev/null
 report $? "cont and its event"
 "$talk" "unix:$m" "$hello"'{"execute":"human-monitor-command","arguments":{"command-line":"info status"}}' 'VM status: running' >/dev/null

@@ -114,8 +114,8 @@ static void config(struct tablet_rig *t, uint8_t select, uint8_t subsel, const v
 {
     struct virtio_device *v = device(t);
 
-    virtio_config_write(v, 0, select);
-    virtio_config_write(v, 1, subsel);
+    virtio_config_write(v, 0, select, 1);
+    virtio_config_write(v, 1, subsel, 1);
     assert_int_equal(virtio_config_read(v, 2), size);
     for (unsigned i = 0; i < 128; i++)
         assert_int_equal(virtio_config_read(v, 8 + i), i < size ? ((const uint8_t *)want)[i] : 0);

@@ -25,24 +25,34 @@ static struct box *box_new(unsigned ncpus)
 
     fuzz_check(b);
     open_kernel(&b->kernel);
-    b->config = (struct pc_config){.ram_size = BOX_RAM,
-                                   .ncpus = ncpus,
-                                   .kernel = b->kernel.path,
-                                   .serial_present = {true, true, true, true},
-                                   .parallel = {{.port = 0x378, .irq = 7}},
-                                   .debugcon = {{.port = 0xe9}},
-                                   .debug_exit_port = 0x501,
-                                   .debug_exit_size = 2,
-                                   .pc_testdev = true,
-                                   .pci_testdev = true,
-                                   .pci_testdev_membar = 1 << 20,
-                                   .vga = true,
-                                   .tablet = true,
-                                   .vga_memory = 1 << 20,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &b->cpus};
+    b->config = (struct pc_config){
+        .ram_size = BOX_RAM,
+        .ncpus = ncpus,
+        .kernel = b->kernel.path,
+        .serial_present = {true, true, true, true},
+        .parallel = {{.port = 0x378, .irq = 7}},
+        .debugcon = {{.port = 0xe9}},
+        .debug_exit_port = 0x501,
+        .debug_exit_size = 2,
+        .pc_testdev = true,
+        .pci_testdev = true,
+        .pci_testdev_membar = 1 << 20,
+        .vga = true,
+        .tablet = true,
+        .services = {.rngs = {{.config = {.max_bytes = 4096, .period = 1000000}}},
+                     .nrngs = 1,
+                     .consoles = {{.config = {.nports = 2,
+                                              .ports = {{.present = true, .console = true}}}}},
+                     .nconsoles = 1,
+                     .balloon = true,
+                     .watchdog = true,
+                     .pvpanic_port = 0x505,
+                     .pvpanic_pci = true},
+        .vga_memory = 1 << 20,
+        .icount = true,
+        .icount_shift = 3,
+        .create_cpus = pc_cpus_create,
+        .create_cpus_opaque = &b->cpus};
     fuzz_check(cpu_model_parse(&b->cpus.model, "max", &err));
     if (!pc_init(&b->pc, &b->config, &err) || !pc_power_on(&b->pc, &err))
         fuzz_failed("pc_init", 0, err.text);

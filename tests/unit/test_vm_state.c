@@ -243,13 +243,51 @@ static void test_print(void **state)
     assert_null(device_find(&b->m, "three"));
 }
 
+/* Bytes of any number: their length is part of the state, and bounded. */
+static void test_blob(void **state)
+{
+    static const struct state_field blob_fields[] = {
+        {.name = "blob", .kind = STATE_BLOB, .count = 1, .max = 8}, STATE_FIELDS_END};
+    struct state_stream s = {0}, other = {0};
+    uint8_t bytes[8] = "abcdefg";
+    struct state_blob b = {bytes, 7}, loaded = {NULL, 0};
+    struct error err = {""};
+    uint64_t digest = state_digest_fields(blob_fields, &b, 0);
+
+    (void)state;
+    assert_true(state_save_fields(&s, blob_fields, &b));
+    assert_true(state_load_fields(&s, blob_fields, &loaded, &err));
+    assert_int_equal(loaded.len, 7);
+    assert_memory_equal(loaded.data, bytes, 7);
+    assert_true(state_digest_fields(blob_fields, &loaded, 0) == digest);
+    bytes[6] = 'x';
+    assert_true(state_digest_fields(blob_fields, &b, 0) != digest);
+    b.len = 6;
+    assert_true(state_digest_fields(blob_fields, &b, 0) != digest);
+    s.pos = 0;
+    s.len--; /* the last byte is missing */
+    assert_false(state_load_fields(&s, blob_fields, &loaded, &err));
+    assert_non_null(strstr(err.text, "ends within"));
+    assert_int_equal(loaded.len, 7);
+    b.len = 9; /* more than there may be */
+    b.data = realloc(loaded.data, 9);
+    assert_non_null(b.data);
+    assert_true(state_save_fields(&other, blob_fields, &b));
+    loaded = (struct state_blob){NULL, 0};
+    assert_false(state_load_fields(&other, blob_fields, &loaded, &err));
+    assert_non_null(strstr(err.text, "at most 8"));
+    free(b.data);
+    state_stream_free(&s);
+    state_stream_free(&other);
+}
+
 #define BENCH(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         BENCH(test_round_trip),        BENCH(test_refused), BENCH(test_hostile),
-        BENCH(test_post_load_refuses), BENCH(test_print),
+        BENCH(test_post_load_refuses), BENCH(test_print),   cmocka_unit_test(test_blob),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
