@@ -683,6 +683,7 @@ bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error 
     else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) && create_vm(k, err) &&
              (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) && kvm_memory_update(k, err)) {
         catch_kicks();
+        kvm_memory_advise(k);
         *out = k;
         return true;
     }
@@ -774,6 +775,34 @@ void kvm_engine_detach(struct cpu *cpu)
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
 {
     *out = k->stats;
+}
+
+void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, const char *text),
+                         void *opaque)
+{
+    const struct kvm_stats *s = &k->stats;
+    const struct {
+        const char *what;
+        uint64_t n;
+    } rows[] = {
+        {"KVM_RUN", s->runs},
+        {"port accesses", s->port_accesses},
+        {"memory accesses", s->memory_accesses},
+        {"MSR accesses", s->msr_accesses},
+        {"halts", s->halts},
+        {"interrupts", s->injections},
+        {"interrupt windows", s->windows},
+        {"signals", s->signals},
+        {"slices interpreted", s->interpreted},
+        {"states loaded", s->loads},
+        {"memory slots", s->slots},
+    };
+    char text[64];
+
+    for (unsigned n = 0; n < ARRAY_SIZE(rows); n++) {
+        snprintf(text, sizeof(text), "%-20s %llu", rows[n].what, (unsigned long long)rows[n].n);
+        line(opaque, text);
+    }
 }
 
 /* ---- CPU models ---- */

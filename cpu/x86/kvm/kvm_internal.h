@@ -52,6 +52,8 @@ struct kvm_engine {
 
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);
+/* Asks for huge pages, where the host gives shared memory such: each page is an exit of its own. */
+void kvm_memory_advise(struct kvm_engine *k);
 /* All of memory may have changed: as far as the other engines, digests and snapshots know. */
 void kvm_memory_written(struct kvm_engine *k);
 /* arena.collect: adds the pages that KVM logged to the dirty flags. */

@@ -275,14 +275,22 @@ static const uint64_t *kept_value(const struct cpu *cpu, const struct kept_msr *
     return (const uint64_t *)(const void *)((const char *)cpu + m->offset);
 }
 
-/* A register that this KVM does not have matters only if it is not 0. */
+/* What the register has already is not written: KVM may lack it (and complain in the host's log),
+ * which matters only if it is not 0. */
+static bool put_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
+{
+    uint64_t now;
+
+    return (get_msr(c, number, &now) && now == value) || set_msr(c, number, value) || !value;
+}
+
 static bool msrs_out(struct kvm_cpu *c)
 {
     struct cpu *cpu = c->cpu;
 
     for (unsigned n = 0; n < ARRAY_SIZE(kept); n++)
         if (model_has(&cpu->model, kept[n].feature) &&
-            !set_msr(c, kept[n].number, *kept_value(cpu, &kept[n])) && *kept_value(cpu, &kept[n]))
+            !put_msr(c, kept[n].number, *kept_value(cpu, &kept[n])))
             return false;
     /* Another frequency from here on (a reset makes it our own), and the same count. */
     uint64_t tsc = cpu_tsc(cpu);
