@@ -13,8 +13,13 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "cpu/x86/cpuid.h"
 #include "cpu/x86/kvm/kvm.h"
+#ifdef __x86_64__
+#include "cpu/x86/kvm/kvm_internal.h"
+#endif
 #include "cpu/x86/mem.h"
+#include "cpu/x86/privilege.h"
 #include "engine.h"
 #include "machines/pc_cpus.h"
 
@@ -152,6 +157,64 @@ static void test_kvm_refuses_icount(void **state)
     assert_int_equal(b->engines.current, before);
     box_free(b);
 }
+
+/* ---- CPUID ---- */
+
+#ifdef __x86_64__
+/* As KVM looks leaves up (api.rst, KVM_SET_CPUID2). */
+static const struct kvm_cpuid_entry2 *find_leaf(const struct kvm_cpuid2 *t, uint32_t leaf,
+                                                uint32_t sub)
+{
+    for (unsigned n = 0; n < t->nent; n++) {
+        const struct kvm_cpuid_entry2 *e = &t->entries[n];
+
+        if (e->function == leaf &&
+            (e->index == sub || !(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX)))
+            return e;
+    }
+    return NULL;
+}
+
+static void assert_leaf(const struct cpu *cpu, const struct kvm_cpuid2 *t, uint32_t leaf,
+                        uint32_t sub)
+{
+    const struct kvm_cpuid_entry2 *e = find_leaf(t, leaf, sub);
+    uint32_t out[4];
+
+    static const struct kvm_cpuid_entry2 absent; /* reads as 0 */
+
+    cpuid_query(cpu, leaf, sub, out);
+    e = e ? e : &absent;
+    if (e->eax != out[0] || e->ebx != out[1] || e->ecx != out[2] || e->edx != out[3])
+        fail_msg("%s: leaf %x, %u", cpu->model.name, leaf, sub);
+}
+
+/* Whatever the host's counter runs at, no named model's CPUID tells. */
+static void test_kvm_has_our_cpuid(void **state)
+{
+    static const char *const models[] = {"486",          "pentium3",  "core2duo",      "qemu64",
+                                         "x86-64-v2",    "x86-64-v3", "Haswell-noTSX", "Nehalem"};
+    struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
+    struct error err;
+
+    (void)state;
+    for (unsigned n = 0; n < ARRAY_SIZE(models); n++) {
+        memset(cpu, 0, sizeof(*cpu));
+        assert_true(cpu_model_parse(&cpu->model, models[n], &err));
+        cpu->apic_id = 3;
+        cpu->apic.base_msr = 1 << 11;
+        struct kvm_cpuid2 *t = kvm_cpuid_table(cpu, TSC_HZ + 12345678);
+        for (uint32_t leaf = 0; leaf <= cpu->model.max_leaf; leaf++)
+            for (uint32_t sub = 0; sub < 4; sub++)
+                assert_leaf(cpu, t, leaf, sub);
+        for (uint32_t leaf = 0x80000000; leaf <= cpu->model.max_extended; leaf++)
+            assert_leaf(cpu, t, leaf, 0);
+        assert_true(!model_has(&cpu->model, F_hypervisor) || find_leaf(t, 0x40000000, 0));
+        free(t);
+    }
+    free(cpu);
+}
+#endif
 
 /* ---- tiny guests ---- */
 
@@ -300,6 +363,9 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_jit_and_interp_change_places),
         cmocka_unit_test(test_kvm_refuses_icount),
+#ifdef __x86_64__
+        cmocka_unit_test(test_kvm_has_our_cpuid),
+#endif
         cmocka_unit_test(test_tiny_guests_under_kvm),
     };
 

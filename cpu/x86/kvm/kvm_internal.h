@@ -62,7 +62,10 @@ void kvm_memory_collect(void *opaque, uint64_t offset, uint64_t len);
 /* kvm_state.c: struct cpu to KVM, and back. False: KVM refuses; *what says which part. */
 bool kvm_state_load(struct kvm_cpu *c, const char **what);
 bool kvm_state_fetch(struct kvm_cpu *c, const char **what);
-/* CPUID as our table says it. */
+/* What cpuid_query() says, leaf by leaf, but for the counter's frequency where it is another one.
+ * The caller frees it; NULL: out of memory. */
+struct kvm_cpuid2 *kvm_cpuid_table(const struct cpu *cpu, uint64_t tsc_hz);
+/* That is what KVM's CPU says from now on. */
 bool kvm_set_cpuid(struct kvm_cpu *c, struct error *err);
 
 #endif

@@ -448,27 +448,30 @@ static bool has_subleaves(uint32_t leaf)
 }
 
 /* The counter runs at the host's speed: leaf 15H says at which, in units of 1 kHz. */
-static void tell_frequency(const struct kvm_engine *k, struct kvm_cpuid_entry2 *e)
+static void tell_frequency(uint64_t tsc_hz, struct kvm_cpuid_entry2 *e)
 {
-    if (k->tsc_hz == TSC_HZ)
+    if (tsc_hz == TSC_HZ)
         return;
     if (e->function == 0x15) {
         e->eax = (uint32_t)(APIC_TIMER_HZ / 1000);
-        e->ebx = (uint32_t)(k->tsc_hz / 1000);
+        e->ebx = (uint32_t)(tsc_hz / 1000);
     } else if (e->function == 0x16) {
-        e->eax = e->ebx = (uint32_t)(k->tsc_hz / 1000000);
+        e->eax = e->ebx = (uint32_t)(tsc_hz / 1000000);
     }
 }
 
-static void add_leaf(struct kvm_cpu *c, struct kvm_cpuid2 *table, uint32_t leaf)
+static void add_leaf(const struct cpu *cpu, uint64_t tsc_hz, struct kvm_cpuid2 *table,
+                     uint32_t leaf)
 {
     unsigned n = has_subleaves(leaf) ? 4 : 1;
 
+    if (leaf == 0xd && !cpu->model.has[F_xsave])
+        return; /* KVM would write sizes into it; without it reads as 0 */
     for (uint32_t sub = 0; sub < n; sub++) {
         struct kvm_cpuid_entry2 *e = &table->entries[table->nent++];
         uint32_t out[4];
 
-        cpuid_query(c->cpu, leaf, sub, out);
+        cpuid_query(cpu, leaf, sub, out);
         *e = (struct kvm_cpuid_entry2){.function = leaf,
                                        .index = sub,
                                        .flags = n > 1 ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
@@ -476,25 +479,34 @@ static void add_leaf(struct kvm_cpu *c, struct kvm_cpuid2 *table, uint32_t leaf)
                                        .ebx = out[1],
                                        .ecx = out[2],
                                        .edx = out[3]};
-        tell_frequency(c->k, e);
+        tell_frequency(tsc_hz, e);
     }
+}
+
+struct kvm_cpuid2 *kvm_cpuid_table(const struct cpu *cpu, uint64_t tsc_hz)
+{
+    enum { MOST = 128 };
+    const struct cpu_model *m = &cpu->model;
+    struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + MOST * sizeof(table->entries[0]));
+
+    if (!table)
+        return NULL;
+    for (uint32_t leaf = 0; leaf <= m->max_leaf && leaf < 0x20; leaf++)
+        add_leaf(cpu, tsc_hz, table, leaf);
+    if (m->has[F_hypervisor])
+        add_leaf(cpu, tsc_hz, table, 0x40000000);
+    for (uint32_t leaf = 0x80000000; leaf <= m->max_extended && leaf < 0x80000020; leaf++)
+        add_leaf(cpu, tsc_hz, table, leaf);
+    return table;
 }
 
 bool kvm_set_cpuid(struct kvm_cpu *c, struct error *err)
 {
-    enum { MOST = 128 };
-    const struct cpu_model *m = &c->cpu->model;
-    struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + MOST * sizeof(table->entries[0]));
+    struct kvm_cpuid2 *table = kvm_cpuid_table(c->cpu, c->k->tsc_hz);
 
     if (!table)
         return error_set(err, "out of memory");
-    for (uint32_t leaf = 0; leaf <= m->max_leaf && leaf < 0x20; leaf++)
-        add_leaf(c, table, leaf);
-    if (m->has[F_hypervisor])
-        add_leaf(c, table, 0x40000000);
-    for (uint32_t leaf = 0x80000000; leaf <= m->max_extended && leaf < 0x80000020; leaf++)
-        add_leaf(c, table, leaf);
     bool ok = ioctl(c->fd, KVM_SET_CPUID2, table) == 0;
     free(table);
-    return ok || error_set(err, "KVM refuses the CPUID of -cpu %s", m->name);
+    return ok || error_set(err, "KVM refuses the CPUID of -cpu %s", c->cpu->model.name);
 }
