@@ -191,6 +191,29 @@ static void assert_leaf(const struct cpu *cpu, const struct kvm_cpuid2 *t, uint3
         fail_msg("%s: leaf %x, %u", cpu->model.name, leaf, sub);
 }
 
+/* max tells it, in numbers with which a guest's 32-bit arithmetic gets near: 1 ppm. */
+static void test_kvm_tells_the_frequency(void **state)
+{
+    static const uint64_t hz[] = {800000000, 1999999000, 2194843000, 2596126000, 3700001000, 5700000000};
+    struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
+    struct error err;
+
+    (void)state;
+    memset(cpu, 0, sizeof(*cpu));
+    assert_true(cpu_model_parse(&cpu->model, "max", &err));
+    for (unsigned n = 0; n < ARRAY_SIZE(hz); n++) {
+        struct kvm_cpuid2 *t = kvm_cpuid_table(cpu, hz[n]);
+        const struct kvm_cpuid_entry2 *e = find_leaf(t, 0x15, 0);
+        assert_non_null(e);
+        assert_true(e->eax);
+        uint32_t khz = e->ecx / 1000 * e->ebx / e->eax;
+        int64_t off = (int64_t)(khz * 1000ull) - (int64_t)hz[n];
+        assert_true((uint64_t)(off < 0 ? -off : off) * 1000000 <= 2 * hz[n]);
+        free(t);
+    }
+    free(cpu);
+}
+
 /* Whatever the host's counter runs at, no named model's CPUID tells. */
 static void test_kvm_has_our_cpuid(void **state)
 {
@@ -367,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_kvm_refuses_icount),
 #ifdef __x86_64__
         cmocka_unit_test(test_kvm_has_our_cpuid),
+        cmocka_unit_test(test_kvm_tells_the_frequency),
 #endif
         cmocka_unit_test(test_tiny_guests_under_kvm),
     };

@@ -284,6 +284,36 @@ static bool put_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
     return (get_msr(c, number, &now) && now == value) || set_msr(c, number, value) || !value;
 }
 
+static bool tsc_offset(const struct kvm_cpu *c, unsigned long request, uint64_t *offset)
+{
+    struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL,
+                                   .attr = KVM_VCPU_TSC_OFFSET,
+                                   .addr = (uint64_t)(uintptr_t)offset};
+
+    return ioctl(c->fd, request, &attr) == 0;
+}
+
+/* The counter, by its offset from the host's: a count that is written goes through KVM's guess of
+ * what a guest's own write may want. CPUs that are under way give theirs to one that joins, with
+ * the difference that is between them. Without offsets: a write that is far off spoils the guess. */
+static bool tsc_out(struct kvm_cpu *c)
+{
+    const struct kvm_cpu *first = &c->k->cpus[0];
+    const struct cpu *cpu = c->cpu;
+    uint64_t offset, now;
+
+    if (c != first && first->loaded && tsc_offset(first, KVM_GET_DEVICE_ATTR, &offset)) {
+        offset += cpu->tsc_base - first->cpu->tsc_base;
+    } else if (tsc_offset(c, KVM_GET_DEVICE_ATTR, &offset)) {
+        if (!get_msr(c, MSR_TSC, &now))
+            return false;
+        offset += cpu_tsc(cpu) - now;
+    } else {
+        return set_msr(c, MSR_TSC, cpu_tsc(cpu) ^ 1ull << 62) && set_msr(c, MSR_TSC, cpu_tsc(cpu));
+    }
+    return tsc_offset(c, KVM_SET_DEVICE_ATTR, &offset);
+}
+
 static bool msrs_out(struct kvm_cpu *c)
 {
     struct cpu *cpu = c->cpu;
@@ -296,22 +326,30 @@ static bool msrs_out(struct kvm_cpu *c)
     uint64_t tsc = cpu_tsc(cpu);
     cpu->tsc_hz = c->k->tsc_hz;
     cpu->tsc_base += tsc - cpu_tsc(cpu);
-    return set_msr(c, MSR_TSC, tsc);
+    return tsc_out(c);
+}
+
+bool kvm_state_fetch_tsc(struct kvm_cpu *c)
+{
+    struct cpu *cpu = c->cpu;
+    uint64_t tsc;
+
+    if (!get_msr(c, MSR_TSC, &tsc))
+        return false;
+    cpu->tsc_hz = c->k->tsc_hz;
+    cpu->tsc_base += tsc - cpu_tsc(cpu);
+    c->tsc_fetched = vm_clock_now(&cpu->v.m->clock);
+    return true;
 }
 
 static bool msrs_in(struct kvm_cpu *c)
 {
     struct cpu *cpu = c->cpu;
-    uint64_t tsc;
 
     for (unsigned n = 0; n < ARRAY_SIZE(kept); n++)
         if (model_has(&cpu->model, kept[n].feature))
             get_msr(c, kept[n].number, (uint64_t *)(uintptr_t)kept_value(cpu, &kept[n]));
-    if (!get_msr(c, MSR_TSC, &tsc))
-        return false;
-    cpu->tsc_hz = c->k->tsc_hz;
-    cpu->tsc_base += tsc - cpu_tsc(cpu);
-    return true;
+    return kvm_state_fetch_tsc(c);
 }
 
 /* ---- debug registers, events ---- */
@@ -447,17 +485,34 @@ static bool has_subleaves(uint32_t leaf)
     return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
 }
 
-/* The counter runs at the host's speed: leaf 15H says at which, in units of 1 kHz. */
+/* The fraction nearest to the counter's frequency by the crystal's. Guests multiply the crystal's kHz by
+ * the numerator in 32 bits (Linux does). */
+static void frequency_ratio(uint64_t tsc_hz, uint32_t *numerator, uint32_t *denominator)
+{
+    uint64_t most = UINT32_MAX / (APIC_TIMER_HZ / 1000), best = UINT64_MAX;
+
+    for (uint64_t d = 1;; d++) {
+        uint64_t n = (tsc_hz * d + APIC_TIMER_HZ / 2) / APIC_TIMER_HZ;
+        if (n > most)
+            return;
+        uint64_t hz = APIC_TIMER_HZ * n / d, off = hz > tsc_hz ? hz - tsc_hz : tsc_hz - hz;
+        if (off < best) {
+            best = off;
+            *numerator = (uint32_t)n;
+            *denominator = (uint32_t)d;
+        }
+    }
+}
+
+/* The counter runs at the host's speed: leaf 15H says at which. */
 static void tell_frequency(uint64_t tsc_hz, struct kvm_cpuid_entry2 *e)
 {
     if (tsc_hz == TSC_HZ)
         return;
-    if (e->function == 0x15) {
-        e->eax = (uint32_t)(APIC_TIMER_HZ / 1000);
-        e->ebx = (uint32_t)(tsc_hz / 1000);
-    } else if (e->function == 0x16) {
+    if (e->function == 0x15)
+        frequency_ratio(tsc_hz, &e->ebx, &e->eax);
+    else if (e->function == 0x16)
         e->eax = e->ebx = (uint32_t)(tsc_hz / 1000000);
-    }
 }
 
 static void add_leaf(const struct cpu *cpu, uint64_t tsc_hz, struct kvm_cpuid2 *table,
