@@ -548,6 +548,7 @@ static bool start_engine(struct app *app, struct error *err)
     struct error why = {0};
 
     app->engines = (struct engines){.m = &app->pc.m, .config = s->translator};
+    engines_follow_debugger(&app->engines);
     if (s->kvm && engine_switch(&app->engines, ENGINE_KVM, &why))
         return true;
     if (s->kvm && s->engine_given)

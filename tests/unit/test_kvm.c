@@ -20,6 +20,7 @@
 #endif
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
+#include "cpu/x86/probe.h"
 #include "engine.h"
 #include "machines/pc_cpus.h"
 
@@ -303,12 +304,9 @@ static const struct tiny tiny[] = {
                              0x39, 0xe0, 0x9c, 0x41, 0x59, 0xe6, 0xf4, 0xf4}},
 };
 
-/* A guest alone, run until it ends the machine. */
-static struct box *run_tiny(const struct tiny *t, enum engine_kind kind)
+static void put_tiny(struct box *b, const struct tiny *t)
 {
-    struct box *b = box_new("loops-64", false);
     struct cpu *cpu = b->cpus.boot;
-    struct error err = {{0}};
 
     cpu_reset(cpu);
     t->set(cpu);
@@ -322,6 +320,15 @@ static struct box *run_tiny(const struct tiny *t, enum engine_kind kind)
     cpu_mode_changed(cpu);
     tlb_flush_all(cpu);
     block_cache_flush(cpu);
+}
+
+/* A guest alone, run until it ends the machine. */
+static struct box *run_tiny(const struct tiny *t, enum engine_kind kind)
+{
+    struct box *b = box_new("loops-64", false);
+    struct error err = {{0}};
+
+    put_tiny(b, t);
     if (!engine(b, kind, &err))
         fail_msg("%s: %s", t->name, err.text);
     machine_run_inline(&b->pc.m, LIMIT);
@@ -382,6 +389,72 @@ static void test_tiny_guests_under_kvm(void **state)
         compare_tiny(&tiny[n]);
 }
 
+static bool no_stop(void *opaque, struct cpu *cpu, uint64_t lin)
+{
+    (void)cpu;
+    (void)lin;
+    ++*(unsigned *)opaque;
+    return false;
+}
+
+/* A loop that is watched goes on under the translator, and under KVM when nobody looks any more. */
+static void test_debugger_changes_the_engine(void **state)
+{
+    /* mov ecx,1000; L: inc eax; dec ecx; jnz L; out f4h,al */
+    static const struct tiny loop = {
+        "a loop",
+        set_protected,
+        {0xb9, 0xe8, 3, 0, 0, 0x40, 0x49, 0x75, 0xfc, 0xe6, 0xf4, 0xf4},
+    };
+    struct error err = {{0}};
+    struct box *b = box_new("loops-64", false);
+    unsigned seen = 0;
+    struct probes probes = {.offsets = {1 << 5}, .execute = no_stop, .opaque = &seen};
+
+    (void)state;
+    engines_follow_debugger(&b->engines);
+    if (!engine(b, ENGINE_JIT, &err) || !engine(b, ENGINE_KVM, &err)) {
+        print_message("[  SKIPPED ] %s\n", err.text);
+        box_free(b);
+        skip();
+    }
+    put_tiny(b, &loop);
+    b->cpus.boot->r[R_RAX] = 0;
+    probes_set(&b->pc.m, &probes);
+    machine_run_inline(&b->pc.m, 300);
+    assert_int_equal(b->engines.current, ENGINE_JIT);
+    assert_in_range(seen, 1, 999);
+    assert_in_range(b->cpus.boot->r[R_RAX], 1, 999);
+    probes_set(&b->pc.m, NULL);
+    machine_run_inline(&b->pc.m, LIMIT);
+    assert_int_equal(b->engines.current, ENGINE_KVM);
+    assert_int_equal(b->pc.m.run.reason, STOP_DEBUG_EXIT);
+    assert_int_equal(b->cpus.boot->r[R_RAX], 1000);
+    box_free(b);
+}
+
+/* Who chose another engine meanwhile keeps it. */
+static void test_a_persons_engine_stays(void **state)
+{
+    struct box *b = box_new("loops-64", false);
+    struct error err = {{0}};
+    struct probes probes = {.execute = no_stop};
+
+    (void)state;
+    engines_follow_debugger(&b->engines);
+    b->engines.away = true; /* as if it had come from KVM */
+    b->engines.current = ENGINE_INTERP;
+    probes_set(&b->pc.m, &probes);
+    machine_run_inline(&b->pc.m, 300);
+    assert_int_equal(b->engines.current, ENGINE_INTERP);
+    probes_set(&b->pc.m, NULL);
+    machine_run_inline(&b->pc.m, 300);
+    assert_int_equal(b->engines.current, ENGINE_INTERP);
+    assert_false(b->engines.away);
+    assert_true(engine(b, ENGINE_INTERP, &err));
+    box_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +466,8 @@ int main(void)
         cmocka_unit_test(test_kvm_tells_the_frequency),
 #endif
         cmocka_unit_test(test_tiny_guests_under_kvm),
+        cmocka_unit_test(test_debugger_changes_the_engine),
+        cmocka_unit_test(test_a_persons_engine_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
