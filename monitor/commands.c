@@ -68,8 +68,7 @@ static void change_engine(struct monitor *mon, const char *name)
 
     control_release(mon->ctl, was_running);
     if (ok)
-        monitor_printf(mon, "%s, after %.2f ms\n", hooks->engine(hooks->opaque),
-                       host_ms() - begin);
+        monitor_printf(mon, "%s, after %.2f ms\n", hooks->engine(hooks->opaque), host_ms() - begin);
     else
         monitor_printf(mon, "%s\n", err.text);
 }

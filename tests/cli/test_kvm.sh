@@ -70,4 +70,10 @@ report $? "without -accel: another engine" "$scratch/jit"
 "$refuse" $RUN - 14 "$CALQUE" doctor >"$scratch/doctor" 2>&1 </dev/null
 grep -q "^no *engine kvm *this host's KVM fails at KVM_RUN" "$scratch/doctor"
 report $? "doctor says why" "$scratch/doctor"
+# A person at a terminal is told.
+said="calque: -accel jit, not kvm: this host's KVM fails at KVM_RUN"
+"${BUILD:-build/gcc}/tests/tools/pty" "$refuse" $RUN - 14 "$CALQUE" "${machine[@]}" >"$scratch/pty" 2>&1 <<STEPS
+want 20 $said
+STEPS
+report $? "a terminal's user is told which engine, and why not kvm" "$scratch/pty"
 finish

@@ -44,8 +44,8 @@ static int refuse(uint32_t request, const char *argument, uint32_t error)
 
 int main(int argc, char **argv)
 {
-    if (argc < 5 || refuse((uint32_t)strtoul(argv[1], NULL, 0), argv[2],
-                           (uint32_t)strtoul(argv[3], NULL, 0)))
+    if (argc < 5 ||
+        refuse((uint32_t)strtoul(argv[1], NULL, 0), argv[2], (uint32_t)strtoul(argv[3], NULL, 0)))
         return CANNOT;
     execvp(argv[4], argv + 4);
     perror(argv[4]);

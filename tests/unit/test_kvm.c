@@ -195,7 +195,8 @@ static void assert_leaf(const struct cpu *cpu, const struct kvm_cpuid2 *t, uint3
 /* max tells it, in numbers with which a guest's 32-bit arithmetic gets near: 1 ppm. */
 static void test_kvm_tells_the_frequency(void **state)
 {
-    static const uint64_t hz[] = {800000000, 1999999000, 2194843000, 2596126000, 3700001000, 5700000000};
+    static const uint64_t hz[] = {800000000,  1999999000, 2194843000,
+                                  2596126000, 3700001000, 5700000000};
     struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
     struct error err;
 
@@ -218,8 +219,8 @@ static void test_kvm_tells_the_frequency(void **state)
 /* Whatever the host's counter runs at, no named model's CPUID tells. */
 static void test_kvm_has_our_cpuid(void **state)
 {
-    static const char *const models[] = {"486",          "pentium3",  "core2duo",      "qemu64",
-                                         "x86-64-v2",    "x86-64-v3", "Haswell-noTSX", "Nehalem"};
+    static const char *const models[] = {"486",       "pentium3",  "core2duo",      "qemu64",
+                                         "x86-64-v2", "x86-64-v3", "Haswell-noTSX", "Nehalem"};
     struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
     struct error err;
 

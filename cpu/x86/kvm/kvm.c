@@ -25,8 +25,8 @@
 
 #define TURN_NS (2 * 1000 * 1000) /* of a CPU that shares its thread */
 
-/* So often at least our clock and KVM's counter are held against each other: no more than microseconds
- * between them, where the host's clocks run 100 ppm apart. */
+/* So often at least our clock and KVM's counter are held against each other: no more than
+ * microseconds between them, where the host's clocks run 100 ppm apart. */
 #define TSC_KEEP_NS (100ull * 1000 * 1000)
 
 /* Between the machine's memory and its flash: three pages that Intel processors need for real

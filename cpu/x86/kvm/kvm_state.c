@@ -295,7 +295,8 @@ static bool tsc_offset(const struct kvm_cpu *c, unsigned long request, uint64_t 
 
 /* The counter, by its offset from the host's: a count that is written goes through KVM's guess of
  * what a guest's own write may want. CPUs that are under way give theirs to one that joins, with
- * the difference that is between them. Without offsets: a write that is far off spoils the guess. */
+ * the difference that is between them. Without offsets: a write that is far off spoils the guess.
+ */
 static bool tsc_out(struct kvm_cpu *c)
 {
     const struct kvm_cpu *first = &c->k->cpus[0];
@@ -485,8 +486,8 @@ static bool has_subleaves(uint32_t leaf)
     return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
 }
 
-/* The fraction nearest to the counter's frequency by the crystal's. Guests multiply the crystal's kHz by
- * the numerator in 32 bits (Linux does). */
+/* The fraction nearest to the counter's frequency by the crystal's. Guests multiply the crystal's
+ * kHz by the numerator in 32 bits (Linux does). */
 static void frequency_ratio(uint64_t tsc_hz, uint32_t *numerator, uint32_t *denominator)
 {
     uint64_t most = UINT32_MAX / (APIC_TIMER_HZ / 1000), best = UINT64_MAX;
