@@ -293,18 +293,32 @@ static bool tsc_offset(const struct kvm_cpu *c, unsigned long request, uint64_t 
     return ioctl(c->fd, request, &attr) == 0;
 }
 
+/* What lies between two CPUs' counters: a write of one moves its TSC_ADJUST by as much. */
+static uint64_t tsc_between(const struct cpu *a, const struct cpu *b)
+{
+    return b->tsc_adjust - a->tsc_adjust;
+}
+
+static const struct kvm_cpu *under_way(const struct kvm_cpu *but)
+{
+    for (unsigned n = 0; n < but->k->ncpus; n++)
+        if (&but->k->cpus[n] != but && but->k->cpus[n].loaded)
+            return &but->k->cpus[n];
+    return NULL;
+}
+
 /* The counter, by its offset from the host's: a count that is written goes through KVM's guess of
- * what a guest's own write may want. CPUs that are under way give theirs to one that joins, with
- * the difference that is between them. Without offsets: a write that is far off spoils the guess.
- */
+ * what a guest's own write may want. One that joins CPUs that are under way has their offset, so
+ * that no count goes back from one CPU to the next. Without offsets: a write that is far off spoils
+ * the guess. */
 static bool tsc_out(struct kvm_cpu *c)
 {
-    const struct kvm_cpu *first = &c->k->cpus[0];
+    const struct kvm_cpu *other = under_way(c);
     const struct cpu *cpu = c->cpu;
     uint64_t offset, now;
 
-    if (c != first && first->loaded && tsc_offset(first, KVM_GET_DEVICE_ATTR, &offset)) {
-        offset += cpu->tsc_base - first->cpu->tsc_base;
+    if (other && tsc_offset(other, KVM_GET_DEVICE_ATTR, &offset)) {
+        offset += tsc_between(other->cpu, cpu);
     } else if (tsc_offset(c, KVM_GET_DEVICE_ATTR, &offset)) {
         if (!get_msr(c, MSR_TSC, &now))
             return false;
@@ -327,18 +341,22 @@ static bool msrs_out(struct kvm_cpu *c)
     uint64_t tsc = cpu_tsc(cpu);
     cpu->tsc_hz = c->k->tsc_hz;
     cpu->tsc_base += tsc - cpu_tsc(cpu);
-    return tsc_out(c);
+    return tsc_out(c) && kvm_state_fetch_tsc(c);
 }
 
 bool kvm_state_fetch_tsc(struct kvm_cpu *c)
 {
+    const struct kvm_cpu *first = &c->k->cpus[0];
     struct cpu *cpu = c->cpu;
     uint64_t tsc;
 
-    if (!get_msr(c, MSR_TSC, &tsc))
-        return false;
     cpu->tsc_hz = c->k->tsc_hz;
-    cpu->tsc_base += tsc - cpu_tsc(cpu);
+    if (c != first && !first->loaded && first->cpu->tsc_hz == cpu->tsc_hz)
+        cpu->tsc_base = first->cpu->tsc_base + tsc_between(first->cpu, cpu);
+    else if (get_msr(c, MSR_TSC, &tsc))
+        cpu->tsc_base += tsc - cpu_tsc(cpu);
+    else
+        return false;
     c->tsc_fetched = vm_clock_now(&cpu->v.m->clock);
     return true;
 }
