@@ -34,7 +34,7 @@ cp "$BUILD/calque" tests/guest/run tests/guest/QEMU-DIFFERS tests/boot/switch "$
 cp "$kernel" "$root/vmlinuz"
 cp "$scratch/inner" "$root/initrd"
 cp -L /usr/share/seabios/bios-256k.bin /usr/share/qemu/{kvmvapic,linuxboot_dma,multiboot_dma}.bin "$root/qemu/" 2>/dev/null
-ldd "$BUILD/calque" "$qemu" | grep -o '/[^ :]*' | sort -u | while IFS= read -r library; do
+{ ldd "$BUILD/calque" && ldd "$qemu"; } | grep -o '/[^ ]*' | sort -u | while IFS= read -r library; do
     mkdir -p "$root$(dirname "$library")"
     [ -e "$root$library" ] || cp -L "$library" "$root$library"
 done
