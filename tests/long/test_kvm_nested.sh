@@ -171,7 +171,7 @@ chmod 755 "$root/init"
 
 timeout 7200 qemu-system-x86_64 -accel tcg -cpu max,+svm -smp 2 -m 3072 -nographic -no-reboot -kernel "$host" \
     -initrd "$scratch/initrd" -append "console=ttyS0 quiet mitigations=off no_timer_check" \
-    </dev/null 2>&1 | tr -d '\r' >"$scratch/log"
+    </dev/null 2>&1 | sed -u 's/\r//g' >"$scratch/log"
 
 shown=("$scratch/log")
 grep -q 'ok *engine kvm' "$scratch/log"

@@ -523,15 +523,11 @@ static void frequency_ratio(uint64_t tsc_hz, uint32_t *numerator, uint32_t *deno
     }
 }
 
-/* The counter runs at the host's speed: leaf 15H says at which. */
+/* The counter runs at the host's speed: leaf 15H says at which (16H has what the processor is sold as). */
 static void tell_frequency(uint64_t tsc_hz, struct kvm_cpuid_entry2 *e)
 {
-    if (tsc_hz == TSC_HZ)
-        return;
-    if (e->function == 0x15)
+    if (tsc_hz != TSC_HZ && e->function == 0x15)
         frequency_ratio(tsc_hz, &e->ebx, &e->eax);
-    else if (e->function == 0x16)
-        e->eax = e->ebx = (uint32_t)(tsc_hz / 1000000);
 }
 
 static void add_leaf(const struct cpu *cpu, uint64_t tsc_hz, struct kvm_cpuid2 *table,
