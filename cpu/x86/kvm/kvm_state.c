@@ -523,7 +523,8 @@ static void frequency_ratio(uint64_t tsc_hz, uint32_t *numerator, uint32_t *deno
     }
 }
 
-/* The counter runs at the host's speed: leaf 15H says at which (16H has what the processor is sold as). */
+/* The counter runs at the host's speed: leaf 15H says at which (16H has what the processor is sold
+ * as). */
 static void tell_frequency(uint64_t tsc_hz, struct kvm_cpuid_entry2 *e)
 {
     if (tsc_hz != TSC_HZ && e->function == 0x15)
