@@ -257,10 +257,13 @@ static const struct named_value adapters[] = {
 static const struct named_value engines[] = {
     {"interp", "interpreter of decoded instructions", false},
     {"jit",
-     "translator to host code, the default; jit,lockstep=on compares with interp; see calque(1)",
+     "translator to host code, where kvm does not work; jit,lockstep=on compares with interp; see "
+     "calque(1)",
      false},
     {"tcg", "another name of jit", false},
-    {"kvm", "the host processor's virtualization extensions (Linux KVM)", false},
+    {"kvm",
+     "the host processor's virtualization extensions (Linux KVM), the default where they work",
+     false},
     {0},
 };
 

@@ -74,16 +74,19 @@ static void engines(struct doctor *d)
 
 /* ---- memory and limits ---- */
 
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
 /* The word in brackets is the one that holds. */
 static void huge_pages(struct doctor *d)
 {
-    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "re");
+    FILE *f = fopen(SHMEM_ENABLED, "re");
     char line[128] = "", *open = NULL, *shut = NULL;
 
     if (f && fgets(line, sizeof(line), f) && (open = strchr(line, '[')))
         shut = strchr(open, ']');
     if (shut)
-        say(d, TOLD, "huge pages", "shared memory: %.*s", (int)(shut - open - 1), open + 1);
+        say(d, TOLD, "huge pages", "shared memory: %.*s%s", (int)(shut - open - 1), open + 1,
+            !strncmp(open + 1, "never", 5) ? "; KVM gains by: echo advise >" SHMEM_ENABLED : "");
     else
         say(d, TOLD, "huge pages", "the kernel has none for shared memory");
     if (f)

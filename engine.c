@@ -132,6 +132,35 @@ bool engine_switch(struct engines *e, enum engine_kind to, struct error *err)
     return false;
 }
 
+static bool is_watched(const struct machine *m)
+{
+    for (unsigned n = 0; n < m->ncpus; n++)
+        if (cpu_of(m->cpus[n])->probes)
+            return true;
+    return m->arena.before_store;
+}
+
+/* Where the switch fails KVM's part of it does: it has the CPUs interpreted. */
+static void resumed(void *opaque)
+{
+    struct engines *e = opaque;
+    bool watched = is_watched(e->m);
+    struct error none;
+
+    if (e->m->run.current) /* about to stop, and does not */
+        return;
+    if (watched && e->current == ENGINE_KVM)
+        e->away = engine_switch(e, ENGINE_JIT, &none);
+    else if (!watched && e->away)
+        e->away = e->current == ENGINE_JIT && !engine_switch(e, ENGINE_KVM, &none);
+}
+
+void engines_follow_debugger(struct engines *e)
+{
+    e->resumed = (struct run_resumed){.fn = resumed, .opaque = e};
+    machine_on_resume(e->m, &e->resumed);
+}
+
 void engines_destroy(struct engines *e)
 {
     destroy_translators(e);

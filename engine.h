@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "translator/translator.h"
+#include "vm/run.h"
 
 /* Which engine runs a machine's CPUs. All of them share struct cpu, so a machine that stands still
  * may go on with another one at any instruction boundary. */
@@ -24,6 +25,8 @@ struct engines {
     struct translator **translators;
     unsigned ntranslators;
     struct kvm_engine *kvm;
+    bool away; /* from KVM, for what it cannot do */
+    struct run_resumed resumed;
 };
 
 const char *engine_name(enum engine_kind kind);
@@ -32,6 +35,10 @@ bool engine_parse(const char *name, enum engine_kind *kind);
 /* Lock held, the machine does not run (or is not started yet). On failure the engine that was there
  * stays; *err says why. */
 bool engine_switch(struct engines *e, enum engine_kind to, struct error *err);
+/* From now on the machine goes on under the translator instead of KVM while a debugger wants to see
+ * more than KVM tells (breakpoints without limit, watchpoints, traces), and under KVM again
+ * afterwards. Once; e stays where it is. */
+void engines_follow_debugger(struct engines *e);
 /* After the machine's CPUs are gone. */
 void engines_destroy(struct engines *e);
 

@@ -160,6 +160,14 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
     }
 }
 
+static void print_kvm(void *opaque, monitor_line_fn *line, void *line_opaque)
+{
+    struct app *app = opaque;
+
+    if (app->engines.kvm)
+        kvm_engine_describe(app->engines.kvm, line, line_opaque);
+}
+
 /* The monitor's. */
 static bool switch_engine(void *opaque, const char *name, struct error *err)
 {
@@ -312,6 +320,7 @@ static bool create_control(struct app *app, struct error *err)
     const struct monitor_hooks hooks = {
         .registers = print_registers,
         .jit = print_translator,
+        .kvm = print_kvm,
         .accel = s->machine_none ? NULL : switch_engine,
         .engine = current_engine,
         .powerdown = s->machine_none ? NULL : press_power_button,
@@ -501,26 +510,59 @@ static bool fit_model(const struct settings *s, struct cpu_model *model, struct 
     return kvm_fit_model(model, !strcmp(model->name, "max"), err);
 }
 
-/* Under KVM the processor is what the host's can be. */
-static bool fit_to_engine(struct app *app, struct error *err)
+/* What nobody wants under KVM, without saying so: each instruction is to be seen or counted. */
+static bool wants_software(const struct settings *s)
 {
-    struct settings *s = &app->settings;
-
-    return !s->kvm || fit_model(s, &app->cpus.model, err) || error_prefix(err, "-accel kvm");
+    return s->icount || s->record || s->replay || s->history || s->log_categories || s->debug ||
+           s->gdb || s->triple_fault == TRIPLE_FAULT_REPORT;
 }
 
-/* Without a translator the interpreter runs the machine: it is slower, and the same. KVM must do.
- */
+/* A person is told what runs the machine, and why not the better one; a script is not
+ * interested. */
+static void tell_engine(const struct settings *s, const struct error *why)
+{
+    if (!isatty(STDERR_FILENO))
+        return;
+    if (s->kvm)
+        fprintf(stderr, "calque: -accel kvm\n");
+    else
+        fprintf(stderr, "calque: -accel jit, not kvm: %s\n", why->text);
+}
+
+/* -accel, or the best that works here: kvm, else jit. Under KVM the processor is what the host's
+ * can be. */
+static bool choose_engine(struct app *app, struct error *err)
+{
+    struct settings *s = &app->settings;
+    struct cpu_model fit = app->cpus.model;
+    struct error why;
+
+    if (s->kvm)
+        return fit_model(s, &app->cpus.model, err) || error_prefix(err, "-accel kvm");
+    if (s->engine_given || s->machine_none || wants_software(s))
+        return true;
+    s->kvm = kvm_probe(&why) && fit_model(s, &fit, &why);
+    if (s->kvm)
+        app->cpus.model = fit;
+    tell_engine(s, &why);
+    return true;
+}
+
+/* Without a translator the interpreter runs the machine: it is slower, and the same. KVM must do
+ * if it was asked for by name. */
 static bool start_engine(struct app *app, struct error *err)
 {
     const struct settings *s = &app->settings;
     struct error why = {0};
 
     app->engines = (struct engines){.m = &app->pc.m, .config = s->translator};
+    engines_follow_debugger(&app->engines);
     if (s->kvm && engine_switch(&app->engines, ENGINE_KVM, &why))
         return true;
     if (s->kvm && s->engine_given)
         return error_set(err, "-accel kvm: %s", why.text);
+    if (s->kvm)
+        fprintf(stderr, "calque: -accel jit, not kvm: %s\n", why.text);
     if (s->jit && !engine_switch(&app->engines, ENGINE_JIT, &why) && s->engine_given)
         fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
     return true;
@@ -1010,7 +1052,7 @@ static bool app_open(struct app *app, struct error *err)
 
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
-           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && fit_to_engine(app, err) &&
+           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && choose_engine(app, err) &&
            poller_init(&app->poller, err) &&
            ((app->nets = nets_new(&app->poller)) || error_set(err, "out of memory")) &&
            open_terminals(app, err) && share_terminal(app, err) && build_machine(app, err) &&

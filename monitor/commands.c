@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The command table of the human monitor. Handlers run with the machine lock held. */
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "monitor/monitor_internal.h"
@@ -49,21 +50,39 @@ static void cmd_cont(struct monitor *mon, const struct monitor_args *args)
     say_error(mon, control_cont(mon->ctl, &err), &err);
 }
 
+static double host_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Tells how long the machine had to stand still. */
+static void change_engine(struct monitor *mon, const char *name)
+{
+    const struct monitor_hooks *hooks = &mon->ctl->hooks;
+    double begin = host_ms();
+    struct error err;
+    bool was_running = control_hold(mon->ctl), ok = hooks->accel(hooks->opaque, name, &err);
+
+    control_release(mon->ctl, was_running);
+    if (ok)
+        monitor_printf(mon, "%s, after %.2f ms\n", hooks->engine(hooks->opaque), host_ms() - begin);
+    else
+        monitor_printf(mon, "%s\n", err.text);
+}
+
 static void cmd_accel(struct monitor *mon, const struct monitor_args *args)
 {
     const struct monitor_hooks *hooks = &mon->ctl->hooks;
-    struct error err;
 
-    if (!hooks->accel) {
+    if (!hooks->accel)
         monitor_printf(mon, "there is no processor\n");
-        return;
-    }
-    bool was_running = control_hold(mon->ctl);
-    if (args->n && !hooks->accel(hooks->opaque, args->text[0], &err))
-        monitor_printf(mon, "%s\n", err.text);
+    else if (args->n)
+        change_engine(mon, args->text[0]);
     else
         monitor_printf(mon, "%s\n", hooks->engine(hooks->opaque));
-    control_release(mon->ctl, was_running);
 }
 
 static void cmd_reset(struct monitor *mon, const struct monitor_args *args)

@@ -56,6 +56,21 @@ static void info_jit(struct monitor *mon, const struct monitor_args *args)
     control_release(mon->ctl, was_running);
 }
 
+static bool kvm_runs(const struct control *ctl)
+{
+    return ctl->hooks.engine && !strcmp(ctl->hooks.engine(ctl->hooks.opaque), "kvm");
+}
+
+static void info_kvm(struct monitor *mon, const struct monitor_args *args)
+{
+    (void)args;
+    bool was_running = control_hold(mon->ctl);
+    monitor_printf(mon, "kvm support: %s\n", kvm_runs(mon->ctl) ? "enabled" : "disabled");
+    if (mon->ctl->hooks.kvm)
+        mon->ctl->hooks.kvm(mon->ctl->hooks.opaque, monitor_print_line, mon);
+    control_release(mon->ctl, was_running);
+}
+
 static void print_space(struct monitor *mon, const char *title, const struct address_space *as)
 {
     monitor_printf(mon, "%s: regions (start-end, priority, kind, name)\n", title);
@@ -151,6 +166,7 @@ const struct monitor_command monitor_info_commands[] = {
     {"status", "", "", "running, paused or ended, and why", info_status, NULL},
     {"registers", "?i", "[CPU]", "the processor's registers", info_registers, NULL},
     {"jit", "", "", "the translator's counters", info_jit, NULL},
+    {"kvm", "", "", "whether KVM runs the processors, and its counters", info_kvm, NULL},
     {"name", "", "", "of the machine, if it has one", info_name, NULL},
     {"uuid", "", "", "of the machine", info_uuid, NULL},
     {"cpus", "", "", "the processors; * is the one commands are about", info_cpus, NULL},

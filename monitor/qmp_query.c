@@ -5,6 +5,7 @@
 #if CONFIG_JANSSON
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "devices/bus/pci_bridge.h"
 #include "host/char/backend.h"
@@ -80,8 +81,12 @@ json_t *qmp_query_uuid(struct qmp_call *call, json_t *args, struct error *err)
 
 json_t *qmp_query_kvm(struct qmp_call *call, json_t *args, struct error *err)
 {
-    (void)call, (void)args, (void)err;
-    return json_pack("{s:b, s:b}", "enabled", false, "present", false);
+    const struct monitor_hooks *hooks = &call->ctl->hooks;
+    bool enabled = hooks->engine && !strcmp(hooks->engine(hooks->opaque), "kvm");
+
+    (void)args, (void)err;
+    return json_pack("{s:b, s:b}", "enabled", enabled, "present",
+                     enabled || access("/dev/kvm", R_OK | W_OK) == 0);
 }
 
 json_t *qmp_query_target(struct qmp_call *call, json_t *args, struct error *err)

@@ -579,7 +579,7 @@ void translator_detach(struct cpu *cpu)
     if (!tr)
         return;
     if (tr->cpus == cpu && !cpu->jit.next) {
-        tblocks_flush(tr);
+        flush(tr); /* nobody tells what becomes of the blocks */
         block_cache_listen(cpu, NULL);
     }
     struct cpu **link = &tr->cpus;

@@ -103,6 +103,8 @@ LIST(haswell, X86_64_V3, VIRTUAL, F_pclmulqdq, F_aes, F_pcid, F_invpcid, F_tsc_d
 #define INTEL "GenuineIntel"
 #define BRAND "Calque Virtual CPU"
 static const struct model_row models[] = {
+    /* Leaf 15H, the counter's frequency, is max's only: another model says the same on hosts whose
+     * KVM cannot scale it. */
     /* The signature is of a processor that does not speculate either (Atom, in order): kernels know
      * those by it, and leave out what others need, the most expensive part of a system call. */
     {"max", "everything that works", INTEL, BRAND, 6, 0x1c, 10, 40, 48, 0x16, NULL, {0}},
@@ -127,7 +129,7 @@ static const struct model_row models[] = {
      3,
      40,
      48,
-     0x16,
+     0xd,
      list_v2,
      {0}},
     {"x86-64-v3",
@@ -139,7 +141,7 @@ static const struct model_row models[] = {
      4,
      40,
      48,
-     0x16,
+     0xd,
      list_v3,
      {0}},
     {"Haswell-noTSX",

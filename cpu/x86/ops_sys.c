@@ -168,7 +168,7 @@ static int set_cr8(struct cpu *cpu, const struct insn *i, uint64_t v)
 
 static bool cr_exists(const struct cpu *cpu, unsigned n)
 {
-    return n == 0 || n == 2 || n == 3 || (n == 4 && model_has(&cpu->model, F_vme)) ||
+    return n == 0 || n == 2 || n == 3 || (n == 4 && cr4_known(cpu)) ||
            (n == 8 && model_has(&cpu->model, F_lm));
 }
 

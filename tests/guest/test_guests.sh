@@ -73,4 +73,24 @@ done
 for name in msrs-32 msrs-64 ring3-32 ring3-64 syscalls-32 syscalls-64; do
     try "$name on AMD's" "$name" -cpu qemu64
 done
+# CR4 is there as long as it has a bit.
+try "smm-32 without VME" smm-32 -cpu max,-vme -icount shift=5
+
+# A named model's CPUID is the same under both engines, byte for byte.
+leaves() { # MODEL ENGINE
+    # shellcheck disable=SC2086 # CALQUE may be a command with words
+    ${CALQUE:-./calque} -kernel "$BUILD/guest/cpuid-64.elf" -display none -nodefaults -debugcon stdio -no-reboot \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 -cpu "$1" -accel "$2" --timeout ${TIMEOUT:-60} 2>&1 </dev/null
+}
+for model in qemu64 core2duo Nehalem Haswell-noTSX x86-64-v2 x86-64-v3; do
+    [ "$jit" ] || continue
+    n=$((n + 1))
+    said=$(leaves $model interp)
+    if [ "$(grep -c '^leaf ' <<<"$said")" -gt 100 ] && [ "$said" = "$(leaves $model jit,threshold=1)" ]; then
+        echo "ok $n - CPUID of $model"
+    else
+        echo "not ok $n - CPUID of $model"
+        bad=1
+    fi
+done
 exit $bad

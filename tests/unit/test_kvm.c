@@ -13,8 +13,14 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "cpu/x86/cpuid.h"
 #include "cpu/x86/kvm/kvm.h"
+#ifdef __x86_64__
+#include "cpu/x86/kvm/kvm_internal.h"
+#endif
 #include "cpu/x86/mem.h"
+#include "cpu/x86/privilege.h"
+#include "cpu/x86/probe.h"
 #include "engine.h"
 #include "machines/pc_cpus.h"
 
@@ -106,6 +112,8 @@ static void test_jit_and_interp_change_places(void **state)
         for (unsigned step = 0; step < 250; step++) {
             assert_true(engine(b, step % 2 ? ENGINE_JIT : ENGINE_INTERP, &err));
             assert_int_equal(b->engines.current, step % 2 ? ENGINE_JIT : ENGINE_INTERP);
+            if (step % 4 == 0) /* as after KVM, or for want of room */
+                block_cache_flush(b->cpus.boot);
             machine_run_inline(&a->pc.m, 1013 + 7 * step);
             machine_run_inline(&b->pc.m, 1013 + 7 * step);
             if (step % 25 == 24)
@@ -152,6 +160,88 @@ static void test_kvm_refuses_icount(void **state)
     assert_int_equal(b->engines.current, before);
     box_free(b);
 }
+
+/* ---- CPUID ---- */
+
+#ifdef __x86_64__
+/* As KVM looks leaves up (api.rst, KVM_SET_CPUID2). */
+static const struct kvm_cpuid_entry2 *find_leaf(const struct kvm_cpuid2 *t, uint32_t leaf,
+                                                uint32_t sub)
+{
+    for (unsigned n = 0; n < t->nent; n++) {
+        const struct kvm_cpuid_entry2 *e = &t->entries[n];
+
+        if (e->function == leaf &&
+            (e->index == sub || !(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX)))
+            return e;
+    }
+    return NULL;
+}
+
+static void assert_leaf(const struct cpu *cpu, const struct kvm_cpuid2 *t, uint32_t leaf,
+                        uint32_t sub)
+{
+    const struct kvm_cpuid_entry2 *e = find_leaf(t, leaf, sub);
+    uint32_t out[4];
+
+    static const struct kvm_cpuid_entry2 absent; /* reads as 0 */
+
+    cpuid_query(cpu, leaf, sub, out);
+    e = e ? e : &absent;
+    if (e->eax != out[0] || e->ebx != out[1] || e->ecx != out[2] || e->edx != out[3])
+        fail_msg("%s: leaf %x, %u", cpu->model.name, leaf, sub);
+}
+
+/* max tells it, in numbers with which a guest's 32-bit arithmetic gets near: 1 ppm. */
+static void test_kvm_tells_the_frequency(void **state)
+{
+    static const uint64_t hz[] = {800000000,  1999999000, 2194843000,
+                                  2596126000, 3700001000, 5700000000};
+    struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
+    struct error err;
+
+    (void)state;
+    memset(cpu, 0, sizeof(*cpu));
+    assert_true(cpu_model_parse(&cpu->model, "max", &err));
+    for (unsigned n = 0; n < ARRAY_SIZE(hz); n++) {
+        struct kvm_cpuid2 *t = kvm_cpuid_table(cpu, hz[n]);
+        const struct kvm_cpuid_entry2 *e = find_leaf(t, 0x15, 0);
+        assert_non_null(e);
+        assert_true(e->eax);
+        uint32_t khz = e->ecx / 1000 * e->ebx / e->eax;
+        int64_t off = (int64_t)(khz * 1000ull) - (int64_t)hz[n];
+        assert_true((uint64_t)(off < 0 ? -off : off) * 1000000 <= 2 * hz[n]);
+        free(t);
+    }
+    free(cpu);
+}
+
+/* Whatever the host's counter runs at, no named model's CPUID tells. */
+static void test_kvm_has_our_cpuid(void **state)
+{
+    static const char *const models[] = {"486",       "pentium3",  "core2duo",      "qemu64",
+                                         "x86-64-v2", "x86-64-v3", "Haswell-noTSX", "Nehalem"};
+    struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
+    struct error err;
+
+    (void)state;
+    for (unsigned n = 0; n < ARRAY_SIZE(models); n++) {
+        memset(cpu, 0, sizeof(*cpu));
+        assert_true(cpu_model_parse(&cpu->model, models[n], &err));
+        cpu->apic_id = 3;
+        cpu->apic.base_msr = 1 << 11;
+        struct kvm_cpuid2 *t = kvm_cpuid_table(cpu, TSC_HZ + 12345678);
+        for (uint32_t leaf = 0; leaf <= cpu->model.max_leaf; leaf++)
+            for (uint32_t sub = 0; sub < 4; sub++)
+                assert_leaf(cpu, t, leaf, sub);
+        for (uint32_t leaf = 0x80000000; leaf <= cpu->model.max_extended; leaf++)
+            assert_leaf(cpu, t, leaf, 0);
+        assert_true(!model_has(&cpu->model, F_hypervisor) || find_leaf(t, 0x40000000, 0));
+        free(t);
+    }
+    free(cpu);
+}
+#endif
 
 /* ---- tiny guests ---- */
 
@@ -215,12 +305,9 @@ static const struct tiny tiny[] = {
                              0x39, 0xe0, 0x9c, 0x41, 0x59, 0xe6, 0xf4, 0xf4}},
 };
 
-/* A guest alone, run until it ends the machine. */
-static struct box *run_tiny(const struct tiny *t, enum engine_kind kind)
+static void put_tiny(struct box *b, const struct tiny *t)
 {
-    struct box *b = box_new("loops-64", false);
     struct cpu *cpu = b->cpus.boot;
-    struct error err = {{0}};
 
     cpu_reset(cpu);
     t->set(cpu);
@@ -234,6 +321,15 @@ static struct box *run_tiny(const struct tiny *t, enum engine_kind kind)
     cpu_mode_changed(cpu);
     tlb_flush_all(cpu);
     block_cache_flush(cpu);
+}
+
+/* A guest alone, run until it ends the machine. */
+static struct box *run_tiny(const struct tiny *t, enum engine_kind kind)
+{
+    struct box *b = box_new("loops-64", false);
+    struct error err = {{0}};
+
+    put_tiny(b, t);
     if (!engine(b, kind, &err))
         fail_msg("%s: %s", t->name, err.text);
     machine_run_inline(&b->pc.m, LIMIT);
@@ -294,13 +390,85 @@ static void test_tiny_guests_under_kvm(void **state)
         compare_tiny(&tiny[n]);
 }
 
+static bool no_stop(void *opaque, struct cpu *cpu, uint64_t lin)
+{
+    (void)cpu;
+    (void)lin;
+    ++*(unsigned *)opaque;
+    return false;
+}
+
+/* A loop that is watched goes on under the translator, and under KVM when nobody looks any more. */
+static void test_debugger_changes_the_engine(void **state)
+{
+    /* mov ecx,1000; L: inc eax; dec ecx; jnz L; out f4h,al */
+    static const struct tiny loop = {
+        "a loop",
+        set_protected,
+        {0xb9, 0xe8, 3, 0, 0, 0x40, 0x49, 0x75, 0xfc, 0xe6, 0xf4, 0xf4},
+    };
+    struct error err = {{0}};
+    struct box *b = box_new("loops-64", false);
+    unsigned seen = 0;
+    struct probes probes = {.offsets = {1 << 5}, .execute = no_stop, .opaque = &seen};
+
+    (void)state;
+    engines_follow_debugger(&b->engines);
+    if (!engine(b, ENGINE_JIT, &err) || !engine(b, ENGINE_KVM, &err)) {
+        print_message("[  SKIPPED ] %s\n", err.text);
+        box_free(b);
+        skip();
+    }
+    put_tiny(b, &loop);
+    b->cpus.boot->r[R_RAX] = 0;
+    probes_set(&b->pc.m, &probes);
+    machine_run_inline(&b->pc.m, 300);
+    assert_int_equal(b->engines.current, ENGINE_JIT);
+    assert_in_range(seen, 1, 999);
+    assert_in_range(b->cpus.boot->r[R_RAX], 1, 999);
+    probes_set(&b->pc.m, NULL);
+    machine_run_inline(&b->pc.m, LIMIT);
+    assert_int_equal(b->engines.current, ENGINE_KVM);
+    assert_int_equal(b->pc.m.run.reason, STOP_DEBUG_EXIT);
+    assert_int_equal(b->cpus.boot->r[R_RAX], 1000);
+    box_free(b);
+}
+
+/* Who chose another engine meanwhile keeps it. */
+static void test_a_persons_engine_stays(void **state)
+{
+    struct box *b = box_new("loops-64", false);
+    struct error err = {{0}};
+    struct probes probes = {.execute = no_stop};
+
+    (void)state;
+    engines_follow_debugger(&b->engines);
+    b->engines.away = true; /* as if it had come from KVM */
+    b->engines.current = ENGINE_INTERP;
+    probes_set(&b->pc.m, &probes);
+    machine_run_inline(&b->pc.m, 300);
+    assert_int_equal(b->engines.current, ENGINE_INTERP);
+    probes_set(&b->pc.m, NULL);
+    machine_run_inline(&b->pc.m, 300);
+    assert_int_equal(b->engines.current, ENGINE_INTERP);
+    assert_false(b->engines.away);
+    assert_true(engine(b, ENGINE_INTERP, &err));
+    box_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_jit_and_interp_change_places),
         cmocka_unit_test(test_kvm_refuses_icount),
+#ifdef __x86_64__
+        cmocka_unit_test(test_kvm_has_our_cpuid),
+        cmocka_unit_test(test_kvm_tells_the_frequency),
+#endif
         cmocka_unit_test(test_tiny_guests_under_kvm),
+        cmocka_unit_test(test_debugger_changes_the_engine),
+        cmocka_unit_test(test_a_persons_engine_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

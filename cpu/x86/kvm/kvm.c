@@ -25,6 +25,10 @@
 
 #define TURN_NS (2 * 1000 * 1000) /* of a CPU that shares its thread */
 
+/* So often at least our clock and KVM's counter are held against each other: no more than
+ * microseconds between them, where the host's clocks run 100 ppm apart. */
+#define TSC_KEEP_NS (100ull * 1000 * 1000)
+
 /* Between the machine's memory and its flash: three pages that Intel processors need for real
  * mode, and one (Documentation/virt/kvm/api.rst, KVM_SET_TSS_ADDR). */
 #define TSS_ADDRESS      0xfeffd000ul
@@ -288,9 +292,18 @@ static bool port_exit(struct kvm_cpu *c)
     return take_registers(c);
 }
 
+/* Deadlines are counts of KVM's counter. */
+static void keep_tsc(struct kvm_cpu *c)
+{
+    if (vm_clock_now(&c->k->m->clock) - c->tsc_fetched >= TSC_KEEP_NS)
+        kvm_state_fetch_tsc(c);
+}
+
 static void msr_exit(struct kvm_cpu *c)
 {
     struct kvm_run *run = c->run;
+
+    keep_tsc(c);
     bool write = run->exit_reason == KVM_EXIT_X86_WRMSR;
     uint64_t v = run->msr.data;
     bool ok = write ? msr_write(c->cpu, run->msr.index, v) : msr_read(c->cpu, run->msr.index, &v);
@@ -682,6 +695,7 @@ bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error 
     else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) && create_vm(k, err) &&
              (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) && kvm_memory_update(k, err)) {
         catch_kicks();
+        kvm_memory_advise(k);
         *out = k;
         return true;
     }
@@ -711,14 +725,18 @@ void kvm_engine_destroy(struct kvm_engine *k)
     free(k);
 }
 
-/* The guest's counter runs as ours does where the host can scale it, else as the host's. */
+/* The guest's counter runs as ours does where the host can scale it, else as the host's: a
+ * frequency that is refused is told nevertheless until the old one is set again. */
 static void set_frequency(struct kvm_cpu *c)
 {
-    int khz;
+    int khz = ioctl(c->fd, KVM_GET_TSC_KHZ, 0);
 
-    ioctl(c->fd, KVM_SET_TSC_KHZ, TSC_HZ / 1000);
-    khz = ioctl(c->fd, KVM_GET_TSC_KHZ, 0);
-    c->k->tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : TSC_HZ;
+    if (khz <= 0 || ioctl(c->fd, KVM_SET_TSC_KHZ, TSC_HZ / 1000) == 0) {
+        c->k->tsc_hz = TSC_HZ;
+        return;
+    }
+    ioctl(c->fd, KVM_SET_TSC_KHZ, (long)khz);
+    c->k->tsc_hz = (uint64_t)khz * 1000;
 }
 
 static bool create_vcpu(struct kvm_cpu *c, struct error *err)
@@ -773,6 +791,34 @@ void kvm_engine_detach(struct cpu *cpu)
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
 {
     *out = k->stats;
+}
+
+void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, const char *text),
+                         void *opaque)
+{
+    const struct kvm_stats *s = &k->stats;
+    const struct {
+        const char *what;
+        uint64_t n;
+    } rows[] = {
+        {"KVM_RUN", s->runs},
+        {"port accesses", s->port_accesses},
+        {"memory accesses", s->memory_accesses},
+        {"MSR accesses", s->msr_accesses},
+        {"halts", s->halts},
+        {"interrupts", s->injections},
+        {"interrupt windows", s->windows},
+        {"signals", s->signals},
+        {"slices interpreted", s->interpreted},
+        {"states loaded", s->loads},
+        {"memory slots", s->slots},
+    };
+    char text[64];
+
+    for (unsigned n = 0; n < ARRAY_SIZE(rows); n++) {
+        snprintf(text, sizeof(text), "%-20s %llu", rows[n].what, (unsigned long long)rows[n].n);
+        line(opaque, text);
+    }
 }
 
 /* ---- CPU models ---- */

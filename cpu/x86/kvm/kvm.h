@@ -42,6 +42,9 @@ struct kvm_stats {
     unsigned slots;
 };
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out);
+/* The same in lines, for people. */
+void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, const char *text),
+                         void *opaque);
 
 /* /dev/kvm, of the version that is known; -1 with the reason. The caller closes it. */
 int kvm_open(struct error *err);

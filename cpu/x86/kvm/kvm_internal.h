@@ -32,6 +32,7 @@ struct kvm_cpu {
     atomic_bool inside;            /* KVM_RUN, or about to; `thread` is in it */
     pthread_t thread;
     bool thread_known;
+    uint64_t tsc_fetched; /* when; ns of the machine's clock */
 };
 
 struct kvm_engine {
@@ -52,6 +53,8 @@ struct kvm_engine {
 
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);
+/* Asks for huge pages, where the host gives shared memory such: each page is an exit of its own. */
+void kvm_memory_advise(struct kvm_engine *k);
 /* All of memory may have changed: as far as the other engines, digests and snapshots know. */
 void kvm_memory_written(struct kvm_engine *k);
 /* arena.collect: adds the pages that KVM logged to the dirty flags. */
@@ -60,7 +63,12 @@ void kvm_memory_collect(void *opaque, uint64_t offset, uint64_t len);
 /* kvm_state.c: struct cpu to KVM, and back. False: KVM refuses; *what says which part. */
 bool kvm_state_load(struct kvm_cpu *c, const char **what);
 bool kvm_state_fetch(struct kvm_cpu *c, const char **what);
-/* CPUID as our table says it. */
+/* What our clock has drifted from the processor's counter, that goes by KVM's from now on. */
+bool kvm_state_fetch_tsc(struct kvm_cpu *c);
+/* What cpuid_query() says, leaf by leaf, but for the counter's frequency where it is another one.
+ * The caller frees it; NULL: out of memory. */
+struct kvm_cpuid2 *kvm_cpuid_table(const struct cpu *cpu, uint64_t tsc_hz);
+/* That is what KVM's CPU says from now on. */
 bool kvm_set_cpuid(struct kvm_cpu *c, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "base/error.h"
 #include "cpu/x86/kvm/kvm_internal.h"
@@ -104,6 +105,11 @@ static bool add_slot(struct kvm_engine *k, const struct kvm_slot *s, struct erro
     k->slots[n].live = false;
     return error_set(err, "KVM refuses a memory slot of %#llx bytes at %#llx",
                      (unsigned long long)s->size, (unsigned long long)s->start);
+}
+
+void kvm_memory_advise(struct kvm_engine *k)
+{
+    madvise(k->m->arena.host, k->m->arena.capacity, MADV_HUGEPAGE);
 }
 
 bool kvm_memory_update(struct kvm_engine *k, struct error *err)

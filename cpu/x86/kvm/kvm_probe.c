@@ -245,6 +245,7 @@ struct shared {
     uint8_t memory[MEMORY];
     int exit_reason; /* KVM's; -1: a call failed */
     char call[40];
+    pid_t pid; /* of the one that runs it */
 };
 
 static void put64(struct shared *s, unsigned at, uint64_t v)
@@ -324,7 +325,7 @@ static void set_cpuid(struct shared *s, int dev, int cpu)
     call(s, cpu, KVM_SET_CPUID2, table, "KVM_SET_CPUID2");
 }
 
-static void child(struct shared *s, int dev)
+static void child(struct shared *s, int dev, int pipe_end)
 {
     struct kvm_userspace_memory_region r = {.memory_size = MEMORY,
                                             .userspace_addr = (uint64_t)(uintptr_t)s->memory};
@@ -347,13 +348,13 @@ static void child(struct shared *s, int dev)
         _exit(1);
     call(s, cpu, KVM_RUN, NULL, "KVM_RUN");
     s->exit_reason = (int)run->exit_reason;
-    _exit(0);
+    _exit(write(pipe_end, "", 1) != 1);
 }
 
 /* ---- the parent ---- */
 
-/* Until the child ended, or the time is up. False: it had to be ended. */
-static bool wait_for(pid_t pid, int pipe_end)
+/* Until the child said that it is done, or ended, or the time is up. False: it had to be ended. */
+static bool wait_for(const struct shared *s, int pipe_end)
 {
     struct pollfd p = {.fd = pipe_end, .events = POLLIN};
     int n;
@@ -361,10 +362,8 @@ static bool wait_for(pid_t pid, int pipe_end)
     do
         n = poll(&p, 1, TIME_LIMIT_MS);
     while (n < 0 && errno == EINTR);
-    if (!n)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (!n && s->pid > 0)
+        kill(s->pid, SIGKILL);
     return n > 0;
 }
 
@@ -387,21 +386,38 @@ static bool judge(const struct shared *s, bool in_time, struct error *err)
                      steps[done]);
 }
 
+/* The end of a virtual machine takes KVM longer than the probe: nobody waits for that. So the child
+ * is one of a process that ends at once, and reaped by the host's first one. */
+static void detached_child(struct shared *s, int dev, int pipe_end)
+{
+    pid_t pid = fork();
+
+    if (pid)
+        _exit(pid < 0);
+    s->pid = getpid();
+    for (int fd = 0; fd <= 2; fd++) /* a pipe's reader does not wait for it either */
+        if (fd != dev && fd != pipe_end)
+            close(fd);
+    child(s, dev, pipe_end); /* does not return */
+}
+
 static bool run_child(struct shared *s, int dev, struct error *err)
 {
-    int ends[2];
+    int ends[2], status = 1;
     pid_t pid;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return error_set(err, "the probe of KVM: %s", strerror(errno));
     pid = fork();
     if (pid == 0)
-        child(s, dev); /* does not return */
+        detached_child(s, dev, ends[1]);
     close(ends[1]);
-    bool in_time = pid > 0 && wait_for(pid, ends[0]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    bool ok = pid > 0 && status == 0;
+    bool in_time = ok && wait_for(s, ends[0]);
     close(ends[0]);
-    return pid > 0 ? judge(s, in_time, err)
-                   : error_set(err, "the probe of KVM: %s", strerror(errno));
+    return ok ? judge(s, in_time, err) : error_set(err, "the probe of KVM: it cannot be started");
 }
 
 bool kvm_probe(struct error *err)

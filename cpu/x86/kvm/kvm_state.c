@@ -275,35 +275,100 @@ static const uint64_t *kept_value(const struct cpu *cpu, const struct kept_msr *
     return (const uint64_t *)(const void *)((const char *)cpu + m->offset);
 }
 
-/* A register that this KVM does not have matters only if it is not 0. */
+/* What the register has already is not written: KVM may lack it (and complain in the host's log),
+ * which matters only if it is not 0. */
+static bool put_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
+{
+    uint64_t now;
+
+    return (get_msr(c, number, &now) && now == value) || set_msr(c, number, value) || !value;
+}
+
+static bool tsc_offset(const struct kvm_cpu *c, unsigned long request, uint64_t *offset)
+{
+    struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL,
+                                   .attr = KVM_VCPU_TSC_OFFSET,
+                                   .addr = (uint64_t)(uintptr_t)offset};
+
+    return ioctl(c->fd, request, &attr) == 0;
+}
+
+/* What lies between two CPUs' counters: a write of one moves its TSC_ADJUST by as much. */
+static uint64_t tsc_between(const struct cpu *a, const struct cpu *b)
+{
+    return b->tsc_adjust - a->tsc_adjust;
+}
+
+static const struct kvm_cpu *under_way(const struct kvm_cpu *but)
+{
+    for (unsigned n = 0; n < but->k->ncpus; n++)
+        if (&but->k->cpus[n] != but && but->k->cpus[n].loaded)
+            return &but->k->cpus[n];
+    return NULL;
+}
+
+/* The counter, by its offset from the host's: a count that is written goes through KVM's guess of
+ * what a guest's own write may want. One that joins CPUs that are under way has their offset, so
+ * that no count goes back from one CPU to the next. Without offsets: a write that is far off spoils
+ * the guess. */
+static bool tsc_out(struct kvm_cpu *c)
+{
+    const struct kvm_cpu *other = under_way(c);
+    const struct cpu *cpu = c->cpu;
+    uint64_t offset, now;
+
+    if (other && tsc_offset(other, KVM_GET_DEVICE_ATTR, &offset)) {
+        offset += tsc_between(other->cpu, cpu);
+    } else if (tsc_offset(c, KVM_GET_DEVICE_ATTR, &offset)) {
+        if (!get_msr(c, MSR_TSC, &now))
+            return false;
+        offset += cpu_tsc(cpu) - now;
+    } else {
+        return set_msr(c, MSR_TSC, cpu_tsc(cpu) ^ 1ull << 62) && set_msr(c, MSR_TSC, cpu_tsc(cpu));
+    }
+    return tsc_offset(c, KVM_SET_DEVICE_ATTR, &offset);
+}
+
 static bool msrs_out(struct kvm_cpu *c)
 {
     struct cpu *cpu = c->cpu;
 
     for (unsigned n = 0; n < ARRAY_SIZE(kept); n++)
         if (model_has(&cpu->model, kept[n].feature) &&
-            !set_msr(c, kept[n].number, *kept_value(cpu, &kept[n])) && *kept_value(cpu, &kept[n]))
+            !put_msr(c, kept[n].number, *kept_value(cpu, &kept[n])))
             return false;
     /* Another frequency from here on (a reset makes it our own), and the same count. */
     uint64_t tsc = cpu_tsc(cpu);
     cpu->tsc_hz = c->k->tsc_hz;
     cpu->tsc_base += tsc - cpu_tsc(cpu);
-    return set_msr(c, MSR_TSC, tsc);
+    return tsc_out(c) && kvm_state_fetch_tsc(c);
+}
+
+bool kvm_state_fetch_tsc(struct kvm_cpu *c)
+{
+    const struct kvm_cpu *first = &c->k->cpus[0];
+    struct cpu *cpu = c->cpu;
+    uint64_t tsc;
+
+    cpu->tsc_hz = c->k->tsc_hz;
+    if (c != first && !first->loaded && first->cpu->tsc_hz == cpu->tsc_hz)
+        cpu->tsc_base = first->cpu->tsc_base + tsc_between(first->cpu, cpu);
+    else if (get_msr(c, MSR_TSC, &tsc))
+        cpu->tsc_base += tsc - cpu_tsc(cpu);
+    else
+        return false;
+    c->tsc_fetched = vm_clock_now(&cpu->v.m->clock);
+    return true;
 }
 
 static bool msrs_in(struct kvm_cpu *c)
 {
     struct cpu *cpu = c->cpu;
-    uint64_t tsc;
 
     for (unsigned n = 0; n < ARRAY_SIZE(kept); n++)
         if (model_has(&cpu->model, kept[n].feature))
             get_msr(c, kept[n].number, (uint64_t *)(uintptr_t)kept_value(cpu, &kept[n]));
-    if (!get_msr(c, MSR_TSC, &tsc))
-        return false;
-    cpu->tsc_hz = c->k->tsc_hz;
-    cpu->tsc_base += tsc - cpu_tsc(cpu);
-    return true;
+    return kvm_state_fetch_tsc(c);
 }
 
 /* ---- debug registers, events ---- */
@@ -439,28 +504,45 @@ static bool has_subleaves(uint32_t leaf)
     return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
 }
 
-/* The counter runs at the host's speed: leaf 15H says at which, in units of 1 kHz. */
-static void tell_frequency(const struct kvm_engine *k, struct kvm_cpuid_entry2 *e)
+/* The fraction nearest to the counter's frequency by the crystal's. Guests multiply the crystal's
+ * kHz by the numerator in 32 bits (Linux does). */
+static void frequency_ratio(uint64_t tsc_hz, uint32_t *numerator, uint32_t *denominator)
 {
-    if (k->tsc_hz == TSC_HZ)
-        return;
-    if (e->function == 0x15) {
-        e->eax = (uint32_t)(APIC_TIMER_HZ / 1000);
-        e->ebx = (uint32_t)(k->tsc_hz / 1000);
-    } else if (e->function == 0x16) {
-        e->eax = e->ebx = (uint32_t)(k->tsc_hz / 1000000);
+    uint64_t most = UINT32_MAX / (APIC_TIMER_HZ / 1000), best = UINT64_MAX;
+
+    for (uint64_t d = 1;; d++) {
+        uint64_t n = (tsc_hz * d + APIC_TIMER_HZ / 2) / APIC_TIMER_HZ;
+        if (n > most)
+            return;
+        uint64_t hz = APIC_TIMER_HZ * n / d, off = hz > tsc_hz ? hz - tsc_hz : tsc_hz - hz;
+        if (off < best) {
+            best = off;
+            *numerator = (uint32_t)n;
+            *denominator = (uint32_t)d;
+        }
     }
 }
 
-static void add_leaf(struct kvm_cpu *c, struct kvm_cpuid2 *table, uint32_t leaf)
+/* The counter runs at the host's speed: leaf 15H says at which (16H has what the processor is sold
+ * as). */
+static void tell_frequency(uint64_t tsc_hz, struct kvm_cpuid_entry2 *e)
+{
+    if (tsc_hz != TSC_HZ && e->function == 0x15)
+        frequency_ratio(tsc_hz, &e->ebx, &e->eax);
+}
+
+static void add_leaf(const struct cpu *cpu, uint64_t tsc_hz, struct kvm_cpuid2 *table,
+                     uint32_t leaf)
 {
     unsigned n = has_subleaves(leaf) ? 4 : 1;
 
+    if (leaf == 0xd && !cpu->model.has[F_xsave])
+        return; /* KVM would write sizes into it; without it reads as 0 */
     for (uint32_t sub = 0; sub < n; sub++) {
         struct kvm_cpuid_entry2 *e = &table->entries[table->nent++];
         uint32_t out[4];
 
-        cpuid_query(c->cpu, leaf, sub, out);
+        cpuid_query(cpu, leaf, sub, out);
         *e = (struct kvm_cpuid_entry2){.function = leaf,
                                        .index = sub,
                                        .flags = n > 1 ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
@@ -468,25 +550,34 @@ static void add_leaf(struct kvm_cpu *c, struct kvm_cpuid2 *table, uint32_t leaf)
                                        .ebx = out[1],
                                        .ecx = out[2],
                                        .edx = out[3]};
-        tell_frequency(c->k, e);
+        tell_frequency(tsc_hz, e);
     }
+}
+
+struct kvm_cpuid2 *kvm_cpuid_table(const struct cpu *cpu, uint64_t tsc_hz)
+{
+    enum { MOST = 128 };
+    const struct cpu_model *m = &cpu->model;
+    struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + MOST * sizeof(table->entries[0]));
+
+    if (!table)
+        return NULL;
+    for (uint32_t leaf = 0; leaf <= m->max_leaf && leaf < 0x20; leaf++)
+        add_leaf(cpu, tsc_hz, table, leaf);
+    if (m->has[F_hypervisor])
+        add_leaf(cpu, tsc_hz, table, 0x40000000);
+    for (uint32_t leaf = 0x80000000; leaf <= m->max_extended && leaf < 0x80000020; leaf++)
+        add_leaf(cpu, tsc_hz, table, leaf);
+    return table;
 }
 
 bool kvm_set_cpuid(struct kvm_cpu *c, struct error *err)
 {
-    enum { MOST = 128 };
-    const struct cpu_model *m = &c->cpu->model;
-    struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + MOST * sizeof(table->entries[0]));
+    struct kvm_cpuid2 *table = kvm_cpuid_table(c->cpu, c->k->tsc_hz);
 
     if (!table)
         return error_set(err, "out of memory");
-    for (uint32_t leaf = 0; leaf <= m->max_leaf && leaf < 0x20; leaf++)
-        add_leaf(c, table, leaf);
-    if (m->has[F_hypervisor])
-        add_leaf(c, table, 0x40000000);
-    for (uint32_t leaf = 0x80000000; leaf <= m->max_extended && leaf < 0x80000020; leaf++)
-        add_leaf(c, table, leaf);
     bool ok = ioctl(c->fd, KVM_SET_CPUID2, table) == 0;
     free(table);
-    return ok || error_set(err, "KVM refuses the CPUID of -cpu %s", m->name);
+    return ok || error_set(err, "KVM refuses the CPUID of -cpu %s", c->cpu->model.name);
 }

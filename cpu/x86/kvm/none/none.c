@@ -49,6 +49,14 @@ void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
     memset(out, 0, sizeof(*out));
 }
 
+void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, const char *text),
+                         void *opaque)
+{
+    (void)k;
+    (void)line;
+    (void)opaque;
+}
+
 int kvm_open(struct error *err)
 {
     refuse(err);
