@@ -75,6 +75,8 @@ enum option_id {
     OPT_SEED,
     OPT_TIMEOUT,
     OPT_UNTIL,
+    OPT_INCOMING,
+    OPT_LOADVM,
     OPT_DEBUG,
     OPT_EX,
     OPT_X,
@@ -166,6 +168,10 @@ static const struct option_row options[] = {
      "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report"},
     {"icount", "shift=N", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each, or shift=auto; runs repeat; sleep=on|off"},
+    {"incoming", "WHERE", OPT_INCOMING, "run",
+     "goes on from a saved machine: file:PATH; or waits for one: tcp:HOST:PORT, unix:PATH, fd:N, "
+     "exec:COMMAND, defer"},
+    {"loadvm", "NAME", OPT_LOADVM, "run", "goes on from a snapshot of savevm"},
     {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"debug", NULL, OPT_DEBUG, "debug",
@@ -208,7 +214,6 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"loadvm", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
     {"enable-kvm", NULL, 0, NULL, "-accel jit"},
@@ -882,6 +887,12 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_UNTIL:
         s->until = value;
         return *value || error_set(err, "--until: a text is expected");
+    case OPT_INCOMING:
+        s->incoming = value;
+        return *value || error_set(err, "-incoming: a place is expected, as file:PATH");
+    case OPT_LOADVM:
+        s->loadvm = value;
+        return *value || error_set(err, "-loadvm: the name of a snapshot is expected");
     case OPT_DEBUG:
         return s->debug = true;
     case OPT_EX:
@@ -958,6 +969,17 @@ static bool check_background(const struct settings *s, struct error *err)
         terminal |= uses_terminal(s->chardev[i]);
     return !s->daemonize || !terminal ||
            error_set(err, "-daemonize: stdio goes away; a socket, pty or file is expected");
+}
+
+static bool check_restore(const struct settings *s, struct error *err)
+{
+    if (s->incoming && s->loadvm)
+        return error_set(err, "-incoming and -loadvm: one of them is expected");
+    if ((s->incoming || s->loadvm) && (s->record || s->history || s->replay))
+        return error_set(err, "%s: not with --record, --history or --replay",
+                         s->incoming ? "-incoming" : "-loadvm");
+    return !(s->incoming || s->loadvm) || !s->machine_none ||
+           error_set(err, "-machine none: there is nothing that could be restored");
 }
 
 static bool takes_json(int id)
@@ -1077,5 +1099,5 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
     if (r != CMDLINE_RUN)
         return r;
     set_defaults(s);
-    return check_background(s, err) && record_check_settings(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
+    return check_background(s, err) && check_restore(s, err) && record_check_settings(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
 }

@@ -163,6 +163,7 @@ struct settings {
     bool has_seed;
     uint64_t seed;
     const char *log_categories, *log_file;
+    const char *incoming, *loadvm; /* NULL: neither */
     const char *gdb; /* where; NULL: nowhere */
     const char *name, *process_name, *uuid;
     bool debug_threads, timestamps;

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/mem.h"
+#include "host/migrate/migrate.h"
 #include "host/net/backend.h"
 #include "machines/pc.h"
 #include "monitor/qmp.h"
@@ -20,9 +21,12 @@
 const char *control_status(const struct control *ctl)
 {
     const struct run_control *r = &ctl->m->run;
+    const char *state = ctl->migrate ? migrate_run_state(ctl->migrate) : NULL;
 
     if (r->state == RUN_RUNNING)
         return "running";
+    if (state && r->state != RUN_ENDED)
+        return state;
     if (r->state == RUN_ENDED || r->reason == STOP_POWEROFF)
         return "shutdown";
     if (r->reason == STOP_BREAKPOINT)
@@ -120,6 +124,8 @@ bool control_cont(struct control *ctl, struct error *err)
         return error_set(err, "the machine has ended");
     if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
         return error_set(err, "Resetting the Virtual Machine is required");
+    if (ctl->migrate && r->state == RUN_PAUSED && !migrate_may_run(ctl->migrate, err))
+        return false;
     machine_run_until(ctl->m, UINT64_MAX);
     return true;
 }
@@ -128,6 +134,8 @@ bool control_reset(struct control *ctl, struct error *err)
 {
     if (ctl->m->run.state == RUN_ENDED)
         return error_set(err, "the machine has ended");
+    if (ctl->m->run.frozen)
+        return error_set(err, "the machine is on its way to another process");
     ctl->reset_asked = true;
     machine_request_reset(ctl->m);
     return true;

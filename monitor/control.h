@@ -46,6 +46,10 @@ struct control {
     struct drive_watch watch; /* of about.drives */
     struct control_object objects[CONTROL_MAX_OBJECTS];
     unsigned nobjects;
+    struct migrate *migrate; /* control_add_migration(); may be NULL */
+    void (*migrate_wake)(void *opaque);
+    void (*migrate_broken)(void *opaque, const char *text);
+    void *migrate_opaque;
     struct control_extension extension; /* all NULL: none */
 };
 
@@ -90,6 +94,16 @@ size_t control_read_memory(struct control *ctl, int cpu, uint64_t addr, uint8_t 
 /* The same into a file. Takes the lock itself, by pieces: the machine may run. */
 bool control_save_memory(struct control *ctl, int cpu, uint64_t addr, uint64_t size,
                          const char *path, struct error *err);
+
+/* Saving, snapshots and migration (host/migrate/migrate.h). cpu: what the processors are. wake ends a
+ * wait of the main loop; broken: what came in is no good. Both from any thread, without lock. */
+bool control_add_migration(struct control *ctl, const char *cpu, void (*wake)(void *opaque),
+                           void (*broken)(void *opaque, const char *text), void *opaque);
+/* "max-bandwidth" (a number counts MiB), "downtime-limit" (ms), "compression". */
+bool control_set_migrate_parameter(struct control *ctl, const char *name, const char *value,
+                                   struct error *err);
+/* NULL with *err: there is none. */
+struct migrate *control_migrate(struct control *ctl, struct error *err);
 
 /* -object: "secret", "memory-backend-ram", "memory-backend-memfd"; others are refused by name. No
  * lock: before the machine runs, or on the main loop's thread. */

@@ -34,6 +34,7 @@
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
 #define INLINE_WAIT_NS (10 * 1000 * 1000)
 #define LOOK_AGAIN_NS  (1000 * 1000)
+#define BRAKE_MAX_NS   (50ull * 1000 * 1000)
 
 /* A halt that sleeps on the host looks up at least so often. */
 #define SLEEP_MAX_NS (3600 * NS_PER_SEC)
@@ -558,11 +559,22 @@ static bool ended_by_itself(const struct vcpu *v, enum vcpu_exit why, uint64_t u
     return why == VCPU_EXIT_SLICE && v->budget <= 0 && used < budget;
 }
 
+/* Unlocked. A guest that changes memory faster than it can be sent runs a part of its time only. */
+static void hold_back(const struct machine *m, uint64_t spent)
+{
+    unsigned brake = m->run.brake < 99 ? m->run.brake : 99;
+    uint64_t ns = spent * brake / (100 - brake);
+    struct timespec pause = {.tv_nsec = (long)(ns < BRAKE_MAX_NS ? ns : BRAKE_MAX_NS)};
+
+    nanosleep(&pause, NULL);
+}
+
 static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
 {
     struct run_control *r = &m->run;
     enum vcpu_exit why;
-    uint64_t used, budget;
+    uint64_t used, budget, begun;
+    bool brake;
 
     /* Requests come with a kick; one whose kick is cleared here is seen right after. */
     atomic_store(&v->exit_req, 0);
@@ -573,8 +585,12 @@ static void run_slice(struct machine *m, struct vcpu *v, uint64_t limit)
     vcpu_begin_slice(v, budget < limit ? budget : limit);
     budget = budget <= limit ? UINT64_MAX : limit; /* the length of one that was cut */
     r->current = v;
+    brake = r->brake && !is_icount(m);
+    begun = brake ? vm_clock_now(&m->clock) : 0;
     machine_unlock(m);
     why = v->ops->run(v, v->slice);
+    if (brake)
+        hold_back(m, vm_clock_now(&m->clock) - begun);
     machine_lock(m);
     r->current = NULL;
     used = v->slice - (uint64_t)v->budget;
@@ -732,7 +748,7 @@ int64_t machine_poll(struct machine *m)
     int64_t wait = -1;
 
     machine_lock(m);
-    if (m->run.state == RUN_ENDED) {
+    if (m->run.state == RUN_ENDED || m->run.frozen) {
         /* nothing more */
     } else if (is_icount(m)) {
         /* Both belong to the CPU thread, which may have missed the kick of input_push(). */

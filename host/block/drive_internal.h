@@ -43,6 +43,8 @@ struct blockdev {
     /* The medium. */
     struct image *image;
     bool tray_open;
+    bool away; /* another process may have it: what is open here is only for looking, or nothing */
+    char *away_file, *away_format; /* NULL: as the options say */
     /* The device. */
     struct machine *m;
     struct blockdev_events events;
@@ -64,6 +66,7 @@ struct drives {
     struct blockdev *first, **tail;
     struct block_pool pool;
     struct drive_watch *watches;
+    bool leave; /* drives_leave() */
 };
 
 void pool_init(struct block_pool *p);
