@@ -52,9 +52,9 @@ static bool map_memory(void *opaque, uint64_t offset, uint64_t len)
            arena_map_file(&g->m->arena, g->channel.fd, offset, len, NULL);
 }
 
-/* The snapshots that the machine descends from. */
-static void take_lineage(struct migrate *g, const char *about)
+void incoming_take_lineage(struct migrate *g)
 {
+    const char *about = (const char *)g->restore.about.data;
     char text[(SNAPSHOT_UID + 1) * ANCESTORS + 1];
     char *word, *rest = text;
 
@@ -73,7 +73,7 @@ static bool apply(struct migrate *g, struct error *err)
     char running[4] = "0";
 
     savefile_value(about, "#running", running, sizeof(running));
-    take_lineage(g, about);
+    incoming_take_lineage(g);
     if (!restore_apply(&g->restore, err))
         return false;
     g->run_then &= running[0] == '1';

@@ -108,6 +108,8 @@ bool save_write_pages(struct migrate *g, struct error *err);
 /* precopy.c */
 void *precopy_job(void *opaque);
 /* incoming.c */
+/* The snapshots that the restored machine descends from. */
+void incoming_take_lineage(struct migrate *g);
 void incoming_free(struct migrate *g);
 void incoming_check(struct migrate *g); /* begins to check what was mapped */
 

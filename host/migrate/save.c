@@ -78,11 +78,14 @@ bool save_write_pages(struct migrate *g, struct error *err)
 static bool write_pieces(struct migrate *g, uint64_t from, uint8_t *sums, struct error *err)
 {
     static const uint8_t zeros[CAPTURE_CHUNK];
+    const uint64_t of_zeros = digest_bytes(zeros, CAPTURE_CHUNK, SUM_SEED);
     struct capture_piece p;
 
     while (capture_next(g->capture, &p)) {
         put64(sums + 8 + p.at / CAPTURE_CHUNK * 8,
-              digest_bytes(p.data ? p.data : zeros, p.len, SUM_SEED));
+              p.data || p.len < CAPTURE_CHUNK
+                  ? digest_bytes(p.data ? p.data : zeros, p.len, SUM_SEED)
+                  : of_zeros);
         if (p.data && !channel_write_at(&g->channel, from + p.at, p.data, p.len, err))
             return false;
         if (atomic_load(&g->cancelled))
