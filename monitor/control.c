@@ -116,6 +116,11 @@ bool control_stop(struct control *ctl, struct error *err)
     return true;
 }
 
+bool control_may_run(struct control *ctl, struct error *err)
+{
+    return !ctl->migrate || ctl->m->run.state != RUN_PAUSED || migrate_may_run(ctl->migrate, err);
+}
+
 bool control_cont(struct control *ctl, struct error *err)
 {
     const struct run_control *r = &ctl->m->run;
@@ -124,7 +129,7 @@ bool control_cont(struct control *ctl, struct error *err)
         return error_set(err, "the machine has ended");
     if (r->state == RUN_PAUSED && r->reason == STOP_POWEROFF)
         return error_set(err, "Resetting the Virtual Machine is required");
-    if (ctl->migrate && r->state == RUN_PAUSED && !migrate_may_run(ctl->migrate, err))
+    if (!control_may_run(ctl, err))
         return false;
     machine_run_until(ctl->m, UINT64_MAX);
     return true;

@@ -47,6 +47,7 @@ struct control {
     struct control_object objects[CONTROL_MAX_OBJECTS];
     unsigned nobjects;
     struct migrate *migrate; /* control_add_migration(); may be NULL */
+    bool no_migration_events;
     void (*migrate_wake)(void *opaque);
     void (*migrate_broken)(void *opaque, const char *text);
     void *migrate_opaque;
@@ -59,6 +60,8 @@ const char *control_status(const struct control *ctl);
 const char *control_shutdown_cause(const struct control *ctl);
 bool control_stop(struct control *ctl, struct error *err);
 bool control_cont(struct control *ctl, struct error *err);
+/* For who lets it run otherwise: it is not on its way to or from another process. */
+bool control_may_run(struct control *ctl, struct error *err);
 bool control_reset(struct control *ctl, struct error *err);
 bool control_powerdown(struct control *ctl, struct error *err);
 bool control_quit(struct control *ctl, struct error *err);

@@ -152,6 +152,7 @@ const struct monitor_command monitor_info_commands[] = {
     {"migrate", "", "", "the save or migration under way, or the last one", info_migrate, NULL},
     {"migrate_parameters", "", "", "its settings", info_migrate_parameters, NULL},
     {"snapshots", "", "", "snapshots that all disks have, as a tree", info_snapshots, NULL},
+    {"digest", "=", "", "of processors, devices and memory: to compare machines", info_digest, NULL},
     {"chardev", "", "", "connections", info_chardev, NULL},
     {"qtree", "", "", "devices by bus", info_qtree, NULL},
     {"history", "", "", "what was typed", info_history, NULL},

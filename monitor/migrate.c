@@ -35,7 +35,10 @@ static void stay(void *opaque, bool ran)
 
 static void changed(void *opaque, enum migrate_status status)
 {
-    qmp_event(opaque, "MIGRATION", "{s:s}", "status", migrate_status_name(status));
+    const struct control *ctl = opaque;
+
+    if (!ctl->no_migration_events)
+        qmp_event(opaque, "MIGRATION", "{s:s}", "status", migrate_status_name(status));
 }
 
 static void wake(void *opaque)
@@ -108,7 +111,8 @@ void cmd_migrate_incoming(struct monitor *mon, const struct monitor_args *args)
     struct error err;
     struct migrate *g = control_migrate(mon->ctl, &err);
 
-    say_error(mon, g && migrate_incoming(g, args->text[0], !mon->ctl->about.start_paused, &err),
+    say_error(mon, g && migrate_incoming_deferred(g, args->text[0],
+                                             !mon->ctl->about.start_paused, &err),
               &err);
 }
 
@@ -225,4 +229,14 @@ void info_snapshots(struct monitor *mon, const struct monitor_args *args)
 
     (void)args;
     say_error(mon, g && snapshot_list(g, monitor_print_line, mon, &err), &err);
+}
+
+/* Two machines that are alike in every bit have the same. */
+void info_digest(struct monitor *mon, const struct monitor_args *args)
+{
+    struct machine_digest d = machine_digest(mon->m);
+
+    (void)args;
+    monitor_printf(mon, "cpus %016" PRIx64 " devices %016" PRIx64 " memory %016" PRIx64 "\n",
+                   d.cpus, d.devices, d.memory);
 }

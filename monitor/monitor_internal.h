@@ -101,7 +101,8 @@ monitor_fn info_network, info_usernet, cmd_set_link, cmd_hostfwd_add, cmd_hostfw
 
 /* migrate.c */
 monitor_fn cmd_migrate, cmd_migrate_cancel, cmd_migrate_incoming, cmd_migrate_set_parameter,
-    info_migrate, info_migrate_parameters, cmd_savevm, cmd_loadvm, cmd_delvm, info_snapshots;
+    info_migrate, info_migrate_parameters, cmd_savevm, cmd_loadvm, cmd_delvm, info_snapshots,
+    info_digest;
 
 /* screen.c */
 void cmd_screendump(struct monitor *mon, const struct monitor_args *args);

@@ -252,7 +252,7 @@ static bool honour_requests(struct machine *m)
 
 void machine_cont(struct machine *m)
 {
-    if (m->run.state == RUN_ENDED)
+    if (m->run.state == RUN_ENDED || m->run.frozen)
         return;
     if (m->run.state == RUN_PAUSED)
         enter_state(m, RUN_RUNNING, STOP_NONE);

@@ -84,7 +84,7 @@ static bool apply(struct migrate *g, struct error *err)
 static bool go_on(struct migrate *g, struct error *err)
 {
     (void)err;
-    g->expecting = false;
+    g->expecting = g->m->run.frozen = false;
     if (g->run_then)
         machine_cont(g->m);
     return true;
@@ -224,17 +224,30 @@ static void *incoming_job(void *opaque)
 bool migrate_incoming(struct migrate *g, const char *where, bool run, struct error *err)
 {
     g->run_then = run;
-    if (strcmp(where, "defer") == 0 && !g->expecting)
-        return g->expecting = true;
+    if (strcmp(where, "defer") == 0)
+        return g->expecting = g->m->run.frozen = true;
     free(g->where);
     g->where = strdup(where);
     if (!g->where)
         return error_set(err, "out of memory");
     if (!channel_listen(&g->channel, where, &g->cancelled, err))
         return false;
-    g->expecting = true;
+    atomic_store(&g->cancelled, false);
+    g->expecting = g->m->run.frozen = true; /* nothing else comes in */
     g->info = (struct migrate_info){.incoming = true, .total = g->m->arena.size};
     if (g->channel.is_file && strncmp(where, "file:", 5) == 0)
         return from_file(g, err);
     return migrate_begin_job(g, incoming_job, err);
+}
+
+bool migrate_incoming_deferred(struct migrate *g, const char *where, bool run, struct error *err)
+{
+    struct migrate_info info;
+
+    migrate_get_info(g, &info);
+    if (!g->expecting || info.status != MIGRATE_NONE)
+        return error_set(err, "'-incoming defer' is required for 'migrate_incoming'");
+    if (strcmp(where, "defer") == 0)
+        return error_set(err, "defer: a place is expected, as tcp:HOST:PORT");
+    return migrate_incoming(g, where, run, err);
 }

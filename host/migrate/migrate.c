@@ -279,7 +279,7 @@ bool migrate_may_run(struct migrate *g, struct error *err)
                               "holds it back");
     if (g->disks_away && !drives_take(g->drives, err))
         return error_prefix(err, "the machine has gone to another process");
-    g->away = g->stopped = g->disks_away = false;
+    g->away = g->stopped = g->disks_away = g->m->run.frozen = false;
     return true;
 }
 

@@ -90,6 +90,8 @@ bool migrate_may_run(struct migrate *g, struct error *err);
 /* -incoming: a file is there when this returns; from elsewhere the machine comes later. `run`: it
  * then goes on if it ran. "defer": migrate_incoming() again tells from where. Before it runs. */
 bool migrate_incoming(struct migrate *g, const char *where, bool run, struct error *err);
+/* The same for the monitor: only after "defer". */
+bool migrate_incoming_deferred(struct migrate *g, const char *where, bool run, struct error *err);
 /* It has not come yet. */
 bool migrate_expects(const struct migrate *g);
 

@@ -74,12 +74,11 @@ static bool next_round(struct migrate *g, struct error *err)
 static bool go_on_here(struct migrate *g, struct error *err)
 {
     g->m->run.brake = 0;
-    g->m->run.frozen = false;
     if (g->disks_away && !drives_take(g->drives, err)) {
         g->away = true;
         return false;
     }
-    g->disks_away = false;
+    g->disks_away = g->m->run.frozen = false;
     if (g->stopped && g->ran)
         machine_cont(g->m);
     g->stopped = false;
@@ -100,8 +99,7 @@ static bool it_is_gone(struct migrate *g, struct error *err)
 {
     (void)err;
     g->m->run.brake = 0;
-    g->m->run.frozen = false;
-    g->away = true;
+    g->away = true; /* and frozen */
     return true;
 }
 
