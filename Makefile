@@ -89,7 +89,8 @@ ALL_LIBS     := $(LIB_LIBS) -lm $(LIBS)
 TARGET_X86 := $(filter x86_64%,$(or $(CROSS),$(shell uname -m)))
 # The translator needs an emitter for the host's processor.
 TRANSLATOR := $(if $(TARGET_X86),translator/*.c translator/x86_64/*.c,translator/none/*.c)
-SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) \
+KVM := $(if $(TARGET_X86),cpu/x86/kvm/*.c,cpu/x86/kvm/none/*.c)
+SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) $(KVM) \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIBCALQUE := $(B)/libcalque.a

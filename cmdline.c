@@ -20,6 +20,7 @@
 #include "cmdline_record.h"
 #include "cmdline_system.h"
 #include "config.h"
+#include "cpu/x86/kvm/kvm.h"
 #include "host/char/backend.h"
 #include "host/net/backend.h"
 #include "host/ui/keymap.h"
@@ -32,6 +33,7 @@ enum option_id {
     OPT_CPU,
     OPT_MACHINE,
     OPT_ACCEL,
+    OPT_ENABLE_KVM,
     OPT_NAME,
     OPT_NODEFAULTS,
     OPT_KERNEL,
@@ -114,6 +116,7 @@ static const struct option_row options[] = {
     {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
      "machine type (help lists them); hpet=, vmport=on|off"},
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
+    {"enable-kvm", NULL, OPT_ENABLE_KVM, "machine", "-accel kvm"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},
     {"smbios", "type=N,K=V...", OPT_SMBIOS, "machine", "fields of the tables that dmidecode shows"},
     {"rtc", "base=...", OPT_RTC, "machine",
@@ -216,7 +219,6 @@ static const struct option_row options[] = {
     /* Known, but not there yet; the hint may be empty. */
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
-    {"enable-kvm", NULL, 0, NULL, "-accel jit"},
     {"dtb", "X", 0, NULL, "-kernel"},
     {0},
 };
@@ -251,7 +253,7 @@ static const struct named_value engines[] = {
      "translator to host code, the default; jit,lockstep=on compares with interp; see calque(1)",
      false},
     {"tcg", "another name of jit", false},
-    {"kvm", "the host processor's virtualization extensions", true},
+    {"kvm", "the host processor's virtualization extensions (Linux KVM)", false},
     {0},
 };
 
@@ -323,7 +325,8 @@ static void print_topics(const char *title)
 static bool print_help(const char *topic, struct error *err)
 {
     if (!topic) {
-        puts("Usage: calque [OPTION...] [FILE]: runs x86 systems on an emulated PC\n");
+        puts("Usage: calque [OPTION...] [FILE]: runs x86 systems on an emulated PC;\n"
+             "       calque doctor: what this host can do");
         option_print_summary(options, stdout);
         puts("\ncalque -kernel vmlinuz -initrd initrd.gz -append console=ttyS0 -nographic");
         print_topics("--help=TOPIC tells more; there are:\n");
@@ -474,6 +477,9 @@ static bool parse_accel(struct settings *s, const char *value, struct error *err
           error_set(err, "-accel: thread=%s: not in this version; single is expected", thread));
     s->engine_given = true;
     s->jit = ok && (!strcmp(engine, "jit") || !strcmp(engine, "tcg"));
+    s->kvm = ok && !strcmp(engine, "kvm");
+    if (s->kvm && lockstep)
+        ok = error_set(err, "-accel kvm,lockstep=on: that is jit's; KVM cannot be compared so");
     s->translator = (struct translator_config){.cache_size = cache_size << 20,
                                                .threshold = (unsigned)threshold,
                                                .no_links = !links,
@@ -496,8 +502,8 @@ static bool parse_machine_accel(struct settings *s, const char *list, struct err
         char name[32];
 
         snprintf(name, sizeof(name), "%.*s", (int)len, list);
-        ok = parse_accel(s, name, err);
         list += len + (list[len] == ':');
+        ok = parse_accel(s, name, err) && (!s->kvm || !*list || kvm_probe(err));
     } while (!ok && *list);
     if (ok && err)
         err->text[0] = '\0';
@@ -793,6 +799,8 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
         return parse_machine(s, value, err);
     case OPT_ACCEL:
         return parse_accel(s, value, err);
+    case OPT_ENABLE_KVM:
+        return parse_accel(s, "kvm", err);
     case OPT_NAME:
         return parse_name_option(s, value, err);
     case OPT_NODEFAULTS:

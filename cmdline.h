@@ -132,6 +132,7 @@ struct settings {
     } dumps[MAX_DUMPS];
     unsigned ndumps;
     bool engine_given;
+    bool kvm; /* -accel kvm */
     bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;
     bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;

@@ -17,12 +17,15 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
+#include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
 #include "debugger/gdb.h"
 #include "debugger/prompt.h"
 #include "debugger/symbols.h"
+#include "doctor.h"
+#include "engine.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/char/match.h"
@@ -80,7 +83,7 @@ struct app {
     struct display display; /* of pc.vga, if there is one */
     struct ui *ui;
     char vga_rom[4096], own_bios[4096];
-    struct translator *translator;
+    struct engines engines;
 };
 
 static uint64_t host_now(void)
@@ -145,10 +148,25 @@ static void print_translator(void *opaque, monitor_line_fn *line, void *line_opa
 {
     struct app *app = opaque;
 
-    if (app->translator)
-        translator_describe(app->translator, line, line_opaque);
+    if (app->engines.translator)
+        translator_describe(app->engines.translator, line, line_opaque);
     else
         line(line_opaque, "nothing is translated: -accel interp");
+}
+
+/* The monitor's. */
+static bool switch_engine(void *opaque, const char *name, struct error *err)
+{
+    struct app *app = opaque;
+    enum engine_kind kind;
+
+    return engine_parse(name, &kind) ? engine_switch(&app->engines, kind, err)
+                                     : error_set(err, "kvm, jit or interp is expected");
+}
+
+static const char *current_engine(void *opaque)
+{
+    return engine_name(((struct app *)opaque)->engines.current);
 }
 
 static bool set_vnc_password(void *opaque, const char *password, struct error *err)
@@ -288,6 +306,8 @@ static bool create_control(struct app *app, struct error *err)
     const struct monitor_hooks hooks = {
         .registers = print_registers,
         .jit = print_translator,
+        .accel = s->machine_none ? NULL : switch_engine,
+        .engine = current_engine,
         .powerdown = s->machine_none ? NULL : press_power_button,
         .quit = request_quit,
         .device_types = each_device_type,
@@ -505,22 +525,38 @@ static bool keep_histories(struct app *app)
     return true;
 }
 
-/* Without a translator the interpreter runs the machine: it is slower, and the same. */
+/* What KVM cannot run, -cpu max does without; of another model it is an error. */
+static bool fit_model(const struct settings *s, struct cpu_model *model, struct error *err)
+{
+    if (s->icount)
+        return error_set(err, "-icount: KVM does not count instructions");
+    if (s->record || s->replay || s->history)
+        return error_set(err, "what KVM runs cannot be recorded");
+    return kvm_fit_model(model, !strcmp(model->name, "max"), err);
+}
+
+/* Under KVM the processor is what the host's can be. */
+static bool fit_to_engine(struct app *app, struct error *err)
+{
+    struct settings *s = &app->settings;
+
+    return !s->kvm || fit_model(s, &app->cpus.model, err) || error_prefix(err, "-accel kvm");
+}
+
+/* Without a translator the interpreter runs the machine: it is slower, and the same. KVM must do.
+ */
 static bool start_engine(struct app *app, struct error *err)
 {
-    struct machine *m = &app->pc.m;
+    const struct settings *s = &app->settings;
     struct error why = {0};
 
-    if (!app->settings.jit)
+    app->engines = (struct engines){.m = &app->pc.m, .config = s->translator};
+    if (s->kvm && engine_switch(&app->engines, ENGINE_KVM, &why))
         return true;
-    if (!translator_create(m, &app->settings.translator, &app->translator, &why)) {
-        if (app->settings.engine_given)
-            fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
-        return true;
-    }
-    for (unsigned i = 0; i < m->ncpus; i++)
-        if (!translator_attach(app->translator, cpu_of(m->cpus[i]), err))
-            return false;
+    if (s->kvm && s->engine_given)
+        return error_set(err, "-accel kvm: %s", why.text);
+    if (s->jit && !engine_switch(&app->engines, ENGINE_JIT, &why) && s->engine_given)
+        fprintf(stderr, "calque: -accel jit: %s; the interpreter runs instead\n", why.text);
     return true;
 }
 
@@ -622,7 +658,7 @@ static void ui_status(void *opaque, char *text, size_t size)
     struct app *app = opaque;
 
     machine_lock(&app->pc.m);
-    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], app->translator ? "jit" : "interp");
+    snprintf(text, size, "%s, %s", states[app->pc.m.run.state], engine_name(app->engines.current));
     machine_unlock(&app->pc.m);
 }
 
@@ -968,7 +1004,7 @@ static bool app_open(struct app *app, struct error *err)
 
     return (!s->daemonize || daemon_begin(&app->daemon, err)) && name_process(s) &&
            daemon_pidfile(&app->daemon, s->pidfile, err) && open_log(app, err) &&
-           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) &&
+           cpu_model_parse(&app->cpus.model, app->settings.cpu, err) && fit_to_engine(app, err) &&
            poller_init(&app->poller, err) &&
            ((app->nets = nets_new(&app->poller)) || error_set(err, "out of memory")) &&
            open_terminals(app, err) && share_terminal(app, err) && build_machine(app, err) &&
@@ -1020,7 +1056,7 @@ static void app_close(struct app *app)
     if (app->pc_built)
         pc_destroy(&app->pc);
     audio_close(app->config.audio);
-    translator_destroy(app->translator);
+    engines_destroy(&app->engines);
     smbios_settings_free(&app->smbios);
     chardevs_free(app->chardevs);
     for (unsigned i = 0; i < MAX_SERIAL; i++)
@@ -1131,6 +1167,8 @@ static int exit_status(const struct app *app)
         return EXIT_TRIPLE_FAULT;
     case STOP_DIFFERENCE:
         return EXIT_DIFFERENCE;
+    case STOP_ENGINE:
+        return EXIT_ERROR;
     case STOP_UNTIL:
         return EXIT_OK;
     default:
@@ -1164,8 +1202,8 @@ static int run(struct app *app)
 
     if (app_open(app, &err)) {
         main_loop(app);
-        if (app->translator)
-            translator_report(app->translator, report_line, NULL);
+        if (app->engines.translator)
+            translator_report(app->engines.translator, report_line, NULL);
         status = exit_status(app);
     } else if (!err.text[0]) {
         status = EXIT_OK; /* -d help */
@@ -1182,7 +1220,10 @@ int main(int argc, char **argv)
     struct error err = {""};
     int status = EXIT_ERROR;
 
-    (void)argc;
+    if (argc == 2 && !strcmp(argv[1], "doctor")) {
+        free(app);
+        return doctor_run();
+    }
     if (!app) {
         fputs("calque: out of memory\n", stderr);
         return EXIT_ERROR;

@@ -49,6 +49,23 @@ static void cmd_cont(struct monitor *mon, const struct monitor_args *args)
     say_error(mon, control_cont(mon->ctl, &err), &err);
 }
 
+static void cmd_accel(struct monitor *mon, const struct monitor_args *args)
+{
+    const struct monitor_hooks *hooks = &mon->ctl->hooks;
+    struct error err;
+
+    if (!hooks->accel) {
+        monitor_printf(mon, "there is no processor\n");
+        return;
+    }
+    bool was_running = control_hold(mon->ctl);
+    if (args->n && !hooks->accel(hooks->opaque, args->text[0], &err))
+        monitor_printf(mon, "%s\n", err.text);
+    else
+        monitor_printf(mon, "%s\n", hooks->engine(hooks->opaque));
+    control_release(mon->ctl, was_running);
+}
+
 static void cmd_reset(struct monitor *mon, const struct monitor_args *args)
 {
     struct error err;
@@ -94,6 +111,8 @@ const struct monitor_command monitor_commands[] = {
      monitor_info_commands},
     {"stop", "", "", "stops the machine", cmd_stop, NULL},
     {"cont", "", "", "lets the machine run on", cmd_cont, NULL},
+    {"accel", "?s", "[kvm|jit|interp]",
+     "which engine runs the processors, or another one from here on", cmd_accel, NULL},
     {"system_reset", "", "", "presses the reset button", cmd_reset, NULL},
     {"system_powerdown", "", "", "presses the power button", cmd_powerdown, NULL},
     {"screendump", "s", "FILE.png|FILE.ppm", "writes what is on the screen", cmd_screendump, NULL},

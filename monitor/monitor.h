@@ -51,6 +51,9 @@ struct vnc_info;
 struct monitor_hooks {
     void (*registers)(void *opaque, unsigned cpu, monitor_line_fn *line, void *line_opaque);
     void (*jit)(void *opaque, monitor_line_fn *line, void *line_opaque);
+    /* Another engine from here on; lock held, the machine stands still. And its name. */
+    bool (*accel)(void *opaque, const char *name, struct error *err);
+    const char *(*engine)(void *opaque);
     void (*powerdown)(void *opaque);
     void (*quit)(void *opaque);
     /* Every device of -device, and every option. */

@@ -261,6 +261,8 @@ void arena_clear_dirty(struct arena *a, uint8_t flag)
     uint64_t *all = (uint64_t *)(void *)a->page_flags;
     uint64_t mask = 0x0101010101010101ull * (flag & PAGE_DIRTY_ALL);
 
+    if (a->collect)
+        a->collect(a->collect_opaque, 0, a->capacity);
     for (uint64_t i = 0; i < words; i++)
         if (__atomic_load_n(&all[i], __ATOMIC_RELAXED) & mask)
             __atomic_fetch_and(&all[i], ~mask, __ATOMIC_SEQ_CST);
@@ -272,6 +274,8 @@ bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t fl
     uint64_t first = offset >> VM_PAGE_SHIFT, count = len >> VM_PAGE_SHIFT;
     bool any = false;
 
+    if (a->collect)
+        a->collect(a->collect_opaque, offset, len);
     for (uint64_t i = 0; i < count && first + i < a->capacity >> VM_PAGE_SHIFT; i++) {
         uint8_t *flags = &a->page_flags[first + i];
 

@@ -138,6 +138,10 @@ struct arena {
     uint8_t *page_flags; /* one per page */
     uint64_t *code_map;  /* one bit per 64 bytes of each page */
     struct code_listener *listeners;
+    /* Not NULL: stores are made that no flag tells of yet; sets the dirty flags of those between
+     * offset and offset + len. While there are keepers none are made. */
+    void (*collect)(void *opaque, uint64_t offset, uint64_t len);
+    void *collect_opaque;
     struct store_keeper *keepers;
     uint64_t unannounced; /* stores to such pages that a keeper was not told of: mistakes */
     bool of_file;         /* arena_map_file(): not the memfd's any more */

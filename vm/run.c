@@ -134,15 +134,24 @@ static void forget_limits(struct run_control *r)
     r->stop_count = r->stop_time = UINT64_MAX;
 }
 
+static void cpus_stopped(struct machine *m)
+{
+    for (unsigned i = 0; i < m->ncpus; i++)
+        if (m->cpus[i]->ops->stopped)
+            m->cpus[i]->ops->stopped(m->cpus[i]);
+}
+
 static void enter_state(struct machine *m, enum run_state state, enum stop_reason why)
 {
     struct run_control *r = &m->run;
     enum run_state before = r->state;
 
-    if (state == RUN_RUNNING)
+    if (state == RUN_RUNNING) {
         vm_clock_start(&m->clock);
-    else
+    } else {
         vm_clock_stop(&m->clock);
+        cpus_stopped(m);
+    }
     if (state != RUN_RUNNING && why != STOP_USER) /* or it may only be held for a moment */
         forget_limits(r);
     r->changes++;
@@ -363,8 +372,13 @@ void machine_request_end(struct machine *m, enum stop_reason why, uint32_t exit_
 
 void machine_kick(struct machine *m)
 {
-    for (unsigned i = 0; i < m->ncpus; i++)
-        atomic_store(&m->cpus[i]->exit_req, 1);
+    for (unsigned i = 0; i < m->ncpus; i++) {
+        struct vcpu *v = m->cpus[i];
+
+        atomic_store(&v->exit_req, 1);
+        if (v->ops->kick)
+            v->ops->kick(v);
+    }
     pthread_cond_broadcast(&m->run.wake);
 }
 
@@ -386,6 +400,7 @@ const char *stop_reason_name(enum stop_reason r)
         [STOP_IO_ERROR] = "io-error",
         [STOP_DIFFERENCE] = "difference",
         [STOP_RECORD_END] = "end-of-recording",
+        [STOP_ENGINE] = "engine",
         [STOP_DOUBLE_FAULT] = "double-fault",
         [STOP_BOOT_LOOP] = "boot-loop",
     };

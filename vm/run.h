@@ -38,6 +38,7 @@ enum stop_reason {
     STOP_RECORD_END,   /* replay: the recording ends here */
     STOP_DOUBLE_FAULT, /* while run.triple_fault_pauses: its handler is about to run */
     STOP_BOOT_LOOP,    /* the same: the guest resets the machine again and again */
+    STOP_ENGINE,       /* the host's KVM cannot go on; it has been said why */
 };
 
 /* What onlookers are told of. */

@@ -32,6 +32,10 @@ struct vcpu_ops {
     uint64_t (*place)(const struct vcpu *); /* linear address of the next instruction */
     bool (*has_work)(const struct vcpu *);  /* halted, but an interrupt is deliverable */
     void (*map_changed)(struct vcpu *);     /* memory map changed: drop TLBs */
+    /* Not NULL: setting exit_req is not enough to end run(). Any thread, after it is set. */
+    void (*kick)(struct vcpu *);
+    /* Not NULL: the machine stopped, and others will look at registers and memory. Lock held. */
+    void (*stopped)(struct vcpu *);
     void (*destroy)(struct vcpu *);
     const struct state_field *fields;
     unsigned fields_version;

@@ -365,13 +365,10 @@ static const struct state_field vector_fields[] = {
 };
 
 static const struct state_field exception_fields[] = {
-    STATE_U8(struct pending_exception, vector),
-    STATE_BOOL(struct pending_exception, has_error),
-    STATE_U32(struct pending_exception, error),
-    STATE_U64(struct pending_exception, cr2),
-    STATE_U64(struct pending_exception, dr6),
-    STATE_BOOL(struct pending_exception, shutdown),
-    STATE_FIELDS_END,
+    STATE_U8(struct pending_exception, vector),     STATE_BOOL(struct pending_exception, has_error),
+    STATE_U32(struct pending_exception, error),     STATE_U64(struct pending_exception, cr2),
+    STATE_U64(struct pending_exception, dr6),       STATE_BOOL(struct pending_exception, shutdown),
+    STATE_BOOL(struct pending_exception, external), STATE_FIELDS_END,
 };
 
 #define C struct cpu
@@ -496,7 +493,7 @@ static const struct vcpu_ops ops = {
     .map_changed = map_changed,
     .destroy = destroy,
     .fields = cpu_fields,
-    .fields_version = 2,
+    .fields_version = 3,
     .pre_save = pre_save,
     .post_load = post_load,
 };

@@ -133,6 +133,7 @@ struct pending_exception {
     uint64_t cr2;  /* with EXC_PF */
     uint64_t dr6;  /* with EXC_DB: bits to set */
     bool shutdown; /* no exception: the processor shuts down (RSM of an invalid state) */
+    bool external; /* no exception: an interrupt that was acknowledged */
 };
 
 /* What an operation says to whoever called it. */
@@ -433,6 +434,10 @@ int interrupt_deliver(struct cpu *cpu, unsigned vector, enum int_kind kind, bool
 bool cpu_take_interrupts(struct cpu *cpu);
 /* An interrupt is pending and deliverable (IF, shadow, priority considered). */
 bool cpu_interrupt_ready(const struct cpu *cpu);
+/* A maskable interrupt is there, whatever EFLAGS.IF says. */
+bool cpu_interrupt_waits(const struct cpu *cpu);
+/* Its vector, acknowledged; -1 if it went away. Takes the machine lock. */
+int cpu_acknowledge(struct cpu *cpu);
 
 /* ---- engine ---- */
 enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget);

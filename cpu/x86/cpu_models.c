@@ -367,6 +367,15 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
     return true;
 }
 
+void cpu_model_remove(struct cpu_model *model, unsigned feature)
+{
+    static const enum wish none[NUM_FEATURES];
+    struct error err;
+
+    model->has[feature] = false;
+    settle_dependencies(model, none, &err);
+}
+
 const char *cpu_model_name(unsigned n)
 {
     return n < ARRAY_SIZE(models) ? models[n].name : NULL;

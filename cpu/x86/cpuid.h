@@ -52,6 +52,8 @@ static inline bool model_has(const struct cpu_model *m, unsigned feature)
 /* "max", "qemu64", "pentium3,+sse2,mmx=off,fpapprox=soft": fills *model. A feature that is switched
  * off takes along what builds on it. An unknown name or feature suggests the nearest one. */
 bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *err);
+/* Switches a feature off, and what builds on it. */
+void cpu_model_remove(struct cpu_model *model, unsigned feature);
 /* True if a processor of this model executes the operation; else it raises #UD. The features
  * decide, and for some instructions without one the family. */
 struct operation_info;

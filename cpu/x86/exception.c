@@ -362,7 +362,7 @@ static void apply_side_effects(struct cpu *cpu, const struct pending_exception *
 
 static enum int_kind kind_of(const struct pending_exception *e)
 {
-    return e->vector == EXC_NMI ? INT_EXTERNAL : INT_EXCEPTION;
+    return e->vector == EXC_NMI || e->external ? INT_EXTERNAL : INT_EXCEPTION;
 }
 
 /* The delivery was a task switch, and the new task's state is bad: that fault, too, comes while the
@@ -424,6 +424,11 @@ static bool extint(const struct cpu *cpu)
     return cpu->extint_pending || (cpu->intr_level && apic_accepts_extint(cpu));
 }
 
+bool cpu_interrupt_waits(const struct cpu *cpu)
+{
+    return extint(cpu) || apic_pending_vector(cpu) >= 0;
+}
+
 bool cpu_interrupt_ready(const struct cpu *cpu)
 {
     if (cpu->smi_pending && !cpu->smm && !cpu->wait_sipi)
@@ -434,13 +439,10 @@ bool cpu_interrupt_ready(const struct cpu *cpu)
         return false;
     if (cpu->nmi_pending && !cpu->nmi_blocked)
         return true;
-    if (!(cpu->eflags & EFLAGS_IF))
-        return false;
-    return extint(cpu) || apic_pending_vector(cpu) >= 0;
+    return cpu->eflags & EFLAGS_IF && cpu_interrupt_waits(cpu);
 }
 
-/* The vector of the interrupt to take, acknowledged; -1 if it went away. */
-static int acknowledge(struct cpu *cpu)
+int cpu_acknowledge(struct cpu *cpu)
 {
     struct machine *m = cpu->v.m;
     int vector;
@@ -486,7 +488,7 @@ bool cpu_take_interrupts(struct cpu *cpu)
         cpu->nmi_blocked = true;
         vector = EXC_NMI;
     } else if (cpu->eflags & EFLAGS_IF) {
-        vector = acknowledge(cpu);
+        vector = cpu_acknowledge(cpu);
     }
     if (vector < 0)
         return true;

@@ -74,7 +74,8 @@ prints "core2duo" -cpu help
 refused "fpapprox=hard: expected host or soft" -cpu max,fpapprox=hard
 refused "did you mean pc?" -machine pcc
 refused "not in this version yet" -machine q35
-refused "not in this version yet" -accel kvm
+refused "KVM does not count instructions" -accel kvm -icount shift=3
+refused "that is jit's" -accel kvm,lockstep=on
 refused "did you mean interp?" -accel interpreter
 refused "did you mean lockstep" -accel jit,lokstep=on
 refused "on or off is expected" -accel jit,lockstep=perhaps

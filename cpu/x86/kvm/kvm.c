@@ -1,0 +1,837 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* KVM as an engine: its life, KVM_RUN and what comes out of it. */
+#include "cpu/x86/kvm/kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cpu/x86/kvm/kvm_internal.h"
+#include "cpu/x86/mem.h"
+#include "cpu/x86/paging.h"
+#include "cpu/x86/privilege.h"
+
+/* Ends KVM_RUN; the handler does nothing, and interrupted calls of devices are restarted. */
+#define KICK_SIGNAL SIGUSR1
+
+#define TURN_NS (2 * 1000 * 1000) /* of a CPU that shares its thread */
+
+/* Between the machine's memory and its flash: three pages that Intel processors need for real
+ * mode, and one (Documentation/virt/kvm/api.rst, KVM_SET_TSS_ADDR). */
+#define TSS_ADDRESS      0xfeffd000ul
+#define IDENTITY_ADDRESS 0xfeffc000ull
+
+static struct kvm_cpu *kvm_of(const struct vcpu *v)
+{
+    return (struct kvm_cpu *)(uintptr_t)((const char *)v->ops - offsetof(struct kvm_cpu, ops));
+}
+
+/* ---- trouble: the CPU's state once, and the machine ends ---- */
+
+static void print_register_line(void *opaque, const char *text)
+{
+    (void)opaque;
+    fprintf(stderr, "%s\n", text);
+}
+
+static enum vcpu_exit fail(struct kvm_cpu *c, const char *what, uint64_t code)
+{
+    struct machine *m = c->k->m;
+
+    if (!c->k->failed) {
+        fprintf(stderr, "calque: KVM: CPU %u: %s (%#llx); its state is\n", c->cpu->v.index, what,
+                (unsigned long long)code);
+        cpu_print_registers(c->cpu, print_register_line, NULL);
+    }
+    c->k->failed = true;
+    machine_lock(m);
+    machine_request_end(m, STOP_ENGINE, 0);
+    machine_unlock(m);
+    return VCPU_EXIT_REQUEST;
+}
+
+/* ---- registers here or there ---- */
+
+/* What KVM still has to do for an access that was answered: it does that and nothing else. */
+static void complete_access(struct kvm_cpu *c)
+{
+    if (!c->unfinished)
+        return;
+    __atomic_store_n(&c->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    ioctl(c->fd, KVM_RUN, 0);
+    c->unfinished = false;
+}
+
+static bool load(struct kvm_cpu *c, const char **what)
+{
+    if (c->loaded)
+        return true;
+    complete_access(c);
+    if (!kvm_state_load(c, what))
+        return false;
+    c->k->stats.loads++;
+    c->loaded = true;
+    c->run->ready_for_interrupt_injection = 0; /* it speaks of another state */
+    return true;
+}
+
+static bool fetch(struct kvm_cpu *c, const char **what)
+{
+    if (!c->loaded)
+        return true;
+    complete_access(c);
+    c->loaded = false;
+    return kvm_state_fetch(c, what);
+}
+
+/* Forgets what was derived from memory that KVM's CPU has written since. */
+static void refresh(struct kvm_cpu *c)
+{
+    if (!c->code_old)
+        return;
+    tlb_flush_all(c->cpu);
+    block_cache_flush(c->cpu);
+    c->code_old = false;
+}
+
+/* The machine stands still: everybody may look at everything. Lock held. */
+static void stopped(struct vcpu *v)
+{
+    struct kvm_cpu *c = kvm_of(v);
+    const char *what;
+
+    if (!fetch(c, &what))
+        fprintf(stderr, "calque: KVM: CPU %u: %s: %s\n", v->index, what, strerror(errno));
+    refresh(c);
+    if (c->wrote)
+        kvm_memory_written(c->k);
+    c->wrote = false;
+}
+
+static void reset(struct vcpu *v)
+{
+    struct kvm_cpu *c = kvm_of(v);
+
+    c->loaded = false;
+    c->before->reset(v);
+}
+
+static void map_changed(struct vcpu *v)
+{
+    struct kvm_cpu *c = kvm_of(v);
+    struct error err;
+
+    c->before->map_changed(v);
+    if (c == c->k->cpus && !kvm_memory_update(c->k, &err)) {
+        fprintf(stderr, "calque: %s\n", err.text);
+        machine_request_end(c->k->m, STOP_ENGINE, 0);
+    }
+}
+
+static void kick(struct vcpu *v)
+{
+    struct kvm_cpu *c = kvm_of(v);
+
+    __atomic_store_n(&c->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    if (atomic_load(&c->inside) && !pthread_equal(pthread_self(), c->thread))
+        pthread_kill(c->thread, KICK_SIGNAL);
+}
+
+/* ---- what KVM does not do ---- */
+
+/* The interpreter runs the rest of the slice, or n instructions. */
+static enum vcpu_exit interpret(struct kvm_cpu *c, int64_t n)
+{
+    struct vcpu *v = &c->cpu->v;
+    const char *what;
+
+    if (!fetch(c, &what))
+        return fail(c, what, (uint64_t)errno);
+    refresh(c);
+    c->k->stats.interpreted++;
+    if (n < v->budget) {
+        v->slice -= (uint64_t)(v->budget - n);
+        v->budget = n;
+    }
+    return c->before->run(v, v->slice);
+}
+
+static bool must_interpret(const struct kvm_cpu *c)
+{
+    const struct cpu *cpu = c->cpu;
+    const struct run_control *r = &cpu->v.m->run;
+
+    return cpu->smm || (cpu->smi_pending && !cpu->wait_sipi) || ~cpu->a20_mask || cpu->probes ||
+           cpu->watch || r->step_cpu || r->stop_count != UINT64_MAX || r->stop_time != UINT64_MAX ||
+           cpu->v.m->arena.keepers || cpu->v.m->record;
+}
+
+/* ---- accesses ---- */
+
+static uint64_t read_memory(struct cpu *cpu, uint64_t at, unsigned size)
+{
+    if (is_apic_page(cpu, at)) /* 32-bit registers, 16 bytes apart */
+        return apic_read(cpu, at & 0xffc) >> 8 * (at & 3);
+    return address_space_read(&cpu->v.m->mem, at, size);
+}
+
+static void write_memory(struct cpu *cpu, uint64_t at, uint64_t value, unsigned size)
+{
+    if (is_apic_page(cpu, at))
+        apic_write(cpu, at & 0xfff, (uint32_t)value);
+    else
+        address_space_write(&cpu->v.m->mem, at, value, size);
+}
+
+/* The largest unit of 8, 4, 2 or 1 bytes that is left of len. */
+static unsigned unit(unsigned len)
+{
+    return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+}
+
+static void memory_exit(struct kvm_cpu *c)
+{
+    struct kvm_run *run = c->run;
+    struct machine *m = c->k->m;
+
+    c->k->stats.memory_accesses++;
+    machine_lock(m);
+    for (unsigned at = 0, n; at < run->mmio.len && at < sizeof(run->mmio.data); at += n) {
+        uint64_t v = 0;
+
+        n = unit(run->mmio.len - at);
+        if (run->mmio.is_write) {
+            memcpy(&v, run->mmio.data + at, n);
+            write_memory(c->cpu, run->mmio.phys_addr + at, v, n);
+        } else {
+            v = read_memory(c->cpu, run->mmio.phys_addr + at, n);
+            memcpy(run->mmio.data + at, &v, n);
+        }
+    }
+    machine_unlock(m);
+    c->unfinished = true;
+}
+
+/* A device may look at registers and change them (vmmouse): those that it may. */
+enum { LENT = 6 };
+
+static void lent_fields(struct kvm_regs *regs, __u64 *field[LENT])
+{
+    __u64 *const list[LENT] = {&regs->rax, &regs->rbx, &regs->rcx,
+                               &regs->rdx, &regs->rsi, &regs->rdi};
+
+    memcpy(field, list, sizeof(list));
+}
+
+static const uint8_t lent[LENT] = {R_RAX, R_RBX, R_RCX, R_RDX, R_RSI, R_RDI};
+
+static void lend_registers(struct kvm_cpu *c)
+{
+    __u64 *field[LENT];
+
+    lent_fields(&c->run->s.regs.regs, field);
+    for (unsigned n = 0; n < LENT; n++)
+        c->cpu->r[lent[n]] = *field[n];
+}
+
+/* What the device changed; RAX is the instruction's. */
+static bool take_registers(struct kvm_cpu *c)
+{
+    __u64 *was[LENT], *now[LENT];
+    struct kvm_regs regs;
+    bool changed = false;
+
+    lent_fields(&c->run->s.regs.regs, was);
+    for (unsigned n = 1; n < LENT; n++)
+        changed |= c->cpu->r[lent[n]] != *was[n];
+    if (!changed)
+        return true;
+    complete_access(c);
+    if (ioctl(c->fd, KVM_GET_REGS, &regs) < 0)
+        return false;
+    lent_fields(&regs, now);
+    for (unsigned n = 1; n < LENT; n++)
+        *now[n] = c->cpu->r[lent[n]];
+    return ioctl(c->fd, KVM_SET_REGS, &regs) == 0;
+}
+
+static bool port_exit(struct kvm_cpu *c)
+{
+    struct kvm_run *run = c->run;
+    struct machine *m = c->k->m;
+    uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+    c->k->stats.port_accesses++;
+    lend_registers(c);
+    machine_lock(m);
+    for (uint32_t n = 0; n < run->io.count; n++, data += run->io.size) {
+        uint64_t v = 0;
+
+        if (run->io.direction == KVM_EXIT_IO_OUT) {
+            memcpy(&v, data, run->io.size);
+            address_space_write(&m->io, run->io.port, v, run->io.size);
+        } else {
+            v = address_space_read(&m->io, run->io.port, run->io.size);
+            memcpy(data, &v, run->io.size);
+        }
+    }
+    machine_unlock(m);
+    c->unfinished = true;
+    return take_registers(c);
+}
+
+static void msr_exit(struct kvm_cpu *c)
+{
+    struct kvm_run *run = c->run;
+    bool write = run->exit_reason == KVM_EXIT_X86_WRMSR;
+    uint64_t v = run->msr.data;
+    bool ok = write ? msr_write(c->cpu, run->msr.index, v) : msr_read(c->cpu, run->msr.index, &v);
+
+    c->k->stats.msr_accesses++;
+    run->msr.data = v;
+    run->msr.error = !ok;
+    c->unfinished = true;
+}
+
+/* ---- interrupts ---- */
+
+static bool inject(struct kvm_cpu *c)
+{
+    struct cpu *cpu = c->cpu;
+    int vector;
+
+    if (cpu->nmi_pending) {
+        if (ioctl(c->fd, KVM_NMI) < 0)
+            return false;
+        cpu->nmi_pending = false;
+    }
+    if (c->run->ready_for_interrupt_injection && cpu_interrupt_waits(cpu) &&
+        (vector = cpu_acknowledge(cpu)) >= 0) {
+        struct kvm_interrupt irq = {.irq = (uint32_t)vector};
+
+        c->k->stats.injections++;
+        c->run->ready_for_interrupt_injection = 0;
+        if (ioctl(c->fd, KVM_INTERRUPT, &irq) < 0)
+            return false;
+    }
+    c->run->request_interrupt_window = cpu_interrupt_waits(cpu);
+    return true;
+}
+
+/* ---- running ---- */
+
+static void enter(struct kvm_cpu *c)
+{
+    struct kvm_run *run = c->run;
+    struct cpu *cpu = c->cpu;
+
+    run->cr8 = apic_get_cr8(cpu);
+    c->code_old = c->wrote = true;
+    c->k->stats.runs++;
+    /* A kick before this is seen in exit_req, one after it in immediate_exit or by the signal. */
+    __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    if (atomic_load(&cpu->v.exit_req))
+        __atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The machine's threads block all signals. */
+static void allow_kicks(struct kvm_cpu *c)
+{
+    sigset_t set;
+
+    if (c->thread_known && pthread_equal(c->thread, pthread_self()))
+        return;
+    sigemptyset(&set);
+    sigaddset(&set, KICK_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    c->thread = pthread_self();
+    c->thread_known = true;
+}
+
+/* CPUs that share a thread take turns: the signal ends a turn, once more in case it came between
+ * two calls. */
+static void time_turn(struct kvm_cpu *c, bool begin)
+{
+    struct kvm_engine *k = c->k;
+    const struct timespec turn = {.tv_nsec = begin ? TURN_NS : 0};
+    const struct itimerspec when = {.it_value = turn, .it_interval = turn};
+
+    if (k->m->ncpus == 1)
+        return;
+    if (!k->has_timer || !pthread_equal(k->timed, pthread_self())) {
+        struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL};
+
+        event._sigev_un._tid = gettid();
+        if (k->has_timer)
+            timer_delete(k->timer);
+        k->has_timer = timer_create(CLOCK_MONOTONIC, &event, &k->timer) == 0;
+        k->timed = pthread_self();
+    }
+    if (k->has_timer)
+        timer_settime(k->timer, 0, &when, NULL);
+}
+
+static bool run_once(struct kvm_cpu *c, int *error)
+{
+    allow_kicks(c);
+    atomic_store(&c->inside, true);
+    enter(c);
+    uint8_t cr8 = (uint8_t)c->run->cr8;
+    *error = ioctl(c->fd, KVM_RUN, 0) < 0 ? errno : 0;
+    atomic_store(&c->inside, false);
+    c->unfinished = false;
+    if ((c->run->cr8 & 15) != cr8) {
+        machine_lock(c->k->m);
+        apic_set_cr8(c->cpu, c->run->cr8 & 15);
+        machine_unlock(c->k->m);
+    }
+    return *error == 0;
+}
+
+static enum vcpu_exit halt_exit(struct kvm_cpu *c)
+{
+    struct cpu *cpu = c->cpu;
+    struct kvm_regs regs;
+
+    c->k->stats.halts++;
+    if (ioctl(c->fd, KVM_GET_REGS, &regs) < 0)
+        return fail(c, "KVM_GET_REGS", (uint64_t)errno);
+    cpu->eflags = (cpu->eflags & ~EFLAGS_IF) | ((uint32_t)regs.rflags & EFLAGS_IF);
+    cpu->v.halted = true;
+    return VCPU_EXIT_HALT;
+}
+
+static enum vcpu_exit shutdown_exit(struct kvm_cpu *c)
+{
+    const char *what;
+
+    if (!fetch(c, &what))
+        return fail(c, what, (uint64_t)errno);
+    c->cpu->shut_down = true;
+    return VCPU_EXIT_SHUTDOWN;
+}
+
+static enum vcpu_exit error_exit(struct kvm_cpu *c)
+{
+    const struct kvm_run *run = c->run;
+    const char *what;
+
+    if (!fetch(c, &what))
+        return fail(c, what, (uint64_t)errno);
+    if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+        run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION) {
+        c->cpu->exc_pending = false; /* the #UD that KVM would raise instead */
+        return interpret(c, 1);
+    }
+    switch (run->exit_reason) {
+    case KVM_EXIT_FAIL_ENTRY:
+        return fail(c, "the processor refuses its state",
+                    run->fail_entry.hardware_entry_failure_reason);
+    case KVM_EXIT_INTERNAL_ERROR:
+        return fail(c, "internal error of KVM", run->internal.suberror);
+    default:
+        return fail(c, "an exit of unknown reason", run->exit_reason);
+    }
+}
+
+/* True: go on. */
+static bool handle_exit(struct kvm_cpu *c, enum vcpu_exit *why)
+{
+    switch (c->run->exit_reason) {
+    case KVM_EXIT_IO:
+        if (!port_exit(c))
+            *why = fail(c, "KVM_SET_REGS", (uint64_t)errno);
+        return *why == VCPU_EXIT_SLICE;
+    case KVM_EXIT_MMIO:
+        memory_exit(c);
+        return true;
+    case KVM_EXIT_X86_RDMSR:
+    case KVM_EXIT_X86_WRMSR:
+        msr_exit(c);
+        return true;
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+        c->k->stats.windows++;
+        return true;
+    case KVM_EXIT_INTR:
+    case KVM_EXIT_SET_TPR:
+        return true;
+    case KVM_EXIT_HLT:
+        *why = halt_exit(c);
+        return false;
+    case KVM_EXIT_SHUTDOWN:
+        *why = shutdown_exit(c);
+        return false;
+    default:
+        *why = error_exit(c);
+        return false;
+    }
+}
+
+/* INIT and start-up IPIs change the whole state. */
+static bool take_init(struct kvm_cpu *c, const char **what)
+{
+    if (!c->cpu->init_pending && !c->cpu->sipi_pending)
+        return true;
+    if (!fetch(c, what))
+        return false;
+    c->cpu->shadow = c->cpu->shadow_ss = false;
+    cpu_take_interrupts(c->cpu);
+    return true;
+}
+
+/* What comes before KVM_RUN. True: run. */
+static bool prepare(struct kvm_cpu *c, enum vcpu_exit *why)
+{
+    struct cpu *cpu = c->cpu;
+    const char *what;
+
+    if (!take_init(c, &what)) {
+        *why = fail(c, what, (uint64_t)errno);
+        return false;
+    }
+    if (cpu->v.halted && (cpu->wait_sipi || !cpu_interrupt_ready(cpu))) {
+        *why = VCPU_EXIT_HALT;
+        return false;
+    }
+    cpu->v.halted = false;
+    if (!c->loaded && cpu->exc_pending) {
+        *why = interpret(c, 1);
+        return false;
+    }
+    if (load(c, &what) && (what = "KVM_INTERRUPT", inject(c)))
+        return true;
+    *why = fail(c, what, (uint64_t)errno);
+    return false;
+}
+
+static enum vcpu_exit run_slice(struct kvm_cpu *c)
+{
+    struct vcpu *v = &c->cpu->v;
+    enum vcpu_exit why = VCPU_EXIT_SLICE;
+    int error;
+
+    do {
+        if (must_interpret(c))
+            return interpret(c, v->budget);
+        if (!prepare(c, &why))
+            return why;
+        if (!run_once(c, &error)) {
+            if (error != EINTR && error != EAGAIN)
+                return fail(c, strerror(error), (uint64_t)error);
+            c->k->stats.signals++;
+            return atomic_load(&v->exit_req) ? VCPU_EXIT_SLICE : VCPU_EXIT_YIELD;
+        }
+        if (!handle_exit(c, &why))
+            return why;
+    } while (!atomic_load(&v->exit_req));
+    return VCPU_EXIT_SLICE;
+}
+
+static enum vcpu_exit run(struct vcpu *v, uint64_t budget)
+{
+    struct kvm_cpu *c = kvm_of(v);
+
+    (void)budget;
+    time_turn(c, true);
+    enum vcpu_exit why = run_slice(c);
+    time_turn(c, false);
+    return why;
+}
+
+/* ---- life ---- */
+
+/* Who may open the device, for those who may not. */
+static bool no_permission(struct error *err)
+{
+    struct stat st;
+    const struct group *g = stat("/dev/kvm", &st) == 0 ? getgrgid(st.st_gid) : NULL;
+
+    return error_set(err, "/dev/kvm: permission denied; members of the group %s may open it",
+                     g ? g->gr_name : "that owns it");
+}
+
+int kvm_open(struct error *err)
+{
+    int version, dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+    if (dev < 0) {
+        if (errno == EACCES || errno == EPERM)
+            no_permission(err);
+        else if (errno == ENOENT)
+            error_set(err, "/dev/kvm: there is none: no virtualization extensions, or the kernel's "
+                           "module kvm_intel or kvm_amd is not loaded");
+        else
+            error_set(err, "/dev/kvm: %s", strerror(errno));
+        return -1;
+    }
+    version = ioctl(dev, KVM_GET_API_VERSION, 0);
+    if (version == KVM_API_VERSION)
+        return dev;
+    error_set(err, "/dev/kvm: version %d of the interface, not %d", version, KVM_API_VERSION);
+    close(dev);
+    return -1;
+}
+
+static bool check_capabilities(struct kvm_engine *k, struct error *err)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } needed[] = {
+        {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+        {KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM"},
+        {KVM_CAP_DESTROY_MEMORY_REGION_WORKS, "KVM_CAP_DESTROY_MEMORY_REGION_WORKS"},
+        {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+        {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
+        {KVM_CAP_USER_NMI, "KVM_CAP_USER_NMI"},
+        {KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"},
+        {KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS"},
+        {KVM_CAP_XSAVE, "KVM_CAP_XSAVE"},
+        {KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS"},
+        {KVM_CAP_GET_TSC_KHZ, "KVM_CAP_GET_TSC_KHZ"},
+        {KVM_CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR"},
+        {KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER"},
+    };
+
+    for (unsigned n = 0; n < ARRAY_SIZE(needed); n++)
+        if (ioctl(k->dev, KVM_CHECK_EXTENSION, needed[n].number) <= 0)
+            return error_set(err, "this host's KVM has no %s", needed[n].name);
+    k->max_slots = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
+    k->max_cpus = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+    return k->m->ncpus <= k->max_cpus ||
+           error_set(err, "this host's KVM runs at most %u CPUs", k->max_cpus);
+}
+
+/* MSRs that change how the processor runs are KVM's; every other access comes out and is msr.c's,
+ * so that guests find the same registers under every engine. */
+static bool filter_msrs(struct kvm_engine *k, struct error *err)
+{
+    static uint8_t all[4] = {0xff, 0xff, 0xff, 0xff};
+    static const struct {
+        uint32_t base, n;
+    } ranges[] = {
+        {0x10, 1},  {0x3b, 1},  {0x48, 2},       {0x174, 3},
+        {0x1d9, 1}, {0x277, 1}, {0xc0000080, 5}, {0xc0000100, 4},
+    };
+    struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_DENY};
+    struct kvm_enable_cap cap = {.cap = KVM_CAP_X86_USER_SPACE_MSR,
+                                 .args = {KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
+                                          KVM_MSR_EXIT_REASON_FILTER}};
+
+    for (unsigned n = 0; n < ARRAY_SIZE(ranges); n++)
+        filter.ranges[n] = (struct kvm_msr_filter_range){
+            .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+            .base = ranges[n].base,
+            .nmsrs = ranges[n].n,
+            .bitmap = all,
+        };
+    if (ioctl(k->vm, KVM_ENABLE_CAP, &cap) < 0)
+        return error_set(err, "KVM_CAP_X86_USER_SPACE_MSR: %s", strerror(errno));
+    return ioctl(k->vm, KVM_X86_SET_MSR_FILTER, &filter) == 0 ||
+           error_set(err, "KVM_X86_SET_MSR_FILTER: %s", strerror(errno));
+}
+
+static bool create_vm(struct kvm_engine *k, struct error *err)
+{
+    uint64_t identity = IDENTITY_ADDRESS;
+    int size = ioctl(k->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+    if (size < (int)sizeof(struct kvm_run))
+        return error_set(err, "KVM_GET_VCPU_MMAP_SIZE: %d bytes", size);
+    k->run_size = (size_t)size;
+    k->vm = ioctl(k->dev, KVM_CREATE_VM, 0);
+    if (k->vm < 0)
+        return error_set(err, "KVM_CREATE_VM: %s", strerror(errno));
+    if (ioctl(k->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
+        ioctl(k->vm, KVM_SET_TSS_ADDR, TSS_ADDRESS) < 0)
+        return error_set(err, "KVM_SET_TSS_ADDR: %s", strerror(errno));
+    return filter_msrs(k, err);
+}
+
+static void ignore_signal(int number)
+{
+    (void)number;
+}
+
+static void catch_kicks(void)
+{
+    struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
+
+    sigaction(KICK_SIGNAL, &action, NULL);
+}
+
+bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error *err)
+{
+    struct kvm_engine *k = calloc(1, sizeof(*k));
+
+    *out = NULL;
+    if (!k)
+        return error_set(err, "out of memory");
+    k->m = m;
+    k->dev = k->vm = -1;
+    if (m->clock.mode == VM_CLOCK_ICOUNT)
+        error_set(err, "-icount: KVM does not count instructions");
+    else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) && create_vm(k, err) &&
+             (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) && kvm_memory_update(k, err)) {
+        catch_kicks();
+        *out = k;
+        return true;
+    }
+    kvm_engine_destroy(k);
+    return false;
+}
+
+void kvm_engine_destroy(struct kvm_engine *k)
+{
+    if (!k)
+        return;
+    for (unsigned n = 0; k->cpus && n < k->ncpus; n++) {
+        struct kvm_cpu *c = &k->cpus[n];
+        if (c->run)
+            munmap(c->run, k->run_size);
+        if (c->fd >= 0)
+            close(c->fd);
+    }
+    if (k->has_timer)
+        timer_delete(k->timer);
+    if (k->vm >= 0)
+        close(k->vm);
+    if (k->dev >= 0)
+        close(k->dev);
+    free(k->cpus);
+    free(k->slots);
+    free(k);
+}
+
+/* The guest's counter runs as ours does where the host can scale it, else as the host's. */
+static void set_frequency(struct kvm_cpu *c)
+{
+    int khz;
+
+    ioctl(c->fd, KVM_SET_TSC_KHZ, TSC_HZ / 1000);
+    khz = ioctl(c->fd, KVM_GET_TSC_KHZ, 0);
+    c->k->tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : TSC_HZ;
+}
+
+static bool create_vcpu(struct kvm_cpu *c, struct error *err)
+{
+    c->fd = ioctl(c->k->vm, KVM_CREATE_VCPU, (unsigned long)c->cpu->apic_id);
+    if (c->fd < 0)
+        return error_set(err, "KVM_CREATE_VCPU: %s", strerror(errno));
+    void *p = mmap(NULL, c->k->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
+    if (p == MAP_FAILED)
+        return error_set(err, "KVM's page of a CPU cannot be mapped: %s", strerror(errno));
+    c->run = p;
+    c->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    set_frequency(c);
+    return kvm_set_cpuid(c, err);
+}
+
+bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err)
+{
+    struct kvm_cpu *c = &k->cpus[cpu->v.index];
+
+    if (!c->k) {
+        *c = (struct kvm_cpu){.k = k, .cpu = cpu, .fd = -1};
+        k->ncpus++;
+        if (!create_vcpu(c, err))
+            return false;
+    }
+    c->before = cpu->v.ops;
+    c->ops = *c->before;
+    c->ops.run = run;
+    c->ops.reset = reset;
+    c->ops.map_changed = map_changed;
+    c->ops.kick = kick;
+    c->ops.stopped = stopped;
+    c->loaded = false;
+    cpu->v.ops = &c->ops;
+    k->m->arena.collect = kvm_memory_collect;
+    k->m->arena.collect_opaque = k;
+    return kvm_memory_update(k, err);
+}
+
+void kvm_engine_detach(struct cpu *cpu)
+{
+    struct kvm_cpu *c = kvm_of(&cpu->v);
+
+    if (cpu->v.ops->run != run)
+        return;
+    stopped(&cpu->v);
+    cpu->v.ops = c->before;
+    c->k->m->arena.collect = NULL;
+}
+
+void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
+{
+    *out = k->stats;
+}
+
+/* ---- CPU models ---- */
+
+/* Kept by our own interrupt controller and MSRs whatever KVM says. */
+static bool is_ours(unsigned feature)
+{
+    return feature == F_apic || feature == F_x2apic || feature == F_tsc_deadline ||
+           feature == F_hypervisor || feature == F_mtrr || feature == F_mca || feature == F_mce ||
+           feature == F_arch_capabilities;
+}
+
+static bool supports(const struct kvm_cpuid2 *table, const struct feature_info *f)
+{
+    for (unsigned n = 0; n < table->nent; n++) {
+        const struct kvm_cpuid_entry2 *e = &table->entries[n];
+        const uint32_t r[4] = {e->eax, e->ebx, e->ecx, e->edx};
+
+        if (e->function == f->leaf && e->index == f->subleaf)
+            return r[f->reg] >> f->bit & 1;
+    }
+    return false;
+}
+
+static struct kvm_cpuid2 *supported_cpuid(struct error *err)
+{
+    enum { MOST = 256 };
+    int dev = kvm_open(err);
+    struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + MOST * sizeof(table->entries[0]));
+
+    if (table && dev >= 0) {
+        table->nent = MOST;
+        if (ioctl(dev, KVM_GET_SUPPORTED_CPUID, table) == 0) {
+            close(dev);
+            return table;
+        }
+        error_set(err, "KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
+    }
+    if (dev >= 0)
+        close(dev);
+    free(table);
+    return NULL;
+}
+
+bool kvm_fit_model(struct cpu_model *model, bool drop, struct error *err)
+{
+    struct kvm_cpuid2 *table = supported_cpuid(err);
+    bool ok = table != NULL;
+
+    for (unsigned f = F_NONE + 1; ok && f < NUM_FEATURES; f++) {
+        if (!model->has[f] || is_ours(f) || supports(table, &cpu_features[f]))
+            continue;
+        if (drop)
+            cpu_model_remove(model, f);
+        else
+            ok = error_set(err, "-cpu %s: this host's KVM has no %s; -%s leaves it out",
+                           model->name, cpu_features[f].text, cpu_features[f].text);
+    }
+    free(table);
+    return ok;
+}
