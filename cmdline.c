@@ -1107,5 +1107,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
     if (r != CMDLINE_RUN)
         return r;
     set_defaults(s);
-    return check_background(s, err) && check_restore(s, err) && record_check_settings(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
+    return check_background(s, err) && check_restore(s, err) && record_check_settings(s, err)
+               ? CMDLINE_RUN
+               : CMDLINE_BAD;
 }

@@ -353,8 +353,7 @@ static int usage_of(const struct command *c)
 }
 
 /* What qemu-img has besides. */
-static const char *const other_commands[] = {"amend",   "bench",    "bitmap", "dd",
-                                             "measure", NULL};
+static const char *const other_commands[] = {"amend", "bench", "bitmap", "dd", "measure", NULL};
 static const char *const other_options[] = {
     "--image-opts",          "--target-image-opts", "--object", "--salvage", "--bitmaps",
     "--skip-broken-bitmaps", "--target-is-zero",    "--enable", "--stable",  NULL};

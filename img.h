@@ -26,7 +26,7 @@ struct img {
     bool compress, no_create, progress, quiet; /* -c -n -p -q */
     bool unsafe, force_share, keep, strict;    /* -u -U -d -s */
     bool json, chain, shrink;                  /* --output=json --backing-chain --shrink */
-    char snapshot; /* l, a, c, d of snapshot; 0: none of them */
+    char snapshot;                             /* l, a, c, d of snapshot; 0: none of them */
     const char *snapshot_name;
     char **args;
     int nargs;

@@ -1011,8 +1011,8 @@ static bool app_open(struct app *app, struct error *err)
            open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
            start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
-           restore(app, err) && start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
-           daemon_ready(&app->daemon, err);
+           restore(app, err) && start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) &&
+           name_threads(app) && daemon_ready(&app->daemon, err);
 }
 
 /* What is under way ends, and devices free what it took. */

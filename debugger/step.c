@@ -6,8 +6,8 @@
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/mem.h"
 #include "debugger/internal.h"
-#include "monitor/control.h"
 #include "debugger/symbols.h"
+#include "monitor/control.h"
 
 uint64_t debugger_sp(const struct cpu *cpu)
 {

@@ -153,7 +153,8 @@ const struct monitor_command monitor_commands[] = {
     {"netdev_add", "s", "TYPE,id=ID,...", "opens a network, as -netdev", cmd_netdev_add, NULL},
     {"netdev_del", "s", "ID", "closes it", cmd_netdev_del, NULL},
     {"migrate", "r", "[-d] WHERE",
-     "saves to file:PATH; or sends to tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND; -d: does not wait",
+     "saves to file:PATH; or sends to tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND; -d: does not "
+     "wait",
      cmd_migrate, NULL},
     {"migrate_cancel", "", "", "gives that up", cmd_migrate_cancel, NULL},
     {"migrate_incoming", "r", "WHERE", "after -incoming defer: where the machine comes from",

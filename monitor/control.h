@@ -98,8 +98,8 @@ size_t control_read_memory(struct control *ctl, int cpu, uint64_t addr, uint8_t 
 bool control_save_memory(struct control *ctl, int cpu, uint64_t addr, uint64_t size,
                          const char *path, struct error *err);
 
-/* Saving, snapshots and migration (host/migrate/migrate.h). cpu: what the processors are. wake ends a
- * wait of the main loop; broken: what came in is no good. Both from any thread, without lock. */
+/* Saving, snapshots and migration (host/migrate/migrate.h). cpu: what the processors are. wake ends
+ * a wait of the main loop; broken: what came in is no good. Both from any thread, without lock. */
 bool control_add_migration(struct control *ctl, const char *cpu, void (*wake)(void *opaque),
                            void (*broken)(void *opaque, const char *text), void *opaque);
 /* "max-bandwidth" (a number counts MiB), "downtime-limit" (ms), "compression". */

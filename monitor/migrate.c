@@ -95,8 +95,8 @@ void cmd_migrate(struct monitor *mon, const struct monitor_args *args)
     if (!*where)
         monitor_error(mon, "usage: migrate [-d] WHERE\n");
     else
-        say_error(mon,
-                  g && migrate_start(g, where, &err) && (detached || migrate_wait(g, &err)), &err);
+        say_error(mon, g && migrate_start(g, where, &err) && (detached || migrate_wait(g, &err)),
+                  &err);
 }
 
 void cmd_migrate_cancel(struct monitor *mon, const struct monitor_args *args)
@@ -111,8 +111,8 @@ void cmd_migrate_incoming(struct monitor *mon, const struct monitor_args *args)
     struct error err;
     struct migrate *g = control_migrate(mon->ctl, &err);
 
-    say_error(mon, g && migrate_incoming_deferred(g, args->text[0],
-                                             !mon->ctl->about.start_paused, &err),
+    say_error(mon,
+              g && migrate_incoming_deferred(g, args->text[0], !mon->ctl->about.start_paused, &err),
               &err);
 }
 
@@ -153,8 +153,9 @@ void info_migrate_parameters(struct monitor *mon, const struct monitor_args *arg
 
     (void)args;
     if (p)
-        monitor_printf(mon, "max-bandwidth: %" PRIu64 " bytes/second%s\ndowntime-limit: %" PRIu64
-                            " ms\ncompression: %s\n",
+        monitor_printf(mon,
+                       "max-bandwidth: %" PRIu64 " bytes/second%s\ndowntime-limit: %" PRIu64
+                       " ms\ncompression: %s\n",
                        p->max_bandwidth, p->max_bandwidth ? "" : " (no limit)", p->downtime_limit,
                        compression_name(p->compression));
 }
@@ -164,8 +165,9 @@ static void print_numbers(struct monitor *mon, const struct migrate_info *i)
     monitor_printf(mon, "total time: %" PRIu64 " ms\n", i->total_ms);
     monitor_printf(mon, "%sdowntime: %.1f ms\n", i->status == MIGRATE_ACTIVE ? "expected " : "",
                    (double)i->downtime_us / 1e3);
-    monitor_printf(mon, "transferred ram: %" PRIu64 " kbytes\nremaining ram: %" PRIu64
-                        " kbytes\ntotal ram: %" PRIu64 " kbytes\n",
+    monitor_printf(mon,
+                   "transferred ram: %" PRIu64 " kbytes\nremaining ram: %" PRIu64
+                   " kbytes\ntotal ram: %" PRIu64 " kbytes\n",
                    i->transferred >> 10, i->remaining >> 10, i->total >> 10);
     monitor_printf(mon, "normal: %" PRIu64 " pages\nzero: %" PRIu64 " pages\n", i->pages,
                    i->zero_pages);

@@ -41,9 +41,8 @@ static json_t *stats(const struct migrate_info *i)
                      (json_int_t)i->transferred, "remaining", (json_int_t)i->remaining, "total",
                      (json_int_t)i->total, "duplicate", (json_int_t)i->zero_pages, "skipped", 0,
                      "normal", (json_int_t)i->pages, "normal-bytes",
-                     (json_int_t)(i->pages * VM_PAGE_SIZE), "mbps",
-                     (double)i->bandwidth * 8 / 1e6, "dirty-sync-count", (json_int_t)i->rounds,
-                     "page-size", (int)VM_PAGE_SIZE);
+                     (json_int_t)(i->pages * VM_PAGE_SIZE), "mbps", (double)i->bandwidth * 8 / 1e6,
+                     "dirty-sync-count", (json_int_t)i->rounds, "page-size", (int)VM_PAGE_SIZE);
 }
 
 json_t *qmp_query_migrate(struct qmp_call *call, json_t *args, struct error *err)
@@ -89,8 +88,8 @@ json_t *qmp_migrate_set_parameters(struct qmp_call *call, json_t *args, struct e
         }
         snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT "%s", json_integer_value(v),
                  strcmp(name, "max-bandwidth") ? "" : "b");
-        if (!control_set_migrate_parameter(
-                call->ctl, name, json_is_string(v) ? json_string_value(v) : number, err))
+        if (!control_set_migrate_parameter(call->ctl, name,
+                                           json_is_string(v) ? json_string_value(v) : number, err))
             return NULL;
     }
     return json_object();

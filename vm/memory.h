@@ -102,8 +102,8 @@ enum page_flag {
     PAGE_DIRTY_DIGEST = 1 << 0,  /* changed since the last digest */
     PAGE_DIRTY_DISPLAY = 1 << 1, /* changed since the screen was last drawn */
     PAGE_DIRTY_SAVE = 1 << 2,    /* may have changed since the last checkpoint, which has it */
-    PAGE_CODE = 1 << 3,  /* code_map[page] has bits: decoded code of this page is kept */
-    PAGE_WATCH = 1 << 4, /* a debugger wants to see stores */
+    PAGE_CODE = 1 << 3,          /* code_map[page] has bits: decoded code of this page is kept */
+    PAGE_WATCH = 1 << 4,         /* a debugger wants to see stores */
     PAGE_DIRTY_CAPTURE = 1 << 5, /* the save under way has it, or there is none: capture.h */
     PAGE_DIRTY_MIGRATE = 1 << 6, /* changed since it was last sent */
     PAGE_DIRTY_ALL = PAGE_DIRTY_DIGEST | PAGE_DIRTY_DISPLAY | PAGE_DIRTY_SAVE | PAGE_DIRTY_CAPTURE |

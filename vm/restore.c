@@ -133,9 +133,8 @@ static bool read_sums(struct restore *t, const struct save_section *s, struct er
     t->sums = t->payload;
     memset(&t->payload, 0, sizeof(t->payload));
     p = t->sums.data;
-    if (t->sums.len != 8 + n * 8 ||
-        ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24) !=
-            CAPTURE_CHUNK) {
+    if (t->sums.len != 8 + n * 8 || ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+                                     (uint32_t)p[3] << 24) != CAPTURE_CHUNK) {
         error_write(err, "its pieces are not those of this machine's memory");
         return load_refuse(s, err);
     }

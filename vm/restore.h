@@ -28,7 +28,8 @@ struct restore {
 bool restore_read(struct restore *t, struct save_reader *r, struct error *err);
 /* After a reading with effect: the machine goes on from there. A failure leaves it no good. */
 bool restore_apply(struct restore *t, struct error *err);
-/* Whether a piece of what was mapped is what was saved; n from 0 to restore_pieces(). Any thread. */
+/* Whether a piece of what was mapped is what was saved; n from 0 to restore_pieces(). Any thread.
+ */
 uint64_t restore_pieces(const struct restore *t);
 bool restore_check_piece(const struct restore *t, uint64_t n, const uint8_t *data, size_t len);
 void restore_free(struct restore *t);

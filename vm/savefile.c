@@ -19,12 +19,12 @@
 #include "vm/machine.h"
 #include "vm/vm_internal.h"
 
-#define HEADER_SIZE  40u
-#define PAGE_HEAD    12u
-#define PAGES_BYTES  (SAVEFILE_PAGES * VM_PAGE_SIZE)
-#define PACKED_SIZE  (PAGE_HEAD + SAVEFILE_PAGES * 8 + PAGES_BYTES + PAGES_BYTES / 8)
-#define READ_PIECE   (1u << 20)
-#define DIGEST_SEED  0x43414c51u
+#define HEADER_SIZE 40u
+#define PAGE_HEAD   12u
+#define PAGES_BYTES (SAVEFILE_PAGES * VM_PAGE_SIZE)
+#define PACKED_SIZE (PAGE_HEAD + SAVEFILE_PAGES * 8 + PAGES_BYTES + PAGES_BYTES / 8)
+#define READ_PIECE  (1u << 20)
+#define DIGEST_SEED 0x43414c51u
 
 static const uint8_t magic[8] = {'C', 'A', 'L', 'Q', 'V', 'M', '\r', '\n'};
 
@@ -432,7 +432,7 @@ bool load_pages(const struct save_section *s, const struct state_stream *payload
                 struct error *err)
 {
     uint8_t raw[PAGES_BYTES];
-    const uint8_t *p = payload->data, *entries = p + PAGE_HEAD;
+    const uint8_t *p = payload->data, *entries;
     uint32_t n = payload->len >= PAGE_HEAD ? get32(p + 4) : UINT32_MAX, stored;
     int64_t full;
     size_t at = 0;
@@ -441,6 +441,7 @@ bool load_pages(const struct save_section *s, const struct state_stream *payload
         error_write(err, "the number of its pages is wrong");
         return load_refuse(s, err);
     }
+    entries = p + PAGE_HEAD;
     stored = get32(p + 8);
     full = count_full(entries, n, npages);
     if (full < 0 || payload->len - PAGE_HEAD - n * 8ul != stored) {
@@ -448,9 +449,10 @@ bool load_pages(const struct save_section *s, const struct state_stream *payload
         return load_refuse(s, err);
     }
     if (!unpack(get32(p), entries + n * 8ul, stored, raw, (size_t)full * VM_PAGE_SIZE)) {
-        error_write(err, get32(p) > COMPRESSION_ZSTD ? "compression %u is not known"
-                                                     : "compression %u: it does not unpack, or this "
-                                                       "build is without it",
+        error_write(err,
+                    get32(p) > COMPRESSION_ZSTD ? "compression %u is not known"
+                                                : "compression %u: it does not unpack, or this "
+                                                  "build is without it",
                     get32(p));
         return load_refuse(s, err);
     }

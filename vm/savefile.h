@@ -69,8 +69,8 @@ struct save_writer {
 bool save_begin(struct save_writer *w, struct error *err);
 bool save_section(struct save_writer *w, uint32_t tag, unsigned flags, const void *data, size_t len,
                   struct error *err);
-/* Up to SAVEFILE_PAGES pages that follow one another from `page`. data NULL: zeros. Those of a piece
- * that are zeros are left out, unless `zeros`. */
+/* Up to SAVEFILE_PAGES pages that follow one another from `page`. data NULL: zeros. Those of a
+ * piece that are zeros are left out, unless `zeros`. */
 bool save_pages(struct save_writer *w, uint64_t page, unsigned n, const uint8_t *data, bool zeros,
                 struct error *err);
 /* The header of RAMM and what is in front of the bytes, which the caller writes or leaves out. */

@@ -6,7 +6,8 @@
  * A kill at any time leaves the old or the new snapshot table: it is switched by one write of the
  * header, after all that the new one refers to is stable and before anything that only the old one
  * refers to is given away. What may be wrong in between are refcounts that are too high and flags
- * that say "copy" too often. The dirty bit says so: whoever opens the image next puts them right. */
+ * that say "copy" too often. The dirty bit says so: whoever opens the image next puts them right.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 
 #include "host/block/qcow2.h"
 
-#define BUFFER 1048576u /* bytes of state that are written at a time: a cluster has no more than two */
+#define BUFFER                                                                                     \
+    1048576u /* bytes of state that are written at a time: a cluster has no more than two */
 
 struct image_snapshot {
     struct image *im;
@@ -193,8 +195,8 @@ static int each_of_tree(struct image *im, const uint64_t *l1, uint32_t n, tree_f
     return e;
 }
 
-/* The tree is referred to no more. Its tables are no longer known by their places, which may soon be
- * others'. */
+/* The tree is referred to no more. Its tables are no longer known by their places, which may soon
+ * be others'. */
 static int drop_tree(struct image *im, const uint64_t *l1, uint32_t n)
 {
     struct qcow2 *q = of(im);
@@ -678,7 +680,8 @@ int image_snapshot_apply(struct image *im, unsigned n)
 
     if (im->read_only)
         return EROFS;
-    if (size > (uint64_t)IMAGE_SIZE_MAX || (entries = l1_entries(im, size)) > QCOW2_L1_BYTES_MAX / 8)
+    if (size > (uint64_t)IMAGE_SIZE_MAX ||
+        (entries = l1_entries(im, size)) > QCOW2_L1_BYTES_MAX / 8)
         return EFBIG;
     image_freeze(im);
     e = qcow2_flush(im);
@@ -730,7 +733,8 @@ static int find_clusters(struct image_state *t, const struct qcow2_snapshot *s, 
     uint8_t *table = malloc(im->cluster);
     int e = table ? read_l1(im, s, &l1) : ENOMEM;
 
-    if (!e && (t->size > INT64_MAX || s->l1_size < first || (s->l1_size - first) * (uint64_t)q->l2_entries < n))
+    if (!e && (t->size > INT64_MAX || s->l1_size < first ||
+               (s->l1_size - first) * (uint64_t)q->l2_entries < n))
         e = EIO;
     t->clusters = e ? NULL : calloc(n + 1, 8);
     if (!e && !t->clusters)

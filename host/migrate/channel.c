@@ -30,9 +30,8 @@ static bool parse(const char *where, enum kind *kind, const char **rest, struct 
             *rest = where + strlen(kinds[n]);
             return true;
         }
-    return error_set(err,
-                     "'%s': file:PATH, tcp:HOST:PORT, unix:PATH, fd:N or exec:COMMAND is expected",
-                     where);
+    return error_set(
+        err, "'%s': file:PATH, tcp:HOST:PORT, unix:PATH, fd:N or exec:COMMAND is expected", where);
 }
 
 bool channel_check(const char *where, struct error *err)

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Where a machine is sent to or comes from: file:PATH, tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND.
- * Everything here waits for the host, but gives up when `cancelled` is set. */
+/* Where a machine is sent to or comes from: file:PATH, tcp:HOST:PORT, unix:PATH, fd:N,
+ * exec:COMMAND. Everything here waits for the host, but gives up when `cancelled` is set. */
 
 struct error;
 
@@ -29,8 +29,8 @@ struct channel {
 bool channel_check(const char *where, struct error *err);
 /* Opens it for writing: connects, makes a file of another name, starts the command. */
 bool channel_open(struct channel *c, const char *where, atomic_bool *cancelled, struct error *err);
-/* Opens it for reading. Sockets: binds and listens, which fails at once if it cannot be; the one who
- * connects is waited for by channel_accept(). */
+/* Opens it for reading. Sockets: binds and listens, which fails at once if it cannot be; the one
+ * who connects is waited for by channel_accept(). */
 bool channel_listen(struct channel *c, const char *where, atomic_bool *cancelled,
                     struct error *err);
 bool channel_accept(struct channel *c, struct error *err);

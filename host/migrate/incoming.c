@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The other end. A file's memory is mapped where it can be, so that the machine goes on at once; its
- * digests are then checked in the background. From elsewhere all is read first; then the two sides
- * agree on who has the machine:
+/* The other end. A file's memory is mapped where it can be, so that the machine goes on at once;
+ * its digests are then checked in the background. From elsewhere all is read first; then the two
+ * sides agree on who has the machine:
  *
  *     the new side   "LOADED\r\n", or "FAILED\r\n", u32 length, text
  *     the old side   has given up its disks: "YOURS!\r\n"
@@ -47,8 +47,7 @@ static bool map_memory(void *opaque, uint64_t offset, uint64_t len)
     struct stat st;
 
     return fstat(g->channel.fd, &st) == 0 && (uint64_t)st.st_size >= offset &&
-           (uint64_t)st.st_size - offset >= len &&
-           offset % (uint64_t)sysconf(_SC_PAGESIZE) == 0 &&
+           (uint64_t)st.st_size - offset >= len && offset % (uint64_t)sysconf(_SC_PAGESIZE) == 0 &&
            arena_map_file(&g->m->arena, g->channel.fd, offset, len, NULL);
 }
 
@@ -92,11 +91,10 @@ static bool go_on(struct migrate *g, struct error *err)
 
 static bool read_all(struct migrate *g, bool file, struct error *err)
 {
-    struct save_reader r = {
-        .read = read_channel, .skip = file ? skip_channel : NULL, .opaque = g};
+    struct save_reader r = {.read = read_channel, .skip = file ? skip_channel : NULL, .opaque = g};
 
-    g->restore = (struct restore){
-        .m = g->m, .cpu = g->cpu, .map = file ? map_memory : NULL, .opaque = g};
+    g->restore =
+        (struct restore){.m = g->m, .cpu = g->cpu, .map = file ? map_memory : NULL, .opaque = g};
     return restore_read(&g->restore, &r, err);
 }
 
@@ -117,8 +115,9 @@ static void *check_job(void *opaque)
         if (pread(g->mapped_fd, buffer, len, (off_t)place) == (ssize_t)len &&
             restore_check_piece(&g->restore, i, buffer, len))
             continue;
-        fprintf(stderr, "calque: %s: section RAMM: memory at offset %llu is damaged; the machine "
-                        "stops\n",
+        fprintf(stderr,
+                "calque: %s: section RAMM: memory at offset %llu is damaged; the machine "
+                "stops\n",
                 g->where, (unsigned long long)place);
         machine_lock(g->m);
         machine_request_stop(g->m, STOP_IO_ERROR);

@@ -9,9 +9,9 @@
 #include "host/migrate/migrate_internal.h"
 #include "vm/record.h"
 
-#define WAIT_NS      2000000 /* migrate_wait(): how long timers may wait at most */
-#define DOWNTIME_MS  300
-#define LONGEST_NAP  100000000ull
+#define WAIT_NS     2000000 /* migrate_wait(): how long timers may wait at most */
+#define DOWNTIME_MS 300
+#define LONGEST_NAP 100000000ull
 
 uint64_t migrate_host_ns(void)
 {
@@ -195,8 +195,8 @@ bool migrate_wait(struct migrate *g, struct error *err)
     migrate_poll(g);
     machine_lock(g->m);
     ok = g->info.status == MIGRATE_COMPLETED;
-    return ok || error_set(err, "%s",
-                           g->info.status == MIGRATE_CANCELLED ? "cancelled" : g->info.error);
+    return ok ||
+           error_set(err, "%s", g->info.status == MIGRATE_CANCELLED ? "cancelled" : g->info.error);
 }
 
 void migrate_cancel(struct migrate *g)

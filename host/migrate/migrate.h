@@ -8,8 +8,8 @@
 #include "vm/savefile.h"
 
 /* A machine that is saved, sent to another process, or comes from one. A job at a time runs on a
- * thread of its own, while the guest runs; what needs the machine to stand still for a moment it has
- * done on the main loop's thread, by migrate_poll().
+ * thread of its own, while the guest runs; what needs the machine to stand still for a moment it
+ * has done on the main loop's thread, by migrate_poll().
  *
  * All functions: main loop's thread, machine lock held, unless noted. */
 
@@ -44,9 +44,9 @@ struct migrate_info {
     uint64_t rounds;                        /* over what has changed */
     uint64_t pages, zero_pages;             /* sent */
     uint64_t total_ms, setup_ms;
-    uint64_t downtime_us;     /* for which the guest stood still; expected, while it runs */
-    uint64_t bandwidth;       /* bytes a second */
-    unsigned brake;           /* percent of its time that the guest is held back */
+    uint64_t downtime_us; /* for which the guest stood still; expected, while it runs */
+    uint64_t bandwidth;   /* bytes a second */
+    unsigned brake;       /* percent of its time that the guest is held back */
 };
 
 struct migrate_hooks {
@@ -76,7 +76,8 @@ struct migrate_parameters *migrate_parameters(struct migrate *g);
 void migrate_get_info(struct migrate *g, struct migrate_info *info);
 /* "none", "active", ...: QEMU's names. */
 const char *migrate_status_name(enum migrate_status s);
-/* The machine's own state, for "info status": "inmigrate", "postmigrate", ...; NULL: nothing special. */
+/* The machine's own state, for "info status": "inmigrate", "postmigrate", ...; NULL: nothing
+ * special. */
 const char *migrate_run_state(const struct migrate *g);
 
 /* Begins to save or send. The result is told by `changed` and migrate_get_info(). */

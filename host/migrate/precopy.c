@@ -163,8 +163,8 @@ static bool send_changes(struct migrate *g, struct error *err)
         }
         while (n < SAVEFILE_PAGES && page + n < pages && is_set(g->dirty, page + n))
             n++;
-        if (n && !save_pages(&g->writer, page, n, g->m->arena.host + (page << VM_PAGE_SHIFT), true,
-                             err))
+        if (n &&
+            !save_pages(&g->writer, page, n, g->m->arena.host + (page << VM_PAGE_SHIFT), true, err))
             return false;
         left -= n < left ? n : left;
         count_pages(g, n, left);
@@ -215,9 +215,8 @@ static bool rounds(struct migrate *g, struct error *err)
 
 static bool send_all(struct migrate *g, struct error *err)
 {
-    g->writer = (struct save_writer){.write = migrate_channel_write,
-                                     .opaque = g,
-                                     .compression = g->parameters.compression};
+    g->writer = (struct save_writer){
+        .write = migrate_channel_write, .opaque = g, .compression = g->parameters.compression};
     g->about = migrate_about(g, true, "");
     if (!g->about)
         return error_set(err, "out of memory");

@@ -121,9 +121,8 @@ static bool write_mapped(struct migrate *g, struct error *err)
 
 static bool write_all(struct migrate *g, struct error *err)
 {
-    g->writer = (struct save_writer){.write = migrate_channel_write,
-                                     .opaque = g,
-                                     .compression = g->parameters.compression};
+    g->writer = (struct save_writer){
+        .write = migrate_channel_write, .opaque = g, .compression = g->parameters.compression};
     g->about = migrate_about(g, g->ran, "");
     if (!g->about)
         return error_set(err, "out of memory");

@@ -85,8 +85,9 @@ static bool find_all(const struct migrate *g, const char *name, struct error *er
                              "back to it",
                              name);
         if (image_snapshot_get(im, (unsigned)n).disk_size != image_size(im))
-            return error_set(err, "drive %s: was resized since '%s'; calque-img snapshot -a goes "
-                                  "back to it",
+            return error_set(err,
+                             "drive %s: was resized since '%s'; calque-img snapshot -a goes "
+                             "back to it",
                              drive_config(b)->id, name);
     }
     return true;
@@ -105,8 +106,8 @@ static bool write_state(void *opaque, const void *data, size_t len, struct error
     return true;
 }
 
-/* migrate_fn. The disks are locked by the job while the machine stands still; it goes on before they
- * are done. */
+/* migrate_fn. The disks are locked by the job while the machine stands still; it goes on before
+ * they are done. */
 static bool take(struct migrate *g, struct error *err)
 {
     struct snapshot_job *s = &g->snapshot;
@@ -392,7 +393,8 @@ bool snapshot_delete(struct migrate *g, const char *name, struct error *err)
         return false;
     for (struct blockdev *b = next_disk(g, NULL); b; b = next_disk(g, b)) {
         struct image *im = written_image(b);
-        int n = image_snapshot_find(im, name), e = n < 0 ? 0 : image_snapshot_delete(im, (unsigned)n);
+        int n = image_snapshot_find(im, name),
+            e = n < 0 ? 0 : image_snapshot_delete(im, (unsigned)n);
 
         any |= n >= 0;
         if (e)
@@ -471,7 +473,8 @@ static void show_below(const struct migrate *g, const struct node *all, unsigned
         }
 }
 
-/* Uids that come from a file may be equal, or lead in circles: then nobody descends from anybody. */
+/* Uids that come from a file may be equal, or lead in circles: then nobody descends from anybody.
+ */
 static void cut_circles(struct node *all, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {

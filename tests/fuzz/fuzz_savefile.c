@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Saved machines: any bytes; and well-formed sections, with right digests, of any content and in any
- * order. They are refused with a line that names a place, or the machine is what they say. */
+/* Saved machines: any bytes; and well-formed sections, with right digests, of any content and in
+ * any order. They are refused with a line that names a place, or the machine is what they say. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,8 +92,8 @@ static void add_state(struct bench *b, struct save_writer *w, struct fuzz_input 
 
 static void add_bytes(struct save_writer *w, struct fuzz_input *in)
 {
-    static const uint32_t tags[] = {TAG_MACHINE, TAG_PAGES, TAG_RAM, TAG_SUMS, TAG_STATE, TAG_DONE,
-                                    0x20202020};
+    static const uint32_t tags[] = {TAG_MACHINE, TAG_PAGES, TAG_RAM,   TAG_SUMS,
+                                    TAG_STATE,   TAG_DONE,  0x20202020};
     uint8_t data[200];
     unsigned len = fuzz_u8(in) % sizeof(data), tag = fuzz_u8(in);
     struct error err;

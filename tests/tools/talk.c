@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* talk [-v] WHERE SEND WANT: connects, sends SEND and waits for WANT, a minute at most; status 0 if
- * it came; -v prints what came. Empty texts are not sent and not waited for. WHERE is a device file (a pseudo-terminal),
- * unix:PATH, tcp:PORT, or unix-listen:PATH and tcp-listen: (a free port, which is printed), which
- * wait for the other side. */
+ * it came; -v prints what came. Empty texts are not sent and not waited for. WHERE is a device file
+ * (a pseudo-terminal), unix:PATH, tcp:PORT, or unix-listen:PATH and tcp-listen: (a free port, which
+ * is printed), which wait for the other side. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>

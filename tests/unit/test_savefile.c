@@ -252,7 +252,8 @@ static void test_later_versions(void **state)
         struct error err = {""};
 
         save_head(&w, a, &f, COMPRESSION_NONE);
-        assert_true(save_section(&w, tag, optional ? SECTION_OPTIONAL : 0, "what is new", 11, &err));
+        assert_true(
+            save_section(&w, tag, optional ? SECTION_OPTIONAL : 0, "what is new", 11, &err));
         save_tail(&w, a);
         assert_int_equal(load_box(a, &f, false, &err), optional);
         assert_true(optional || strstr(err.text, "section NEWS at offset"));
@@ -295,8 +296,12 @@ static void test_bad_pages(void **state)
     static const struct {
         uint32_t kind, n, stored;
         uint64_t entry;
-    } rows[] = {{0, 1, 0, MEMORY / VM_PAGE_SIZE * 2 + 1001}, {0, 65, 0, 1}, {0, 1, 0, 2},
-                {7, 1, 0, 1},  {0, 1, 5, 1}, {0, UINT32_MAX, 0, 1}};
+    } rows[] = {{0, 1, 0, MEMORY / VM_PAGE_SIZE * 2 + 1001},
+                {0, 65, 0, 1},
+                {0, 1, 0, 2},
+                {7, 1, 0, 1},
+                {0, 1, 5, 1},
+                {0, UINT32_MAX, 0, 1}};
 
     (void)state;
     for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
@@ -461,11 +466,16 @@ static void test_checkpoint_and_capture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_order),            cmocka_unit_test(test_later_versions),
-        cmocka_unit_test(test_foreign),          cmocka_unit_test(test_bad_pages),
-        cmocka_unit_test(test_capture),          cmocka_unit_test(test_capture_waits),
-        cmocka_unit_test(test_capture_given_up), cmocka_unit_test(test_checkpoint_and_capture),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_later_versions),
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_bad_pages),
+        cmocka_unit_test(test_capture),
+        cmocka_unit_test(test_capture_waits),
+        cmocka_unit_test(test_capture_given_up),
+        cmocka_unit_test(test_checkpoint_and_capture),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
