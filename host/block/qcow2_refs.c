@@ -303,7 +303,7 @@ static int find_free(struct image *im, uint64_t count, uint64_t *first)
 {
     struct qcow2 *q = im->state;
     uint64_t run = 0, at = q->free_hint, used = 0;
-    int e = 0;
+    int e = count < counts_per_block(im) ? 0 : EFBIG; /* each block lies among its clusters */
 
     while (!e && run < count) {
         e = ensure_block(im, at); /* it may take the cluster itself */

@@ -18,6 +18,8 @@
 #define BUFFER                                                                                     \
     1048576u /* bytes of state that are written at a time: a cluster has no more than two */
 
+#define RUN 32u /* clusters that are asked for in a row */
+
 struct image_snapshot {
     struct image *im;
     uint64_t *l1; /* for the disk */
@@ -438,25 +440,32 @@ static bool note_clusters(struct image_snapshot *s, uint64_t at, uint64_t n)
     return true;
 }
 
-static int write_buffer(struct image_snapshot *s)
+/* Clusters in a row, which are new. */
+static int write_run(struct image_snapshot *s, const uint8_t *from, uint64_t bytes)
 {
     struct image *im = s->im;
     struct qcow2 *q = of(im);
-    uint64_t whole = qcow2_round(im, s->buffered), at;
+    uint64_t at;
     int e;
 
-    if (!s->buffered)
-        return 0;
-    memset(s->buffer + s->buffered, 0, whole - s->buffered);
     image_freeze(im);
-    e = qcow2_alloc(im, whole >> q->cluster_bits, &at);
-    if (!e && q->file_end < at + whole)
-        q->file_end = at + whole;
+    e = qcow2_alloc(im, bytes >> q->cluster_bits, &at);
+    if (!e && q->file_end < at + bytes)
+        q->file_end = at + bytes;
     image_thaw(im);
-    if (!e && !note_clusters(s, at, whole >> q->cluster_bits))
+    if (!e && !note_clusters(s, at, bytes >> q->cluster_bits))
         e = ENOMEM; /* they leak */
-    if (!e)
-        e = file_write(im->file, at, s->buffer, whole);
+    return e ? e : file_write(im->file, at, from, bytes);
+}
+
+static int write_buffer(struct image_snapshot *s)
+{
+    uint64_t whole = qcow2_round(s->im, s->buffered), run = (uint64_t)RUN * s->im->cluster;
+    int e = 0;
+
+    memset(s->buffer + s->buffered, 0, whole - s->buffered);
+    for (uint64_t at = 0; at < whole && !e; at += run)
+        e = write_run(s, s->buffer + at, whole - at < run ? whole - at : run);
     s->buffered = 0;
     return e;
 }
