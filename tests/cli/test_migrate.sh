@@ -16,6 +16,7 @@ start() {
         -monitor "unix:$scratch/m$i,server=on,wait=off" "$@" >"$scratch/out$i" 2>"$scratch/err$i" </dev/null 4<&- &
     pids[$i]=$!
     until_so [ -S "$scratch/m$i" ]
+    ask "$i" "info name" >/dev/null # it answers: what it listens for it does by now
 }
 
 # ask N COMMAND...: what its monitor says.
