@@ -82,6 +82,30 @@ static void say_error(struct monitor *mon, bool ok, const struct error *err)
         monitor_error(mon, "Error: %s\n", err->text);
 }
 
+void monitor_wait_job(struct monitor *mon)
+{
+    struct error err;
+
+    mon->job = mon->chr && !mon->capture && !mon->output;
+    if (!mon->job)
+        say_error(mon, migrate_wait(mon->ctl->migrate, &err), &err);
+}
+
+bool monitor_job_waits(struct monitor *mon)
+{
+    struct error err = {""};
+    bool ok;
+
+    if (!mon->job || migrate_is_busy(mon->ctl->migrate))
+        return mon->job;
+    mon->job = false;
+    machine_lock(mon->m);
+    ok = migrate_wait(mon->ctl->migrate, &err);
+    say_error(mon, ok, &err);
+    machine_unlock(mon->m);
+    return false;
+}
+
 /* migrate [-d] WHERE */
 void cmd_migrate(struct monitor *mon, const struct monitor_args *args)
 {
@@ -203,9 +227,10 @@ void cmd_savevm(struct monitor *mon, const struct monitor_args *args)
     struct error err;
     struct migrate *g = control_migrate(mon->ctl, &err);
 
-    say_error(mon,
-              g && snapshot_save(g, args->n ? args->text[0] : NULL, &err) && migrate_wait(g, &err),
-              &err);
+    if (g && snapshot_save(g, args->n ? args->text[0] : NULL, &err))
+        monitor_wait_job(mon);
+    else
+        say_error(mon, false, &err);
 }
 
 void cmd_loadvm(struct monitor *mon, const struct monitor_args *args)

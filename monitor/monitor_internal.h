@@ -30,6 +30,7 @@ struct monitor {
     char history[MONITOR_HISTORY][MONITOR_LINE_MAX]; /* a ring */
     unsigned history_len;                            /* lines ever */
     struct screen_wait *wait; /* `screen wait` is at work: what is typed is kept for later */
+    bool job;                 /* the same for a save or migration */
     uint8_t *typed;
     size_t typed_len;
 };
@@ -114,6 +115,11 @@ void cmd_expire_password(struct monitor *mon, const struct monitor_args *args);
 void info_vnc(struct monitor *mon, const struct monitor_args *args);
 void info_mice(struct monitor *mon, const struct monitor_args *args);
 void cmd_screen(struct monitor *mon, const struct monitor_args *args);
+/* Waits for the job under way, as the command that began it does: at once, or, where the main loop
+ * goes on meanwhile, with mon->job. */
+void monitor_wait_job(struct monitor *mon);
+/* True while that goes on; else its result has been told. */
+bool monitor_job_waits(struct monitor *mon);
 /* True while `screen wait` goes on; *again: ns until it should look again. */
 bool screen_waits(struct monitor *mon, int64_t *again);
 void screen_end_wait(struct monitor *mon);

@@ -116,7 +116,7 @@ void migrate_poll(struct migrate *g)
     pthread_mutex_unlock(&g->mutex);
 }
 
-static bool is_busy(struct migrate *g)
+bool migrate_is_busy(struct migrate *g)
 {
     pthread_mutex_lock(&g->mutex);
     bool busy = g->busy;
@@ -178,7 +178,7 @@ bool migrate_wait(struct migrate *g, struct error *err)
     bool ok;
 
     machine_unlock(g->m);
-    while (is_busy(g)) {
+    while (migrate_is_busy(g)) {
         migrate_poll(g);
         machine_poll(g->m);
         clock_gettime(CLOCK_REALTIME, &until);
@@ -201,7 +201,7 @@ bool migrate_wait(struct migrate *g, struct error *err)
 
 void migrate_cancel(struct migrate *g)
 {
-    if (is_busy(g))
+    if (migrate_is_busy(g))
         atomic_store(&g->cancelled, true);
 }
 
@@ -213,7 +213,7 @@ void migrate_free(struct migrate *g)
         return;
     machine_lock(g->m);
     migrate_cancel(g);
-    if (is_busy(g))
+    if (migrate_is_busy(g))
         migrate_wait(g, &ignored);
     machine_unlock(g->m);
     incoming_free(g);
@@ -258,7 +258,7 @@ bool migrate_may_save(struct migrate *g, struct error *err)
 {
     if (g->expecting)
         return error_set(err, "the machine has not come in yet");
-    if (is_busy(g))
+    if (migrate_is_busy(g))
         return error_set(err, "a migration or snapshot is under way; info migrate tells");
     if (g->m->run.state == RUN_ENDED)
         return error_set(err, "the machine has ended");

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "host/block/drive.h"
 #include "host/migrate/migrate_internal.h"
@@ -12,6 +13,8 @@
 #define PATIENCE  4  /* rounds before the guest is held back */
 #define BRAKE     20 /* percent, each time */
 #define BRAKE_MAX 95
+#define SETTLE    4
+#define SETTLE_NS 1000000
 #define CHUNK     (SAVEFILE_PAGES * VM_PAGE_SIZE)
 
 static uint64_t arena_pages(const struct migrate *g)
@@ -47,7 +50,7 @@ static void take_changes(struct migrate *g)
 }
 
 /* migrate_fn: what has changed since the last time. If that is little enough the machine stays
- * where it is, and its state is taken. */
+ * where it is. */
 static bool next_round(struct migrate *g, struct error *err)
 {
     bool ran = g->hooks.hold(g->hooks.opaque);
@@ -59,11 +62,18 @@ static bool next_round(struct migrate *g, struct error *err)
         g->hooks.release(g->hooks.opaque, ran);
         return true;
     }
+    (void)err;
     g->ran = ran;
     g->stopped = true;
     g->held_at = at;
-    g->m->run.frozen = true; /* nothing from outside, either */
     g->hooks.stay(g->hooks.opaque, ran);
+    return true;
+}
+
+/* migrate_fn: what is left, for good. */
+static bool take_rest(struct migrate *g, struct error *err)
+{
+    g->m->run.frozen = true; /* nothing from outside, either */
     if (!machine_save(g->m, &g->state))
         return error_set(err, "out of memory");
     take_changes(g);
@@ -188,6 +198,18 @@ static void measure(struct migrate *g, uint64_t bytes, uint64_t ns)
     pthread_mutex_unlock(&g->mutex);
 }
 
+/* Frames that the guest has sent are answered while it stands still: a few turns of the main loop. */
+static bool settle(struct migrate *g, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = SETTLE_NS};
+
+    for (unsigned n = 0; n < SETTLE; n++) {
+        g->hooks.wake(g->hooks.opaque);
+        nanosleep(&pause, NULL);
+    }
+    return migrate_on_main(g, take_rest, err);
+}
+
 static bool rounds(struct migrate *g, struct error *err)
 {
     uint64_t at = migrate_host_ns(), before = g->writer.pos, last = UINT64_MAX;
@@ -204,7 +226,7 @@ static bool rounds(struct migrate *g, struct error *err)
         if (!migrate_on_main(g, next_round, err))
             return false;
         if (g->stopped)
-            return true;
+            return settle(g, err);
         if (n >= PATIENCE && g->ndirty > last * 3 / 4 && !migrate_on_main(g, hold_back, err))
             return false;
         last = g->ndirty;

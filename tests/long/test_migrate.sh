@@ -77,7 +77,8 @@ stop() {
     kill -9 "${pids[$1]}"
     wait "${pids[$1]}"
 } 2>/dev/null
-sometime() { sleep "$(printf '0.%03d' $((RANDOM % ${1:-400})))"; }
+# sometime MS: at most so long.
+sometime() { local ms=$((RANDOM % $1)); sleep "$((ms / 1000)).$(printf '%03d' $((ms % 1000)))"; }
 disk=(-m 128 -drive "file=$scratch/d.qcow2,if=virtio")
 
 start 1 go "${disk[@]}"
@@ -113,8 +114,7 @@ one() {
         for ((k = 0; k < 100; k++)); do kill -0 "${pids[2]}" 2>/dev/null || break; [ "$(rounds 2)" -gt 0 ] && break; sleep 0.1; done
         kill -0 "${pids[2]}" 2>/dev/null && { works 2 || return 1; }
     elif ask 1 "info migrate" | grep -q 'status: completed'; then
-        ask 1 cont >"$scratch/said" # the machine was there and has died there; what it left is taken back
-        works 1 || return 1
+        : # the machine was there already, and has died there
     else
         works 1 || return 1
     fi
