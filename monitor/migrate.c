@@ -118,9 +118,10 @@ void cmd_migrate(struct monitor *mon, const struct monitor_args *args)
         where += 2 + strspn(where + 2, " \t");
     if (!*where)
         monitor_error(mon, "usage: migrate [-d] WHERE\n");
-    else
-        say_error(mon, g && migrate_start(g, where, &err) && (detached || migrate_wait(g, &err)),
-                  &err);
+    else if (!g || !migrate_start(g, where, &err))
+        say_error(mon, false, &err);
+    else if (!detached)
+        monitor_wait_job(mon);
 }
 
 void cmd_migrate_cancel(struct monitor *mon, const struct monitor_args *args)

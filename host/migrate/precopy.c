@@ -13,8 +13,8 @@
 #define PATIENCE  4  /* rounds before the guest is held back */
 #define BRAKE     20 /* percent, each time */
 #define BRAKE_MAX 95
-#define SETTLE    4
-#define SETTLE_NS 1000000
+#define SETTLE    6
+#define SETTLE_NS 500000
 #define CHUNK     (SAVEFILE_PAGES * VM_PAGE_SIZE)
 
 static uint64_t arena_pages(const struct migrate *g)
@@ -198,13 +198,22 @@ static void measure(struct migrate *g, uint64_t bytes, uint64_t ns)
     pthread_mutex_unlock(&g->mutex);
 }
 
-/* Frames that the guest has sent are answered while it stands still: a few turns of the main loop. */
+/* migrate_fn */
+static bool one_turn(struct migrate *g, struct error *err)
+{
+    (void)err;
+    g->hooks.wake(g->hooks.opaque);
+    return true;
+}
+
+/* Frames that the guest has sent are answered while it stands still: some turns of the main loop. */
 static bool settle(struct migrate *g, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = SETTLE_NS};
 
     for (unsigned n = 0; n < SETTLE; n++) {
-        g->hooks.wake(g->hooks.opaque);
+        if (!migrate_on_main(g, one_turn, err))
+            return false;
         nanosleep(&pause, NULL);
     }
     return migrate_on_main(g, take_rest, err);

@@ -87,9 +87,9 @@ report $? "${names[0]}" "$scratch/serial1" "$scratch/err1"
 ask 1 "savevm base" >"$scratch/said"
 stop 1
 bad=0
-for ((n = 0; n < (kills + 2) / 3; n++)); do
+for ((turn = 0; turn < (kills + 2) / 3; turn++)); do
     start 1 go "${disk[@]}" -loadvm base
-    [ $((n % 10)) != 0 ] || works 1 || { bad=1; break; }
+    [ $((turn % 10)) != 0 ] || works 1 || { bad=1; break; }
     { ask 1 "savevm new" "delvm new" & } >/dev/null 2>&1
     sometime 900
     stop 1
@@ -125,7 +125,7 @@ one() {
 }
 for side in 1 2; do
     bad=0
-    for ((n = 0; n < (kills + 2) / 3 && bad == 0; n++)); do
+    for ((turn = 0; turn < (kills + 2) / 3 && bad == 0; turn++)); do
         one $side || bad=1
     done
     report $bad "${names[side + 1]}" "$scratch/said" "$scratch/err1" "$scratch/err2"
