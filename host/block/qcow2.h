@@ -64,8 +64,9 @@ enum {
 #define QCOW2_SNAPSHOTS_MAX 65536u
 #define QCOW2_OFFSET_MAX    (1ull << 56)
 
-#define QCOW2_SNAPSHOT_HEAD 40u /* bytes of an entry of the snapshot table before the extra data   \
-                                 */
+#define QCOW2_SNAPSHOT_HEAD                                                                        \
+    40u /* bytes of an entry of the snapshot table before the extra data                           \
+         */
 #define QCOW2_EXTRA_MAX      1024u
 #define QCOW2_SNAPSHOT_BYTES (64u << 20) /* of the table */
 

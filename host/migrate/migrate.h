@@ -84,7 +84,8 @@ const char *migrate_run_state(const struct migrate *g);
 bool migrate_start(struct migrate *g, const char *where, struct error *err);
 /* A job is under way. No lock needed. */
 bool migrate_is_busy(struct migrate *g);
-/* Waits until none is; timers go on, and nothing else of the main loop. False: the last one failed. */
+/* Waits until none is; timers go on, and nothing else of the main loop. False: the last one failed.
+ */
 bool migrate_wait(struct migrate *g, struct error *err);
 void migrate_cancel(struct migrate *g);
 /* Before the machine goes on by hand: takes back disks that were given away. */

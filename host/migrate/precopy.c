@@ -206,7 +206,8 @@ static bool one_turn(struct migrate *g, struct error *err)
     return true;
 }
 
-/* Frames that the guest has sent are answered while it stands still: some turns of the main loop. */
+/* Frames that the guest has sent are answered while it stands still: some turns of the main loop.
+ */
 static bool settle(struct migrate *g, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = SETTLE_NS};

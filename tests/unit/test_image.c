@@ -688,9 +688,9 @@ static void test_snapshot_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_traffic),      cmocka_unit_test(test_backing),
-        cmocka_unit_test(test_differencing), cmocka_unit_test(test_internal_snapshot),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_own_snapshots),
+        cmocka_unit_test(test_traffic),           cmocka_unit_test(test_backing),
+        cmocka_unit_test(test_differencing),      cmocka_unit_test(test_internal_snapshot),
+        cmocka_unit_test(test_threads),           cmocka_unit_test(test_own_snapshots),
         cmocka_unit_test(test_snapshot_replaced),
     };
 
