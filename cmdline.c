@@ -174,7 +174,7 @@ static const struct option_row options[] = {
     {"incoming", "WHERE", OPT_INCOMING, "run",
      "goes on from a saved machine: file:PATH; or waits for one: tcp:HOST:PORT, unix:PATH, fd:N, "
      "exec:COMMAND, defer"},
-    {"loadvm", "NAME", OPT_LOADVM, "run", "goes on from a snapshot of savevm"},
+    {"loadvm", "NAME", OPT_LOADVM, OPTION_TOPIC_OTHER, "goes on from a snapshot of savevm"},
     {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"debug", NULL, OPT_DEBUG, "debug",

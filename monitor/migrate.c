@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "host/char/backend.h"
 #include "host/migrate/migrate.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/qmp.h"
@@ -91,13 +92,36 @@ void monitor_wait_job(struct monitor *mon)
         say_error(mon, migrate_wait(mon->ctl->migrate, &err), &err);
 }
 
+static void show_progress(struct monitor *mon)
+{
+    struct migrate_info i;
+    unsigned percent;
+
+    migrate_get_info(mon->ctl->migrate, &i);
+    if (!i.total || i.remaining > i.total || (!i.pages && !i.zero_pages))
+        return;
+    percent = (unsigned)((i.total - i.remaining) * 100 / i.total);
+    if (percent == mon->progress)
+        return;
+    mon->progress = percent;
+    monitor_printf(mon, "\r%3u%%", percent);
+}
+
 bool monitor_job_waits(struct monitor *mon)
 {
     struct error err = {""};
     bool ok;
 
-    if (!mon->job || migrate_is_busy(mon->ctl->migrate))
-        return mon->job;
+    if (mon->job && migrate_is_busy(mon->ctl->migrate)) {
+        if (chardev_interactive(mon->chr))
+            show_progress(mon);
+        return true;
+    }
+    if (!mon->job)
+        return false;
+    if (mon->progress)
+        monitor_printf(mon, "\r     \r");
+    mon->progress = 0;
     mon->job = false;
     machine_lock(mon->m);
     ok = migrate_wait(mon->ctl->migrate, &err);

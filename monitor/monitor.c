@@ -17,6 +17,7 @@
 #include "host/migrate/migrate.h"
 #include "vm/machine.h"
 
+#define PROGRESS_NS      200000000 /* how often it is shown how far a save is */
 #define PROMPT           "(calque) "
 #define MONITOR_TEXT_MAX (4u << 20) /* output of one command for a program */
 
@@ -527,7 +528,7 @@ int64_t monitor_poll(struct monitor *mon)
     waited = waits(mon);
 
     if (monitor_job_waits(mon))
-        return -1; /* its end ends the main loop's wait */
+        return PROGRESS_NS; /* its end ends the main loop's wait */
     if (screen_waits(mon, &again) || !waited)
         return again;
     prompt(mon);

@@ -31,6 +31,7 @@ struct monitor {
     unsigned history_len;                            /* lines ever */
     struct screen_wait *wait; /* `screen wait` is at work: what is typed is kept for later */
     bool job;                 /* the same for a save or migration */
+    unsigned progress;        /* percent of it, as it was last shown; 0: it was not */
     uint8_t *typed;
     size_t typed_len;
 };
@@ -118,7 +119,7 @@ void cmd_screen(struct monitor *mon, const struct monitor_args *args);
 /* Waits for the job under way, as the command that began it does: at once, or, where the main loop
  * goes on meanwhile, with mon->job. */
 void monitor_wait_job(struct monitor *mon);
-/* True while that goes on; else its result has been told. */
+/* True while that goes on, which a person at a terminal sees; else its result has been told. */
 bool monitor_job_waits(struct monitor *mon);
 /* True while `screen wait` goes on; *again: ns until it should look again. */
 bool screen_waits(struct monitor *mon, int64_t *again);

@@ -240,6 +240,11 @@ void drives_leave(struct drives *ds)
     ds->leave = true;
 }
 
+void drives_pin(struct drives *ds, bool pinned)
+{
+    atomic_store(&ds->pinned, pinned);
+}
+
 bool drives_may_leave(const struct drives *ds, struct error *err)
 {
     for (const struct blockdev *b = ds->first; b; b = b->next)
@@ -327,6 +332,8 @@ static bool may_open(struct blockdev *b, bool force, struct error *err)
         return error_set(err, "Device '%s' is not removable", b->id);
     if (b->m && !record_allows_change(b->m, b->id, err))
         return false;
+    if (atomic_load(&b->drives->pinned))
+        return error_set(err, "Device '%s' is being saved or sent", b->id);
     if (!is_locked(b))
         return true;
     if (b->events.eject_request)

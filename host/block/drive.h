@@ -157,6 +157,8 @@ void drives_leave(struct drives *ds);
 bool drives_release(struct drives *ds, struct error *err);
 /* Opens again what was left or released; *err says who has it. */
 bool drives_take(struct drives *ds, struct error *err);
+/* Media are in use by a thread: nobody changes or ejects them. */
+void drives_pin(struct drives *ds, bool pinned);
 /* False, with its name: a drive whose changes are in this process alone (snapshot=on). */
 bool drives_may_leave(const struct drives *ds, struct error *err);
 

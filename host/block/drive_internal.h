@@ -3,6 +3,7 @@
 #define CALQUE_HOST_BLOCK_DRIVE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "host/block/drive.h"
 #include "host/block/image.h"
@@ -66,7 +67,8 @@ struct drives {
     struct blockdev *first, **tail;
     struct block_pool pool;
     struct drive_watch *watches;
-    bool leave; /* drives_leave() */
+    bool leave;         /* drives_leave() */
+    atomic_bool pinned; /* drives_pin() */
 };
 
 void pool_init(struct block_pool *p);

@@ -44,7 +44,7 @@ struct migrate *migrate_new(struct machine *m, struct drives *drives, const char
     g->cpu = strdup(cpu);
     g->hooks = *hooks;
     g->parameters.downtime_limit = DOWNTIME_MS;
-    g->mapped_fd = -1;
+    g->mapped_fd = g->channel.fd = -1;
     if (!g->cpu) {
         free(g);
         return NULL;
@@ -134,6 +134,8 @@ bool migrate_begin_job(struct migrate *g, void *(*fn)(void *), struct error *err
     pthread_mutex_lock(&g->mutex);
     g->busy = true;
     pthread_mutex_unlock(&g->mutex);
+    if (g->drives)
+        drives_pin(g->drives, true);
     migrate_set_status(g, MIGRATE_SETUP);
     sigfillset(&all); /* signals are the main loop's */
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -144,6 +146,8 @@ bool migrate_begin_job(struct migrate *g, void *(*fn)(void *), struct error *err
     if (ok)
         return true;
     g->busy = false;
+    if (g->drives)
+        drives_pin(g->drives, false);
     migrate_set_status(g, MIGRATE_FAILED);
     return error_set(err, "a thread cannot be started");
 }
@@ -159,6 +163,8 @@ void migrate_job_done(struct migrate *g, bool ok, const struct error *err)
     free(g->dirty);
     g->dirty = NULL;
     save_free(&g->writer);
+    if (g->drives)
+        drives_pin(g->drives, false);
     pthread_mutex_lock(&g->mutex);
     g->info.total_ms = (migrate_host_ns() - g->begun) / 1000000;
     g->info.brake = 0;

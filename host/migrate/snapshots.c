@@ -495,8 +495,11 @@ bool snapshot_list(struct migrate *g, void (*line)(void *opaque, const char *tex
     unsigned count = 0;
     struct error ignored;
 
-    if (!all)
-        return error_set(err, "out of memory");
+    if (!all || migrate_is_busy(g)) {
+        error_write(err, all ? "a snapshot is being made; info migrate tells" : "out of memory");
+        free(all);
+        return false;
+    }
     for (unsigned i = 0; im && i < image_snapshot_count(im) && count < MAX_SHOWN; i++) {
         struct node *n = &all[count];
 
