@@ -1041,6 +1041,8 @@ static enum cmdline_result replay(struct settings *s, const char *file, struct e
     if (!parse_replay(s, file, err))
         return CMDLINE_BAD;
     r = parse_words(s, s->replay->header.args.text, 0, err);
+    if (r == CMDLINE_RUN && !record_leave_host(s, err))
+        r = CMDLINE_BAD;
     if (r == CMDLINE_BAD)
         error_prefix(err, "--replay %s", file);
     return r;

@@ -123,6 +123,10 @@ struct settings {
         uint8_t mac[6];
         uint64_t pairs;
         bool disable_legacy;
+        const char *rom; /* romfile=, "": none; NULL: not said */
+        bool no_rom;
+        uint64_t iobase, irq; /* of a card on ISA */
+        int boot_index;       /* -1: not said */
         struct pc_pci_place place;
     } nics[MAX_NICS];
     unsigned nnics;
@@ -152,6 +156,7 @@ struct settings {
         struct audio_config config;
     } audiodevs[MAX_AUDIODEV];
     unsigned naudiodevs;
+    bool recorded_speaker;      /* --replay: the machine had one, heard somewhere */
     const char *pcspk_audiodev; /* -machine pcspk-audiodev=; NULL: the first of them */
     enum { TRIPLE_FAULT_DEFAULT, TRIPLE_FAULT_RESET, TRIPLE_FAULT_REPORT } triple_fault;
     bool icount, icount_auto;

@@ -278,6 +278,20 @@ static bool add_nic(struct settings *s, const struct option_list *l, struct erro
     return net_add_device(s, l, err) && get_place(s, l, &s->nics[s->nnics - 1].place, err);
 }
 
+static bool add_isa_nic(struct settings *s, const struct option_list *l, struct error *err)
+{
+    struct nic_setting *n = &s->nics[s->nnics];
+
+    if (!net_add_device(s, l, err) ||
+        !option_get_number(l, "iobase", 0x200, 0x3e0, &n->iobase, err) ||
+        !option_get_number(l, "irq", 3, 15, &n->irq, err))
+        return false;
+    if (n->iobase & 31)
+        return error_set(err, "iobase=%x: a multiple of 32 is expected", (unsigned)n->iobase);
+    return ISA_CARD_IRQS >> n->irq & 1 ||
+           error_set(err, "irq=%u: 3, 4, 6, 7, 12, 14 or 15 is expected", (unsigned)n->irq);
+}
+
 static bool add_tablet(struct settings *s, const struct option_list *l, struct error *err)
 {
     if (s->tablet)
@@ -329,10 +343,9 @@ static bool add_vga(struct settings *s, const struct option_list *l, struct erro
     }
 
 #define OF_NICS                                                                                    \
-    {"netdev", "ID", "a -netdev"},                                                                 \
-    {                                                                                              \
-        "mac", "ADDRESS", "default 52:54:00:12:34:56, and up"                                      \
-    }
+    {"netdev", "ID", "a -netdev"}, {"mac", "ADDRESS", "default 52:54:00:12:34:56, and up"},        \
+        {"romfile", "FILE", "what firmware boots it with; empty: nothing"},                        \
+        {"rombar", "0|1", "0: no expansion ROM"}, BOOT_INDEX
 
 static const struct device_row devices[] = {
     {"ide-hd", "ATA disk; see also -hda", add_ide_hd,
@@ -365,6 +378,17 @@ static const struct device_row devices[] = {
                     {"num-queues", "1-16", "default 1"},
                     {"disable-legacy", "on|off", "on: without the interface of virtio 0.9"},
                     OF_DISKS}},
+    {"e1000", "Intel 82540EM network card; see also -nic", add_nic, .pci = true,
+     .properties = {OF_NICS}},
+    {"e1000-82545em", "Intel 82545EM network card", add_nic, .pci = true, .properties = {OF_NICS}},
+    {"ne2k_isa", "NE2000 network card on ISA", add_isa_nic,
+     .properties = {{"netdev", "ID", "a -netdev"},
+                    {"mac", "ADDRESS", "as of e1000"},
+                    {"iobase", "PORT", "default 0x300"},
+                    {"irq", "3-15", "default 3"}}},
+    {"ne2k_pci", "NE2000 network card on PCI (Realtek RTL8029)", add_nic, .pci = true,
+     .properties = {OF_NICS}},
+    {"rtl8139", "Realtek RTL8139C+ network card", add_nic, .pci = true, .properties = {OF_NICS}},
     {"virtio-net-pci", "virtio network card; see also -nic", add_nic, .pci = true,
      .properties = {OF_NICS,
                     {"mq", "on|off", "on: several pairs of queues"},

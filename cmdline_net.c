@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/options.h"
@@ -15,7 +16,8 @@
 #include "host/net/backend.h"
 #include "machines/pc_net.h"
 
-#define DEFAULT_MODEL "virtio-net-pci"
+#define DEFAULT_MODEL "e1000"
+#define IPXE_ROMS     "/usr/lib/ipxe/qemu"
 #define FIRST_MAC     0x525400123456ull /* 52:54:00:12:34:56, and up */
 
 /* ---- network cards ---- */
@@ -23,7 +25,9 @@
 /* QEMU's short names. */
 static const char *full_model(const char *model)
 {
-    return !strcmp(model, "virtio") || !strcmp(model, "virtio-net") ? "virtio-net-pci" : model;
+    return !strcmp(model, "virtio") || !strcmp(model, "virtio-net") ? "virtio-net-pci"
+           : !strcmp(model, "e1000-82540em")                        ? "e1000"
+                                                                    : model;
 }
 
 static bool check_model(const char *model, struct error *err)
@@ -65,7 +69,8 @@ static struct nic_setting *new_nic(struct settings *s, const char *model, const 
         error_set(err, "more than %d network cards", MAX_NICS);
         return NULL;
     }
-    *n = (struct nic_setting){.pairs = 1, .place = {.order = s->ndevices}};
+    *n = (struct nic_setting){
+        .pairs = 1, .boot_index = -1, .iobase = 0x300, .irq = 3, .place = {.order = s->ndevices}};
     model = full_model(model ? model : DEFAULT_MODEL);
     if (!check_model(model, err) || !(n->model = settings_keep(s, strdup(model), err)) ||
         (mac && !parse_mac(mac, n->mac, err)))
@@ -80,6 +85,21 @@ static bool keep(struct settings *s, const char *text, const char **out, struct 
     return !text || (*out = settings_keep(s, strdup(text), err));
 }
 
+/* What firmware boots from it, and when. */
+static bool get_boot(struct settings *s, struct nic_setting *n, const struct option_list *l,
+                     struct error *err)
+{
+    uint64_t index = UINT64_MAX, bar = 1;
+
+    if (!keep(s, option_get(l, "romfile"), &n->rom, err) ||
+        !option_get_number(l, "rombar", 0, 1, &bar, err) ||
+        !option_get_number(l, "bootindex", 0, INT32_MAX, &index, err))
+        return false;
+    n->no_rom = !bar || (n->rom && !*n->rom);
+    n->boot_index = (int)index;
+    return true;
+}
+
 bool net_add_device(struct settings *s, const struct option_list *l, struct error *err)
 {
     struct nic_setting *n = new_nic(s, option_get(l, "driver"), option_get(l, "mac"), err);
@@ -88,7 +108,7 @@ bool net_add_device(struct settings *s, const struct option_list *l, struct erro
     if (!n)
         return false;
     return keep(s, option_get(l, "id"), &n->id, err) &&
-           keep(s, option_get(l, "netdev"), &n->netdev, err) &&
+           keep(s, option_get(l, "netdev"), &n->netdev, err) && get_boot(s, n, l, err) &&
            option_get_bool(l, "disable-legacy", &n->disable_legacy, err) &&
            option_get_bool(l, "mq", &mq, err) &&
            option_get_number(l, "queues", 1, VIRTIO_NET_MAX_PAIRS, &n->pairs, err) &&
@@ -308,6 +328,28 @@ static bool open_all(struct settings *s, struct nets *nets, struct error *err)
     return true;
 }
 
+/* Where nothing is said and the network is to be booted from, iPXE's as Debian has it. */
+static bool choose_rom(struct settings *s, const struct nic_setting *n, const char **rom,
+                       struct error *err)
+{
+    bool boots = n->boot_index >= 0 || strchr(s->boot.order, 'n') || strchr(s->boot.once, 'n');
+    char *path;
+
+    *rom = n->no_rom ? NULL : n->rom;
+    if (*rom || n->no_rom || !boots || pc_nic_is_isa(n->model))
+        return true;
+    if (asprintf(&path, IPXE_ROMS "/efi-%s.rom", pc_nic_rom_name(n->model)) < 0)
+        path = NULL;
+    if (!(*rom = settings_keep(s, path, err)))
+        return false;
+    if (access(*rom, R_OK) < 0) {
+        fprintf(stderr, "calque: %s: no %s (of Debian's ipxe-qemu): it cannot be booted from\n",
+                n->id, *rom);
+        *rom = NULL;
+    }
+    return true;
+}
+
 static bool plug_in(struct settings *s, unsigned index, struct nets *nets, struct pc_nic_config *c,
                     struct error *err)
 {
@@ -317,8 +359,14 @@ static bool plug_in(struct settings *s, unsigned index, struct nets *nets, struc
                                 .id = n->id,
                                 .pairs = (unsigned)n->pairs,
                                 .modern_only = n->disable_legacy,
+                                .iobase = (uint16_t)n->iobase,
+                                .irq = (uint8_t)n->irq,
+                                .boots = n->boot_index >= 0,
+                                .boot_index = n->boot_index,
                                 .place = n->place};
     memcpy(c->nic.mac, n->mac, NET_MAC_SIZE);
+    if (!choose_rom(s, n, &c->rom, err))
+        return false;
     if (n->backend && !netdev_define_unnamed(nets, n->backend, &c->nic.netdev, err))
         return error_prefix(err, "-nic");
     if (n->netdev && !(c->nic.netdev = netdev_find(nets, n->netdev, err)))

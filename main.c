@@ -17,6 +17,7 @@
 #include "cmdline_devices.h"
 #include "cmdline_drives.h"
 #include "cmdline_net.h"
+#include "cmdline_record.h"
 #include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
@@ -797,6 +798,9 @@ static bool open_audio(struct app *app, struct error *err)
     const struct audio_config *config = speaker_audio(s), window = {AUDIO_SDL, NULL};
     struct error none;
 
+    if (s->replay && config && !s->recorded_speaker)
+        return error_set(err, "-audiodev: the machine of the recording had no sound");
+    app->config.unheard = s->replay && s->recorded_speaker;
     if (s->pcspk_audiodev && !config)
         return error_set(err, "-machine pcspk-audiodev=%s: no -audiodev has this id",
                          s->pcspk_audiodev);
@@ -804,9 +808,20 @@ static bool open_audio(struct app *app, struct error *err)
         error_prefix(err, "-audiodev");
         return false;
     }
-    if (!config && s->display == UI_SDL && audio_have_sound())
+    if (!config && s->display == UI_SDL && audio_have_sound() &&
+        (!s->replay || s->recorded_speaker))
         audio_open(&window, &app->config.audio, &none);
-    return true;
+    return !app->config.audio || record_remember_speaker(&app->settings, err);
+}
+
+/* A network card that may be booted from. */
+static bool has_rom(const struct pc_net_config *c)
+{
+    bool any = false;
+
+    for (unsigned n = 0; n < c->nnics; n++)
+        any |= c->nics[n].rom != NULL;
+    return any;
 }
 
 static bool build_pc(struct app *app, struct error *err)
@@ -817,7 +832,7 @@ static bool build_pc(struct app *app, struct error *err)
     if (!drives_resolve(&app->settings, &c->storage, err) ||
         !net_resolve(&app->settings, app->nets, &c->net, err))
         return false;
-    if (!s->kernel && !s->bios && !c->storage.flash[0] && has_disk(s))
+    if (!s->kernel && !s->bios && !c->storage.flash[0] && (has_disk(s) || has_rom(&c->net)))
         app->settings.bios = find_own_bios(app);
     if (!s->kernel && !s->bios && !c->storage.flash[0])
         return error_set(err, "nothing to boot: -kernel FILE or -bios FILE is expected; "

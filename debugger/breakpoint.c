@@ -77,8 +77,11 @@ static bool counts(struct debugger *d, struct breakpoint *b, struct cpu *cpu)
 
 static struct hit *note_hit(struct debugger *d, struct breakpoint *b, const struct cpu *cpu)
 {
-    d->hit = (struct hit){.valid = true, .breakpoint = b, .cpu = cpu->v.index};
-    return &d->hit;
+    unsigned n = atomic_fetch_add(&d->nhits, 1); /* other CPUs may have something to say, too */
+    struct hit *hit = &d->hits[n < DEBUG_HITS_MAX ? n : DEBUG_HITS_MAX];
+
+    *hit = (struct hit){.breakpoint = b, .cpu = cpu->v.index};
+    return hit;
 }
 
 static bool at_mark(const struct debugger *d, const struct cpu *cpu, uint64_t lin)
@@ -101,6 +104,7 @@ static bool covers_code(const struct breakpoint *b, const struct cpu *cpu, uint6
 static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
 {
     struct debugger *d = opaque;
+    bool stop = false;
 
     if (d->tracing && d->tracer.instructions)
         d->tracer.instruction(d->tracer.opaque, cpu, lin);
@@ -112,13 +116,29 @@ static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
         if (!is_for(d, b, BREAK_EXECUTE, cpu) || !covers_code(b, cpu, lin) || !counts(d, b, cpu))
             continue;
         note_hit(d, b, cpu);
-        return true;
+        stop = true;
     }
-    return false;
+    return stop;
 }
 
+/* on_execute() would say no and note nothing. */
+static bool on_passing(void *opaque, struct cpu *cpu, uint64_t lin)
+{
+    struct debugger *d = opaque;
+
+    if ((d->tracing && d->tracer.instructions) || (d->mark.set && d->mark.lin == lin))
+        return false;
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next)
+        if (is_for(d, b, BREAK_EXECUTE, cpu) && covers_code(b, cpu, lin) &&
+            !(b->condition.ruled_out && b->condition.ruled_out(b->condition.opaque, d, cpu)))
+            return false;
+    return true;
+}
+
+/* What the watched bytes were is no longer known afterwards: it is asked once of an instruction's
+ * accesses. `looked`: it was. */
 static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
-                      const struct probe_hit *a)
+                      const struct probe_hit *a, bool *looked)
 {
     struct owned *o = (struct owned *)b;
     struct probe_range r = {.start = b->start, .last = b->last, .physical = b->physical};
@@ -128,6 +148,7 @@ static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
     if (!is_for(d, b, BREAK_ACCESS, cpu) || !(b->access & a->access) ||
         !probe_touches(&r, a->lin, a->phys, a->size))
         return false;
+    *looked = true;
     memcpy(before, o->bytes, sizeof(before));
     read_bytes(b, cpu, o->bytes);
     if (b->value_change && n && !memcmp(before, o->bytes, n))
@@ -144,15 +165,18 @@ static bool on_access(struct debugger *d, struct cpu *cpu, struct breakpoint *b,
 static bool on_accessed(void *opaque, struct cpu *cpu, const struct probe_hit *hits, unsigned n)
 {
     struct debugger *d = opaque;
+    bool stop = false;
 
     for (unsigned k = 0; k < n && d->tracing && d->tracer.memory; k++)
         d->tracer.access(d->tracer.opaque, cpu, hits[k].lin, hits[k].phys, hits[k].size,
                          hits[k].access & PROBE_WRITE);
-    for (unsigned k = 0; k < n; k++)
-        for (struct breakpoint *b = d->breakpoints; b; b = b->next)
-            if (on_access(d, cpu, b, &hits[k]))
-                return true;
-    return false;
+    for (struct breakpoint *b = d->breakpoints; b; b = b->next) {
+        bool looked = false;
+
+        for (unsigned k = 0; k < n && !looked; k++)
+            stop |= on_access(d, cpu, b, &hits[k], &looked);
+    }
+    return stop;
 }
 
 /* Which breakpoints an event is for, and as what kind of access. */
@@ -185,6 +209,7 @@ static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint
                      uint64_t value)
 {
     struct debugger *d = opaque;
+    bool stop = false;
 
     if (d->tracing && d->tracer.events >> event & 1)
         d->tracer.event(d->tracer.opaque, cpu, event, arg, value);
@@ -195,9 +220,9 @@ static bool on_event(void *opaque, struct cpu *cpu, enum probe_event event, uint
         struct hit *hit = note_hit(d, b, cpu);
         hit->event_arg = arg;
         hit->event_value = value;
-        return true;
+        stop = true;
     }
-    return false;
+    return stop;
 }
 
 /* ---- what is asked ---- */
@@ -213,19 +238,36 @@ static void mark_range(struct probes *p, const struct breakpoint *b)
         mark_place(p, b->start + n);
 }
 
-static unsigned count_ranges(const struct debugger *d)
+static unsigned count(const struct debugger *d, enum breakpoint_kind kind)
 {
     unsigned n = 0;
 
     for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        n += is_on(d, b) && b->kind == BREAK_ACCESS;
+        n += is_on(d, b) && b->kind == kind;
     return n;
 }
 
-static void add_to_set(struct probes *p, struct probe_range *ranges, const struct breakpoint *b)
+/* Padding is 0: sets are compared by their bytes. */
+static void add_point(struct probes *p, struct probe_point *points, const struct breakpoint *b)
 {
-    if (b->kind == BREAK_EXECUTE)
+    struct probe_point *at = &points[p->npoints++];
+
+    at->start = b->start;
+    at->last = b->last;
+    at->physical = b->physical;
+    at->compare.reg = b->condition.compare.reg;
+    at->compare.size = b->condition.compare.size;
+    at->compare.cc = b->condition.compare.cc;
+    at->compare.value = b->condition.compare.value;
+}
+
+static void add_to_set(struct probes *p, struct probe_range *ranges, struct probe_point *points,
+                       const struct breakpoint *b)
+{
+    if (b->kind == BREAK_EXECUTE) {
         mark_range(p, b);
+        add_point(p, points, b);
+    }
     if (b->kind == BREAK_ACCESS)
         ranges[p->nranges++] = (struct probe_range){
             .start = b->start, .last = b->last, .physical = b->physical, .access = b->access};
@@ -239,8 +281,10 @@ static void add_tracer(struct debugger *d, struct probes *p, struct probe_range 
     if (!d->tracing)
         return;
     p->events |= d->tracer.events;
-    if (d->tracer.instructions)
+    if (d->tracer.instructions) {
         memset(p->offsets, 0xff, sizeof(p->offsets));
+        p->points = NULL;
+    }
     if (d->tracer.memory)
         ranges[p->nranges++] = (struct probe_range){
             .start = 0, .last = UINT64_MAX, .access = PROBE_READ | PROBE_WRITE};
@@ -260,44 +304,66 @@ static bool same_ranges(const struct probes *a, const struct probes *b)
            (!a->nranges || !memcmp(a->ranges, b->ranges, a->nranges * sizeof(*a->ranges)));
 }
 
+static bool same_points(const struct probes *a, const struct probes *b)
+{
+    return !a->points == !b->points && a->npoints == b->npoints &&
+           (!a->points || !memcmp(a->points, b->points, a->npoints * sizeof(*a->points)));
+}
+
 /* The set that is in use is told again only if it has changed: TLBs are emptied for it. */
 static bool is_in_use(const struct debugger *d, const struct probes *p)
 {
     const struct probes *now = &d->probes[d->using];
 
     return d->m->ncpus && debugger_cpu(d, 0)->probes == now && now->events == p->events &&
-           !memcmp(now->offsets, p->offsets, sizeof(p->offsets)) && same_ranges(now, p);
+           !memcmp(now->offsets, p->offsets, sizeof(p->offsets)) && same_ranges(now, p) &&
+           same_points(now, p);
+}
+
+static void add_mark(struct probes *p, struct probe_point *points, const struct mark *mark)
+{
+    const struct breakpoint b = {.start = mark->lin, .last = mark->lin};
+
+    if (!mark->set)
+        return;
+    mark_place(p, mark->lin);
+    add_point(p, points, &b);
+}
+
+/* Fills in set `next`; false: it is in use already. */
+static bool fill_set(struct debugger *d, unsigned next)
+{
+    struct probes *p = &d->probes[next];
+
+    *p = (struct probes){.execute = on_execute,
+                         .passes = on_passing,
+                         .accessed = on_accessed,
+                         .event = on_event,
+                         .opaque = d,
+                         .ranges = d->ranges[next],
+                         .points = d->points[next]};
+    for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
+        if (is_on(d, b))
+            add_to_set(p, d->ranges[next], d->points[next], b);
+    add_mark(p, d->points[next], &d->mark);
+    add_tracer(d, p, d->ranges[next]);
+    return !is_in_use(d, p);
 }
 
 void breakpoints_sync(struct debugger *d)
 {
     unsigned next = !d->using;
-    struct probes *p = &d->probes[next];
-    struct probe_range *ranges = calloc(count_ranges(d) + 2, sizeof(*ranges));
 
     d->m->run.reset_pauses = resets_are_wanted(d);
-    if (!ranges)
-        return; /* the old set still is asked about */
-    *p = (struct probes){.execute = on_execute,
-                         .accessed = on_accessed,
-                         .event = on_event,
-                         .opaque = d,
-                         .ranges = ranges};
-    for (const struct breakpoint *b = d->breakpoints; b; b = b->next)
-        if (is_on(d, b))
-            add_to_set(p, ranges, b);
-    add_tracer(d, p, ranges);
-    if (d->mark.set)
-        mark_place(p, d->mark.lin);
-    if (is_in_use(d, p)) {
-        free(ranges);
-        return;
-    }
-    probes_set(d->m, d->breakpoints || d->tracing || d->plan.kind > PLAN_CONTINUE || d->mark.set
-                         ? p
-                         : NULL);
     free(d->ranges[next]);
-    d->ranges[next] = ranges;
+    free(d->points[next]);
+    d->ranges[next] = calloc(count(d, BREAK_ACCESS) + 2, sizeof(**d->ranges));
+    d->points[next] = calloc(count(d, BREAK_EXECUTE) + 1, sizeof(**d->points));
+    if (!d->ranges[next] || !d->points[next] || !fill_set(d, next))
+        return; /* the old set still is asked about */
+    probes_set(d->m, d->breakpoints || d->tracing || d->plan.kind > PLAN_CONTINUE || d->mark.set
+                         ? &d->probes[next]
+                         : NULL);
     d->using = next;
 }
 
@@ -371,6 +437,21 @@ struct breakpoint *breakpoint_add(struct debugger *d, const struct breakpoint *b
     return &o->b;
 }
 
+/* It was hit, and will be no more. */
+static void forget(struct debugger *d, const struct breakpoint *b)
+{
+    struct debug_stop *s = &d->last_stop;
+
+    for (unsigned n = 0; n < DEBUG_HITS_MAX; n++)
+        if (d->hits[n].breakpoint == b)
+            d->hits[n].breakpoint = NULL;
+    for (unsigned n = 0; n < s->nalso; n++)
+        if (s->also[n].breakpoint == b)
+            s->also[n--] = s->also[--s->nalso];
+    if (s->hit.breakpoint == b)
+        s->hit.breakpoint = NULL;
+}
+
 void breakpoint_remove(struct debugger *d, struct breakpoint *b)
 {
     bool was_running = hold(d);
@@ -379,10 +460,7 @@ void breakpoint_remove(struct debugger *d, struct breakpoint *b)
     while (*link != b)
         link = &(*link)->next;
     *link = b->next;
-    if (d->hit.breakpoint == b)
-        d->hit.breakpoint = NULL;
-    if (d->last_stop.breakpoint == b)
-        d->last_stop.breakpoint = NULL;
+    forget(d, b);
     free_one(b);
     release(d, was_running);
 }
@@ -395,13 +473,24 @@ void breakpoint_changed(struct debugger *d, struct breakpoint *b)
     release(d, was_running);
 }
 
-void breakpoint_remove_temporary(struct debugger *d, const struct breakpoint *b)
+static bool was_hit(const struct debug_stop *stop, const struct breakpoint *b)
 {
-    for (struct breakpoint *at = d->breakpoints; at; at = at->next)
-        if (at == b && b->temporary) {
-            breakpoint_remove(d, at);
-            return;
-        }
+    bool hit = stop->hit.breakpoint == b;
+
+    for (unsigned n = 0; n < stop->nalso; n++)
+        hit |= stop->also[n].breakpoint == b;
+    return hit;
+}
+
+void breakpoint_remove_temporary(struct debugger *d, const struct debug_stop *stop)
+{
+    struct breakpoint *next;
+
+    for (struct breakpoint *b = d->breakpoints; b; b = next) {
+        next = b->next;
+        if (b->temporary && was_hit(stop, b))
+            breakpoint_remove(d, b);
+    }
 }
 
 struct breakpoint *breakpoint_first(struct debugger *d)
@@ -437,4 +526,6 @@ void breakpoints_free(struct debugger *d)
     d->breakpoints = NULL;
     free(d->ranges[0]);
     free(d->ranges[1]);
+    free(d->points[0]);
+    free(d->points[1]);
 }

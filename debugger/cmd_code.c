@@ -9,6 +9,7 @@
 #include "debugger/commands_internal.h"
 
 #define LIST_LINES    10
+#define LOCALS_MAX    256
 #define SYMBOLS_SHOWN 200
 #define INSNS_MAX     4096
 
@@ -156,11 +157,16 @@ void cmd_bt(struct monitor *mon, const struct monitor_args *args)
     struct frame frames[FRAMES_MAX];
     unsigned n = unwind(mon, frames);
     uint64_t wanted = args->n ? args->number[0] : FRAMES_MAX;
+    unsigned version[2];
 
     for (unsigned i = 0; i < n && i < wanted; i++)
         print_frame(mon, i, &frames[i]);
     if (n > wanted || n == FRAMES_MAX)
         monitor_printf(mon, "(and more)\n");
+    if (n && symbols_orc_refused(debugger_symbols(debugger_of(mon)), mon->cpu, version))
+        monitor_printf(mon,
+                       "the unwind tables (ORC) of Linux %u.%u are of a form that is not known\n",
+                       version[0], version[1]);
 }
 
 static void choose_frame(struct monitor *mon, int64_t wanted, bool relative)
@@ -214,6 +220,86 @@ void info_frame(struct monitor *mon, const struct monitor_args *args)
                    frames[i].bp, frames[i].cfa);
 }
 
+/* The address of the frame that was chosen. */
+static bool frame_pc(struct monitor *mon, uint64_t *pc)
+{
+    struct frame frames[FRAMES_MAX];
+    unsigned n = unwind(mon, frames), i = commands_of(mon)->frame;
+
+    if (i < n)
+        *pc = frames[i].scope;
+    return i < n;
+}
+
+struct expr *parse_in_frame(struct monitor *mon, const char *text, struct error *err)
+{
+    struct frame frames[FRAMES_MAX];
+    unsigned n = unwind(mon, frames), i = commands_of(mon)->frame;
+
+    if (!i || i >= n)
+        return expr_parse(debugger_of(mon), mon->cpu, text, err);
+    return expr_parse_frame(debugger_symbols(debugger_of(mon)), mon->cpu, &frames[i], text, err);
+}
+
+/* What `info locals` lists; names that inner blocks have again come once. */
+struct locals {
+    struct monitor *mon;
+    const char *name;
+    unsigned n;
+    char seen[LOCALS_MAX][64];
+};
+
+/* The first line has the name, the others are a struct's. */
+static void print_local_line(void *opaque, const char *text)
+{
+    struct locals *l = opaque;
+
+    monitor_printf(l->mon, "%s%s%s\n", l->name, *l->name ? " = " : "", text);
+    l->name = "";
+}
+
+/* What an error says behind the places that it is about. */
+static const char *reason(const char *text)
+{
+    const char *behind;
+
+    while ((behind = strstr(text, ": ")))
+        text = behind + 2;
+    return text;
+}
+
+static void print_local(void *opaque, const char *name, bool parameter)
+{
+    struct locals *l = opaque;
+    struct error err = {""};
+    struct expr *e;
+
+    (void)parameter;
+    for (unsigned k = 0; k < l->n; k++)
+        if (!strncmp(l->seen[k], name, sizeof(l->seen[k]) - 1))
+            return;
+    if (l->n < LOCALS_MAX)
+        snprintf(l->seen[l->n++], sizeof(l->seen[0]), "%s", name);
+    e = parse_in_frame(l->mon, name, &err);
+    l->name = name;
+    if (!e || !expr_print(e, debugger_of(l->mon), cpu_here(l->mon), 0, print_local_line, l, &err))
+        monitor_printf(l->mon, "%s: %s\n", name, reason(err.text));
+    expr_free(e);
+}
+
+void info_locals(struct monitor *mon, const struct monitor_args *args)
+{
+    struct locals l = {.mon = mon};
+    uint64_t pc;
+
+    (void)args;
+    if (!frame_pc(mon, &pc))
+        return;
+    symbols_locals(debugger_symbols(debugger_of(mon)), pc, print_local, &l);
+    if (!l.n)
+        monitor_printf(mon, "no parameters and variables are known here\n");
+}
+
 /* ---- source lines ---- */
 
 static void print_lines(struct monitor *mon, const char *file, unsigned first, unsigned mark)
@@ -241,17 +327,6 @@ static void print_lines(struct monitor *mon, const char *file, unsigned first, u
     if (!shown)
         monitor_error(mon, "%s has %u lines\n", file, line - 1);
     commands_of(mon)->list_line = first + LIST_LINES;
-}
-
-/* The address of the frame that was chosen. */
-static bool frame_pc(struct monitor *mon, uint64_t *pc)
-{
-    struct frame frames[FRAMES_MAX];
-    unsigned n = unwind(mon, frames), i = commands_of(mon)->frame;
-
-    if (i < n)
-        *pc = frames[i].pc - (i > 0); /* a caller's stands behind its call */
-    return i < n;
 }
 
 void cmd_list(struct monitor *mon, const struct monitor_args *args)

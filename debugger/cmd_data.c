@@ -37,7 +37,7 @@ void cmd_print_expr(struct monitor *mon, const struct monitor_args *args)
         monitor_error(mon, "/%c: x, d, u, o, t, a, c, f or s is expected\n", format);
         return;
     }
-    e = expr_parse(d, mon->cpu, args->text[0], &err);
+    e = parse_in_frame(mon, args->text[0], &err);
     if (!say(mon, e, &err))
         return;
     say(mon, expr_print(e, d, cpu, format, monitor_print_line, mon, &err), &err);

@@ -15,7 +15,6 @@ static void run_step(struct monitor *mon, unsigned cpu, enum debug_step how, uin
 {
     struct error err = {""};
 
-    commands_of(mon)->continuing = false;
     if (!cpu_here(mon))
         return;
     if (!count)
@@ -115,8 +114,8 @@ static void pass_over(struct monitor *mon, uint64_t count)
     const struct debug_stop *stop = debugger_last_stop(debugger_of(mon));
     struct breakpoint *b;
 
-    if (!stop || !stop->breakpoint || !stop->breakpoint->number ||
-        !(b = breakpoint_find(debugger_of(mon), stop->breakpoint->number)))
+    if (!stop || !stop->hit.breakpoint || !stop->hit.breakpoint->number ||
+        !(b = breakpoint_find(debugger_of(mon), stop->hit.breakpoint->number)))
         return;
     b->ignore = count - 1;
     breakpoint_changed(debugger_of(mon), b);
@@ -157,7 +156,6 @@ void cmd_continue(struct monitor *mon, const struct monitor_args *args)
     }
     if (args->n && !condition && value)
         pass_over(mon, value);
-    commands_of(mon)->continuing = true;
     if (!run_to_time(mon, &done) || done)
         return;
     say(mon, debugger_continue(d, &err), &err);

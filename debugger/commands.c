@@ -156,6 +156,7 @@ const struct monitor_command debugger_info_commands[] = {
     {"symbol", "=r", "ADDRESS", "the symbol of an address", info_symbol, NULL},
     {"line|source", "=?r", "[PLACE]", "the source line of a place", info_line, NULL},
     {"frame", "=", "", "the frame that was chosen", info_frame, NULL},
+    {"locals|args", "=", "", "parameters and variables of that frame", info_locals, NULL},
     {"trace", "", "", "what is traced", info_trace, NULL},
     {"dirty", "", "", "is not there", info_dirty, NULL},
     {"time", "", "", "instructions and virtual time so far", info_time, NULL},
@@ -374,29 +375,31 @@ bool commands_repeat(const char *line, char *again, size_t size)
 
 bool commands_hide_stop(struct commands *c, const struct debug_stop *stop)
 {
-    const struct breakpoint *b = stop->breakpoint;
-    bool lookout = b && (b == c->lookout || b == c->module_lookout);
-
     symbols_refresh(debugger_symbols(c->d), stop->cpu);
     places_update(c);
-    if (lookout)
-        return c->continuing && c->host.later && c->host.later(c->host.opaque, QUIETLY "continue");
     return stop->kind == DEBUG_STEPPED && c->time_break && c->host.later &&
            vcpu_retired(&debugger_cpu(c->d, stop->cpu)->v) < c->time_break &&
            c->host.later(c->host.opaque, QUIETLY "continue");
 }
 
+static bool run_commands(struct commands *c, const struct breakpoint *b)
+{
+    return b && b->commands && c->host.later(c->host.opaque, b->commands);
+}
+
 void commands_after_stop(struct commands *c, const struct debug_stop *stop)
 {
-    const struct breakpoint *b = stop->breakpoint;
+    const struct breakpoint *b = stop->hit.breakpoint;
     bool watched = b && b->kind == BREAK_ACCESS && c->watch_continue;
 
-    if (c->layout[0] && c->host.later && !run_file(c, c->layout, NULL))
+    if (!c->host.later)
+        return;
+    if (c->layout[0] && !run_file(c, c->layout, NULL))
         c->layout[0] = '\0';
-    if (b && b->commands && c->host.later)
-        c->host.later(c->host.opaque, b->commands);
-    else if (watched && c->host.later)
+    if (!run_commands(c, b) && watched)
         c->host.later(c->host.opaque, "continue");
+    for (unsigned n = 0; n < stop->nalso; n++)
+        run_commands(c, stop->also[n].breakpoint);
 }
 
 /* ---- life ---- */

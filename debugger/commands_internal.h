@@ -35,7 +35,6 @@ struct commands {
      * system changes, as last seen, and the breakpoints that look for changes and for modules. */
     uint64_t seen[3];
     struct breakpoint *lookout, *module_lookout;
-    bool continuing; /* the guest runs because of `continue` */
     struct trace *trace;
     struct calls *calls;
 };
@@ -112,7 +111,9 @@ monitor_fn cmd_p, cmd_print_expr, cmd_set, cmd_setpmem, cmd_writemem, cmd_loadme
     cmd_dump, cmd_crc, cmd_print_stack, cmd_print_string, cmd_page, cmd_deref;
 /* cmd_code.c */
 monitor_fn cmd_disassemble, cmd_bt, cmd_frame, cmd_up, cmd_down, cmd_list, cmd_symbol_file,
-    cmd_symbols_list, info_symbol, info_line, info_frame;
+    cmd_symbols_list, info_symbol, info_line, info_frame, info_locals;
+/* An expression in the frame that was chosen. NULL with *err. */
+struct expr *parse_in_frame(struct monitor *mon, const char *text, struct error *err);
 /* cmd_registers.c */
 monitor_fn cmd_registers, cmd_sreg, cmd_creg, cmd_dreg, cmd_fp, cmd_mmx, cmd_sse, cmd_ymm,
     info_regs, info_cpu, info_msr, info_flags;

@@ -121,7 +121,7 @@ void debugger_tell_resumed(struct debugger *d)
 
 void debugger_tell_stop(struct debugger *d, const struct debug_stop *stop)
 {
-    const struct breakpoint *temporary = stop->breakpoint;
+    const struct debug_stop told = *stop; /* faces may remove what was hit */
     struct debug_face *next;
 
     d->last_stop = *stop;
@@ -132,7 +132,7 @@ void debugger_tell_stop(struct debugger *d, const struct debug_stop *stop)
         next = f->next;
         f->stopped(f->opaque, &d->last_stop);
     }
-    breakpoint_remove_temporary(d, temporary);
+    breakpoint_remove_temporary(d, &told);
 }
 
 /* ---- running ---- */
@@ -141,7 +141,7 @@ void debugger_go(struct debugger *d, unsigned cpu, uint64_t insns)
 {
     struct machine *m = d->m;
 
-    d->hit.valid = false;
+    d->nhits = 0;
     breakpoints_sync(d);
     for (unsigned n = 0; n < m->ncpus; n++) {
         struct cpu *c = debugger_cpu(d, n);
@@ -178,6 +178,11 @@ bool debugger_continue(struct debugger *d, struct error *err)
     return true;
 }
 
+bool debugger_continues(const struct debugger *d)
+{
+    return d->plan.kind == PLAN_CONTINUE;
+}
+
 void debugger_pause(struct debugger *d)
 {
     machine_request_stop(d->m, STOP_USER);
@@ -190,7 +195,7 @@ void debugger_step_others(struct debugger *d, bool run)
 
 /* ---- stops ---- */
 
-static enum debug_stop_kind kind_of(const struct debugger *d, enum stop_reason why)
+static enum debug_stop_kind kind_of(enum stop_reason why)
 {
     switch (why) {
     case STOP_STEP:
@@ -206,9 +211,7 @@ static enum debug_stop_kind kind_of(const struct debugger *d, enum stop_reason w
     case STOP_DOUBLE_FAULT:
         return DEBUG_DOUBLE_FAULT;
     case STOP_BREAKPOINT:
-        if (d->hit.mark || !d->hit.breakpoint)
-            return DEBUG_STEPPED;
-        return d->hit.breakpoint->kind == BREAK_ACCESS ? DEBUG_WATCHPOINT : DEBUG_BREAKPOINT;
+        return DEBUG_STEPPED; /* unless a breakpoint is found */
     default:
         return DEBUG_PAUSED;
     }
@@ -230,35 +233,86 @@ static unsigned shut_down_cpu(const struct debugger *d)
     return 0;
 }
 
+static enum debug_stop_kind kind_of_hit(const struct breakpoint *b)
+{
+    return b->kind == BREAK_ACCESS ? DEBUG_WATCHPOINT : DEBUG_BREAKPOINT;
+}
+
+struct debug_stop debug_stop_also(const struct debug_stop *stop, unsigned n)
+{
+    struct debug_stop s = *stop;
+
+    s.hit = stop->also[n];
+    s.nalso = 0;
+    s.kind = kind_of_hit(s.hit.breakpoint);
+    return s;
+}
+
+static struct debug_hit told_hit(const struct hit *h)
+{
+    struct debug_hit told = {
+        .breakpoint = h->breakpoint, .event_arg = h->event_arg, .event_value = h->event_value};
+
+    if (h->breakpoint->kind != BREAK_ACCESS)
+        return told;
+    told.address = h->access.lin;
+    told.size = h->access.size;
+    told.write = h->access.access & PROBE_WRITE;
+    told.has_values = h->breakpoint->last - h->breakpoint->start < 8;
+    told.old_value = h->old_value;
+    told.new_value = h->new_value;
+    return told;
+}
+
+/* The first that has a number comes first: the others are somebody's own. */
+static void describe_hits(const struct debugger *d, struct debug_stop *s)
+{
+    unsigned n = d->nhits < DEBUG_HITS_MAX ? d->nhits : DEBUG_HITS_MAX, first = n;
+
+    for (unsigned k = n; k-- > 0;)
+        if (d->hits[k].breakpoint &&
+            (first == n || d->hits[k].breakpoint->number || !d->hits[first].breakpoint->number))
+            first = k;
+    if (n)
+        s->cpu = d->hits[first < n ? first : 0].cpu;
+    if (first == n || d->hits[0].mark)
+        return;
+    s->hit = told_hit(&d->hits[first]);
+    s->kind = kind_of_hit(s->hit.breakpoint);
+    for (unsigned k = 0; k < n; k++)
+        if (k != first && d->hits[k].breakpoint)
+            s->also[s->nalso++] = told_hit(&d->hits[k]);
+}
+
 static void describe(const struct debugger *d, struct debug_stop *s)
 {
     const struct run_control *r = &d->m->run;
-    const struct hit *h = &d->hit;
 
-    *s = (struct debug_stop){.kind = kind_of(d, r->reason), .reason = r->reason};
+    *s = (struct debug_stop){.kind = kind_of(r->reason), .reason = r->reason};
     if (r->state == RUN_ENDED)
         s->kind = DEBUG_ENDED;
     s->cpu = d->plan.kind > PLAN_CONTINUE ? d->plan.cpu : d->last_stop.cpu;
     if (s->kind == DEBUG_RESET)
-        s->breakpoint = reset_breakpoint(d);
+        s->hit.breakpoint = reset_breakpoint(d);
     if (s->kind == DEBUG_SHUTDOWN)
         s->cpu = shut_down_cpu(d);
     if (s->kind == DEBUG_DOUBLE_FAULT)
         s->cpu = d->m->run.double_fault_cpu;
-    if (r->reason != STOP_BREAKPOINT || !h->valid)
-        return;
-    s->cpu = h->cpu;
-    s->breakpoint = h->breakpoint;
-    s->event_arg = h->event_arg;
-    s->event_value = h->event_value;
-    if (s->kind == DEBUG_WATCHPOINT) {
-        s->address = h->access.lin;
-        s->size = h->access.size;
-        s->write = h->access.access & PROBE_WRITE;
-        s->has_values = h->breakpoint->last - h->breakpoint->start < 8;
-        s->old_value = h->old_value;
-        s->new_value = h->new_value;
-    }
+    if (r->reason == STOP_BREAKPOINT)
+        describe_hits(d, s);
+}
+
+/* A stop that is its owner's business alone. */
+static bool only_reached(struct debugger *d, const struct debug_stop *stop)
+{
+    const struct breakpoint *b = stop->hit.breakpoint;
+
+    if (!b || !b->reached || stop->nalso || !debugger_continues(d))
+        return false;
+    symbols_refresh(d->symbols, stop->cpu);
+    b->reached(b->owner);
+    debugger_go(d, d->plan.cpu, d->plan.alone ? UINT64_MAX : 0);
+    return true;
 }
 
 /* The machine stands still, and it was not said yet why. */
@@ -269,9 +323,11 @@ static void on_stop(struct debugger *d)
     if (plan_goes_on(d, d->m->run.reason))
         return;
     describe(d, &stop);
+    if (only_reached(d, &stop))
+        return;
     d->plan.kind = PLAN_NONE;
     d->mark.set = false;
-    d->hit.valid = false;
+    d->nhits = 0;
     if (d->intercept && d->intercept(d->intercept_opaque, &stop))
         return;
     debugger_tell_stop(d, &stop);

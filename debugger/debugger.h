@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/x86/probe.h"
 #include "vm/run.h"
 
 /* The debugger's core: breakpoints, stepping, symbols, time. The prompt and the gdb server are two
@@ -53,11 +54,8 @@ enum debug_stop_kind {
     DEBUG_ENDED,        /* the machine is at its end: run.reason says why */
 };
 
-struct debug_stop {
-    enum debug_stop_kind kind;
-    unsigned cpu; /* which CPU is the reason; faces turn to it */
-    /* DEBUG_BREAKPOINT, DEBUG_WATCHPOINT: which; several at once are told by their hits. Valid
-     * during the call. Temporary ones are removed afterwards. */
+/* One that was hit. Valid during the call. Temporary ones are removed afterwards. */
+struct debug_hit {
     const struct breakpoint *breakpoint;
     uint64_t address; /* watchpoints: linear address of the access */
     unsigned size;    /* its bytes */
@@ -65,8 +63,21 @@ struct debug_stop {
     bool has_values; /* of a watched range of at most 8 bytes */
     uint64_t old_value, new_value;
     uint64_t event_arg, event_value; /* catchpoints: as enum probe_event says */
-    enum stop_reason reason;         /* DEBUG_PAUSED, DEBUG_ENDED */
 };
+#define DEBUG_HITS_MAX 8
+
+struct debug_stop {
+    enum debug_stop_kind kind;
+    unsigned cpu;                              /* which CPU is the reason; faces turn to it */
+    struct debug_hit hit;                      /* DEBUG_BREAKPOINT, DEBUG_WATCHPOINT: which */
+    struct debug_hit also[DEBUG_HITS_MAX - 1]; /* others, at the same time */
+    unsigned nalso;
+    enum stop_reason reason; /* DEBUG_PAUSED, DEBUG_ENDED */
+    const char *writer;      /* DEBUG_PAUSED: the device that has stored (last-write); else NULL */
+};
+
+/* The same stop as if only its also[n] had been hit. */
+struct debug_stop debug_stop_also(const struct debug_stop *stop, unsigned n);
 
 /* Somebody who is asked first: true, it has let the machine run on, or told the faces itself. */
 typedef bool debug_intercept_fn(void *opaque, const struct debug_stop *stop);
@@ -104,6 +115,8 @@ enum debug_step {
 };
 
 bool debugger_continue(struct debugger *d, struct error *err);
+/* The machine runs because of that. Also on the CPU thread. */
+bool debugger_continues(const struct debugger *d);
 /* Only this CPU; the others stand still. */
 bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err);
 /* count >= 1. Stops earlier at whatever stops. The other CPUs run meanwhile as step_others says. */
@@ -136,8 +149,13 @@ enum breakpoint_kind {
 /* Decides on the CPU thread, without the lock, whether a breakpoint that is hit counts. */
 struct breakpoint_condition {
     bool (*holds)(void *opaque, struct debugger *d, struct cpu *cpu);
+    /* True: it does not hold, as can be told from general registers, RIP and memory alone: nothing
+     * else of the CPU is up to date, as translated code calls it. False: `holds` is to be asked.
+     * NULL: always so. */
+    bool (*ruled_out)(void *opaque, struct debugger *d, struct cpu *cpu);
     void (*free)(void *opaque);
     void *opaque;
+    struct probe_compare compare; /* it cannot hold unless this is true */
 };
 
 struct breakpoint {
@@ -156,6 +174,9 @@ struct breakpoint {
     char *commands;       /* lines for the prompt, run at each stop; NULL */
     char *where;          /* as it was typed: "start_kernel", "0x7c00"; NULL */
     void *owner;          /* whose it is; faces find theirs by it */
+    /* If not NULL: the faces are not told of a stop by it alone. Called while the machine stands,
+     * it may change breakpoints; the machine goes on as it was told to. */
+    void (*reached)(void *owner);
     struct breakpoint *next;
 };
 

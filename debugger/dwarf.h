@@ -17,6 +17,8 @@ struct dwarf_file *dwarf_open(const char *path, const struct section_place *plac
                               uint64_t base, struct symbol_table *t, struct error *err);
 void dwarf_close(struct dwarf_file *f);          /* f may be NULL */
 unsigned dwarf_word(const struct dwarf_file *f); /* size of a pointer: 4 or 8 */
+/* It says more than names. */
+bool dwarf_has_info(struct dwarf_file *f);
 /* Objects without addresses: a slide says nothing about them but where they begin. */
 bool dwarf_relocatable(const struct dwarf_file *f);
 

@@ -317,7 +317,18 @@ bool dwarf_unit_at(struct dwarf_file *f, uint64_t addr, Dwarf_Die *unit)
     return die;
 }
 
+bool dwarf_has_info(struct dwarf_file *f)
+{
+    return dwarf_of(f);
+}
+
 #else
+
+bool dwarf_has_info(struct dwarf_file *f)
+{
+    (void)f;
+    return false;
+}
 
 struct dwarf_file *dwarf_open(const char *path, const struct section_place *places, size_t nplaces,
                               uint64_t base, struct symbol_table *t, struct error *err)

@@ -41,6 +41,18 @@ static bool evaluate(struct dwarf_file *f, const Dwarf_Op *ops, size_t n,
     return ok;
 }
 
+/* Those that a function leaves as they are when it returns (System V ABI, AMD64 supplement, figure
+ * 3.4; i386 supplement, table 2.3): without a rule they are the caller's still. What libdw says of
+ * registers without one takes rax for rbx (elfutils 0.188). */
+static bool is_preserved(const struct dwarf_file *f, int reg)
+{
+    uint32_t set = 1u << R_RBX | 1u << R_RBP;
+
+    set |= f->word == 8 ? 1u << R_R12 | 1u << R_R13 | 1u << R_R14 | 1u << R_R15
+                        : 1u << R_RSI | 1u << R_RDI;
+    return set >> reg & 1;
+}
+
 /* A register of the caller: in memory, computed, in a register still, or not known. */
 static bool caller_register(struct dwarf_file *f, Dwarf_Frame *frame, unsigned number,
                             const struct code_frame *at, uint64_t slide,
@@ -55,8 +67,7 @@ static bool caller_register(struct dwarf_file *f, Dwarf_Frame *frame, unsigned n
     if (reg < 0 || dwarf_frame_register(frame, (int)number, mem, &ops, &n) != 0)
         return false;
     if (!n) {
-        /* Undefined, if there are operations where none are; else the same as here. */
-        if (ops == NULL && regs->known >> reg & 1) {
+        if (is_preserved(f, reg) && regs->known >> reg & 1) {
             out->r[reg] = regs->r[reg];
             out->known |= 1u << reg;
         }

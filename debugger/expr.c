@@ -10,16 +10,20 @@
 #include "debugger/debugger.h"
 #include "debugger/expr_internal.h"
 
-bool expr_run(const struct code *c, struct symbols *s, struct cpu *cpu, uint64_t *value,
+bool expr_run(const struct expr *e, const struct code *c, struct cpu *cpu, uint64_t *value,
               struct error *err)
 {
-    const struct code_frame frame = {.guest = &s->guest, .cpu = cpu};
+    const struct code_frame frame = {.guest = &e->s->guest,
+                                     .cpu = cpu,
+                                     .regs = e->in_frame ? e->frame.regs : NULL,
+                                     .known = e->frame.known,
+                                     .scope = e->frame.scope};
 
     return code_run(c, &frame, value, err);
 }
 
-struct expr *expr_parse_view(struct symbols *s, unsigned index, uint64_t pc, const char *text,
-                             struct error *err)
+static struct expr *parse(struct symbols *s, unsigned index, uint64_t pc, const struct frame *frame,
+                          const char *text, struct error *err)
 {
     struct cpu *cpu = s->guest.cpu(s->guest.opaque, index);
     struct expr *e = calloc(1, sizeof(*e));
@@ -37,12 +41,27 @@ struct expr *expr_parse_view(struct symbols *s, unsigned index, uint64_t pc, con
         return NULL;
     }
     e->s = s;
+    e->in_frame = frame;
+    if (frame)
+        e->frame = *frame;
     if (expr_parse_text(&p, e)) {
         e->removals = s->removals;
         return e;
     }
     expr_free(e);
     return NULL;
+}
+
+struct expr *expr_parse_view(struct symbols *s, unsigned index, uint64_t pc, const char *text,
+                             struct error *err)
+{
+    return parse(s, index, pc, NULL, text, err);
+}
+
+struct expr *expr_parse_frame(struct symbols *s, unsigned cpu, const struct frame *frame,
+                              const char *text, struct error *err)
+{
+    return parse(s, cpu, frame->scope, frame, text, err);
 }
 
 struct expr *expr_parse(struct debugger *d, unsigned cpu, const char *text, struct error *err)
@@ -73,7 +92,7 @@ bool expr_integer(const struct expr *e, struct debugger *d, struct cpu *cpu, uin
     double real;
 
     (void)d;
-    if (!expr_run(&e->code, e->s, cpu, &v, err))
+    if (!expr_run(e, &e->code, cpu, &v, err))
         return false;
     *value = v;
     /* The kind was noted when it was parsed: types may be gone. */
@@ -93,7 +112,7 @@ bool expr_location(const struct expr *e, struct debugger *d, struct cpu *cpu, ui
     if (e->what.bit_size)
         return error_set(err, "a bit-field has no address");
     *size = e->size;
-    return expr_run(&e->place, e->s, cpu, addr, err);
+    return expr_run(e, &e->place, cpu, addr, err);
 }
 
 /* ---- conditions ---- */
@@ -105,6 +124,11 @@ static bool holds(void *opaque, struct debugger *d, struct cpu *cpu)
     return expr_integer(opaque, d, cpu, &v, NULL) && v;
 }
 
+static bool ruled_out(void *opaque, struct debugger *d, struct cpu *cpu)
+{
+    return !holds(opaque, d, cpu);
+}
+
 static void free_condition(void *opaque)
 {
     expr_free(opaque);
@@ -112,7 +136,13 @@ static void free_condition(void *opaque)
 
 struct breakpoint_condition expr_condition(struct expr *e)
 {
-    return (struct breakpoint_condition){holds, free_condition, e};
+    struct breakpoint_condition c = {.holds = holds,
+                                     .ruled_out = code_is_plain(&e->code) ? ruled_out : NULL,
+                                     .free = free_condition,
+                                     .opaque = e};
+
+    code_comparison(&e->code, &c.compare);
+    return c;
 }
 
 /* ---- setting ---- */
@@ -165,7 +195,7 @@ static bool assign(struct debugger *d, unsigned index, struct expr *to, struct e
     uint64_t v, addr, old = 0;
     size_t size = o->bit_size ? (o->bit_offset + o->bit_size + 7u) / 8 : o->type->size;
 
-    if (!expr_run(&from->code, from->s, cpu, &v, err))
+    if (!expr_run(from, &from->code, cpu, &v, err))
         return false;
     if (o->reg && !o->lvalue && o->type->size != 10)
         return set_register(d, index, o, converted(o, v, from->is_real, 0), err);
@@ -174,7 +204,7 @@ static bool assign(struct debugger *d, unsigned index, struct expr *to, struct e
     if (!size || size > 8 || o->type->kind == CTYPE_ARRAY || ctype_is_record(o->type) ||
         o->type->kind == CTYPE_FUNCTION)
         return error_set(err, "only numbers and pointers can be set");
-    if (!expr_run(&to->place, to->s, cpu, &addr, err))
+    if (!expr_run(to, &to->place, cpu, &addr, err))
         return false;
     if (o->bit_size && debugger_read(d, index, o->physical, addr, &old, size) != size)
         return error_set(err, "0x%" PRIx64 " cannot be read", addr);
@@ -237,12 +267,13 @@ bool expr_address_view(struct symbols *s, unsigned cpu, const char *text, uint64
     if (!e)
         return false;
     /* A variable is where it is; a function, too; numbers and pointers say where. */
-    ok = expr_run(e->what.lvalue &&
+    ok = expr_run(e,
+                  e->what.lvalue &&
                           (ctype_is_record(e->what.type) || e->what.type->kind == CTYPE_FUNCTION ||
                            e->what.type->kind == CTYPE_ARRAY)
                       ? &e->place
                       : &e->code,
-                  s, c, lin, err);
+                  c, lin, err);
     expr_free(e);
     return ok;
 }

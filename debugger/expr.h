@@ -16,6 +16,8 @@ struct cpu;
 struct debugger;
 struct error;
 struct expr;
+struct frame;
+struct symbols;
 
 /* Names are those that are in scope at CPU `cpu`'s pc now. NULL with *err (which points at the
  * place). */
@@ -23,6 +25,9 @@ struct expr *expr_parse(struct debugger *d, unsigned cpu, const char *text, stru
 /* The same in scope at another place: conditions of a breakpoint there. */
 struct expr *expr_parse_at(struct debugger *d, unsigned cpu, uint64_t pc, const char *text,
                            struct error *err);
+/* The same in a frame of the stack, whose general registers and pc it sees. */
+struct expr *expr_parse_frame(struct symbols *s, unsigned cpu, const struct frame *frame,
+                              const char *text, struct error *err);
 void expr_free(struct expr *e);
 /* The value as an integer (pointers, arrays: the address). Neither allocates nor takes locks: also
  * for conditions on the CPU thread. */

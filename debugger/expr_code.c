@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/probe.h"
 #include "cpu/x86/registers.h"
 #include "debugger/symbols_internal.h"
 
@@ -46,6 +47,14 @@ void code_free(struct code *c)
     *c = (struct code){0};
 }
 
+bool code_is_plain(const struct code *c)
+{
+    for (unsigned n = 0; n < c->n; n++)
+        if (c->insns[n].op == CODE_CPU_REG)
+            return false;
+    return true;
+}
+
 uint64_t code_extend(uint64_t v, unsigned size, bool sign)
 {
     unsigned shift = size < 8 ? 64 - 8 * size : 0;
@@ -68,8 +77,8 @@ uint64_t code_pc(const struct cpu *cpu)
 struct run {
     const struct code_frame *f;
     struct error *err;
-    uint64_t stack[CODE_STACK];
     unsigned n;
+    uint64_t stack[CODE_STACK]; /* n are valid */
 };
 
 static double as_double(uint64_t v)
@@ -162,10 +171,13 @@ static bool push(struct run *r, const struct code_insn *i)
 
     switch (i->op) {
     case CODE_REG:
+        if (r->f->regs && !(r->f->known >> i->imm & 1))
+            return error_set(r->err, "in a register that is not known in this frame");
         if (r->f->regs)
             v = r->f->regs[i->imm];
         else
             v = i->imm == R_RIP ? code_pc(cpu) : cpu->r[i->imm];
+        v = code_extend(v, i->size, i->sign);
         break;
     case CODE_CPU_REG:
         v = cpu_register_part(cpu, i);
@@ -358,39 +370,28 @@ static void shuffle(struct run *r, const struct code_insn *i)
 /* How many values an instruction needs on the stack. */
 static uint64_t needs(const struct code_insn *i)
 {
-    if (i->op >= CODE_ADD && i->op <= CODE_GE)
-        return 2;
-    switch (i->op) {
-    case CODE_CONST:
-    case CODE_REG:
-    case CODE_CPU_REG:
-    case CODE_SEGMENT:
-    case CODE_CFA:
-    case CODE_INDEX:
-    case CODE_JUMP:
-    case CODE_IN_SCOPE:
-    case CODE_NOTHING:
-        return 0;
-    case CODE_SWAP:
-        return 2;
-    case CODE_ROT:
-        return 3;
-    case CODE_PICK:
+    static const uint8_t fixed[CODE_NOTHING + 1] = {
+        [CODE_SELECT] = 1,         [CODE_LOAD] = 1,
+        [CODE_LOAD_FLOAT] = 1,     [CODE_CONVERT] = 1,
+        [CODE_FIELD] = 1,          [CODE_FLOAT_INT] = 1,
+        [CODE_ADD... CODE_GE] = 2, [CODE_NEG... CODE_DROP] = 1,
+        [CODE_SWAP] = 2,           [CODE_ROT] = 3,
+        [CODE_JUMP_ZERO] = 1,      [CODE_JUMP_NOT_ZERO] = 1,
+    };
+
+    if (i->op == CODE_PICK)
         return i->imm < CODE_STACK ? i->imm + 1 : UINT64_MAX;
-    case CODE_INT_FLOAT:
-        return i->imm + 1;
-    default:
-        return 1;
-    }
+    return i->op == CODE_INT_FLOAT ? i->imm + 1 : fixed[i->op];
 }
 
 static bool in_scope(struct run *r, const struct code_insn *i)
 {
-    uint64_t pc = r->f->regs ? r->f->regs[R_RIP] : code_pc(r->f->cpu);
+    uint64_t pc = r->f->regs ? r->f->scope : code_pc(r->f->cpu);
 
     if (pc >= i->imm && pc < i->imm2)
         return true;
-    return error_set(r->err, "a local variable is not there: the CPU is at 0x%" PRIx64, pc);
+    return error_set(r->err, "a local variable is not there: the %s is at 0x%" PRIx64,
+                     r->f->regs ? "frame" : "CPU", pc);
 }
 
 static bool step(struct run *r, const struct code_insn *i, unsigned *next)
@@ -435,13 +436,80 @@ static bool step(struct run *r, const struct code_insn *i, unsigned *next)
     }
 }
 
+/* A general register, a number, and a comparison of them. No jump leads into them. */
+static bool begins_with_comparison(const struct code *c)
+{
+    const struct code_insn *i = c->insns;
+
+    return c->n >= 3 && i[0].op == CODE_REG && i[0].imm != R_RIP && i[1].op == CODE_CONST &&
+           i[2].op >= CODE_EQ && i[2].op <= CODE_GE && !i[2].real;
+}
+
+/* Whether 0 on the stack, and going on at instruction `at`, leads to the value 0: what && makes. */
+static bool zero_stays(const struct code *c, unsigned at)
+{
+    while (at < c->n) {
+        const struct code_insn *i = &c->insns[at];
+
+        if (c->n - at < 2 || i[0].op != CODE_IS_ZERO || i[1].op != CODE_JUMP_NOT_ZERO ||
+            i[1].imm <= at || i[1].imm >= c->n || c->insns[i[1].imm].op != CODE_CONST ||
+            c->insns[i[1].imm].imm)
+            return false;
+        at = (unsigned)i[1].imm + 1;
+    }
+    return true;
+}
+
+/* SDM vol. 2D B.1.4.7. */
+static uint8_t condition_of(unsigned op, bool sign)
+{
+    static const uint8_t codes[][2] = {
+        [CODE_EQ - CODE_EQ] = {4, 4},   [CODE_NE - CODE_EQ] = {5, 5},
+        [CODE_LT - CODE_EQ] = {2, 0xc}, [CODE_LE - CODE_EQ] = {6, 0xe},
+        [CODE_GT - CODE_EQ] = {7, 0xf}, [CODE_GE - CODE_EQ] = {3, 0xd},
+    };
+
+    return codes[op - CODE_EQ][sign];
+}
+
+void code_comparison(const struct code *c, struct probe_compare *compare)
+{
+    const struct code_insn *r = c->insns, *k = r + 1, *op = r + 2;
+
+    if (!begins_with_comparison(c) || r->size != op->size || r->size < 4 || !zero_stays(c, 3))
+        return;
+    compare->reg = (uint8_t)r->imm;
+    compare->size = r->size;
+    compare->cc = condition_of(op->op, op->sign);
+    compare->value = k->imm;
+}
+
+/* How many instructions at the beginning are a comparison, which is what most conditions are, and
+ * its result: 0 or 3. */
+static unsigned run_comparison(const struct code *c, const struct code_frame *f, uint64_t *value)
+{
+    const struct code_insn *r = c->insns, *k = r + 1, *op = r + 2;
+    uint64_t a, b;
+
+    if (f->regs || !begins_with_comparison(c))
+        return 0;
+    a = code_extend(code_extend(f->cpu->r[r->imm], r->size, r->sign), op->size, op->sign);
+    b = code_extend(k->imm, op->size, op->sign);
+    *value = compare(op->op, op->sign ? (int64_t)a < (int64_t)b : a < b, a == b);
+    return 3;
+}
+
 bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value, struct error *err)
 {
-    struct run r = {.f = f, .err = err};
+    struct run r;
 
+    r.f = f;
+    r.err = err;
     if (c->failed)
         return error_set(err, "too long");
-    for (unsigned at = 0; at < c->n;) {
+    unsigned at = run_comparison(c, f, r.stack);
+    r.n = at > 0;
+    while (at < c->n) {
         unsigned next = at + 1;
 
         if (r.n < needs(&c->insns[at]))

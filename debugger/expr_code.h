@@ -13,10 +13,11 @@
 struct cpu;
 struct error;
 struct guest_view;
+struct probe_compare;
 
 enum code_op {
     CODE_CONST,      /* push imm */
-    CODE_REG,        /* push the frame's register imm (cpu->r's numbers, R_RIP too) */
+    CODE_REG,        /* push the frame's register imm (cpu->r's numbers, R_RIP too): size, sign */
     CODE_CPU_REG,    /* push size bytes from byte imm2 of the register whose row imm points to;
                       * real: to double */
     CODE_INDEX,      /* push the CPU's number */
@@ -81,6 +82,8 @@ struct code_frame {
     const struct guest_view *guest;
     struct cpu *cpu;
     const uint64_t *regs; /* NULL: the CPU's; as cpu->r, RIP linear */
+    uint32_t known;       /* bit per register of regs: whether it is there */
+    uint64_t scope;       /* with regs: the address that CODE_IN_SCOPE is about */
     uint64_t cfa;
 };
 
@@ -90,6 +93,10 @@ struct code_insn *code_add(struct code *c, enum code_op op);
 void code_const(struct code *c, uint64_t value);
 /* The top of the stack at the end. */
 bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value, struct error *err);
+/* It looks at nothing but general registers, RIP, segments' bases and memory. */
+bool code_is_plain(const struct code *c);
+/* A comparison without which its value is 0, if it begins with one of a register. */
+void code_comparison(const struct code *c, struct probe_compare *compare);
 void code_free(struct code *c);
 /* Sign or zero extension of the low `size` bytes. */
 uint64_t code_extend(uint64_t v, unsigned size, bool sign);

@@ -30,6 +30,8 @@ struct expr {
     bool is_real;                   /* the value is a double */
     uint64_t size;                  /* of the place */
     uint64_t removals;              /* when it was parsed */
+    bool in_frame;                  /* of the stack: what it had in registers */
+    struct frame frame;
 };
 
 /* ---- words (expr_lex.c) ---- */
@@ -106,8 +108,8 @@ bool expr_parse_text(struct parser *p, struct expr *e);
 void operand_value(struct operand *o, const struct ctype *type);
 struct expr *expr_parse_view(struct symbols *s, unsigned cpu, uint64_t pc, const char *text,
                              struct error *err);
-/* The frame that code of expressions runs in. */
-bool expr_run(const struct code *c, struct symbols *s, struct cpu *cpu, uint64_t *value,
+/* Runs code of the expression e where that is at home. */
+bool expr_run(const struct expr *e, const struct code *c, struct cpu *cpu, uint64_t *value,
               struct error *err);
 /* expr_assign() and expr_address() without a struct debugger. */
 bool expr_address_view(struct symbols *s, unsigned cpu, const char *text, uint64_t *lin,

@@ -77,16 +77,25 @@ static const struct ctype *register_type(struct parser *p, const struct cpu_regi
                          r->group == REGS_GENERAL && !strstr(name, "flags") && r->size >= 4);
 }
 
+/* Its number in a frame's registers, or -1: it is the CPU's. RIP is linear there. */
+static int frame_register(const struct parser *p, const struct cpu_register *r)
+{
+    bool pc = p->e->in_frame && (strcmp(r->name, "pc") == 0 || strcmp(r->name, "rip") == 0);
+
+    return pc ? R_RIP : cpu_register_general(r);
+}
+
 static void push_register(struct parser *p, struct operand *o, const struct cpu_register *r)
 {
+    int general = frame_register(p, r);
     struct code_insn *i;
 
     if (r->size > 8 && r->size != 10) {
         register_part(p, o, r);
         return;
     }
-    i = code_add(p->code, CODE_CPU_REG);
-    i->imm = (uintptr_t)r;
+    i = code_add(p->code, general < 0 ? CODE_CPU_REG : CODE_REG);
+    i->imm = general < 0 ? (uintptr_t)r : (unsigned)general;
     i->size = r->size;
     operand_value(o, register_type(p, r));
     i->real = o->type->kind == CTYPE_FLOAT;

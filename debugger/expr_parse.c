@@ -639,7 +639,7 @@ static void repeat(struct parser *p, struct operand *a)
     p->code = code;
     if (!a->lvalue || a->bit_size)
         parser_fail(p, "something in memory is expected before @");
-    if (!p->failed && !expr_run(&now, p->s, p->cpu, &count, &err))
+    if (!p->failed && !expr_run(p->e, &now, p->cpu, &count, &err))
         parser_fail(p, "%s", err.text);
     code_free(&now);
     if (!count || count > 1u << 24)

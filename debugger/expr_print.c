@@ -424,11 +424,11 @@ bool expr_print(const struct expr *e, struct debugger *d, struct cpu *cpu, char 
         return error_set(err, "/%c: x, z, d, u, o, t, a, c, f or s is expected", format);
     if (o->lvalue && (ctype_is_record(o->type) || o->type->kind == CTYPE_ARRAY ||
                       o->type->kind == CTYPE_FUNCTION || o->type->kind == CTYPE_VOID)) {
-        if (!expr_run(&e->place, e->s, cpu, &v, err))
+        if (!expr_run(e, &e->place, cpu, &v, err))
             return false;
         put_place(&p, o->type, v, 0, 0);
     } else {
-        if (!expr_run(&e->code, e->s, cpu, &v, err))
+        if (!expr_run(e, &e->code, cpu, &v, err))
             return false;
         if (format == 'f' && !e->is_real && e->value_type->size == 8)
             put_value(&p, &ctype_double, v);

@@ -110,9 +110,9 @@ struct agent {
     const struct agent_expr *e;
     const struct agent_world *world;
     size_t pc;
-    unsigned n; /* on the stack */
-    uint64_t stack[STACK_MAX];
     const char *error;
+    unsigned n;                /* on the stack */
+    uint64_t stack[STACK_MAX]; /* as many are valid */
 };
 
 static uint64_t big_endian(const uint8_t *p, unsigned n)
@@ -396,8 +396,13 @@ static void run_one(struct agent *a, uint8_t op, const uint8_t *operand)
 
 const char *agent_run(const struct agent_expr *e, const struct agent_world *world, uint64_t *value)
 {
-    struct agent a = {.e = e, .world = world};
+    struct agent a;
 
+    a.e = e;
+    a.world = world;
+    a.pc = 0;
+    a.n = 0;
+    a.error = NULL;
     *value = 0;
     for (unsigned steps = 0; a.pc < e->len; steps++) {
         uint8_t op = e->code[a.pc];

@@ -89,6 +89,24 @@ static bool holds(void *opaque, struct debugger *d, struct cpu *cpu)
     return !a->ncommands;
 }
 
+/* Of other registers nothing is known: then it cannot be calculated. */
+static bool read_general(void *opaque, unsigned n, uint64_t *value)
+{
+    const struct place *at = opaque;
+
+    return n <= at->g->target.rip && read_register(opaque, n, value);
+}
+
+static bool ruled_out(void *opaque, struct debugger *d, struct cpu *cpu)
+{
+    const struct agents *a = opaque;
+    struct place at = {a->g, cpu};
+    const struct agent_world world = {read_general, read_bytes, NULL, &at};
+
+    (void)d;
+    return !any_holds(a, &world);
+}
+
 /* ---- taking packets apart ---- */
 
 static void agents_free(void *opaque)
@@ -198,7 +216,8 @@ void gdb_insert(struct gdb *g, const char *args)
     a->g = g;
     old = find(g, type, &b);
     if (a->nconditions || a->ncommands)
-        b.condition = (struct breakpoint_condition){holds, agents_free, a};
+        b.condition = (struct breakpoint_condition){
+            .holds = holds, .ruled_out = ruled_out, .free = agents_free, .opaque = a};
     else
         agents_free(a);
     a = b.condition.opaque;

@@ -23,7 +23,9 @@ static const char help[] =
     "`info registers msr` MSRs.\n"
     "16-bit code: set architecture i8086     32-bit code: set architecture i386\n"
     "64-bit code: set architecture auto      any code: monitor x/10i $pc\n"
-    "A kernel that KASLR moved: symbol-file vmlinux -o OFFSET\n";
+    "A kernel that KASLR will move: monitor tbreak start_kernel, continue, and connect again, so "
+    "that\n"
+    "gdb is told where it is now; monitor break NAME follows it by itself, modules too.\n";
 
 static void set_step(struct gdb *g, const char *how)
 {

@@ -38,10 +38,10 @@ static void begin_stop(struct gdb *g, unsigned signal, unsigned cpu)
 /* Within what gdb watches, as it looks the address up there. */
 static void note_watch(struct gdb *g, const struct debug_stop *stop)
 {
-    const struct breakpoint *b = stop->breakpoint;
+    const struct breakpoint *b = stop->hit.breakpoint;
 
     g->watch_type = gdb_break_type(g, b);
-    g->watch_at = stop->address > b->start ? stop->address : b->start;
+    g->watch_at = stop->hit.address > b->start ? stop->hit.address : b->start;
 }
 
 static void put_watch(struct gdb *g)
@@ -53,7 +53,7 @@ static void put_watch(struct gdb *g)
 
 static void put_reason(struct gdb *g, const struct debug_stop *stop)
 {
-    int type = stop->breakpoint ? gdb_break_type(g, stop->breakpoint) : -1;
+    int type = stop->hit.breakpoint ? gdb_break_type(g, stop->hit.breakpoint) : -1;
 
     if (stop->kind == DEBUG_WATCHPOINT && type >= 2)
         note_watch(g, stop);
@@ -72,7 +72,7 @@ static void put_reason(struct gdb *g, const struct debug_stop *stop)
 /* What gdb has no words for goes to its terminal. */
 static void explain(struct gdb *g, const struct debug_stop *stop)
 {
-    const struct breakpoint *b = stop->breakpoint;
+    const struct breakpoint *b = stop->hit.breakpoint;
     char text[200] = "";
 
     if (stop->kind == DEBUG_SHUTDOWN)
@@ -135,7 +135,7 @@ static bool steps_back(struct gdb *g, const struct debug_stop *stop)
     struct run_control *run = &debugger_machine(g->d)->run;
 
     if (g->back != BACK_RUNS || stop->kind != DEBUG_WATCHPOINT ||
-        gdb_break_type(g, stop->breakpoint) < 2)
+        gdb_break_type(g, stop->hit.breakpoint) < 2)
         return false;
     note_watch(g, stop);
     g->run_cpu = stop->cpu;
@@ -147,9 +147,23 @@ static bool steps_back(struct gdb *g, const struct debug_stop *stop)
 
 /* ---- the face ---- */
 
-static void on_stopped(void *opaque, const struct debug_stop *stop)
+/* gdb is told of one: one of its own, if it was hit. */
+static struct debug_stop own_part(const struct gdb *g, const struct debug_stop *stop)
+{
+    struct debug_stop other;
+
+    for (unsigned n = 0; n < stop->nalso && gdb_break_type(g, stop->hit.breakpoint) < 0; n++) {
+        other = debug_stop_also(stop, n);
+        if (gdb_break_type(g, other.hit.breakpoint) >= 0)
+            return other;
+    }
+    return *stop;
+}
+
+static void on_stopped(void *opaque, const struct debug_stop *all)
 {
     struct gdb *g = opaque;
+    const struct debug_stop own = own_part(g, all), *stop = &own;
 
     if (!g->waiting || steps_back(g, stop))
         return; /* for gdb it stands still anyway, or does not yet */

@@ -2,6 +2,8 @@
 #ifndef CALQUE_DEBUGGER_INTERNAL_H
 #define CALQUE_DEBUGGER_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "cpu/x86/probe.h"
 #include "debugger/debugger.h"
 
@@ -21,7 +23,7 @@ struct mark {
 
 /* What a CPU stopped for; written on the CPU thread, read when the machine stands still. */
 struct hit {
-    bool valid, mark;
+    bool mark;
     unsigned cpu;
     struct breakpoint *breakpoint;
     struct probe_hit access;
@@ -35,6 +37,7 @@ enum plan_kind { PLAN_NONE, PLAN_CONTINUE, PLAN_STEP, PLAN_RANGE, PLAN_UNTIL };
 struct plan {
     enum plan_kind kind;
     unsigned cpu;
+    bool alone; /* CONTINUE: only this one */
     enum debug_step how;
     uint64_t left;        /* STEP: how many more */
     uint64_t start, last; /* RANGE */
@@ -52,7 +55,7 @@ struct debugger {
     /* time.c: only breakpoints of this owner are there; NULL: all are. */
     const void *only;
     /* time.c: hits do not stop the machine, and are told here. CPU thread. */
-    void (*passed)(void *opaque, const struct breakpoint *b, const struct cpu *cpu);
+    void (*passed)(void *opaque, struct breakpoint *b, const struct cpu *cpu);
     void *passed_opaque;
     struct machine *m;
     struct symbols *symbols;
@@ -64,13 +67,15 @@ struct debugger {
     /* What the engines have been given, in turns, so that one is never changed under them. */
     struct probes probes[2];
     struct probe_range *ranges[2];
+    struct probe_point *points[2];
     unsigned using;
     bool step_others;
     bool told_running;
     uint64_t changes; /* of run state, seen */
     struct plan plan;
     struct mark mark;
-    struct hit hit;
+    struct hit hits[DEBUG_HITS_MAX + 1]; /* the last: what does not fit */
+    atomic_uint nhits;
     struct debug_stop last_stop;
     bool has_stopped;
     bool tracing;
@@ -87,7 +92,8 @@ void breakpoints_read(struct debugger *d);
 /* Where the current function returns to, and the stack pointer then. */
 bool debugger_return_address(struct debugger *d, unsigned cpu, uint64_t *lin, uint64_t *sp);
 void time_free(struct debugger *d);
-void breakpoint_remove_temporary(struct debugger *d, const struct breakpoint *b);
+/* Those that were hit. */
+void breakpoint_remove_temporary(struct debugger *d, const struct debug_stop *stop);
 
 /* step.c: the machine stopped while a plan is under way. True: it goes on, and nobody need know. */
 bool plan_goes_on(struct debugger *d, enum stop_reason why);

@@ -28,30 +28,42 @@ enum {
     ORC_BP_INDIRECT,
     ORC_SP_INDIRECT
 };
-enum { ORC_CALL, ORC_REGS, ORC_REGS_PARTIAL };
+/* As 6.4 has them; before, only the last three, from 0 on. */
+enum { ORC_TYPE_UNDEFINED, ORC_TYPE_END, ORC_CALL, ORC_REGS, ORC_REGS_PARTIAL };
 
 struct orc_entry {
     int16_t sp_offset, bp_offset;
     unsigned sp_reg, bp_reg, type;
-    bool end;
 };
+
+/* The bits behind the registers: 2 of type and the end, from 4.14 on; 2 of type, signal and the end
+ * in 6.3 (ffb1b4a41016); 3 of type and signal since (fb799447ae29), at least up to 6.12. */
+enum layout { LAYOUT_UNKNOWN, LAYOUT_4_14, LAYOUT_6_3, LAYOUT_6_4 };
+#define LAST_KNOWN 12
 
 struct tables {
     uint64_t ips, entries, n;
 };
 
-/* The layout is that of kernels before 6.3 (4.14 on): type in 2 bits, then end. Later ones have
- * others. */
-static bool known_layout(struct symbols *s, struct cpu *cpu)
+static bool kernel_version(struct symbols *s, struct cpu *cpu, unsigned version[2])
 {
     uint64_t banner;
     char text[32] = {0};
-    unsigned major, minor;
 
     return linux_symbol(s, "linux_banner", &banner) &&
            guest_read(&s->guest, cpu, banner, text, sizeof(text) - 1) &&
-           sscanf(text, "Linux version %u.%u", &major, &minor) == 2 &&
-           (major < 6 || (major == 6 && minor < 3));
+           sscanf(text, "Linux version %u.%u", &version[0], &version[1]) == 2;
+}
+
+static enum layout layout_of(struct symbols *s, struct cpu *cpu)
+{
+    unsigned v[2];
+
+    if (!kernel_version(s, cpu, v) || v[0] > 6 || (v[0] == 6 && v[1] > LAST_KNOWN))
+        return LAYOUT_UNKNOWN;
+    if (v[0] < 6 || v[1] < 3)
+        return LAYOUT_4_14;
+    return v[1] == 3 ? LAYOUT_6_3 : LAYOUT_6_4;
 }
 
 static bool kernel_tables(struct symbols *s, struct tables *t)
@@ -66,9 +78,18 @@ static bool kernel_tables(struct symbols *s, struct tables *t)
     return t->n && t->n <= ENTRIES;
 }
 
+static unsigned type_of(enum layout layout, unsigned sp_reg, unsigned bits)
+{
+    if (layout == LAYOUT_6_4)
+        return bits & 7;
+    if (bits >> (layout == LAYOUT_6_3 ? 3 : 2) & 1)
+        return ORC_TYPE_END;
+    return sp_reg == ORC_UNDEFINED ? ORC_TYPE_UNDEFINED : ORC_CALL + (bits & 3);
+}
+
 /* The last place at pc or before it. */
-static bool find(struct symbols *s, struct cpu *cpu, const struct tables *t, uint64_t pc,
-                 struct orc_entry *out)
+static bool find(struct symbols *s, struct cpu *cpu, enum layout layout, const struct tables *t,
+                 uint64_t pc, struct orc_entry *out)
 {
     uint64_t low = 0, high = t->n, v;
     uint8_t e[ENTRY_SIZE];
@@ -89,8 +110,7 @@ static bool find(struct symbols *s, struct cpu *cpu, const struct tables *t, uin
                               .bp_offset = (int16_t)ld_le16(e + 2),
                               .sp_reg = e[4] & 15,
                               .bp_reg = e[4] >> 4,
-                              .type = e[5] & 3,
-                              .end = e[5] >> 2 & 1};
+                              .type = type_of(layout, e[4] & 15, e[5])};
     return true;
 }
 
@@ -166,17 +186,18 @@ enum orc_result orc_unwind(struct symbols *s, struct cpu *cpu, uint64_t pc,
     struct tables t;
     struct orc_entry e;
     uint64_t sp;
+    enum layout layout = layout_of(s, cpu);
 
     *out = (struct unwind_regs){0};
     *interrupted = false;
-    if (!known_layout(s, cpu) ||
+    if (layout == LAYOUT_UNKNOWN ||
         !(linux_module_orc(s, cpu, pc, &t.ips, &t.entries, &t.n) ||
           (linux_in_kernel(s, pc) && kernel_tables(s, &t))) ||
-        t.n > ENTRIES || !find(s, cpu, &t, pc, &e))
+        t.n > ENTRIES || !find(s, cpu, layout, &t, pc, &e))
         return ORC_UNKNOWN;
-    if (e.end)
+    if (e.type == ORC_TYPE_END)
         return ORC_END;
-    if (e.sp_reg == ORC_UNDEFINED || !previous_sp(s, cpu, &e, r, &sp))
+    if (e.type == ORC_TYPE_UNDEFINED || !previous_sp(s, cpu, &e, r, &sp))
         return ORC_UNKNOWN;
     *cfa = sp;
     if (e.type == ORC_CALL) {
@@ -189,4 +210,13 @@ enum orc_result orc_unwind(struct symbols *s, struct cpu *cpu, uint64_t pc,
     }
     *interrupted = e.type != ORC_CALL;
     return caller_bp(s, cpu, &e, r, sp, out) ? ORC_FOUND : ORC_UNKNOWN;
+}
+
+bool symbols_orc_refused(struct symbols *s, unsigned cpu, unsigned version[2])
+{
+    struct cpu *c = s->guest.cpu(s->guest.opaque, cpu);
+    struct tables t;
+
+    return c && linux_in_kernel(s, code_pc(c)) && kernel_tables(s, &t) &&
+           kernel_version(s, c, version) && layout_of(s, c) == LAYOUT_UNKNOWN;
 }

@@ -16,7 +16,7 @@ enum orc_result {
 };
 
 /* The caller's registers from those at pc. *interrupted: they are those of code that was
- * interrupted. Only kernels whose layout of the tables is known, before 6.3. */
+ * interrupted. Only kernels whose layout of the tables is known: Linux 4.14 to 6.12. */
 enum orc_result orc_unwind(struct symbols *s, struct cpu *cpu, uint64_t pc,
                            const struct unwind_regs *r, struct unwind_regs *out, uint64_t *cfa,
                            bool *interrupted);

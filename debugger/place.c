@@ -53,10 +53,12 @@ static bool system_changed(struct commands *c, const struct cpu *cpu)
 /* On the CPU thread. Steps are not disturbed. */
 static bool lookout_holds(void *opaque, struct debugger *d, struct cpu *cpu)
 {
-    struct commands *c = opaque;
+    return debugger_continues(d) && system_changed(opaque, cpu);
+}
 
-    (void)d;
-    return c->continuing && system_changed(c, cpu);
+static void look(void *owner)
+{
+    places_update(owner);
 }
 
 static void set_lookout(struct commands *c, bool wanted)
@@ -68,7 +70,8 @@ static void set_lookout(struct commands *c, bool wanted)
                                  .enabled = true,
                                  .cpu = -1,
                                  .condition = {.holds = lookout_holds, .opaque = c},
-                                 .owner = c};
+                                 .owner = c,
+                                 .reached = look};
 
     if (wanted && !c->lookout) {
         c->lookout = breakpoint_add(c->d, &b, NULL);
@@ -81,14 +84,13 @@ static void set_lookout(struct commands *c, bool wanted)
 /* Likewise. It gives way to others at its place. */
 static bool module_holds(void *opaque, struct debugger *d, struct cpu *cpu)
 {
-    const struct commands *c = opaque;
-    const struct breakpoint *own = c->module_lookout;
+    const struct breakpoint *own = ((const struct commands *)opaque)->module_lookout;
 
     (void)cpu;
     for (const struct breakpoint *b = breakpoint_first(d); b; b = b->next)
         if (b != own && b->kind == BREAK_EXECUTE && b->enabled && b->start == own->start)
             return false;
-    return c->continuing;
+    return debugger_continues(d);
 }
 
 static void set_module_lookout(struct commands *c, bool wanted)
@@ -97,7 +99,8 @@ static void set_module_lookout(struct commands *c, bool wanted)
                            .enabled = true,
                            .cpu = -1,
                            .condition = {.holds = module_holds, .opaque = c},
-                           .owner = c};
+                           .owner = c,
+                           .reached = look};
     struct symbol s;
 
     wanted = wanted && symbol_find(debugger_symbols(c->d), "do_init_module", &s);
@@ -143,6 +146,6 @@ void places_update(struct commands *c)
         b->start = b->last = addr;
         breakpoint_changed(c->d, b);
     }
-    set_lookout(c, c->host.later && (missing || (named && kernel_may_move(c))));
-    set_module_lookout(c, c->host.later && missing);
+    set_lookout(c, missing || (named && kernel_may_move(c)));
+    set_module_lookout(c, missing);
 }

@@ -97,11 +97,11 @@ static bool is_complete(struct debugger *d)
 bool plan_goes_on(struct debugger *d, enum stop_reason why)
 {
     struct plan *p = &d->plan;
-    bool at_mark = why == STOP_BREAKPOINT && d->hit.valid && d->hit.mark;
+    bool at_mark = why == STOP_BREAKPOINT && d->nhits && d->hits[0].mark;
 
     if (p->kind <= PLAN_CONTINUE || (why != STOP_STEP && !at_mark))
         return false;
-    d->hit.valid = false;
+    d->nhits = 0;
     struct cpu *cpu = debugger_cpu(d, p->cpu);
     if (p->single && cpu->probe.interrupts != p->interrupts && p->how != STEP_INSN_IRQ) {
         leave_interrupt(d);
@@ -139,7 +139,7 @@ bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err
         return false;
     d->mark.set = false;
     d->step_others = false;
-    d->plan = (struct plan){.kind = PLAN_CONTINUE, .cpu = cpu};
+    d->plan = (struct plan){.kind = PLAN_CONTINUE, .cpu = cpu, .alone = true};
     debugger_go(d, cpu, UINT64_MAX);
     return true;
 }

@@ -124,22 +124,23 @@ static void number_text(const struct breakpoint *b, char *text, size_t size)
 
 static void tell_watchpoint(const struct debug_stop *s, const char *number, const struct printer *p)
 {
-    const struct breakpoint *b = s->breakpoint;
+    const struct breakpoint *b = s->hit.breakpoint;
     char values[80] = "";
 
-    if (s->has_values && s->write)
-        snprintf(values, sizeof(values), ": 0x%" PRIx64 " -> 0x%" PRIx64, s->old_value,
-                 s->new_value);
-    else if (s->has_values)
-        snprintf(values, sizeof(values), ": 0x%" PRIx64, s->new_value);
+    if (s->hit.has_values && s->hit.write)
+        snprintf(values, sizeof(values), ": 0x%" PRIx64 " -> 0x%" PRIx64, s->hit.old_value,
+                 s->hit.new_value);
+    else if (s->hit.has_values)
+        snprintf(values, sizeof(values), ": 0x%" PRIx64, s->hit.new_value);
     print(p, "%s, %s: %u byte%s %s at 0x%" PRIx64 "%s", number, b->where ? b->where : "memory",
-          s->size, s->size == 1 ? "" : "s", s->write ? "written" : "read", s->address, values);
+          s->hit.size, s->hit.size == 1 ? "" : "s", s->hit.write ? "written" : "read",
+          s->hit.address, values);
 }
 
 static void tell_catchpoint(const struct debug_stop *s, const char *number, const struct printer *p)
 {
-    const struct breakpoint *b = s->breakpoint;
-    unsigned long long arg = s->event_arg, value = s->event_value;
+    const struct breakpoint *b = s->hit.breakpoint;
+    unsigned long long arg = s->hit.event_arg, value = s->hit.event_value;
     const char *name = vector_text((unsigned)arg);
 
     switch (b->kind) {
@@ -170,12 +171,12 @@ static void tell_catchpoint(const struct debug_stop *s, const char *number, cons
 
 static void tell_breakpoint(const struct debug_stop *s, const struct printer *p)
 {
-    const struct breakpoint *b = s->breakpoint;
+    const struct breakpoint *b = s->hit.breakpoint;
     char number[64];
 
     if (s->kind == DEBUG_WATCHPOINT && (!b || !b->number)) { /* last-write */
-        print(p, "%s: %u byte%s at 0x%" PRIx64, s->write ? "Written" : "Read", s->size,
-              s->size == 1 ? "" : "s", s->address);
+        print(p, "%s: %u byte%s at 0x%" PRIx64, s->hit.write ? "Written" : "Read", s->hit.size,
+              s->hit.size == 1 ? "" : "s", s->hit.address);
         return;
     }
     if (!b || !b->number) {
@@ -190,6 +191,28 @@ static void tell_breakpoint(const struct debug_stop *s, const struct printer *p)
     else
         print(p, "%s%s%s, hit %" PRIu64 " time%s", number, b->where ? ", " : "",
               b->where ? b->where : "", b->hits, b->hits == 1 ? "" : "s");
+}
+
+/* A device has no place of its own: where the CPU was, and when. */
+static void tell_writer(struct commands *c, const struct debug_stop *s, const struct printer *p)
+{
+    uint64_t now = vm_clock_now(&debugger_machine(c->d)->clock);
+
+    print(p, "Written by %s at %llu.%09llu s", s->writer, (unsigned long long)(now / NS_PER_SEC),
+          (unsigned long long)(now % NS_PER_SEC));
+}
+
+/* The ones without a number, gdb's or our own, only if there is no other. */
+static void tell_breakpoints(const struct debug_stop *s, const struct printer *p)
+{
+    struct debug_stop other;
+
+    tell_breakpoint(s, p);
+    for (unsigned n = 0; n < s->nalso; n++) {
+        other = debug_stop_also(s, n);
+        if (other.hit.breakpoint->number)
+            tell_breakpoint(&other, p);
+    }
 }
 
 void commands_describe_stop(struct commands *c, const struct debug_stop *s, monitor_line_fn *line,
@@ -208,6 +231,10 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *s, moni
     switch (s->kind) {
     case DEBUG_COUNT:
     case DEBUG_PAUSED:
+        if (s->writer) {
+            tell_writer(c, s, &p);
+            break;
+        }
         print(&p, "Stopped: %s", stop_reason_name(s->reason));
         break;
     case DEBUG_STEPPED:
@@ -218,7 +245,7 @@ void commands_describe_stop(struct commands *c, const struct debug_stop *s, moni
         break;
     case DEBUG_BREAKPOINT:
     case DEBUG_WATCHPOINT:
-        tell_breakpoint(s, &p);
+        tell_breakpoints(s, &p);
         break;
     case DEBUG_RESET:
         print(&p, "The machine was reset");

@@ -241,3 +241,13 @@ bool symbol_text(struct symbols *s, uint64_t addr, char *buf, size_t size)
         snprintf(buf, size, "%s%s", sym.name, offset);
     return true;
 }
+
+void symbols_locals(struct symbols *s, uint64_t addr,
+                    void (*fn)(void *opaque, const char *name, bool parameter), void *opaque)
+{
+    uint64_t at;
+    struct symbol_file *f = symbols_dwarf_at(s, addr, &at);
+
+    if (f)
+        dwarf_locals(f->dwarf, at, fn, opaque);
+}

@@ -72,9 +72,18 @@ uint64_t symbols_after_prologue(struct symbols *s, uint64_t start);
 /* ---- frames (unwind.c) ---- */
 struct frame {
     uint64_t pc, sp, bp, cfa;
-    bool exact;       /* from CFI or ORC; else by frame pointer or guess */
-    bool interrupted; /* the next frame was interrupted at its pc (an exception frame) */
+    bool exact;        /* from CFI or ORC; else by frame pointer or guess */
+    bool interrupted;  /* the next frame was interrupted at its pc (an exception frame) */
+    uint64_t scope;    /* an address of what it is at: pc, or within the call that pc is behind */
+    uint64_t regs[17]; /* cpu->r's order, as they were there; RIP linear */
+    uint32_t known;    /* bit per register: those that are */
 };
+/* Names of the parameters and locals that code at an address sees, innermost first. */
+void symbols_locals(struct symbols *s, uint64_t addr,
+                    void (*fn)(void *opaque, const char *name, bool parameter), void *opaque);
+/* The CPU is in a Linux kernel of that version, whose own unwind tables have a form that is not
+ * known here. */
+bool symbols_orc_refused(struct symbols *s, unsigned cpu, unsigned version[2]);
 /* The innermost first; how many. */
 unsigned symbols_backtrace(struct symbols *s, unsigned cpu, struct frame *frames, unsigned max);
 

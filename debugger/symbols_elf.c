@@ -31,27 +31,36 @@ struct symbol_file *symbols_open_elf(const char *file, const char *name,
     return NULL;
 }
 
+static bool has_section_at(const struct symbol_file *f, uint64_t addr)
+{
+    const struct symbol_table *t = &f->table;
+
+    for (size_t n = 0; n < t->nsections; n++)
+        if (addr - f->slide >= t->sections[n].start && addr - f->slide <= t->sections[n].last)
+            return true;
+    return false;
+}
+
+/* One with debugging information, before what was booted and has none. */
 struct symbol_file *symbols_dwarf_at(struct symbols *s, uint64_t addr, uint64_t *file_addr)
 {
-    struct symbol_file *first = NULL;
+    struct symbol_file *best = NULL;
 
     linux_kernel_wanted(s);
     for (struct symbol_file *f = s->files; f; f = f->next) {
-        const struct symbol_table *t = &f->table;
+        bool informed;
 
-        if (!f->dwarf)
+        if (!f->dwarf || !has_section_at(f, addr))
             continue;
-        for (size_t n = 0; n < t->nsections; n++)
-            if (addr - f->slide >= t->sections[n].start && addr - f->slide <= t->sections[n].last) {
-                first = f;
-                break;
-            }
-        if (first)
+        informed = dwarf_has_info(f->dwarf);
+        if (!best || informed)
+            best = f;
+        if (informed)
             break;
     }
-    if (first)
-        *file_addr = addr - first->slide;
-    return first;
+    if (best)
+        *file_addr = addr - best->slide;
+    return best;
 }
 
 void symbols_substitute_path(struct symbols *s, const char *from, const char *to)

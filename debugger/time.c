@@ -5,6 +5,7 @@
  * and a landing, up to one hit, which is a stop as any other. */
 #include "debugger/time.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ enum goal {
     GOAL_BACK,      /* a move back by an instruction, which may be the end of more */
     GOAL_STOP,      /* a stop of the user's breakpoints */
     GOAL_WRITE,     /* a store */
+    GOAL_DEVICE,    /* a move to where a device has stored */
     GOAL_CALL,      /* the call that led here */
     GOAL_INTERRUPT, /* the delivery of the interrupt that led here */
 };
@@ -37,6 +39,13 @@ struct bookmark {
     struct time_place place;
     char name[];
 };
+
+/* A hit of a scan. */
+struct passing {
+    struct breakpoint *b;
+    uint64_t at, at_retired; /* position, instructions of its CPU */
+};
+#define PASSINGS 1024 /* that are remembered of an interval: the newest */
 
 struct travel {
     struct debugger *d;
@@ -51,11 +60,14 @@ struct travel {
     uint64_t origin, limit, begin, last;
     bool found;
     uint64_t at, at_retired; /* the last hit: position, instructions of its CPU */
+    struct passing passings[PASSINGS];
+    uint64_t npassings;
     struct breakpoint *own[OWN_MAX];
     /* GOAL_WRITE */
     uint64_t arena, len;
     uint8_t before[VM_PAGE_SIZE], after[VM_PAGE_SIZE];
     uint64_t low, high; /* HALVING */
+    char writer[96];
     struct bookmark *bookmarks;
 };
 
@@ -141,7 +153,7 @@ static void run_until(struct travel *t, const void *only, uint64_t count)
     d->only = only;
     d->plan = (struct plan){.kind = PLAN_NONE};
     d->mark.set = false;
-    d->hit.valid = false;
+    d->nhits = 0;
     breakpoints_sync(d);
     debugger_tell_resumed(d);
     machine_run_until(d->m, count);
@@ -203,7 +215,7 @@ static void move_cpu(struct travel *t, uint64_t retired, enum debug_stop_kind en
     d->only = NOBODY(t);
     d->plan = (struct plan){.kind = PLAN_NONE};
     d->mark.set = false;
-    d->hit.valid = false;
+    d->nhits = 0;
     breakpoints_sync(d);
     debugger_tell_resumed(d);
     machine_step(d->m, d->m->cpus[t->cpu], retired - cpu_retired(t), true);
@@ -212,7 +224,7 @@ static void move_cpu(struct travel *t, uint64_t retired, enum debug_stop_kind en
 /* ---- scans ---- */
 
 /* On the CPU thread. */
-static void passed(void *opaque, const struct breakpoint *b, const struct cpu *cpu)
+static void passed(void *opaque, struct breakpoint *b, const struct cpu *cpu)
 {
     struct travel *t = opaque;
     uint64_t at = machine_retired(t->d->m);
@@ -222,6 +234,7 @@ static void passed(void *opaque, const struct breakpoint *b, const struct cpu *c
     t->found = true;
     t->at = at;
     t->at_retired = vcpu_retired(&cpu->v);
+    t->passings[t->npassings++ % PASSINGS] = (struct passing){b, t->at, t->at_retired};
 }
 
 static void remember_bytes(struct travel *t, uint8_t *bytes)
@@ -235,6 +248,7 @@ static void scan_from(struct travel *t, struct checkpoint *c)
 {
     t->begin = c->insns;
     t->found = false;
+    t->npassings = 0;
     if (!restore(t, c)) {
         finish_as(t, DEBUG_PAUSED);
         return;
@@ -417,6 +431,76 @@ static void stepped_back(struct travel *t)
     step_done(t);
 }
 
+/* ---- ignored hits ----
+ *
+ * As gdb has it (bpstat_check_breakpoint_conditions), backwards as forwards: a hit of a breakpoint
+ * with an ignore count is one less to ignore, and counts as a hit. */
+
+static bool is_there(const struct travel *t, const struct breakpoint *b)
+{
+    const struct breakpoint *at = breakpoint_first(t->d);
+
+    while (at && at != b)
+        at = at->next;
+    return at;
+}
+
+/* The hits at the position of number `newest`, and before: whether one of them is a stop. *n: how
+ * many they are. */
+static bool stops_at(const struct travel *t, uint64_t newest, unsigned *n)
+{
+    const struct passing *p = &t->passings[newest % PASSINGS];
+    bool stops = false;
+
+    for (*n = 0; *n <= newest && *n < PASSINGS; ++*n) {
+        const struct passing *q = &t->passings[(newest - *n) % PASSINGS];
+
+        if (q->at != p->at)
+            break;
+        stops |= is_there(t, q->b) && !q->b->ignore;
+    }
+    return stops;
+}
+
+static void ignore(struct travel *t, uint64_t newest, unsigned n)
+{
+    for (; n; n--, newest--) {
+        struct breakpoint *b = t->passings[newest % PASSINGS].b;
+
+        if (is_there(t, b)) {
+            b->ignore--;
+            b->hits++;
+        }
+    }
+}
+
+/* Whether one of the interval's hits is the stop that is looked for: the newest that is not
+ * ignored. False: those from `limit` on have been ignored. What is hit right at the beginning is so
+ * at the end of the interval before, too, and left to that. */
+static bool find_stop(struct travel *t)
+{
+    uint64_t first = t->npassings > PASSINGS ? t->npassings - PASSINGS : 0, n = t->npassings;
+    unsigned same;
+
+    while (n > first) {
+        const struct passing *p = &t->passings[(n - 1) % PASSINGS];
+
+        if (p->at == t->begin && t->begin > past(t)->oldest->insns)
+            break;
+        if (stops_at(t, n - 1, &same)) {
+            t->at = p->at;
+            t->at_retired = p->at_retired;
+            return true;
+        }
+        ignore(t, n - 1, same);
+        t->limit = p->at;
+        n -= same;
+    }
+    if (!first && t->begin < t->limit)
+        t->limit = t->begin + 1;
+    return false;
+}
+
 /* ---- what a scan brought ---- */
 
 static void nothing_found(struct travel *t)
@@ -456,7 +540,10 @@ static void halve(struct travel *t)
             t->phase = HALVING;
         return;
     }
-    t->goal = GOAL_PLACE;
+    if (!record_name_event(t->d->m, t->low, t->high, t->after, t->len, t->writer,
+                           sizeof(t->writer)))
+        snprintf(t->writer, sizeof(t->writer), "a device");
+    t->goal = GOAL_DEVICE;
     move(t, t->high, DEBUG_PAUSED);
 }
 
@@ -464,8 +551,12 @@ static void scanned(struct travel *t)
 {
     uint64_t begin = t->begin;
 
-    if (t->found) {
+    if (t->found && (t->goal != GOAL_STOP || find_stop(t))) {
         something_found(t);
+        return;
+    }
+    if (t->goal == GOAL_STOP && t->npassings > PASSINGS) {
+        scan_before(t, t->limit); /* there are more in this interval */
         return;
     }
     remember_bytes(t, t->after);
@@ -504,6 +595,11 @@ static void moved(struct travel *t)
         stepped_back(t);
     else if (t->goal == GOAL_BACK)
         step_done(t);
+    else if (t->goal == GOAL_DEVICE)
+        finish(t, &(struct debug_stop){.kind = t->end,
+                                       .cpu = t->cpu,
+                                       .reason = t->d->m->run.reason,
+                                       .writer = t->writer});
     else
         finish_as(t, t->end);
 }

@@ -63,7 +63,8 @@ bool time_goto_end(struct debugger *d, struct error *err);
 /* last-write: back to just after the last store before here to any of `len` bytes (within a page)
  * at a linear (as CPU `cpu` maps it now) or physical address, by any CPU: DEBUG_WATCHPOINT. What a
  * device has put there (and no CPU since) is found, too, if it changed the bytes: DEBUG_PAUSED
- * where it appears. DEBUG_TIME_BEGIN: they were not written in the time that is known. */
+ * where it appears, with the device's name if what came from outside tells it. DEBUG_TIME_BEGIN:
+ * they were not written in the time that is known. */
 bool time_last_write(struct debugger *d, unsigned cpu, bool physical, uint64_t addr, size_t len,
                      struct error *err);
 

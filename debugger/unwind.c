@@ -169,12 +169,27 @@ static bool by_dwarf(const struct unwinder *u, struct unwind_regs *out, uint64_t
     uint64_t pc = u->regs.r[R_RIP] - !u->interrupted;
     struct symbol_file *f = symbols_dwarf_at(u->s, pc, &at);
     struct unwind_regs regs = u->regs;
-    struct code_frame here = {.guest = &u->s->guest, .cpu = u->cpu, .regs = regs.r};
+    struct code_frame here = {
+        .guest = &u->s->guest, .cpu = u->cpu, .regs = regs.r, .known = regs.known};
 
     if (!f || u->code_base || u->stack_base || dwarf_word(f->dwarf) != u->word)
         return false;
     regs.r[R_RIP] = pc;
     return dwarf_unwind(f->dwarf, f->slide, &here, &regs, out, cfa, signal);
+}
+
+/* ORC says where frames are; what callers had in registers that calls preserve, DWARF knows. */
+static void add_preserved(const struct unwinder *u, struct unwind_regs *out, uint64_t cfa)
+{
+    struct unwind_regs more;
+    uint64_t same = 0;
+    bool signal;
+
+    if (!by_dwarf(u, &more, &same, &signal) || same != cfa || more.r[R_RIP] != out->r[R_RIP])
+        return;
+    for (unsigned n = 0; n < 16; n++)
+        if (more.known & ~out->known & 1u << n)
+            set_reg(out, n, more.r[n]);
 }
 
 /* The caller's registers; false: there is none. */
@@ -189,6 +204,7 @@ static bool unwind_once(struct unwinder *u, struct unwind_regs *out, uint64_t *c
         switch (orc_unwind(u->s, u->cpu, u->regs.r[R_RIP] - !u->interrupted, &u->regs, out, cfa,
                            interrupted)) {
         case ORC_FOUND:
+            add_preserved(u, out, *cfa);
             *exact = true;
             return true;
         case ORC_END:
@@ -259,7 +275,10 @@ unsigned symbols_backtrace(struct symbols *s, unsigned index, struct frame *fram
                                      .bp = u.regs.r[R_RBP],
                                      .cfa = more ? cfa : 0,
                                      .exact = exact,
-                                     .interrupted = more && interrupted};
+                                     .interrupted = more && interrupted,
+                                     .scope = u.regs.r[R_RIP] - !u.interrupted,
+                                     .known = u.regs.known};
+        memcpy(frames[n - 1].regs, u.regs.r, sizeof(u.regs.r));
         if (!more || !goes_on(&u, &next, interrupted))
             break;
         exact = next_exact;

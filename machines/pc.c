@@ -235,7 +235,7 @@ static void wire_timers(struct pc *pc)
         irq[1] = hpet_legacy_in(&pc->hpet, 1);
     }
     i8254_init(&pc->pit, m, "pit", 0x40, 0x61, irq[0]);
-    if (pc->config->audio)
+    if (pc->config->audio || pc->config->unheard)
         pcspk_init(&pc->speaker, m, "speaker", &pc->pit, pc->config->audio);
     mc146818_init(&pc->rtc, m, "rtc", 0x70, irq[1]);
     set_clock(pc);
@@ -398,8 +398,7 @@ static bool build(struct pc *pc, struct error *err)
     wire_isa(pc);
     wire_pci(pc);
     pc_wire_storage(pc);
-    pc_wire_net(pc);
-    if (!add_vga(pc, err))
+    if (!pc_wire_net(pc, err) || !add_vga(pc, err))
         return false;
     wire_tablet(pc);
     wire_test_devices(pc);
@@ -413,8 +412,9 @@ static bool build(struct pc *pc, struct error *err)
 bool pc_init(struct pc *pc, const struct pc_config *config, struct error *err)
 {
     uint64_t bios_room = config->bios ? BIOS_MAX : config->storage.flash[0] ? PC_FLASH_MAX : 0;
-    uint64_t room =
-        config->extra_memory + bios_room + (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0);
+    uint64_t room = config->extra_memory + bios_room +
+                    (config->vga ? vga_memory(config) + STDVGA_ROM_MAX : 0) +
+                    pc_nic_rom_room(&config->net);
 
     memset(pc, 0, sizeof(*pc));
     pc->config = config;

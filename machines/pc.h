@@ -107,6 +107,7 @@ struct pc_config {
     struct pc_net_config net;
     bool no_hpet, no_vmport;
     struct audio *audio; /* where the speaker is heard; NULL: nowhere */
+    bool unheard;        /* there is a speaker although it is heard nowhere */
     bool tablet;         /* virtio-tablet-pci */
     bool no_reboot, triple_fault_ends;
     bool icount, icount_auto; /* time is retired instructions, 1 << icount_shift ns each */

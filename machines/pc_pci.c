@@ -69,7 +69,7 @@ static bool add_rows(struct pc_pci_plan *p, const struct pc_config *c, struct er
     if (c->vga && !add_row(p, &c->vga_place, err))
         return false;
     for (unsigned n = 0; n < c->net.nnics; n++)
-        if (!add_row(p, &c->net.nics[n].place, err))
+        if (!pc_nic_is_isa(c->net.nics[n].model) && !add_row(p, &c->net.nics[n].place, err))
             return false;
     for (unsigned n = 0; n < s->nvirtio_blk; n++)
         if (!add_row(p, &s->virtio_blk[n].place, err))

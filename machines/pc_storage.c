@@ -94,7 +94,8 @@ void pc_wire_storage(struct pc *pc)
 /* ---- the boot order ---- */
 
 #define PC_BOOT_PATH 176 /* bytes of a path, behind all the bridges there can be */
-#define MAX_BOOT     (PC_NUM_IDE + PC_MAX_VIRTIO_BLK + PC_MAX_AHCI * AHCI_NUM_PORTS + FDC_NUM_DRIVES)
+#define MAX_BOOT                                                                                   \
+    (PC_NUM_IDE + PC_MAX_VIRTIO_BLK + PC_MAX_AHCI * AHCI_NUM_PORTS + FDC_NUM_DRIVES + PC_MAX_NICS)
 
 struct boot_list {
     unsigned n;
@@ -104,11 +105,10 @@ struct boot_list {
     } drives[MAX_BOOT];
 };
 
-/* In order; a drive that is not there, or has no place, is left out. */
-__attribute__((format(printf, 3, 4))) static void
-add_boot(struct boot_list *l, const struct blockdev *disk, const char *path, ...)
+/* In order; what has no place (-1) is left out. */
+__attribute__((format(printf, 3, 4))) static void add_boot(struct boot_list *l, int index,
+                                                           const char *path, ...)
 {
-    int index = disk ? blockdev_boot_index(disk) : -1;
     unsigned at = l->n;
     va_list ap;
 
@@ -141,17 +141,23 @@ static const char *pci_path(const struct pci_device *d, const char *name, char t
     return text;
 }
 
+/* A drive that is not there has no place, either. */
+static int place_of(const struct blockdev *disk)
+{
+    return disk ? blockdev_boot_index(disk) : -1;
+}
+
 static void add_ata_boot(struct boot_list *l, const struct pc *pc)
 {
     const struct pc_storage_config *c = &pc->config->storage;
     char at[PC_BOOT_PATH];
 
     for (unsigned n = 0; n < PC_NUM_IDE; n++)
-        add_boot(l, c->ide[n].disk, "%s/drive@%x/disk@%x",
+        add_boot(l, place_of(c->ide[n].disk), "%s/drive@%x/disk@%x",
                  pci_path(&pc->storage.ide.pci, "ide", at), n / 2, n % 2);
     for (unsigned n = 0; n < c->nahci; n++)
         for (unsigned port = 0; port < AHCI_NUM_PORTS; port++)
-            add_boot(l, c->ahci[n][port].disk, "%s/drive@%x/disk@0",
+            add_boot(l, place_of(c->ahci[n][port].disk), "%s/drive@%x/disk@0",
                      pci_path(&pc->storage.ahci[n].pci, "pci8086,2922", at), port);
 }
 
@@ -164,10 +170,14 @@ unsigned pc_boot_list(const struct pc *pc, char list[PC_BOOT_LIST_SIZE])
 
     add_ata_boot(&l, pc);
     for (unsigned n = 0; n < c->nvirtio_blk; n++)
-        add_boot(&l, c->virtio_blk[n].disk, "%s/disk@0,0",
+        add_boot(&l, place_of(c->virtio_blk[n].disk), "%s/disk@0,0",
                  pci_path(&pc->storage.virtio_blk[n].bus.pci, "scsi", at));
     for (unsigned n = 0; n < FDC_NUM_DRIVES; n++)
-        add_boot(&l, c->floppy[n], "/pci@i0cf8/isa@1/fdc@03f0/floppy@%x", n);
+        add_boot(&l, place_of(c->floppy[n]), "/pci@i0cf8/isa@1/fdc@03f0/floppy@%x", n);
+    for (unsigned n = 0; n < pc->config->net.nnics; n++)
+        if (pc->net.nics[n].pci)
+            add_boot(&l, pc->config->net.nics[n].boots ? pc->config->net.nics[n].boot_index : -1,
+                     "%s/ethernet-phy@0", pci_path(pc->net.nics[n].pci, "ethernet", at));
     list[0] = 0;
     for (unsigned n = 0; n < l.n; n++)
         length += (size_t)snprintf(list + length, PC_BOOT_LIST_SIZE - length, "%s%s", n ? "\n" : "",

@@ -49,9 +49,10 @@ struct pc;
 bool pc_add_flash(struct pc *pc, struct error *err);
 /* After the PCI bus and what is always on it. */
 void pc_wire_storage(struct pc *pc);
-/* Drives that have a place in the boot order, first to last: a line with an Open Firmware path for
- * each, as fw_cfg's "bootorder" has them; PC_BOOT_LIST_SIZE is enough. Returns how many. */
-#define PC_BOOT_LIST_SIZE 6144
+/* Drives and network cards that have a place in the boot order, first to last: a line with an Open
+ * Firmware path for each, as fw_cfg's "bootorder" has them; PC_BOOT_LIST_SIZE is enough. Returns
+ * how many. */
+#define PC_BOOT_LIST_SIZE 7680
 unsigned pc_boot_list(const struct pc *pc, char list[PC_BOOT_LIST_SIZE]);
 
 #endif

@@ -11,7 +11,8 @@
 #include "vm/machine.h"
 
 #define FAN_SHIFT 6
-#define FAN       (1u << FAN_SHIFT)
+#define FAN       DIGEST_FAN
+_Static_assert(FAN == 1u << FAN_SHIFT, "");
 
 /* ---- bytes ---- */
 

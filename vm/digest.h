@@ -11,9 +11,11 @@
 
 struct machine;
 
+#define DIGEST_FAN 64u
+
 struct digest_tree {
-    uint64_t *level[6]; /* level[0]: a hash per page */
-    size_t count[6];
+    uint64_t *level[6]; /* level[0]: a hash per page, 0 of zeros; level[1]: of DIGEST_FAN pages */
+    size_t count[6];    /* hashes; multiples of DIGEST_FAN, those beyond memory are 0 */
     unsigned nlevels;
 };
 

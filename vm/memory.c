@@ -297,6 +297,30 @@ const struct mem_range *address_space_find(const struct address_space *as, uint6
     return i < as->nflat && as->flat[i].start <= addr ? &as->flat[i] : NULL;
 }
 
+static bool shows(const struct mem_range *r, uint64_t window, uint64_t arena_offset, uint64_t *addr)
+{
+    uint64_t first = window + r->offset;
+
+    if (r->region->kind != REGION_MEMORY || window == ARENA_NONE || arena_offset < first ||
+        arena_offset - first > r->last - r->start)
+        return false;
+    *addr = r->start + (arena_offset - first);
+    return true;
+}
+
+const struct region *address_space_showing(const struct address_space *as, uint64_t arena_offset,
+                                           uint64_t *addr)
+{
+    for (size_t i = 0; i < as->nflat; i++) {
+        const struct mem_range *r = &as->flat[i];
+
+        if (shows(r, r->region->read_at, arena_offset, addr) ||
+            shows(r, r->region->write_at, arena_offset, addr))
+            return r->region;
+    }
+    return NULL;
+}
+
 /* A window's offset of a page; a window that is not page-aligned in the arena has no pages. */
 static uint64_t page_at(uint64_t window, uint64_t offset)
 {

@@ -249,6 +249,10 @@ void address_space_listen(struct address_space *as, struct address_space_listene
 /* The range that answers at addr; NULL if unmapped. */
 const struct mem_range *address_space_find(const struct address_space *as, uint64_t addr);
 
+/* The region that shows a byte of the arena, and at which address; NULL: none does now. */
+const struct region *address_space_showing(const struct address_space *as, uint64_t arena_offset,
+                                           uint64_t *addr);
+
 /* What a CPU needs of the page that holds addr (whole-page answers only). read_at/write_at are the
  * arena offsets of the page's first byte, or ARENA_NONE: then the access goes through
  * address_space_read/write. A page that is partly covered gives ARENA_NONE for both. */

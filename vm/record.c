@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "vm/checkpoint.h"
 #include "vm/machine.h"
+#include "vm/record_pages.h"
 #include "vm/vm_internal.h"
 
 #define CHECK_EVERY    20000000u
@@ -34,6 +35,7 @@ struct record {
     uint64_t next, next_disk; /* numbers of entries */
     uint64_t every, next_check;
     uint64_t history, furthest; /* ns; instructions */
+    struct record_pages pages;  /* live: as of the last check; a replay: as at the beginning */
     struct checkpoints *cs;     /* NULL: no past is kept */
 };
 
@@ -53,7 +55,7 @@ static struct record_entry *next_event(struct record *r)
     for (;; r->next++) {
         struct record_entry *e = record_log_get(&r->log, r->next);
 
-        if (!e || (e->kind != RECORD_DISK && e->kind != RECORD_MEMORY))
+        if (!e || (e->kind != RECORD_DISK && e->kind != RECORD_MEMORY && e->kind != RECORD_PAGES))
             return e;
     }
 }
@@ -236,6 +238,20 @@ static void take_checkpoint(struct record *r)
     thin(r);
 }
 
+/* Before a check: what look() has digested. */
+static void append_pages(struct record *r)
+{
+    struct record_entry e = here(r->m, RECORD_PAGES);
+    struct state_stream s = {0};
+    bool incomplete;
+
+    if (record_pages_list(&r->pages, &r->m->digest, &s, &incomplete)) {
+        e.error = incomplete;
+        append(r, &e, s.data, (uint32_t)s.len);
+    }
+    state_stream_free(&s);
+}
+
 static void check(struct record *r)
 {
     struct record_entry e = here(r->m, RECORD_CHECK);
@@ -246,28 +262,57 @@ static void check(struct record *r)
         state_stream_free(&s);
         return; /* no memory; nothing has happened but the end of some disk accesses */
     }
+    append_pages(r);
     append(r, &e, s.data, (uint32_t)s.len);
     record_writer_flush(&r->writer);
     state_stream_free(&s);
     take_checkpoint(r);
 }
 
-static void compare(struct record *r, const struct record_entry *e)
+/* Of memory that is not what it was: the first page, if the log tells. number: the check's. */
+static void name_page(struct record *r, uint64_t number, char *text, size_t size)
+{
+    struct machine *m = r->m;
+    uint64_t page =
+        number ? record_pages_difference(&r->pages, &m->digest, &r->log, number - 1, r->of_file)
+               : UINT64_MAX;
+    uint64_t addr;
+    const struct region *region;
+
+    if (page == UINT64_MAX) {
+        snprintf(text, size, "memory differs");
+        return;
+    }
+    region = address_space_showing(&m->mem, page << VM_PAGE_SHIFT, &addr);
+    if (region)
+        snprintf(text, size, "memory differs, first in the page at 0x%llx (%s)",
+                 (unsigned long long)addr, region->name);
+    else
+        snprintf(text, size, "memory differs, in a page that is not mapped now (%llu KiB of %llu)",
+                 (unsigned long long)page << (VM_PAGE_SHIFT - 10),
+                 (unsigned long long)m->arena.size >> 10);
+}
+
+/* number: of e. */
+static void compare(struct record *r, const struct record_entry *e, uint64_t number)
 {
     struct state_stream s = {0}, was = {.data = (uint8_t *)(uintptr_t)e->data + 8,
                                         .len = e->len > 8 ? e->len - 8 : 0};
     struct error text = {""};
+    char memory[160] = "";
 
     if (!look(r->m, &s)) {
         state_stream_free(&s);
         return;
     }
     struct state_stream now = {.data = s.data + 8, .len = s.len - 8};
+    bool differs = e->len < 8 || machine_state_differs(r->m, &was, &now, &text);
 
-    if (e->len < 8 || machine_state_differs(r->m, &was, &now, &text))
-        diverge(r, "this is not what was recorded: %s", text.text);
-    else if (memcmp(e->data, s.data, 8) != 0)
-        diverge(r, "this is not what was recorded: memory differs, and CPUs and devices are equal");
+    if (e->len >= 8 && memcmp(e->data, s.data, 8) != 0)
+        name_page(r, number, memory, sizeof(memory));
+    if (differs || memory[0])
+        diverge(r, "this is not what was recorded: %s%s%s", text.text,
+                differs && memory[0] ? "; " : "", memory);
     state_stream_free(&s);
 }
 
@@ -277,7 +322,7 @@ static void replay_check(struct record *r, const struct record_entry *e)
         devices_pre_save(r->m);
         return;
     }
-    compare(r, e);
+    compare(r, e, r->next - 1);
     take_checkpoint(r);
 }
 
@@ -385,6 +430,13 @@ uint64_t record_wake_time(const struct machine *m, uint64_t deadline)
     const struct record_entry *e = r->live ? NULL : next_event(r);
 
     return e && e->insns == machine_retired(m) && e->ns < deadline ? e->ns : deadline;
+}
+
+bool record_keeps_end(const struct machine *m)
+{
+    const struct record *r = m->record;
+
+    return r && r->of_file && r->cs && !r->stuck && m->run.triple_fault_pauses;
 }
 
 void record_machine_ended(struct machine *m)
@@ -503,6 +555,10 @@ bool record_begin(struct machine *m, const struct record_setup *setup, struct er
         record_end(m);
         return false;
     }
+    if (!record_pages_begin(&r->pages, &m->digest)) {
+        record_end(m);
+        return error_set(err, "out of memory");
+    }
     if (setup->path)
         append_memory(r);
     take_checkpoint(r);
@@ -600,7 +656,8 @@ bool record_replay(struct machine *m, struct record_log *log, uint64_t history, 
     *log = (struct record_log){0};
     r->restoring = true; /* what is read for a look does not come from the log */
     if (!same_machine(m, &r->log, err) ||
-        (!mend_end(&r->log) && !error_set(err, "out of memory"))) {
+        (!(mend_end(&r->log) && record_pages_begin(&r->pages, &m->digest)) &&
+         !error_set(err, "out of memory"))) {
         record_end(m);
         return false;
     }
@@ -621,6 +678,7 @@ void record_end(struct machine *m)
     record_machine_ended(m);
     record_writer_close(&r->writer, false);
     checkpoints_free(r->cs);
+    record_pages_end(&r->pages);
     record_log_free(&r->log);
     free(r);
     m->record = NULL;
@@ -653,6 +711,32 @@ bool record_span(struct machine *m, struct record_span *span)
     return true;
 }
 
+bool record_name_event(struct machine *m, uint64_t low, uint64_t high, const uint8_t *bytes,
+                       size_t len, char *text, size_t size)
+{
+    const struct record_log *l = &m->record->log;
+    const struct record_entry *e, *found = NULL;
+    bool sure = false;
+
+    for (uint64_t n = l->base; (e = record_log_get(l, n)) && e->insns <= high; n++) {
+        if (e->insns < low || (e->kind != RECORD_DISK && e->kind != RECORD_INPUT))
+            continue;
+        bool has = memmem(e->data, e->len, bytes, len) != NULL;
+
+        if (has || !sure)
+            found = e;
+        sure |= has;
+    }
+    for (const struct input_source *s = m->sources; found && s; s = s->next) {
+        if (s->id != found->source)
+            continue;
+        snprintf(text, size, "%s, %s", s->name,
+                 found->kind == RECORD_DISK ? "whose access ended" : "to which something came");
+        return true;
+    }
+    return false;
+}
+
 /* A live machine's log gets an end, to which the replay of its past will come. */
 static void leave_live(struct record *r)
 {
@@ -682,5 +766,6 @@ bool record_travel(struct machine *m, struct checkpoint *c, struct error *err)
     r->next = c->cursor[0];
     r->next_disk = c->cursor[1];
     m->run.reset_wanted = false;
+    m->run.shut_down = NULL;
     return ok;
 }

@@ -79,6 +79,9 @@ bool record_is_stuck(struct machine *m, bool halted);
 /* All CPUs are halted and the next timer is at `deadline`: the time to go to, which is earlier if
  * input ended the halt. */
 uint64_t record_wake_time(const struct machine *m, uint64_t deadline);
+/* The guest ends the machine, or shuts it down: where the recording ends, too, and a debugger wants
+ * to go back from, the machine is to pause instead, with STOP_RECORD_END. */
+bool record_keeps_end(const struct machine *m);
 /* The machine ends. */
 void record_machine_ended(struct machine *m);
 
@@ -97,6 +100,10 @@ struct record_span {
 bool record_span(struct machine *m, struct record_span *span);
 /* NULL: no past is kept. Newest first: the one before the present place is `newest`. */
 struct checkpoints *record_checkpoints(struct machine *m);
+/* What came from outside at the positions `low` to `high` and could have put these bytes into
+ * memory: the one that has them in it, else the last. False: nothing that is known. */
+bool record_name_event(struct machine *m, uint64_t low, uint64_t high, const uint8_t *bytes,
+                       size_t len, char *text, size_t size);
 /* Makes the machine what it was at c (and forgets newer checkpoints, which are taken again on the
  * way back). What comes then is replayed from the log until its end: there a live machine goes on,
  * and a replay of a file stops. */

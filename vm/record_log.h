@@ -19,12 +19,13 @@
 
 struct error;
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 enum record_kind {
     RECORD_MEMORY, /* before all else: u64 arena offset, bytes: what was in ROM and flash */
     RECORD_INPUT,  /* an event for `source` */
     RECORD_DISK,   /* an access of the drive of `source` has ended: `error`, or what was read */
+    RECORD_PAGES,  /* what the check after it says of pages (vm/record_pages.h); error 1: not all */
     RECORD_CHECK,  /* u64 digest of memory, the state; error 1: disk accesses ended, no more */
     RECORD_END,    /* the recording, or what is known of it, ends */
     RECORD_NUM_KINDS

@@ -171,11 +171,26 @@ static void enter_state(struct machine *m, enum run_state state, enum stop_reaso
     notify_main(m);
 }
 
+/* The end of a recording is entered as any other place. */
+static void keep_end(struct machine *m)
+{
+    struct run_control *r = &m->run;
+
+    enter_state(m, RUN_PAUSED, machine_retired(m) >= r->stop_count ? STOP_COUNT : STOP_RECORD_END);
+}
+
 /* The end, unless that is the guest's wish and -no-shutdown keeps the machine. */
 static void enter_end(struct machine *m)
 {
     struct run_control *r = &m->run;
 
+    if ((r->end_why == STOP_POWEROFF || r->end_why == STOP_DEBUG_EXIT ||
+         r->end_why == STOP_TRIPLE_FAULT) &&
+        record_keeps_end(m)) {
+        r->end_wanted = false;
+        keep_end(m);
+        return;
+    }
     if (!r->no_shutdown || r->end_why != STOP_POWEROFF) {
         enter_state(m, RUN_ENDED, r->end_why);
         return;
@@ -217,7 +232,10 @@ static void reset_machine(struct machine *m)
 
     r->reset_wanted = false;
     if (r->no_reboot) {
-        enter_state(m, RUN_ENDED, STOP_RESET);
+        if (record_keeps_end(m))
+            keep_end(m);
+        else
+            enter_state(m, RUN_ENDED, STOP_RESET);
         return;
     }
     if (r->before_reset)
@@ -482,6 +500,28 @@ static void reset_by_fault(struct machine *m, const struct vcpu *v)
     m->run.reset_wanted = true;
 }
 
+static void end_by_fault(struct machine *m, struct vcpu *v)
+{
+    m->run.shut_down = NULL;
+    if (m->run.triple_fault_ends)
+        machine_request_end(m, STOP_TRIPLE_FAULT, 0);
+    else
+        reset_by_fault(m, v);
+}
+
+/* A triple fault. A debugger is shown it, but not where it goes through the past. */
+static void shut_down(struct machine *m, struct vcpu *v)
+{
+    if (!m->run.triple_fault_pauses || record_is_silent(m)) {
+        end_by_fault(m, v);
+        return;
+    }
+    if (m->record)
+        m->run.shut_down = v;
+    if (machine_retired(m) < m->run.stop_count)
+        machine_request_stop(m, STOP_TRIPLE_FAULT);
+}
+
 static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
 {
     switch (why) {
@@ -492,16 +532,11 @@ static void handle_exit(struct machine *m, struct vcpu *v, enum vcpu_exit why)
         start_turn(m, (v->index + 1) % m->ncpus);
         break;
     case VCPU_EXIT_SHUTDOWN:
-        if (m->run.triple_fault_pauses)
-            machine_request_stop(m, STOP_TRIPLE_FAULT);
-        else if (m->run.triple_fault_ends)
-            machine_request_end(m, STOP_TRIPLE_FAULT, 0);
-        else
-            reset_by_fault(m, v);
+        shut_down(m, v);
         break;
     case VCPU_EXIT_DOUBLE_FAULT:
         m->run.double_fault_cpu = v->index;
-        if (!record_is_silent(m)) /* which going through the past is */
+        if (!record_is_silent(m) && machine_retired(m) < m->run.stop_count)
             machine_stop(m, STOP_DOUBLE_FAULT);
         break;
     case VCPU_EXIT_DEBUG:
@@ -675,6 +710,10 @@ static bool take_turn(struct machine *m, uint64_t limit)
     if (machine_retired(m) >= m->run.stop_count ||
         (m->run.stop_time != UINT64_MAX && vm_clock_now(&m->clock) >= m->run.stop_time)) {
         enter_state(m, RUN_PAUSED, STOP_COUNT);
+        return true;
+    }
+    if (m->run.shut_down) {
+        end_by_fault(m, m->run.shut_down);
         return true;
     }
     if (!m->record)

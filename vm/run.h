@@ -71,6 +71,9 @@ struct run_control {
     bool no_reboot, triple_fault_ends;
     bool no_shutdown; /* a guest that powers off pauses the machine instead of ending it */
     bool triple_fault_pauses, reset_pauses; /* a debugger wants to see those */
+    /* Paused so while there is a log, which repeats what comes of it: the machine ends or is reset
+     * when it goes on. */
+    struct vcpu *shut_down;
     bool reset_wanted;
     bool stop_wanted; /* pause at the next boundary */
     bool end_wanted;

@@ -62,6 +62,7 @@ enum boot_kind { BOOT_FLOPPY, BOOT_DISK, BOOT_CD, BOOT_ROM };
 struct boot_entry {
     u8 kind, index;
     u16 segment, offset; /* BOOT_ROM: bootstrap entry vector */
+    u16 device;          /* the PCI function it is of; 0: none */
     char name[56];
 };
 

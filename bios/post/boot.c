@@ -74,7 +74,7 @@ static void sort_by(u8 (*rank)(const struct boot_entry *b, u32 opaque), u32 opaq
 }
 
 /* "bootorder": lines with Open Firmware paths, as QEMU gives them to drives with a bootindex. */
-static char order[6144];
+static char order[7680];
 
 /* Behind "/NAME@SLOT" or "/NAME@SLOT,FUNCTION" at p; NULL: it is not there. */
 static const char *after_function(const char *p, const char *name, u16 device)
@@ -131,8 +131,12 @@ static bool match_path(const char *path, const struct boot_entry *b)
 {
     char want[16];
 
-    if (b->kind == BOOT_ROM)
+    if (b->kind == BOOT_ROM && !b->device)
         return starts_with(path, "/rom@");
+    if (b->kind == BOOT_ROM) {
+        path = after_bridges(path, b->device);
+        return path && after_function(path, "ethernet", b->device);
+    }
     if (b->kind != BOOT_FLOPPY)
         return match_drive(path,
                            b->kind == BOOT_DISK ? &shared.disks[b->index] : &shared.cds[b->index]);

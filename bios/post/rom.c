@@ -27,7 +27,7 @@ struct pci_data {
 /* ---- running ---- */
 
 /* $PnP expansion header: a boot connection or bootstrap vector makes it something to boot from. */
-static void look_for_bootstrap(u32 at)
+static void look_for_bootstrap(u32 at, u16 device)
 {
     const struct rom_header *h = (const struct rom_header *)at;
     u32 offset = h->pnp, name = 0;
@@ -45,6 +45,7 @@ static void look_for_bootstrap(u32 at)
             b->kind = BOOT_ROM;
             b->segment = (u16)(at >> 4);
             b->offset = bev;
+            b->device = device;
             format(b->name, sizeof(b->name), "%s", name ? (const char *)name : "Option ROM");
         }
         offset = *(const u16 *)(p + 6);
@@ -69,7 +70,7 @@ static bool run(u16 device, bool pci)
     call16_far((u16)(at >> 4), 3);
     if (h->blocks)
         next_rom += (h->blocks * 512u + 2047) & ~2047u;
-    look_for_bootstrap(at);
+    look_for_bootstrap(at, pci ? device : 0);
     return true;
 }
 

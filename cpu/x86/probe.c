@@ -18,6 +18,31 @@ static void set_ranges(struct cpu *cpu, const struct probes *p)
     cpu->probe.nhits = cpu->probe.nevents = 0;
 }
 
+/* The places of all points but the first `from`. */
+static void add_places(uint64_t places[64], const struct probes *p, unsigned from)
+{
+    for (unsigned n = from; p && p->points && n < p->npoints; n++) {
+        uint64_t start = p->points[n].start, size = p->points[n].last - start;
+
+        for (uint64_t at = start; at - start <= size && at - start < VM_PAGE_SIZE; at++)
+            places[at / 64 % 64] |= 1ull << at % 64;
+    }
+}
+
+/* The places of points that only one of them has. */
+static void changed_points(const struct probes *a, const struct probes *b, uint64_t places[64])
+{
+    unsigned same = 0;
+
+    memset(places, (a && !a->points) != (b && !b->points) ? 0xff : 0, 64 * sizeof(*places));
+    if (a && b && a->points && b->points)
+        while (same < a->npoints && same < b->npoints &&
+               !memcmp(&a->points[same], &b->points[same], sizeof(*a->points)))
+            same++;
+    add_places(places, a, same);
+    add_places(places, b, same);
+}
+
 void probes_set(struct machine *m, const struct probes *p)
 {
     uint64_t changed[64], any = 0, *marked;
@@ -25,10 +50,11 @@ void probes_set(struct machine *m, const struct probes *p)
     if (!m->ncpus)
         return;
     marked = cpu_of(m->cpus[0])->probe_marks;
+    changed_points(cpu_of(m->cpus[0])->probes, p, changed);
     for (unsigned n = 0; n < ARRAY_SIZE(changed); n++) {
         uint64_t now = p ? p->offsets[n] : 0;
 
-        changed[n] = marked[n] ^ now;
+        changed[n] = (changed[n] & (marked[n] | now)) | (marked[n] ^ now);
         any |= changed[n];
         marked[n] = now;
     }
@@ -103,6 +129,18 @@ bool probe_stops_before(struct cpu *cpu)
         cpu->probe.stop = cpu->probes && cpu->probes->execute(cpu->probes->opaque, cpu, lin);
     cpu->r[R_RIP] = block_rip;
     return cpu->probe.stop;
+}
+
+bool probe_passes(struct cpu *cpu)
+{
+    const struct probes *p = cpu->probes;
+    uint64_t lin = linear_rip(cpu);
+
+    if (!p || !p->passes || (cpu->probe.skip && cpu->probe.skip_lin == lin) ||
+        !p->passes(p->opaque, cpu, lin))
+        return false;
+    cpu->probe.asked_lin = lin;
+    return true;
 }
 
 /* ---- accesses and events ---- */

@@ -66,14 +66,35 @@ struct probe_hit {
     uint8_t size, access;
 };
 
+/* A comparison of a general register's low bytes with a number. */
+struct probe_compare {
+    uint8_t reg, size; /* R_RAX to R_R15; 4 or 8, or 0: there is none */
+    uint8_t cc;        /* what must be true of it, as Jcc's opcode says (SDM vol. 2D B.1.4.7) */
+    uint64_t value;
+};
+
+/* Why instructions are marked: those whose first byte is in the range, if the comparison is true.
+ */
+struct probe_point {
+    uint64_t start, last; /* inclusive */
+    bool physical;        /* else linear */
+    struct probe_compare compare;
+};
+
 struct probes {
     /* Places in a page (address & 0xfff) at which instructions are marked. */
     uint64_t offsets[4096 / 64];
+    /* If not NULL: only because of these, so engines need not ask about others. */
+    const struct probe_point *points;
+    unsigned npoints;
     const struct probe_range *ranges;
     unsigned nranges;
     uint32_t events; /* bit per enum probe_event */
     /* An instruction at a marked place is about to run; lin: its linear address. True: stop. */
     bool (*execute)(void *opaque, struct cpu *cpu, uint64_t lin);
+    /* The same, asked in haste: only general registers, RIP and memory are up to date. True:
+     * `execute` need not be asked. NULL: it always must. */
+    bool (*passes)(void *opaque, struct cpu *cpu, uint64_t lin);
     /* The instruction that made these accesses is complete (or an iteration of it). True: stop. */
     bool (*accessed)(void *opaque, struct cpu *cpu, const struct probe_hit *hits, unsigned n);
     /* True: stop. */
@@ -112,8 +133,9 @@ struct cpu_probe {
 /* ---- for the debugger: the CPUs stand still, machine lock held ---- */
 
 /* Begins to ask, or goes on with another set: blocks with instructions at places that are marked
- * now and were not, or the other way round, are decoded anew, TLBs emptied where ranges are or
- * were watched. p must stay as it is until the next call. NULL: nothing is asked any more. */
+ * now and were not, or the other way round, or for other points, are decoded anew, TLBs emptied
+ * where ranges are or were watched. p must stay as it is until the next call. NULL: nothing is
+ * asked any more. */
 void probes_set(struct machine *m, const struct probes *p);
 /* The CPU may go on from the instruction or exception that it stopped at. */
 void probe_go_on(struct cpu *cpu);
@@ -163,6 +185,9 @@ void probe_note(struct cpu *cpu, enum probe_event event, uint64_t arg, uint64_t 
 bool probe_boundary(struct cpu *cpu);
 /* cpu->insn, which is marked, is about to run. True: it must not; as if it had faulted. */
 bool probe_stops_before(struct cpu *cpu);
+/* The same of a marked instruction that RIP is at, with nothing settled but general registers.
+ * False: probe_stops_before() must be asked. */
+bool probe_passes(struct cpu *cpu);
 /* An instruction or a block returned r, enum op_result: after a fault what it seemed to access, it
  * did not; what is to be continued, or tried again, is not asked about again. True: it was no fault
  * but a stop. */

@@ -659,6 +659,16 @@ const struct cpu_register *cpu_register_find(const char *name)
     return NULL;
 }
 
+int cpu_register_general(const struct cpu_register *r)
+{
+    size_t off = r->which - FIELD(r[0]), n = off / sizeof(uint64_t);
+
+    return r->get == get_field && r->group == REGS_GENERAL && n <= R_R15 &&
+                   off % sizeof(uint64_t) == 0
+               ? (int)n
+               : -1;
+}
+
 uint64_t cpu_register_value(const struct cpu *cpu, const struct cpu_register *r)
 {
     uint8_t value[16] = {0};

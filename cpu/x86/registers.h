@@ -40,6 +40,8 @@ extern const unsigned num_cpu_registers;
  * ah, r8d, ip, rflags, flags; pc: the linear address of the next instruction; sp: the stack pointer
  * at the stack's size. NULL: none. */
 const struct cpu_register *cpu_register_find(const char *name);
+/* The general register (R_RAX to R_R15) that it is, or the low bytes of; -1: none. */
+int cpu_register_general(const struct cpu_register *r);
 uint64_t cpu_register_value(const struct cpu *cpu, const struct cpu_register *r); /* low 8 bytes */
 
 #endif

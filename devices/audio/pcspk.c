@@ -41,7 +41,7 @@ static bool is_silent(const struct pcspk *p)
 /* What was heard already, when the past is executed again, is not heard once more. */
 static void put_samples(struct pcspk *p, const int16_t *samples, size_t n)
 {
-    if (!record_is_silent(p->dev.m))
+    if (p->audio && !record_is_silent(p->dev.m))
         audio_write(p->audio, samples, n);
 }
 
@@ -52,7 +52,7 @@ static void skip(struct pcspk *p, int64_t now)
 
     p->level = 0;
     if (sample > p->next) {
-        if (!record_is_silent(p->dev.m))
+        if (p->audio && !record_is_silent(p->dev.m))
             audio_silence(p->audio, sample - p->next);
         p->next = sample;
         p->area = 0;

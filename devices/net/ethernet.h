@@ -21,6 +21,10 @@ uint32_t ethernet_fcs(const uint8_t *data, size_t len);
  * datasheets mean by "the upper 6 bits of the CRC". */
 uint32_t ethernet_hash(const uint8_t address[ETHERNET_ADDRESS]);
 
+/* Sum of big-endian 16-bit words as TCP/IP has it (RFC 1071), an odd last byte with a zero behind
+ * it, added to `sum`; not complemented. */
+uint16_t ethernet_ip_sum(const uint8_t *data, size_t len, uint32_t sum);
+
 static inline bool ethernet_is_multicast(const uint8_t *frame)
 {
     return frame[0] & 1; /* broadcast is one, too */

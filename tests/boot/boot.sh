@@ -7,8 +7,8 @@
 # need_guest FILE...: kernel, Debian's cloud kernel, and $scratch/initrd, with the files in it; where
 # they cannot be had, the end: all of names are skipped.
 need_guest() {
-    local name
-    if kernel=$(tests/fetch kernel 2>"$scratch/why") && tests/mkinitrd -o "$scratch/initrd" "$@" >"$scratch/why" 2>&1; then
+    local name part=${use_kernel:-kernel}
+    if kernel=$(tests/fetch "$part" 2>"$scratch/why") && tests/mkinitrd -k "$part" -o "$scratch/initrd" "$@" >"$scratch/why" 2>&1; then
         return
     fi
     cat "$scratch/why"
@@ -36,3 +36,21 @@ memory_is() {
 
 # The kernel's own complaints would be in its log.
 clean() { ! grep -E 'clocksource.*unstable|BUG|WARNING|Call Trace|Oops|lockup|stall|inconsistent' "$1"; }
+
+# start NAME OUTPUT COMMAND...: a test that runs beside another one; its report waits for reports.
+started=()
+start() {
+    while [ "$(jobs -r | wc -l)" -ge 2 ]; do wait -n; done
+    started+=("$1" "$2")
+    {
+        "${@:3}" >"$2.why" 2>&1
+        echo $? >"$2.status"
+    } &
+}
+reports() {
+    local i
+    wait
+    for ((i = 0; i < ${#started[@]}; i += 2)); do
+        report "$(cat "${started[i + 1]}.status")" "${started[i]}" "${started[i + 1]}" "${started[i + 1]}.why"
+    done
+}

@@ -179,10 +179,10 @@ report $? "${names[8]}" "$scratch/queues"
 # pair TEST NAME SPEC SPEC: two machines, the second of which fetches a file from the first.
 pair() {
     local first
-    timeout -k 5 150 "${guest[@]}" -nographic -nic "$3" -append 'console=ttyS0 quiet no_timer_check calque.run="/net/pair 1"' >"$scratch/$1.1" 2>&1 </dev/null &
+    timeout -k 5 150 "${guest[@]}" -nographic -nic "$3,model=virtio" -append 'console=ttyS0 quiet no_timer_check calque.run="/net/pair 1"' >"$scratch/$1.1" 2>&1 </dev/null &
     first=$!
     sleep 0.5
-    timeout -k 5 150 "${guest[@]}" -nographic -nic "$4,mac=52:54:00:12:34:57" -append 'console=ttyS0 quiet no_timer_check calque.run="/net/pair 2"' >"$scratch/$1.2" 2>&1 </dev/null
+    timeout -k 5 150 "${guest[@]}" -nographic -nic "$4,model=virtio,mac=52:54:00:12:34:57" -append 'console=ttyS0 quiet no_timer_check calque.run="/net/pair 2"' >"$scratch/$1.2" 2>&1 </dev/null
     wait $first
     all_of "$scratch/$1.2" "$xs  /tmp/got" && all_of "$scratch/$1.1" 'the other is done'
     report $? "$2" "$scratch/$1.2"

@@ -38,6 +38,10 @@ refused "did you mean -kernel?" --kernle x
 refused "did you mean user?" -net usr
 refused "hostfwd=tcp::1: tcp:" -nic user,hostfwd=tcp::1
 refused "did you mean virtio-net-pci?" -nic user,model=virtio-nt-pci
+refused "nothing.rom" -bios roms/bios.bin -netdev user,id=n -device e1000,netdev=n,romfile=nothing.rom
+refused "irq=5: 3, 4" -device ne2k_isa,irq=5 -kernel x
+refused "iobase=301" -device ne2k_isa,iobase=0x301 -kernel x
+refused "rombar" -device e1000,rombar=2 -kernel x
 refused "mac=1:2: an address" -nic user,mac=1:2
 refused "there is no -netdev" -device virtio-net-pci,netdev=n -kernel x
 refused "netdev=n: something is joined" -netdev hubport,id=n,hubid=0 -device virtio-net-pci,netdev=n -device virtio-net-pci,netdev=n

@@ -83,7 +83,7 @@ refused() {
     return 1
 }
 ok=0
-for device in piix3-usb-uhci e1000 virtio-balloon-pci virtio-serial-pci virtserialport usb-tablet virtio-vga \
+for device in piix3-usb-uhci e1000e virtio-balloon-pci virtio-serial-pci virtserialport usb-tablet virtio-vga \
     virtio-rng-pci vmcoreinfo pcie-root-port qemu-xhci ich9-intel-hda hda-duplex usb-redir; do
     refused -device "{\"driver\":\"$device\",\"id\":\"x\"}" || ok=1
 done

@@ -5,7 +5,8 @@
 . tests/boot/boot.sh
 . tests/debugger/gdb.sh
 names=("a running kernel: threads, condition, watchpoint" "left, it goes on; attached to again"
-       "start_kernel and single steps, set before the kernel is there")
+       "start_kernel and single steps, set before the kernel is there"
+       "by name, set before KASLR has moved the kernel; then gdb is told where it is")
 need_guest
 
 # boot OPTION...: with COMMANDS run in the guest.
@@ -87,5 +88,25 @@ said "$scratch/start" <<'END' && grep -q '"CPU 1" (.*waits for a start-up IPI)' 
 = in the kernel 1, of interrupts 0
 END
 report $? "${names[2]}" "$scratch/start" "$scratch/start.diff"
+stop
+
+# Nobody is at the prompt: gdb's continue finds the name.
+boot -S -append console=ttyS0
+session "$scratch/moved" /bin/true <<END
+monitor break start_kernel if \$cs == 0x10
+monitor tbreak __x64_sys_execve
+continue
+monitor info symbol \$pc
+printf "= interrupts %d\n", (\$eflags >> 9) & 1
+maint packet qOffsets
+continue
+monitor info symbol \$pc
+monitor info break
+kill
+END
+said "$scratch/moved" <<'END' && grep -q '^start_kernel' "$scratch/moved" && grep -q '^__x64_sys_execve' "$scratch/moved" && ! grep -q 'received: "Text=0;' "$scratch/moved" && grep -q 'received: "Text=' "$scratch/moved"
+= interrupts 0
+END
+report $? "${names[3]}" "$scratch/moved" "$scratch/moved.diff"
 stop
 finish

@@ -4,9 +4,12 @@
 # installed): where KASLR put it, types, lines, processors' variables, modules, frames.
 . tests/boot/boot.sh
 names=("vmlinux is found to be slid" "types: tasks" "source lines" "modules as they were loaded" "a backtrace"
-       "enumerators, arrays, strings")
+       "enumerators, arrays, strings" "the prompt: a module's function and line, its locals, by its .ko; its caller's")
 
-need_guest
+if kernel=$(tests/fetch kernel 2>"$scratch/why"); then
+    find "$(dirname "$kernel")/lib/modules/" -name loop.ko -exec cp {} "$scratch/" \;
+fi
+need_guest "$scratch/loop.ko"
 if ! debug=$(tests/fetch kernel-dbg 2>"$scratch/why"); then
     cat "$scratch/why"
     for name in "${names[@]}"; do
@@ -39,4 +42,30 @@ report $? "${names[4]}" "$scratch/out"
 all_of "$scratch/out" '^system_state = SYSTEM_[A-Z_]+$' '^\(enum pid_type\)1 = PIDTYPE_TGID$' '^init_uts_ns.name.sysname = "Linux"$' \
     '== "swapper/0" = 1$' '^linux_banner\[0\]@5 = "Linux"$' '^jiffies_64 > 0 = 1$'
 report $? "${names[5]}" "$scratch/out"
+
+# Nothing has these names yet. LOOP_CLR_FD is 0x4c01 (include/uapi/linux/loop.h).
+HOME=$scratch timeout -k 5 600 "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -m 256 -display none -serial null \
+    -append 'console=ttyS0 calque.run="insmod /loop.ko; while :; do losetup /dev/loop0 /init; losetup -d /dev/loop0; done"' \
+    --debug >"$scratch/prompt" 2>&1 <<S
+symbol-file $debug/vmlinux
+break lo_ioctl
+break drivers/block/loop.c:1553
+continue
+print cmd
+delete 2
+condition 1 cmd == 0x4c01
+continue
+print cmd
+print bdev->bd_disk->disk_name
+print lo->lo_number
+up
+print bdev->bd_disk->disk_name[4]
+info locals
+S
+all_of "$scratch/prompt" '^Breakpoint 1 at a place that is not known yet: lo_ioctl$' \
+    '^Breakpoint 1, lo_ioctl, hit 1 time$' '^Breakpoint 2, drivers/block/loop.c:1553, hit 1 time$' \
+    '\[loop\] lo_ioctl\+0x[0-9a-f]+ at drivers/block/loop.c:1553$' '^Breakpoint 1, lo_ioctl, hit 2 times$' '^19457$' \
+    '^"loop0"$' '^0$' \
+    "^48 '0'\$" '^cmd = 19457$'
+report $? "${names[6]}" "$scratch/prompt"
 finish

@@ -16,9 +16,9 @@
 #include "cpu/x86/mem.h"
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
-#include "machines/pc_cpus.h"
+#include "debugger/expr.h"
 #include "monitor/control.h"
-#include "translator/translator.h"
+#include "tests/common/guest_machine.h"
 
 #define CODE  0x200000u
 #define LOOP  (CODE + 5)
@@ -46,17 +46,13 @@ static const uint8_t code[] = {
 };
 
 struct fixture {
-    struct pc pc;
-    struct pc_cpus cpus;
-    struct pc_config config;
-    struct translator *translator;
+    struct guest_machine g;
     struct control *ctl;
     struct debugger *d;
     struct debug_face face;
     struct debug_stop stop;
     unsigned breakpoint; /* its number: it may be gone */
     bool stopped;
-    char kernel[512];
 };
 
 static void on_stop(void *opaque, const struct debug_stop *stop)
@@ -64,7 +60,7 @@ static void on_stop(void *opaque, const struct debug_stop *stop)
     struct fixture *f = opaque;
 
     f->stop = *stop;
-    f->breakpoint = stop->breakpoint ? stop->breakpoint->number : 0;
+    f->breakpoint = stop->hit.breakpoint ? stop->hit.breakpoint->number : 0;
     f->stopped = true;
 }
 
@@ -109,46 +105,35 @@ static struct fixture *fixture_new(bool jit)
     struct monitor_about about = {0};
     struct monitor_hooks hooks = {0};
     struct error err = {{0}};
-    const char *build = getenv("BUILD");
 
     assert_non_null(f);
-    snprintf(f->kernel, sizeof(f->kernel), "%s/guest/loops-32.elf", build ? build : "build/gcc");
-    f->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = 1,
-                                   .kernel = f->kernel,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &f->cpus};
-    assert_true(cpu_model_parse(&f->cpus.model, "max", &err));
-    if (!pc_init(&f->pc, &f->config, &err) || !pc_power_on(&f->pc, &err))
+    guest_machine_config(&f->g, "loops-32");
+    if (!guest_machine_init(&f->g, &err))
         fail_msg("%s", err.text);
-    if (jit && (!translator_create(&f->pc.m, &config, &f->translator, &err) ||
-                !translator_attach(f->translator, f->cpus.boot, &err)))
+    if (jit && !guest_machine_translate(&f->g, &config, &err))
         no_translator(&err);
-    f->ctl = control_new(&f->pc.m, &about, &hooks);
+    f->ctl = control_new(&f->g.pc.m, &about, &hooks);
     f->d = debugger_new(f->ctl, &err);
     assert_non_null(f->d);
     f->face = (struct debug_face){.stopped = on_stop, .resumed = on_resume, .opaque = f};
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     debugger_add_face(f->d, &f->face);
     place_program(f);
-    machine_unlock(&f->pc.m);
-    assert_true(machine_start_threads(&f->pc.m));
+    machine_unlock(&f->g.pc.m);
+    assert_true(machine_start_threads(&f->g.pc.m));
     return f;
 }
 
 static void fixture_free(struct fixture *f)
 {
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     debugger_remove_face(f->d, &f->face);
-    machine_request_end(&f->pc.m, STOP_QUIT, 0);
-    machine_unlock(&f->pc.m);
-    machine_join(&f->pc.m);
+    machine_request_end(&f->g.pc.m, STOP_QUIT, 0);
+    machine_unlock(&f->g.pc.m);
+    machine_join(&f->g.pc.m);
     debugger_free(f->d);
     control_free(f->ctl);
-    pc_destroy(&f->pc);
-    translator_destroy(f->translator);
+    guest_machine_destroy(&f->g);
     free(f);
 }
 
@@ -165,9 +150,9 @@ static void go_on(struct fixture *f)
 {
     struct error err;
 
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(debugger_continue(f->d, &err));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     wait_stop(f);
 }
 
@@ -175,9 +160,9 @@ static void step(struct fixture *f, enum debug_step how, uint64_t n)
 {
     struct error err;
 
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(debugger_step(f->d, 0, how, n, &err));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     wait_stop(f);
     assert_int_equal(f->stop.kind, DEBUG_STEPPED);
 }
@@ -189,9 +174,9 @@ static struct breakpoint *add(struct fixture *f, const struct breakpoint *b)
 
     made.enabled = true;
     made.cpu = -1;
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     struct breakpoint *added = breakpoint_add(f->d, &made, &err);
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     assert_non_null(added);
     return added;
 }
@@ -203,9 +188,9 @@ static struct breakpoint *add_at(struct fixture *f, uint64_t lin)
 
 static void remove_it(struct fixture *f, struct breakpoint *b)
 {
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     breakpoint_remove(f->d, b);
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
 }
 
 static void assert_at(const struct fixture *f, uint64_t lin)
@@ -264,11 +249,101 @@ static void conditions(bool jit)
         add_at(f, END);
         go_on(f);
         assert_at(f, END);
-        retired[n] = machine_retired(&f->pc.m);
+        retired[n] = machine_retired(&f->g.pc.m);
         fixture_free(f);
     }
     assert_int_equal(retired[0], retired[1]);
     assert_int_equal(sum, TIMES * (TIMES + 1) / 2);
+}
+
+static struct breakpoint_condition condition(struct fixture *f, const char *text)
+{
+    struct error err = {{0}};
+    struct expr *e = expr_parse(f->d, 0, text, &err);
+
+    if (!e)
+        fail_msg("%s: %s", text, err.text);
+    return expr_condition(e);
+}
+
+static struct breakpoint *add_if(struct fixture *f, uint64_t lin, const char *text)
+{
+    return add(
+        f, &(struct breakpoint){
+               .kind = BREAK_EXECUTE, .start = lin, .last = lin, .condition = condition(f, text)});
+}
+
+/* At LOOP + 1: eax is the number of the round, ecx how many rounds are left, edx eax - 1. */
+static void comparisons(bool jit)
+{
+    static const struct {
+        const char *text;
+        unsigned round;
+    } rows[] = {
+        {"$eax == 5000", 5000},
+        {"$ecx != 10000 && $eax > 2", 3},
+        {"$ecx < 77", 9925},
+        {"$ecx <= 77", 9924},
+        {"$eax > 3", 4},
+        {"$eax >= 3", 3},
+        {"$edx >= 77u", 78},
+        {"$edx < 3000000000u && $eax > 9", 10},
+        {"$ebp > 0u", 0},
+        {"$ebp < 0 && $ecx == 900", 0},
+        {"$rcx < 77", 9925},
+        {"$rax > 0xffffffff", 0},
+        {"$eax == 50 && $edx == 49 && $ecx == 9951", 50},
+        {"$eax == 50 && $edx == 48", 0},
+        {"$eax == 50 || $edx == 48", 49},
+        {"($eax == 50) == 0 && $eax > 49", 51},
+        {"!($eax < 300)", 300},
+        {"$al == 3 && $eax > 300", 515},
+        {"($eflags & 4) && $eax > 6", 9}, /* PF, of INC */
+        {"$eax == 10 ? 0 : $eax > 9", 11},
+    };
+
+    for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
+        struct fixture *f = fixture_new(jit);
+        struct breakpoint *b = add_if(f, LOOP + 1, rows[n].text), *end = add_at(f, STORE);
+
+        go_on(f);
+        if (f->breakpoint != (rows[n].round ? b : end)->number)
+            fail_msg("%s", rows[n].text);
+        if (rows[n].round)
+            assert_int_equal(cpu_in(f)->r[R_RAX], rows[n].round);
+        assert_int_equal(b->hits, rows[n].round > 0);
+        fixture_free(f);
+    }
+}
+
+/* What was stopped at is asked about again when it is there again, and for what is asked now. */
+static void changed_comparisons(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+    struct breakpoint *b = add_if(f, LOOP + 1, "$eax == 4000");
+
+    add_if(f, LOOP + 1, "$edx == 12345");
+    go_on(f);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 4000);
+    cpu_in(f)->r[R_RAX] = 3900;
+    go_on(f);
+    assert_at(f, LOOP + 1);
+    assert_int_equal(cpu_in(f)->r[R_RAX], 4000);
+    assert_int_equal(cpu_in(f)->r[R_RDX], 4099);
+    assert_int_equal(b->hits, 2);
+    machine_lock(&f->g.pc.m);
+    b->condition.free(b->condition.opaque);
+    b->condition = condition(f, "$edx == 5000");
+    breakpoint_changed(f->d, b);
+    machine_unlock(&f->g.pc.m);
+    go_on(f);
+    assert_int_equal(cpu_in(f)->r[R_RDX], 5000);
+    assert_int_equal(b->hits, 3);
+    remove_it(f, b);
+    add_at(f, STORE);
+    go_on(f);
+    assert_at(f, STORE);
+    fixture_free(f);
 }
 
 static void watchpoints(bool jit)
@@ -281,12 +356,56 @@ static void watchpoints(bool jit)
     go_on(f);
     assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
     assert_at(f, PORT);
-    assert_int_equal(f->stop.address, DATA);
-    assert_int_equal(f->stop.size, 4);
-    assert_true(f->stop.write);
-    assert_int_equal(f->stop.old_value, 0);
-    assert_int_equal(f->stop.new_value, TIMES >> 8);
+    assert_int_equal(f->stop.hit.address, DATA);
+    assert_int_equal(f->stop.hit.size, 4);
+    assert_true(f->stop.hit.write);
+    assert_int_equal(f->stop.hit.old_value, 0);
+    assert_int_equal(f->stop.hit.new_value, TIMES >> 8);
     remove_it(f, b);
+    fixture_free(f);
+}
+
+/* One access: each watchpoint that it hits counts it, and knows the bytes before and after. */
+static void several_at_once(bool jit)
+{
+    struct fixture *f = fixture_new(jit);
+    const struct breakpoint all = {.kind = BREAK_ACCESS,
+                                   .start = STACK - 4,
+                                   .last = STACK - 1,
+                                   .access = PROBE_WRITE},
+                            low = {.kind = BREAK_ACCESS,
+                                   .start = STACK - 4,
+                                   .last = STACK - 3,
+                                   .temporary = true,
+                                   .access = PROBE_WRITE | PROBE_READ};
+    struct breakpoint *b[3] = {add(f, &all), add(f, &low), add(f, &all)};
+
+    b[0]->ignore = 1;
+    go_on(f); /* the first is ignored, the second is gone afterwards */
+    assert_at(f, F);
+    assert_int_equal(f->breakpoint, 2);
+    assert_int_equal(f->stop.hit.old_value, 0);
+    assert_int_equal(f->stop.hit.new_value, AFTER & 0xffff);
+    assert_int_equal(f->stop.nalso, 1);
+    assert_ptr_equal(f->stop.also[0].breakpoint, b[2]);
+    assert_int_equal(f->stop.also[0].old_value, 0);
+    assert_int_equal(f->stop.also[0].new_value, AFTER);
+    assert_null(breakpoint_find(f->d, 2));
+    go_on(f);
+    assert_at(f, F);
+    assert_int_equal(f->breakpoint, 1);
+    assert_int_equal(f->stop.nalso, 1);
+    for (unsigned n = 0; n < 3; n += 2)
+        assert_int_equal(b[n]->hits, 2);
+    assert_int_equal(f->stop.hit.old_value, AFTER);
+    assert_int_equal(f->stop.also[0].old_value, AFTER);
+    struct breakpoint *at[2] = {add_at(f, AFTER), add_at(f, AFTER)};
+    remove_it(f, b[0]);
+    remove_it(f, b[2]);
+    go_on(f);
+    assert_int_equal(f->breakpoint, at[0]->number);
+    assert_int_equal(at[0]->hits, 1);
+    assert_int_equal(at[1]->hits, 1);
     fixture_free(f);
 }
 
@@ -304,10 +423,10 @@ static void watched_stack(bool jit)
         go_on(f);
         assert_at(f, F);
         assert_int_equal(cpu_in(f)->r[R_RAX], n);
-        assert_true(f->stop.write);
+        assert_true(f->stop.hit.write);
         go_on(f);
         assert_at(f, AFTER);
-        assert_false(f->stop.write);
+        assert_false(f->stop.hit.write);
     }
     fixture_free(f);
 }
@@ -321,12 +440,12 @@ static void events(bool jit)
     add(f, &(struct breakpoint){.kind = BREAK_CR, .start = 3, .last = 3});
     go_on(f);
     assert_at(f, CR);
-    assert_int_equal(f->stop.event_arg, 0x80);
-    assert_int_equal(f->stop.event_value, 1 | (TIMES & 0xff) << 8);
+    assert_int_equal(f->stop.hit.event_arg, 0x80);
+    assert_int_equal(f->stop.hit.event_value, 1 | (TIMES & 0xff) << 8);
     go_on(f);
     assert_at(f, END);
-    assert_int_equal(f->stop.event_arg, 3);
-    assert_int_equal(f->stop.event_value, TIMES);
+    assert_int_equal(f->stop.hit.event_arg, 3);
+    assert_int_equal(f->stop.hit.event_value, TIMES);
     fixture_free(f);
 }
 
@@ -369,9 +488,9 @@ static void find_branches(bool jit, uint64_t from, char *text)
         go_on(f);
         remove_it(f, b);
     }
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(report_keep_history(cpu_in(f), true));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     assert_int_equal(cpu_in(f)->jit.noted, 0); /* nobody wanted it */
     add_at(f, END);
     go_on(f);
@@ -416,7 +535,10 @@ static void test_last_branches(void **state)
     }
 ON_BOTH(breakpoints)
 ON_BOTH(conditions)
+ON_BOTH(comparisons)
+ON_BOTH(changed_comparisons)
 ON_BOTH(watchpoints)
+ON_BOTH(several_at_once)
 ON_BOTH(watched_stack)
 ON_BOTH(events)
 ON_BOTH(steps)
@@ -424,12 +546,24 @@ ON_BOTH(steps)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(breakpoints_interpreted),   cmocka_unit_test(breakpoints_translated),
-        cmocka_unit_test(conditions_interpreted),    cmocka_unit_test(conditions_translated),
-        cmocka_unit_test(watchpoints_interpreted),   cmocka_unit_test(watchpoints_translated),
-        cmocka_unit_test(watched_stack_interpreted), cmocka_unit_test(watched_stack_translated),
-        cmocka_unit_test(events_interpreted),        cmocka_unit_test(events_translated),
-        cmocka_unit_test(steps_interpreted),         cmocka_unit_test(steps_translated),
+        cmocka_unit_test(breakpoints_interpreted),
+        cmocka_unit_test(breakpoints_translated),
+        cmocka_unit_test(conditions_interpreted),
+        cmocka_unit_test(conditions_translated),
+        cmocka_unit_test(comparisons_interpreted),
+        cmocka_unit_test(comparisons_translated),
+        cmocka_unit_test(changed_comparisons_interpreted),
+        cmocka_unit_test(changed_comparisons_translated),
+        cmocka_unit_test(watchpoints_interpreted),
+        cmocka_unit_test(watchpoints_translated),
+        cmocka_unit_test(several_at_once_interpreted),
+        cmocka_unit_test(several_at_once_translated),
+        cmocka_unit_test(watched_stack_interpreted),
+        cmocka_unit_test(watched_stack_translated),
+        cmocka_unit_test(events_interpreted),
+        cmocka_unit_test(events_translated),
+        cmocka_unit_test(steps_interpreted),
+        cmocka_unit_test(steps_translated),
         cmocka_unit_test(test_last_branches),
     };
 

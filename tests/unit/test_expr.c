@@ -408,6 +408,85 @@ static void check_locals(struct debug_guest *g, const char *variant)
     assert_null(expr_parse(g->d, 0, "local", &err)); /* the caller's */
 }
 
+/* In frame n what text is; NULL: refused. */
+static void check_in_frame(struct debug_guest *g, unsigned n, const char *text,
+                           const char *expected)
+{
+    struct frame frames[8];
+    struct error err = {""};
+    char all[4096] = "";
+    struct expr *e;
+
+    assert_true(symbols_backtrace(g->s, 0, frames, 8) > n);
+    e = expr_parse_frame(g->s, 0, &frames[n], text, &err);
+    if (!expected) {
+        assert_true(!e || !expr_print(e, g->d, debug_guest_cpu(g), 0, collect, all, &err));
+    } else {
+        if (!e || !expr_print(e, g->d, debug_guest_cpu(g), 0, collect, all, &err))
+            fail_msg("%s in frame %u: %s", text, n, err.text);
+        if (strncmp(all, expected, strlen(expected)) != 0)
+            fail_msg("%s in frame %u: %s, not %s", text, n, all, expected);
+    }
+    expr_free(e);
+}
+
+static void count_local(void *opaque, const char *name, bool parameter)
+{
+    unsigned *n = opaque;
+
+    (void)name;
+    n[parameter]++;
+}
+
+/* What callers had, while their callee works; what was booted says nothing of it. */
+static void check_frames(struct debug_guest *g, const char *variant)
+{
+    struct frame frames[8];
+    unsigned locals[2] = {0};
+    struct error err = {""};
+    struct symbol stop;
+
+    symbols_unload(g->s, NULL);
+    if (!symbols_load(g->s, g->kernel, "booted", 0, &err) ||
+        !symbols_load(g->s, g->file, NULL, 0, &err))
+        fail_msg("%s", err.text);
+    assert_true(symbol_find(g->s, "stop", &stop));
+    debug_guest_run(g, symbols_after_prologue(g->s, stop.start));
+    assert_int_equal(symbols_backtrace(g->s, 0, frames, 3), 3);
+    check_in_frame(g, 0, "*where", "10");
+    check_in_frame(g, 1, "local", "24");
+    check_in_frame(g, 1, "array", "{8, 9, 10, 11}");
+    check_in_frame(g, 1, "o->name", "\"calque\"");
+    check_in_frame(g, 1, "$rsp == $esp && $pc != 0", "1");
+    check_in_frame(g, 1, "where", NULL); /* the callee's */
+    check_in_frame(g, 2, "local", NULL);
+    check_in_frame(g, 2, "o->pair[1].x", "3");
+    check_in_frame(g, 2, "thing.pair[1].y", "4");
+    if (variant[3] == '4') { /* not optimized: all are in memory */
+        check_in_frame(g, 1, "n", "8");
+        check_in_frame(g, 2, "n", "7");
+    } else { /* nothing needs it any more: what was in rAX, too, is gone */
+        check_in_frame(g, 1, "$rax", NULL);
+    }
+    assert_int_equal(frames[1].scope, frames[1].pc - 1);
+    symbols_locals(g->s, frames[1].scope, count_local, locals);
+    assert_int_equal(locals[false], 2);
+    assert_int_equal(locals[true], 2);
+}
+
+static void test_frames(void **state)
+{
+    (void)state;
+    if (!CONFIG_DW)
+        skip();
+    for (unsigned n = 0; n < 4; n++) {
+        struct debug_guest *g = debug_guest_new(variants[n], "stop");
+
+        check_frames(g, variants[n]);
+        debug_guest_free(g);
+    }
+}
+
 static void test_locals(void **state)
 {
     (void)state;
@@ -520,8 +599,8 @@ int main(void)
         cmocka_unit_test(test_segments),   cmocka_unit_test(test_registers),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_fails_later),
         cmocka_unit_test(test_values),     cmocka_unit_test(test_locals),
-        cmocka_unit_test(test_assign),     cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_file_goes),
+        cmocka_unit_test(test_frames),     cmocka_unit_test(test_assign),
+        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_file_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

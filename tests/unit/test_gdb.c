@@ -19,8 +19,8 @@
 #include "debugger/gdb_agent.h"
 #include "debugger/gdb_target.h"
 #include "debugger/gdb_wire.h"
-#include "machines/pc_cpus.h"
 #include "monitor/control.h"
+#include "tests/common/guest_machine.h"
 
 /* ---- frames ---- */
 
@@ -340,15 +340,12 @@ static const uint8_t program[] = {
 };
 
 struct server {
-    struct pc pc;
-    struct pc_cpus cpus;
-    struct pc_config config;
+    struct guest_machine machine;
     struct control *ctl;
     struct debugger *d;
     struct gdb *g;
     char *out;
     size_t out_len;
-    char kernel[512];
 };
 
 static void on_output(void *opaque, const void *bytes, size_t n)
@@ -379,31 +376,23 @@ static int server_setup(void **state)
     struct monitor_about about = {0};
     struct monitor_hooks hooks = {0};
     struct error err = {{0}};
-    const char *build = getenv("BUILD");
 
     assert_non_null(s);
-    snprintf(s->kernel, sizeof(s->kernel), "%s/guest/loops-32.elf", build ? build : "build/gcc");
-    s->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = 2,
-                                   .kernel = s->kernel,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &s->cpus};
-    assert_true(cpu_model_parse(&s->cpus.model, "max", &err));
-    if (!pc_init(&s->pc, &s->config, &err) || !pc_power_on(&s->pc, &err))
+    guest_machine_config(&s->machine, "loops-32");
+    s->machine.config.ncpus = 2;
+    if (!guest_machine_init(&s->machine, &err))
         fail_msg("%s", err.text);
-    s->ctl = control_new(&s->pc.m, &about, &hooks);
+    s->ctl = control_new(&s->machine.pc.m, &about, &hooks);
     s->d = debugger_new(s->ctl, &err);
     assert_non_null(s->d);
-    machine_lock(&s->pc.m);
+    machine_lock(&s->machine.pc.m);
     s->g = gdb_new(s->d, NULL, &err);
     assert_non_null(s->g);
     gdb_on_output(s->g, on_output, s);
     place_program(s);
-    machine_unlock(&s->pc.m);
+    machine_unlock(&s->machine.pc.m);
     gdb_client(s->g, true);
-    assert_true(machine_start_threads(&s->pc.m));
+    assert_true(machine_start_threads(&s->machine.pc.m));
     *state = s;
     return 0;
 }
@@ -412,14 +401,14 @@ static int server_teardown(void **state)
 {
     struct server *s = *state;
 
-    machine_lock(&s->pc.m);
-    machine_request_end(&s->pc.m, STOP_QUIT, 0);
+    machine_lock(&s->machine.pc.m);
+    machine_request_end(&s->machine.pc.m, STOP_QUIT, 0);
     gdb_free(s->g);
-    machine_unlock(&s->pc.m);
-    machine_join(&s->pc.m);
+    machine_unlock(&s->machine.pc.m);
+    machine_join(&s->machine.pc.m);
     debugger_free(s->d);
     control_free(s->ctl);
-    pc_destroy(&s->pc);
+    guest_machine_destroy(&s->machine);
     free(s->out);
     free(s);
     return 0;

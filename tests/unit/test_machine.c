@@ -17,40 +17,26 @@
 #include "cpu/x86/mem.h"
 #include "cpu/x86/report.h"
 #include "cpu/x86/x87_host.h"
-#include "machines/pc_cpus.h"
-#include "translator/translator.h"
+#include "tests/common/guest_machine.h"
 
 struct box {
-    struct pc pc;
-    struct pc_cpus cpus;
-    struct pc_config config;
-    struct translator *translator; /* NULL: interpreted */
-    char kernel[512];
+    struct guest_machine g;
 };
 
 static struct box *box_of(const char *program, unsigned ncpus)
 {
     struct box *b = calloc(1, sizeof(*b));
     struct error err = {{0}};
-    const char *build = getenv("BUILD");
     assert_non_null(b);
-    snprintf(b->kernel, sizeof(b->kernel), "%s/guest/%s.elf", build ? build : "build/gcc", program);
-    b->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = ncpus,
-                                   .kernel = b->kernel,
-                                   .debugcon = {{.port = 0xe9}},
-                                   .debug_exit_port = 0xf4,
-                                   .debug_exit_size = 4,
-                                   .no_reboot = true,
-                                   .triple_fault_ends = true,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &b->cpus};
-    assert_true(cpu_model_parse(&b->cpus.model, "max", &err));
-    if (!pc_init(&b->pc, &b->config, &err))
+    guest_machine_config(&b->g, program);
+    b->g.config.ncpus = ncpus;
+    b->g.config.debugcon[0].port = 0xe9;
+    b->g.config.debug_exit_port = 0xf4;
+    b->g.config.debug_exit_size = 4;
+    b->g.config.no_reboot = true;
+    b->g.config.triple_fault_ends = true;
+    if (!guest_machine_init(&b->g, &err))
         fail_msg("%s", err.text);
-    assert_true(pc_power_on(&b->pc, &err));
     return b;
 }
 
@@ -61,24 +47,23 @@ static struct box *box_new(const char *program)
 
 static void box_free(struct box *b)
 {
-    pc_destroy(&b->pc);
-    translator_destroy(b->translator);
+    guest_machine_destroy(&b->g);
     free(b);
 }
 
 static void run(struct box *b, uint64_t insns)
 {
-    machine_lock(&b->pc.m);
-    machine_cont(&b->pc.m);
-    machine_unlock(&b->pc.m);
-    machine_run_inline(&b->pc.m, insns);
+    machine_lock(&b->g.pc.m);
+    machine_cont(&b->g.pc.m);
+    machine_unlock(&b->g.pc.m);
+    machine_run_inline(&b->g.pc.m, insns);
 }
 
 static struct machine_digest digest(struct box *b)
 {
-    machine_lock(&b->pc.m);
-    struct machine_digest d = machine_digest(&b->pc.m);
-    machine_unlock(&b->pc.m);
+    machine_lock(&b->g.pc.m);
+    struct machine_digest d = machine_digest(&b->g.pc.m);
+    machine_unlock(&b->g.pc.m);
     return d;
 }
 
@@ -90,7 +75,7 @@ static void print_line(void *opaque, const char *text)
 /* Shows both sides of the first device that differs. */
 static void show_device(struct box *a, struct box *b)
 {
-    struct device *x = a->pc.m.devices, *y = b->pc.m.devices;
+    struct device *x = a->g.pc.m.devices, *y = b->g.pc.m.devices;
     for (; x && y; x = x->next, y = y->next) {
         if (state_digest_fields(x->class->fields, x, 0) ==
             state_digest_fields(y->class->fields, y, 0))
@@ -104,8 +89,8 @@ static void show_device(struct box *a, struct box *b)
 
 static void show_cpus(struct box *a, struct box *b)
 {
-    cpu_print_registers(a->cpus.boot, print_line, stderr);
-    cpu_print_registers(b->cpus.boot, print_line, stderr);
+    cpu_print_registers(a->g.cpus.boot, print_line, stderr);
+    cpu_print_registers(b->g.cpus.boot, print_line, stderr);
 }
 
 static void assert_equal_boxes(struct box *a, struct box *b, unsigned step)
@@ -128,14 +113,14 @@ static struct box *box_translated(const char *program, unsigned ncpus,
                                   const struct translator_config *config)
 {
     struct box *b = box_of(program, ncpus);
-    struct machine *m = &b->pc.m;
+    struct machine *m = &b->g.pc.m;
     struct error err = {{0}};
-    if (!translator_create(m, config, &b->translator, &err)) {
+    if (!translator_create(m, config, &b->g.translator, &err)) {
         box_free(b);
         return NULL;
     }
     for (unsigned n = 0; n < m->ncpus; n++)
-        assert_true(translator_attach(b->translator, cpu_of(m->cpus[n]), &err));
+        assert_true(translator_attach(b->g.translator, cpu_of(m->cpus[n]), &err));
     return b;
 }
 
@@ -172,8 +157,8 @@ static void test_slices_do_not_show(void **state)
 /* All of it, SMRAM too. */
 static void copy_memory(struct box *from, struct box *to)
 {
-    memcpy(to->pc.m.arena.host, from->pc.m.arena.host, 16 << 20);
-    arena_store_notify(&to->pc.m.arena, 0, 16 << 20);
+    memcpy(to->g.pc.m.arena.host, from->g.pc.m.arena.host, 16 << 20);
+    arena_store_notify(&to->g.pc.m.arena, 0, 16 << 20);
 }
 
 /* Copies time, processors, chips and memory. */
@@ -181,14 +166,14 @@ static void copy_machine(struct box *to, struct box *from, unsigned step)
 {
     struct state_stream s = {0};
     struct error err = {{0}};
-    machine_lock(&from->pc.m);
-    assert_true(machine_save(&from->pc.m, &s));
-    machine_unlock(&from->pc.m);
-    machine_lock(&to->pc.m);
+    machine_lock(&from->g.pc.m);
+    assert_true(machine_save(&from->g.pc.m, &s));
+    machine_unlock(&from->g.pc.m);
+    machine_lock(&to->g.pc.m);
     copy_memory(from, to);
-    if (!machine_load(&to->pc.m, &s, &err))
+    if (!machine_load(&to->g.pc.m, &s, &err))
         fail_msg("step %u: %s", step, err.text);
-    machine_unlock(&to->pc.m);
+    machine_unlock(&to->g.pc.m);
     state_stream_free(&s);
 }
 
@@ -199,7 +184,7 @@ static void test_several_cpus_repeat(void **state)
     (void)state;
     struct box *a = box_of("smp-64", 3), *b = box_of("smp-64", 3);
     unsigned step = 0;
-    for (; step < 100 && a->pc.m.run.state != RUN_ENDED; step++) {
+    for (; step < 100 && a->g.pc.m.run.state != RUN_ENDED; step++) {
         run(a, 1000000);
         run(b, 1000000);
         assert_equal_boxes(a, b, step);
@@ -210,8 +195,8 @@ static void test_several_cpus_repeat(void **state)
             b = next;
         }
     }
-    assert_int_equal(a->pc.m.run.reason, STOP_DEBUG_EXIT);
-    assert_int_equal(a->pc.m.run.exit_value, 0);
+    assert_int_equal(a->g.pc.m.run.reason, STOP_DEBUG_EXIT);
+    assert_int_equal(a->g.pc.m.run.exit_value, 0);
     assert_true(step > 3);
     box_free(a);
     box_free(b);
@@ -224,7 +209,7 @@ static void test_saved_machine_goes_on(void **state)
         struct box *a = box_new(programs[p]), *b = box_new(programs[p]);
         for (unsigned step = 0; step < 8; step++) {
             run(a, 30011);
-            if (a->pc.m.run.state == RUN_ENDED)
+            if (a->g.pc.m.run.state == RUN_ENDED)
                 break;
             copy_machine(b, a, step);
             assert_equal_boxes(a, b, step);
@@ -246,17 +231,17 @@ static void test_saved_machine_has_its_arithmetic(void **state)
     for (unsigned soft = 0; soft < 2; soft++) {
         struct state_stream s = {0};
         struct error err = {{0}};
-        a->cpus.boot->model.soft_approx = soft;
-        b->cpus.boot->model.soft_approx = !soft;
-        machine_lock(&a->pc.m);
-        assert_true(machine_save(&a->pc.m, &s));
-        machine_unlock(&a->pc.m);
-        machine_lock(&b->pc.m);
-        assert_int_equal(machine_load(&b->pc.m, &s, &err), can[soft]);
-        machine_unlock(&b->pc.m);
+        a->g.cpus.boot->model.soft_approx = soft;
+        b->g.cpus.boot->model.soft_approx = !soft;
+        machine_lock(&a->g.pc.m);
+        assert_true(machine_save(&a->g.pc.m, &s));
+        machine_unlock(&a->g.pc.m);
+        machine_lock(&b->g.pc.m);
+        assert_int_equal(machine_load(&b->g.pc.m, &s, &err), can[soft]);
+        machine_unlock(&b->g.pc.m);
         state_stream_free(&s);
         if (can[soft])
-            assert_int_equal(b->cpus.boot->model.soft_approx, soft);
+            assert_int_equal(b->g.cpus.boot->model.soft_approx, soft);
         else
             assert_non_null(strstr(err.text, "fpapprox"));
     }
@@ -268,9 +253,9 @@ static void test_saved_machine_has_its_arithmetic(void **state)
 static struct box *box_in_smm(const char *program)
 {
     struct box *b = box_new(program);
-    for (unsigned n = 0; n < 1000000 && !b->cpus.boot->smm; n++)
-        machine_run_inline(&b->pc.m, 1);
-    assert_true(b->cpus.boot->smm);
+    for (unsigned n = 0; n < 1000000 && !b->g.cpus.boot->smm; n++)
+        machine_run_inline(&b->g.pc.m, 1);
+    assert_true(b->g.cpus.boot->smm);
     return b;
 }
 
@@ -280,11 +265,11 @@ static void test_saved_in_smm(void **state)
     struct box *a = box_in_smm("smm-64"), *b = box_new("smm-64");
     struct state_stream s = {0};
     struct error err = {{0}};
-    assert_true(machine_save(&a->pc.m, &s));
+    assert_true(machine_save(&a->g.pc.m, &s));
     copy_memory(a, b);
-    assert_true(machine_load(&b->pc.m, &s, &err));
+    assert_true(machine_load(&b->g.pc.m, &s, &err));
     state_stream_free(&s);
-    assert_true(b->cpus.boot->smm);
+    assert_true(b->g.cpus.boot->smm);
     assert_equal_boxes(a, b, 0);
     run(a, 5000);
     run(b, 5000);
@@ -309,11 +294,11 @@ static void test_rsm_of_an_impossible_state(void **state)
     (void)state;
     for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
         struct box *b = box_in_smm(rows[n].program);
-        struct cpu *cpu = b->cpus.boot;
+        struct cpu *cpu = b->g.cpus.boot;
         bool told = false;
         phys_store(cpu, (uint64_t)cpu->smbase + rows[n].offset, 4, rows[n].value);
         run(b, 5000);
-        assert_int_equal(b->pc.m.run.reason, STOP_TRIPLE_FAULT);
+        assert_int_equal(b->g.pc.m.run.reason, STOP_TRIPLE_FAULT);
         report_shutdown(cpu, find_rsm, &told);
         assert_true(told);
         box_free(b);
@@ -353,7 +338,7 @@ static void test_engines_are_equal(void **state)
             run(b, 20011);
             assert_equal_boxes(a, b, step);
         }
-        translator_stats(b->translator, &stats);
+        translator_stats(b->g.translator, &stats);
         assert_true(stats.blocks > 10);
         assert_int_equal(stats.handed_back, 0);
         assert_true(stats.memory < 48u << 20);
@@ -414,12 +399,12 @@ static void test_lockstep_beside_a_thread(void **state)
         return;
     }
     atomic_store(&stop_kicking, false);
-    assert_int_equal(pthread_create(&thread, NULL, kick_again_and_again, &b->pc.m), 0);
-    for (unsigned step = 0; step < 200 && b->pc.m.run.state != RUN_ENDED; step++)
+    assert_int_equal(pthread_create(&thread, NULL, kick_again_and_again, &b->g.pc.m), 0);
+    for (unsigned step = 0; step < 200 && b->g.pc.m.run.state != RUN_ENDED; step++)
         run(b, 20011);
     atomic_store(&stop_kicking, true);
     pthread_join(thread, NULL);
-    assert_int_equal(b->pc.m.run.reason == STOP_DIFFERENCE, 0);
+    assert_int_equal(b->g.pc.m.run.reason == STOP_DIFFERENCE, 0);
     box_free(b);
 }
 

@@ -19,6 +19,8 @@
 #include "translator/translator.h"
 #include "vm/checkpoint.h"
 #include "vm/record.h"
+#include "vm/record_pages.h"
+#include "vm/vm_internal.h"
 
 struct box {
     struct pc pc;
@@ -455,9 +457,12 @@ static void test_bad_logs(void **state)
         }
         bytes[n] ^= 0x10;
     }
+    bytes[8] = 1; /* knew nothing of pages */
+    assert_false(record_log_parse(&log, "x", bytes, len, &err));
+    assert_string_equal(err.text, "x: is a recording of version 1; this is version 2");
     bytes[8] = 77;
     assert_false(record_log_parse(&log, "x", bytes, len, &err));
-    assert_string_equal(err.text, "x: is a recording of version 77; this is version 1");
+    assert_string_equal(err.text, "x: is a recording of version 77; this is version 2");
     bytes[0] = 'K';
     assert_false(record_log_parse(&log, "x", bytes, len, &err));
     assert_string_equal(err.text, "x: is no recording");
@@ -510,6 +515,122 @@ static void test_difference_is_named(void **state)
     run_to_end(b, 300000);
     assert_int_equal(b->pc.m.run.reason, STOP_DIFFERENCE);
     assert_true(machine_retired(&b->pc.m) < 300000);
+    box_free(b);
+}
+
+/* ---- memory that differs ---- */
+
+/* What is said on standard error while fn runs: malloc'ed. */
+static char *said_by(void (*fn)(struct box *b), struct box *b)
+{
+    FILE *f = tmpfile();
+    int was = dup(STDERR_FILENO);
+    char *text = calloc(1, 4096);
+    assert_non_null(f);
+    assert_non_null(text);
+    fflush(stderr);
+    dup2(fileno(f), STDERR_FILENO);
+    fn(b);
+    fflush(stderr);
+    dup2(was, STDERR_FILENO);
+    close(was);
+    rewind(f);
+    assert_true(fread(text, 1, 4095, f) > 0);
+    fclose(f);
+    return text;
+}
+
+static void run_long(struct box *b)
+{
+    run_to_end(b, 1900000);
+}
+
+static void differs_as(struct box *b, const char *what)
+{
+    char *text = said_by(run_long, b);
+    assert_int_equal(b->pc.m.run.reason, STOP_DIFFERENCE);
+    if (!strstr(text, what))
+        fail_msg("%s, expected: %s", text, what);
+    free(text);
+    box_free(b);
+}
+
+static void record_timers(void)
+{
+    struct box *a = box_of("timers-64", 1, false);
+    begin(a, path, 0);
+    run(a, 650000);
+    address_space_write(&a->pc.m.mem, 0x123450, 1, 4); /* what only the recording has */
+    run_to_end(a, 2000000);
+    box_free(a);
+}
+
+static struct box *replay_with(uint64_t history, bool mended)
+{
+    struct box *b = box_of("timers-64", 1, false);
+    replay(b, history);
+    if (mended) {
+        run(b, 650000);
+        address_space_write(&b->pc.m.mem, 0x123450, 1, 4);
+    }
+    return b;
+}
+
+/* The page is named where another byte is stored, where one is missing, and where the recording
+ * has stored to the page before. */
+static void test_page_is_named(void **state)
+{
+    (void)state;
+    struct box *b;
+    record_timers();
+    differs_as(replay_with(0, false),
+               "memory differs, first in the page at 0x123000 (ram-extended)\n");
+    b = replay_with(0, true);
+    run(b, 100);
+    address_space_write(&b->pc.m.mem, 0xc00abc, 1, 1);
+    differs_as(b, "memory differs, first in the page at 0xc00000 (ram-extended)\n");
+    b = replay_with(UINT64_MAX, true);
+    run(b, 1400000 - machine_retired(&b->pc.m));
+    address_space_write(&b->pc.m.mem, 0x123fff, 1, 1);
+    differs_as(b, "memory differs, first in the page at 0x123000 (ram-extended)\n");
+    b = replay_with(0, true);
+    b->pc.rtc.ram[0x70] ^= 1;
+    address_space_write(&b->pc.m.mem, 0x80000, 1, 1);
+    differs_as(b, "; memory differs, first in the page at 0x80000 (ram-640k)\n");
+}
+
+/* More pages than a list takes: the next has the others. */
+static void test_lists_are_bounded(void **state)
+{
+    (void)state;
+    struct box *b = box_sized("timers-64", 1, false, 64 << 20);
+    struct record_pages p;
+    struct state_stream lists[3] = {{0}};
+    uint32_t page, hash;
+    bool incomplete, seen[3 * RECORD_PAGES_MAX] = {false};
+    unsigned rounds = 0, listed = 0;
+    digest(b);
+    assert_true(record_pages_begin(&p, &b->pc.m.digest));
+    for (uint64_t n = 0; n < 2 * RECORD_PAGES_MAX - 1000; n++)
+        address_space_write(&b->pc.m.mem, 0x100000 + n * VM_PAGE_SIZE, 0x1234, 2);
+    digest(b);
+    do {
+        struct state_stream *s = &lists[rounds];
+        assert_true(record_pages_list(&p, &b->pc.m.digest, s, &incomplete));
+        assert_true(s->len && s->len <= 8 * RECORD_PAGES_MAX);
+        while (state_get_u32(s, &page) && state_get_u32(s, &hash)) {
+            assert_true(page >= 0x100 && page < 3 * RECORD_PAGES_MAX && !seen[page]);
+            seen[page] = true;
+            assert_int_equal(hash, (uint32_t)b->pc.m.digest.level[0][page]);
+            listed++;
+        }
+        state_stream_free(s);
+    } while (incomplete && ++rounds < 3);
+    assert_int_equal(rounds, 1);
+    assert_int_equal(listed, 2 * RECORD_PAGES_MAX - 1000);
+    assert_true(record_pages_list(&p, &b->pc.m.digest, &lists[0], &incomplete));
+    assert_true(!incomplete && !lists[0].len);
+    record_pages_end(&p);
     box_free(b);
 }
 
@@ -568,6 +689,8 @@ int main(void)
         cmocka_unit_test(test_bad_logs),
         cmocka_unit_test(test_other_machines_are_refused),
         cmocka_unit_test(test_difference_is_named),
+        cmocka_unit_test(test_page_is_named),
+        cmocka_unit_test(test_lists_are_bounded),
         cmocka_unit_test(test_seeds),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);

@@ -12,36 +12,24 @@
 
 #include "base/error.h"
 #include "cpu/x86/registers.h"
-#include "machines/pc_cpus.h"
+#include "tests/common/guest_machine.h"
 
 struct fixture {
-    struct pc pc;
-    struct pc_cpus cpus;
-    struct pc_config config;
+    struct guest_machine g;
     struct cpu *cpu;
-    char kernel[512];
 };
 
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct error err = {{0}};
-    const char *build = getenv("BUILD");
 
     assert_non_null(f);
-    snprintf(f->kernel, sizeof(f->kernel), "%s/guest/loops-32.elf", build ? build : "build/gcc");
-    f->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = 1,
-                                   .kernel = f->kernel,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &f->cpus};
-    assert_true(cpu_model_parse(&f->cpus.model, "max", &err));
-    if (!pc_init(&f->pc, &f->config, &err) || !pc_power_on(&f->pc, &err))
+    guest_machine_config(&f->g, "loops-32");
+    if (!guest_machine_init(&f->g, &err))
         fail_msg("%s", err.text);
-    f->cpu = cpu_of(f->pc.m.cpus[0]);
-    machine_lock(&f->pc.m);
+    f->cpu = cpu_of(f->g.pc.m.cpus[0]);
+    machine_lock(&f->g.pc.m);
     *state = f;
     return 0;
 }
@@ -50,8 +38,8 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    machine_unlock(&f->pc.m);
-    pc_destroy(&f->pc);
+    machine_unlock(&f->g.pc.m);
+    guest_machine_destroy(&f->g);
     free(f);
     return 0;
 }
@@ -118,7 +106,7 @@ static void test_segments(void **state)
                                    0x00cf12000000ffff};
     struct fixture *f = *state;
 
-    memcpy(f->pc.m.arena.host + 0x5000, gdt, sizeof(gdt));
+    memcpy(f->g.pc.m.arena.host + 0x5000, gdt, sizeof(gdt));
     assert_true(set(f, "gdtr_base", 0x5000));
     assert_true(set(f, "gdtr_limit", sizeof(gdt) - 1));
     assert_true(set(f, "ds", 0x10));

@@ -17,9 +17,8 @@
 #include "debugger/debugger.h"
 #include "debugger/expr.h"
 #include "debugger/time.h"
-#include "machines/pc_cpus.h"
 #include "monitor/control.h"
-#include "translator/translator.h"
+#include "tests/common/guest_machine.h"
 #include "vm/record.h"
 
 #define CODE  0x200000u
@@ -49,16 +48,12 @@ static const uint8_t code[] = {
 };
 
 struct fixture {
-    struct pc pc;
-    struct pc_cpus cpus;
-    struct pc_config config;
-    struct translator *translator;
+    struct guest_machine g;
     struct control *ctl;
     struct debugger *d;
     struct debug_face face;
     struct debug_stop stop;
     bool stopped;
-    char kernel[512];
 };
 
 static void on_stop(void *opaque, const struct debug_stop *stop)
@@ -100,7 +95,7 @@ static void keep_history(struct fixture *f)
         .header = &header, .history = UINT64_MAX, .check_every = 30000};
     struct error err = {{0}};
 
-    if (!record_begin(&f->pc.m, &setup, &err))
+    if (!record_begin(&f->g.pc.m, &setup, &err))
         fail_msg("%s", err.text);
 }
 
@@ -122,46 +117,35 @@ static struct fixture *fixture_new(bool jit)
     struct monitor_about about = {0};
     struct monitor_hooks hooks = {0};
     struct error err = {{0}};
-    const char *build = getenv("BUILD");
 
     assert_non_null(f);
-    snprintf(f->kernel, sizeof(f->kernel), "%s/guest/loops-32.elf", build ? build : "build/gcc");
-    f->config = (struct pc_config){.ram_size = 16 << 20,
-                                   .ncpus = 1,
-                                   .kernel = f->kernel,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &f->cpus};
-    assert_true(cpu_model_parse(&f->cpus.model, "max", &err));
-    if (!pc_init(&f->pc, &f->config, &err) || !pc_power_on(&f->pc, &err))
+    guest_machine_config(&f->g, "loops-32");
+    if (!guest_machine_init(&f->g, &err))
         fail_msg("%s", err.text);
-    if (jit && (!translator_create(&f->pc.m, &config, &f->translator, &err) ||
-                !translator_attach(f->translator, f->cpus.boot, &err)))
+    if (jit && !guest_machine_translate(&f->g, &config, &err))
         no_translator(&err);
-    f->ctl = control_new(&f->pc.m, &about, &hooks);
+    f->ctl = control_new(&f->g.pc.m, &about, &hooks);
     f->d = debugger_new(f->ctl, &err);
     assert_non_null(f->d);
     f->face = (struct debug_face){.stopped = on_stop, .resumed = on_resume, .opaque = f};
     debugger_add_face(f->d, &f->face);
     place_program(f);
     keep_history(f);
-    assert_true(machine_start_threads(&f->pc.m));
+    assert_true(machine_start_threads(&f->g.pc.m));
     return f;
 }
 
 static void fixture_free(struct fixture *f)
 {
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     debugger_remove_face(f->d, &f->face);
-    machine_request_end(&f->pc.m, STOP_QUIT, 0);
-    machine_unlock(&f->pc.m);
-    machine_join(&f->pc.m);
+    machine_request_end(&f->g.pc.m, STOP_QUIT, 0);
+    machine_unlock(&f->g.pc.m);
+    machine_join(&f->g.pc.m);
     debugger_free(f->d);
     control_free(f->ctl);
-    record_end(&f->pc.m);
-    pc_destroy(&f->pc);
-    translator_destroy(f->translator);
+    record_end(&f->g.pc.m);
+    guest_machine_destroy(&f->g);
     free(f);
 }
 
@@ -191,17 +175,17 @@ static uint64_t place(struct fixture *f)
 
 static void step(struct fixture *f)
 {
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(debugger_step(f->d, 0, STEP_INSN, 1, NULL));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     wait_for_stop(f);
 }
 
 static void go_on(struct fixture *f)
 {
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_true(debugger_continue(f->d, NULL));
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     wait_for_stop(f);
 }
 
@@ -209,9 +193,9 @@ static void go_on(struct fixture *f)
 #define TRAVEL(f, ...)                                                                             \
     do {                                                                                           \
         struct error err_ = {{0}};                                                                 \
-        machine_lock(&(f)->pc.m);                                                                  \
+        machine_lock(&(f)->g.pc.m);                                                                \
         bool ok_ = __VA_ARGS__;                                                                    \
-        machine_unlock(&(f)->pc.m);                                                                \
+        machine_unlock(&(f)->g.pc.m);                                                              \
         if (!ok_)                                                                                  \
             fail_msg("%s", err_.text);                                                             \
         wait_for_stop(f);                                                                          \
@@ -282,7 +266,7 @@ static void steps_go_back(bool jit)
     assert_int_equal(pc_of(f), pcs[15]);
     /* The live machine goes on from there. */
     run_to_end(f);
-    assert_false(record_replays(&f->pc.m));
+    assert_false(record_replays(&f->g.pc.m));
     assert_int_equal(cpu_in(f)->r[R_RDX], TIMES);
     fixture_free(f);
 }
@@ -325,6 +309,40 @@ static void test_calls_are_stepped_over(void **state)
     fixture_free(f);
 }
 
+/* Ignore counts count backwards, too, from one checkpoint's interval to the one before. */
+static void test_ignores_going_back(void **state)
+{
+    static const unsigned ignored[] = {1, 40, 1500, 3000};
+
+    (void)state;
+    for (unsigned n = 0; n < sizeof(ignored) / sizeof(ignored[0]); n++) {
+        struct fixture *f = fixture_new(n & 1);
+
+        run_to_end(f);
+        struct breakpoint *b = break_at(f, F), *other = break_at(f, F), *first = break_at(f, CODE);
+        b->ignore = ignored[n];
+        other->ignore = ignored[n] + 5;
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_ptr_equal(f->stop.hit.breakpoint, b);
+        assert_int_equal(pc_of(f), F);
+        assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 1 - ignored[n]);
+        assert_int_equal(b->hits, ignored[n] + 1);
+        assert_int_equal(other->hits, ignored[n] + 1);
+        assert_int_equal(b->ignore, 0);
+        assert_int_equal(other->ignore, 4);
+        breakpoint_remove(f->d, b);
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_ptr_equal(f->stop.hit.breakpoint, other);
+        assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 1 - ignored[n] - 5);
+        other->ignore = TIMES;
+        TRAVEL(f, time_reverse_continue(f->d, &err_));
+        assert_ptr_equal(f->stop.hit.breakpoint, first);
+        assert_int_equal(other->hits, TIMES);
+        assert_int_equal(first->hits, 1);
+        fixture_free(f);
+    }
+}
+
 /* Back from breakpoint to breakpoint, to the beginning of time. */
 static void test_continues_back(void **state)
 {
@@ -338,7 +356,7 @@ static void test_continues_back(void **state)
         for (unsigned n = 0; n < 3; n++) {
             TRAVEL(f, time_reverse_continue(f->d, &err_));
             assert_int_equal(f->stop.kind, DEBUG_BREAKPOINT);
-            assert_ptr_equal(f->stop.breakpoint, b);
+            assert_ptr_equal(f->stop.hit.breakpoint, b);
             assert_int_equal(pc_of(f), F);
             assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 1 - n);
         }
@@ -348,8 +366,8 @@ static void test_continues_back(void **state)
         assert_int_equal(f->stop.kind, DEBUG_WATCHPOINT);
         assert_int_equal(pc_of(f), F + 7); /* after the store */
         assert_int_equal(cpu_in(f)->r[R_RDX], TIMES - 3);
-        assert_int_equal(f->stop.new_value, TIMES - 3);
-        assert_int_equal(f->stop.old_value, TIMES - 4);
+        assert_int_equal(f->stop.hit.new_value, TIMES - 3);
+        assert_int_equal(f->stop.hit.old_value, TIMES - 4);
         breakpoint_remove(f->d, b);
         b = break_at(f, CODE);
         TRAVEL(f, time_reverse_continue(f->d, &err_));
@@ -435,7 +453,7 @@ static void test_without_a_past(void **state)
     struct error err = {{0}};
     struct time_span s;
 
-    record_end(&f->pc.m);
+    record_end(&f->g.pc.m);
     assert_false(time_reverse_step(f->d, 0, 1, &err));
     assert_non_null(strstr(err.text, "--history"));
     assert_false(time_when(f->d, &s, &err));
@@ -451,32 +469,29 @@ static void test_nothing_is_changed(void **state)
     const uint8_t value[8] = {0x12, 0x34};
     struct error err = {{0}};
 
-    machine_lock(&f->pc.m);
+    machine_lock(&f->g.pc.m);
     assert_false(debugger_set_register(f->d, 0, eax, value, &err));
     assert_non_null(strstr(err.text, "$eax: not while the machine is recorded"));
     assert_false(expr_assign(f->d, 0, "$eax", "5", &err));
     assert_int_equal(cpu_in(f)->r[R_RAX], 0);
     assert_int_equal(debugger_write(f->d, 0, true, DATA, value, 2, &err), 0);
     assert_non_null(strstr(err.text, "memory: not while"));
-    assert_int_equal(address_space_read(&f->pc.m.mem, DATA, 2), 0);
-    record_end(&f->pc.m);
+    assert_int_equal(address_space_read(&f->g.pc.m.mem, DATA, 2), 0);
+    record_end(&f->g.pc.m);
     assert_true(debugger_set_register(f->d, 0, eax, value, &err));
     assert_int_equal(cpu_in(f)->r[R_RAX], 0x3412);
     assert_int_equal(debugger_write(f->d, 0, true, DATA, value, 2, &err), 2);
-    machine_unlock(&f->pc.m);
+    machine_unlock(&f->g.pc.m);
     fixture_free(f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps_go_back),
-        cmocka_unit_test(test_calls_are_stepped_over),
-        cmocka_unit_test(test_continues_back),
-        cmocka_unit_test(test_last_write),
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_without_a_past),
-        cmocka_unit_test(test_nothing_is_changed),
+        cmocka_unit_test(test_steps_go_back),  cmocka_unit_test(test_calls_are_stepped_over),
+        cmocka_unit_test(test_continues_back), cmocka_unit_test(test_ignores_going_back),
+        cmocka_unit_test(test_last_write),     cmocka_unit_test(test_places),
+        cmocka_unit_test(test_without_a_past), cmocka_unit_test(test_nothing_is_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

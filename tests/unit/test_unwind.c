@@ -193,13 +193,106 @@ static void test_real_mode(void **state)
     free(fake);
 }
 
+/* ---- Linux' tables ---- */
+
+#define ORC_TEXT    0x8000
+#define ORC_IPS     0x20000
+#define ORC_ENTRIES 0x20100
+#define ORC_BANNER  0x20200
+
+/* A function that has its return address 8 bytes above its stack pointer, and its caller, the
+ * outermost: `call` and `end` are the bits behind the registers. */
+static void place_tables(const char *banner, unsigned call, unsigned end)
+{
+    static const uint32_t places[] = {ORC_TEXT, 0x8200, 0x8300};
+    const uint8_t entries[3][6] = {
+        {16, 0, 0, 0, 5, (uint8_t)call}, /* rsp + 16 */
+        {0, 0, 0, 0, 0, (uint8_t)end},
+        {0, 0, 0, 0, 0, 0},
+    };
+
+    memset(memory, 0, sizeof(memory));
+    for (uint32_t n = 0; n < 3; n++) {
+        uint32_t relative = places[n] - (ORC_IPS + 4 * n);
+
+        memcpy(memory + ORC_IPS + 4 * n, &relative, 4);
+    }
+    memcpy(memory + ORC_ENTRIES, entries, sizeof(entries));
+    memcpy(memory + ORC_BANNER, banner, strlen(banner));
+    memcpy(memory + 0x9008, "\x50\x82", 2);
+}
+
+static struct symbols *linux_symbols(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t addr;
+    } rows[] = {{"_text", ORC_TEXT},
+                {"_end", 0x10000},
+                {"linux_banner", ORC_BANNER},
+                {"__start_orc_unwind_ip", ORC_IPS},
+                {"__stop_orc_unwind_ip", ORC_IPS + 12},
+                {"__start_orc_unwind", ORC_ENTRIES}};
+    const struct guest_view view = {.read = fake_read, .cpu = fake_cpu};
+    struct symbols *s = symbols_new_view(NULL, &view);
+    struct symbol_file *f = symbol_file_new(SYMBOLS_KALLSYMS, "kernel", NULL);
+
+    for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++)
+        assert_true(symbol_table_add(&f->table, rows[n].name, rows[n].addr, 0, 0));
+    assert_true(symbol_table_seal(&f->table));
+    symbols_add_file(s, f);
+    s->kernel->kallsyms = f;
+    s->kernel->slide_known = true;
+    return s;
+}
+
+/* The bits moved in 6.3 and 6.4; signal is set where there is such a bit. */
+static void test_orc_layouts(void **state)
+{
+    static const struct {
+        const char *banner;
+        unsigned call, end;
+        bool known;
+    } rows[] = {
+        {"Linux version 4.19.0", 0, 4, true},  {"Linux version 6.2.16", 0, 4, true},
+        {"Linux version 6.3.1", 4, 8, true},   {"Linux version 6.4.0", 2 | 8, 1, true},
+        {"Linux version 6.12.57", 2, 1, true}, {"Linux version 6.13.0", 2, 1, false},
+        {"Linux version 7.0.0", 2, 1, false},
+    };
+    struct frame frames[8];
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
+        struct symbols *s;
+        unsigned version[2] = {0};
+
+        fake = calloc(1, sizeof(*fake));
+        fake->long_mode = true;
+        fake->code_mode = CODE64;
+        fake->r[R_RIP] = 0x8100;
+        fake->r[R_RSP] = 0x9000;
+        place_tables(rows[n].banner, rows[n].call, rows[n].end);
+        s = linux_symbols();
+        assert_int_equal(symbols_backtrace(s, 0, frames, 8), rows[n].known ? 2 : 1);
+        assert_int_equal(symbols_orc_refused(s, 0, version), !rows[n].known);
+        if (rows[n].known) {
+            assert_int_equal(frames[0].cfa, 0x9010);
+            assert_int_equal(frames[1].pc, 0x8250);
+            assert_true(frames[1].exact);
+        } else {
+            assert_true(version[0] * 100 + version[1] > 612);
+        }
+        symbols_free(s);
+        free(fake);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_instruction),
-        cmocka_unit_test(test_frame_pointers),
-        cmocka_unit_test(test_no_stack),
-        cmocka_unit_test(test_real_mode),
+        cmocka_unit_test(test_each_instruction), cmocka_unit_test(test_frame_pointers),
+        cmocka_unit_test(test_no_stack),         cmocka_unit_test(test_real_mode),
+        cmocka_unit_test(test_orc_layouts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,10 @@ bool flags_last_around(const struct xlat *x, unsigned p);
 bool loop_is_simple(const struct xlat *x);
 void emit_loop_block(struct xlat *x);
 
+/* ---- debuggers (ask.c) ---- */
+/* Before the current instruction, which is marked: asks, unless nobody can want it. */
+void emit_ask(struct xlat *x);
+
 /* ---- stubs (translate.c) ---- */
 /* Instructions `from` to before `to`. */
 void emit_range(struct xlat *x, unsigned from, unsigned to);

@@ -285,12 +285,12 @@ void emit_range(struct xlat *x, unsigned from, unsigned to)
     for (x->k = from; x->k < to && !x->ended; x->k++) {
         const struct insn *i = &x->list[x->k];
         emit_fn *fn = emitter_of((unsigned)(op_operation(i->op) - operations));
-        unsigned first = x->nstubs;
 
         if (!a_room(&x->a))
             return;
         if (i->probed)
-            emit_thunk_call(x, THUNK_ASK);
+            emit_ask(x);
+        unsigned first = x->nstubs;
         if (!fn || !fn(x, i))
             emit_handler(x);
         finish_stubs(x, first);
