@@ -81,6 +81,8 @@ enum option_id {
     OPT_SEED,
     OPT_TIMEOUT,
     OPT_UNTIL,
+    OPT_INCOMING,
+    OPT_LOADVM,
     OPT_DEBUG,
     OPT_EX,
     OPT_X,
@@ -171,13 +173,16 @@ static const struct option_row options[] = {
     {"pidfile", "FILE", OPT_PIDFILE, "run", "writes the process id; removed at the end"},
     {"daemonize", NULL, OPT_DAEMONIZE, "run", "goes to the background once the machine is there"},
     {"no-reboot", NULL, OPT_NO_REBOOT, "run", "ends when the guest resets"},
-    {"action", "EVENT=ACTION,...", OPT_ACTION, "run",
+    {"timeout", "SEC", OPT_TIMEOUT, "run", "ends after this time of the host"},
+    {"action", "EVENT=DO,..", OPT_ACTION, "run",
      "reboot=reset|shutdown, shutdown=poweroff|pause, triple-fault=reset|report, "
      "panic=shutdown|pause|exit-failure|none, watchdog=reset|shutdown|poweroff|pause|debug|"
      "none|inject-nmi"},
     {"icount", "shift=N", OPT_ICOUNT, "run",
      "virtual time from instructions: 2^N ns each, or shift=auto; runs repeat; sleep=on|off"},
-    {"timeout", "SECS", OPT_TIMEOUT, "run", "ends after this time of the host"},
+    {"incoming", "WHERE", OPT_INCOMING, "run",
+     "goes on from a saved machine: file:PATH; or waits for one: tcp:HOST:PORT, unix:PATH, fd:N, "
+     "exec:COMMAND, defer"},
     {"until", "TEXT", OPT_UNTIL, "run", "ends when a serial port has printed TEXT"},
     {"debug", NULL, OPT_DEBUG, "debug",
      "stops at the first instruction: the debugger's prompt in this terminal, or a script from it"},
@@ -193,6 +198,7 @@ static const struct option_row options[] = {
      "writes down all that comes from outside, for --replay"},
     {"replay", "FILE", OPT_REPLAY, "debug", "the recorded machine again, to the bit"},
     {"debug-script", "FILE", OPT_X, OPTION_TOPIC_OTHER, "-x"},
+    {"loadvm", "NAME", OPT_LOADVM, OPTION_TOPIC_OTHER, "goes on from a snapshot of savevm"},
     {"hdb", "FILE", OPT_HDB, OPTION_TOPIC_OTHER, "disk image of the second IDE drive"},
     {"hdc", "FILE", OPT_HDC, OPTION_TOPIC_OTHER, "of the third, in place of the CD drive"},
     {"hdd", "FILE", OPT_HDD, OPTION_TOPIC_OTHER, "of the fourth"},
@@ -223,7 +229,6 @@ static const struct option_row options[] = {
     {"h", "[=TOPIC]", OPT_HELP, "help", "the same"},
     {"version", NULL, OPT_VERSION, "help", "prints the version"},
     /* Known, but not there yet; the hint may be empty. */
-    {"loadvm", "X", 0, NULL, NULL},
     {"fw_cfg", "X", 0, NULL, NULL},
     {"option-rom", "X", 0, NULL, NULL},
     {"dtb", "X", 0, NULL, "-kernel"},
@@ -916,6 +921,12 @@ static bool apply(struct settings *s, int id, const char *value, struct error *e
     case OPT_UNTIL:
         s->until = value;
         return *value || error_set(err, "--until: a text is expected");
+    case OPT_INCOMING:
+        s->incoming = value;
+        return *value || error_set(err, "-incoming: a place is expected, as file:PATH");
+    case OPT_LOADVM:
+        s->loadvm = value;
+        return *value || error_set(err, "-loadvm: the name of a snapshot is expected");
     case OPT_DEBUG:
         return s->debug = true;
     case OPT_EX:
@@ -992,6 +1003,17 @@ static bool check_background(const struct settings *s, struct error *err)
         terminal |= uses_terminal(s->chardev[i]);
     return !s->daemonize || !terminal ||
            error_set(err, "-daemonize: stdio goes away; a socket, pty or file is expected");
+}
+
+static bool check_restore(const struct settings *s, struct error *err)
+{
+    if (s->incoming && s->loadvm)
+        return error_set(err, "-incoming and -loadvm: one of them is expected");
+    if ((s->incoming || s->loadvm) && (s->record || s->history || s->replay))
+        return error_set(err, "%s: not with --record, --history or --replay",
+                         s->incoming ? "-incoming" : "-loadvm");
+    return !(s->incoming || s->loadvm) || !s->machine_none ||
+           error_set(err, "-machine none: there is nothing that could be restored");
 }
 
 static bool takes_json(int id)
@@ -1113,5 +1135,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
     if (r != CMDLINE_RUN)
         return r;
     set_defaults(s);
-    return check_background(s, err) && record_check_settings(s, err) ? CMDLINE_RUN : CMDLINE_BAD;
+    return check_background(s, err) && check_restore(s, err) && record_check_settings(s, err)
+               ? CMDLINE_RUN
+               : CMDLINE_BAD;
 }

@@ -186,7 +186,8 @@ struct settings {
     bool has_seed;
     uint64_t seed;
     const char *log_categories, *log_file;
-    const char *gdb; /* where; NULL: nowhere */
+    const char *incoming, *loadvm; /* NULL: neither */
+    const char *gdb;               /* where; NULL: nowhere */
     const char *name, *process_name, *uuid;
     bool debug_threads, timestamps;
     bool machine_none, no_shutdown, daemonize, dump_guest_core;

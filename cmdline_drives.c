@@ -309,6 +309,8 @@ bool drives_resolve(struct settings *s, struct pc_storage_config *c, struct erro
     if (s->replay &&
         !drives_open_recorded(s->drives, s->replay->header.drives, s->replay->header.ndrives, err))
         return false;
+    if (s->incoming && strncmp(s->incoming, "file:", 5) != 0) /* somebody else has them as yet */
+        drives_leave(s->drives);
     if (!drives_open(s->drives, s->snapshot, err))
         return false;
     c->nahci = s->nahci;

@@ -137,7 +137,7 @@ static bool is_watched(const struct machine *m)
     for (unsigned n = 0; n < m->ncpus; n++)
         if (cpu_of(m->cpus[n])->probes)
             return true;
-    return m->arena.before_store;
+    return m->arena.keepers;
 }
 
 /* Where the switch fails KVM's part of it does: it has the CPUs interpreted. */
@@ -147,7 +147,7 @@ static void resumed(void *opaque)
     bool watched = is_watched(e->m);
     struct error none;
 
-    if (e->m->run.current) /* about to stop, and does not */
+    if (e->m->run.current || e->m->run.slices) /* about to stop, and does not */
         return;
     if (watched && e->current == ENGINE_KVM)
         e->away = engine_switch(e, ENGINE_JIT, &none);

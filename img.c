@@ -45,6 +45,8 @@ static const struct command commands[] = {
      "rebase [-f FMT] [-u] [-p] [-t CACHE] -b BACKING [-F FMT] FILE"},
     {"resize", img_resize, "fq36", 2, 2,
      "resize [-f FMT] [--shrink] [--preallocation=HOW] [-q] FILE [+|-]SIZE"},
+    {"snapshot", img_snapshot, "flacdqU", 1, 1,
+     "snapshot [-f FMT] [-q] [-U] [-l | -c NAME | -a NAME | -d NAME] FILE"},
 };
 
 static const struct option long_options[] = {
@@ -311,10 +313,22 @@ static const struct setting {
     FLAG('3', shrink),
 };
 
+/* Of snapshot: one of -l, -a, -c, -d, of which three have a name. */
+static int take_snapshot_option(struct img *g, int c)
+{
+    if (g->snapshot)
+        return img_fail("snapshot: one of -l, -a, -c and -d is expected");
+    g->snapshot = (char)c;
+    g->snapshot_name = optarg;
+    return 0;
+}
+
 /* One option; 0, or the exit status. -C, -W and -m ask for nothing: how the host copies is its own.
  */
 static int take_option(struct img *g, int c)
 {
+    if (strcmp(g->command, "snapshot") == 0 && strchr("lacd", c))
+        return take_snapshot_option(g, c);
     if (c == 'o')
         return add_options(g, optarg);
     if (c == '1')
@@ -339,8 +353,7 @@ static int usage_of(const struct command *c)
 }
 
 /* What qemu-img has besides. */
-static const char *const other_commands[] = {"amend",   "bench",    "bitmap", "dd",
-                                             "measure", "snapshot", NULL};
+static const char *const other_commands[] = {"amend", "bench", "bitmap", "dd", "measure", NULL};
 static const char *const other_options[] = {
     "--image-opts",          "--target-image-opts", "--object", "--salvage", "--bitmaps",
     "--skip-broken-bitmaps", "--target-is-zero",    "--enable", "--stable",  NULL};
@@ -391,7 +404,10 @@ static int run_command(const struct command *c, int argc, char **argv)
     while (!status) {
         char *word = argv[optind < argc ? optind : argc - 1];
 
-        option = getopt_long(argc, argv, ":hb:B:cCdf:F:m:no:O:pqr:sS:t:T:uUW", long_options, NULL);
+        option = getopt_long(argc, argv,
+                             c->run == img_snapshot ? ":ha:c:d:f:lqU"
+                                                    : ":hb:B:cCdf:F:m:no:O:pqr:sS:t:T:uUW",
+                             long_options, NULL);
         if (option == -1)
             break;
         if (option == 'h')

@@ -26,6 +26,8 @@ struct img {
     bool compress, no_create, progress, quiet; /* -c -n -p -q */
     bool unsafe, force_share, keep, strict;    /* -u -U -d -s */
     bool json, chain, shrink;                  /* --output=json --backing-chain --shrink */
+    char snapshot;                             /* l, a, c, d of snapshot; 0: none of them */
+    const char *snapshot_name;
     char **args;
     int nargs;
 };
@@ -39,6 +41,7 @@ int img_resize(struct img *g);
 int img_commit(struct img *g);
 int img_rebase(struct img *g);
 int img_map(struct img *g);
+int img_snapshot(struct img *g);
 
 /* "calque-img: text" on stderr; returns 1. */
 __attribute__((format(printf, 1, 2))) int img_fail(const char *fmt, ...);

@@ -32,6 +32,7 @@
 #include "host/char/backend.h"
 #include "host/char/match.h"
 #include "host/daemon.h"
+#include "host/migrate/migrate.h"
 #include "host/net/backend.h"
 #include "host/poll.h"
 #include "host/signals.h"
@@ -75,6 +76,7 @@ struct app {
     unsigned power_presses;
     bool signalled, quit;
     atomic_bool ui_quit; /* a front end wants to end */
+    atomic_bool broken;  /* what -incoming brought is no good */
     struct pc_config config;
     struct smbios_settings smbios;
     struct pc_cpus cpus;
@@ -347,10 +349,50 @@ static bool create_control(struct app *app, struct error *err)
     return true;
 }
 
+static bool runs_at_once(const struct settings *s)
+{
+    return !s->start_paused && !s->debug;
+}
+
+static void wake_main(void *opaque)
+{
+    struct app *app = opaque;
+
+    poller_wake(&app->poller);
+}
+
+static void incoming_broken(void *opaque, const char *text)
+{
+    struct app *app = opaque;
+
+    fprintf(stderr, "calque: %s\n", text);
+    atomic_store(&app->broken, true);
+    poller_wake(&app->poller);
+}
+
+/* What -incoming or -loadvm asks for. After the machine has been powered on. */
+static bool restore(struct app *app, struct error *err)
+{
+    const struct settings *s = &app->settings;
+    bool ok = true;
+
+    machine_lock(&app->pc.m);
+    if (s->incoming)
+        ok = migrate_incoming(app->control->migrate, s->incoming, runs_at_once(s), err) ||
+             error_prefix(err, "-incoming");
+    else if (s->loadvm)
+        ok = snapshot_load(app->control->migrate, s->loadvm, err) || error_prefix(err, "-loadvm");
+    machine_unlock(&app->pc.m);
+    return ok;
+}
+
 static bool start_monitors(struct app *app, struct error *err)
 {
     if (!create_control(app, err))
         return false;
+    if (!app->settings.machine_none &&
+        !control_add_migration(app->control, app->settings.cpu, wake_main, incoming_broken, app))
+        return error_set(err, "out of memory");
     app->debugger = debugger_new(app->control, err);
     app->commands = app->debugger ? commands_new(app->debugger, err) : NULL;
     if (!app->commands || !start_gdb(app, err))
@@ -1059,8 +1101,8 @@ static bool app_open(struct app *app, struct error *err)
            open_ui(app, err) && signals_init(&app->signals, &app->poller, on_signal, app, err) &&
            start_terminal(app) &&
            (machine_start_threads(&app->pc.m) || error_set(err, "a thread cannot be started")) &&
-           start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) && name_threads(app) &&
-           daemon_ready(&app->daemon, err);
+           restore(app, err) && start_prompt(app, err) && (!app->ui || ui_start(app->ui, err)) &&
+           name_threads(app) && daemon_ready(&app->daemon, err);
 }
 
 /* What is under way ends, and devices free what it took. */
@@ -1086,6 +1128,10 @@ static void app_close(struct app *app)
         qmp_free(app->monitors[i].session);
     }
     ui_close(app->ui);
+    if (app->control) /* a job under way uses drives */
+        migrate_free(app->control->migrate);
+    if (app->control)
+        app->control->migrate = NULL;
     close_drives(app);
     nets_free(app->nets);
     display_destroy(&app->display);
@@ -1121,7 +1167,7 @@ static void check_outside(struct app *app, uint64_t deadline)
 
     if (atomic_load(&app->until_seen))
         why = STOP_UNTIL;
-    else if (app->quit || atomic_load(&app->ui_quit))
+    else if (app->quit || atomic_load(&app->ui_quit) || atomic_load(&app->broken))
         why = STOP_QUIT;
     else if (deadline && host_now() >= deadline)
         why = STOP_TIMEOUT;
@@ -1150,7 +1196,7 @@ static void main_loop(struct app *app)
     struct machine *m = &app->pc.m;
     uint64_t deadline = app->settings.timeout_ns ? host_now() + app->settings.timeout_ns : 0;
 
-    if (!app->settings.start_paused && !app->settings.debug) {
+    if (runs_at_once(&app->settings) && !app->settings.incoming) {
         machine_lock(m);
         machine_cont(m);
         machine_unlock(m);
@@ -1163,6 +1209,8 @@ static void main_loop(struct app *app)
         }
         int64_t wait = sooner(chardevs_prepare(app->chardevs), nets_prepare(app->nets));
 
+        if (app->control->migrate)
+            migrate_poll(app->control->migrate);
         wait = sooner(wait, machine_poll(m));
         for (unsigned i = 0; i < app->nmonitors; i++)
             wait = sooner(wait, monitor_poll(app->monitors[i].monitor));
@@ -1224,6 +1272,8 @@ static int exit_status(const struct app *app)
     }
     if (app->signalled)
         return EXIT_SIGNALLED;
+    if (atomic_load(&app->broken))
+        return EXIT_ERROR;
     if (prompt_failed(app->prompt))
         return EXIT_ERROR;
     /* Output that came with the power-off still counts. */

@@ -168,6 +168,8 @@ bool debugger_continue(struct debugger *d, struct error *err)
         return error_set(err, "the machine is running");
     if (r->reason == STOP_POWEROFF)
         return error_set(err, "the machine is off; reset it first");
+    if (!control_may_run(d->ctl, err))
+        return false;
     if (r->reason == STOP_TRIPLE_FAULT)
         machine_request_reset(d->m);
     d->mark.set = false;

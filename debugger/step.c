@@ -7,6 +7,7 @@
 #include "cpu/x86/mem.h"
 #include "debugger/internal.h"
 #include "debugger/symbols.h"
+#include "monitor/control.h"
 
 uint64_t debugger_sp(const struct cpu *cpu)
 {
@@ -129,7 +130,7 @@ static bool may_run(struct debugger *d, unsigned cpu, struct error *err)
     if (r->reason == STOP_POWEROFF || r->reason == STOP_TRIPLE_FAULT)
         return error_set(err, "the machine is %s; reset it first",
                          r->reason == STOP_POWEROFF ? "off" : "shut down by a triple fault");
-    return true;
+    return control_may_run(d->ctl, err);
 }
 
 bool debugger_continue_alone(struct debugger *d, unsigned cpu, struct error *err)

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/mem.h"
+#include "host/migrate/migrate.h"
 #include "host/net/backend.h"
 #include "machines/pc.h"
 #include "monitor/qmp.h"
@@ -21,9 +22,12 @@
 const char *control_status(const struct control *ctl)
 {
     const struct run_control *r = &ctl->m->run;
+    const char *state = ctl->migrate ? migrate_run_state(ctl->migrate) : NULL;
 
     if (r->state == RUN_RUNNING)
         return "running";
+    if (state && r->state != RUN_ENDED)
+        return state;
     if (r->state == RUN_ENDED || r->reason == STOP_POWEROFF)
         return "shutdown";
     if (r->reason == STOP_BREAKPOINT)
@@ -131,6 +135,11 @@ bool control_stop(struct control *ctl, struct error *err)
     return true;
 }
 
+bool control_may_run(struct control *ctl, struct error *err)
+{
+    return !ctl->migrate || ctl->m->run.state != RUN_PAUSED || migrate_may_run(ctl->migrate, err);
+}
+
 bool control_cont(struct control *ctl, struct error *err)
 {
     const struct run_control *r = &ctl->m->run;
@@ -139,6 +148,8 @@ bool control_cont(struct control *ctl, struct error *err)
         return error_set(err, "the machine has ended");
     if (r->state == RUN_PAUSED && (r->reason == STOP_POWEROFF || r->reason == STOP_GUEST_PANIC))
         return error_set(err, "Resetting the Virtual Machine is required");
+    if (!control_may_run(ctl, err))
+        return false;
     machine_run_until(ctl->m, UINT64_MAX);
     return true;
 }
@@ -147,6 +158,8 @@ bool control_reset(struct control *ctl, struct error *err)
 {
     if (ctl->m->run.state == RUN_ENDED)
         return error_set(err, "the machine has ended");
+    if (ctl->m->run.frozen)
+        return error_set(err, "the machine is on its way to another process");
     ctl->reset_asked = true;
     machine_request_reset(ctl->m);
     return true;

@@ -46,6 +46,11 @@ struct control {
     struct drive_watch watch; /* of about.drives */
     struct control_object objects[CONTROL_MAX_OBJECTS];
     unsigned nobjects;
+    struct migrate *migrate; /* control_add_migration(); may be NULL */
+    bool no_migration_events;
+    void (*migrate_wake)(void *opaque);
+    void (*migrate_broken)(void *opaque, const char *text);
+    void *migrate_opaque;
     struct control_extension extension; /* all NULL: none */
 };
 
@@ -55,6 +60,8 @@ const char *control_status(const struct control *ctl);
 const char *control_shutdown_cause(const struct control *ctl);
 bool control_stop(struct control *ctl, struct error *err);
 bool control_cont(struct control *ctl, struct error *err);
+/* For who lets it run otherwise: it is not on its way to or from another process. */
+bool control_may_run(struct control *ctl, struct error *err);
 bool control_reset(struct control *ctl, struct error *err);
 bool control_powerdown(struct control *ctl, struct error *err);
 bool control_quit(struct control *ctl, struct error *err);
@@ -95,6 +102,16 @@ size_t control_read_memory(struct control *ctl, int cpu, uint64_t addr, uint8_t 
 /* The same into a file. Takes the lock itself, by pieces: the machine may run. */
 bool control_save_memory(struct control *ctl, int cpu, uint64_t addr, uint64_t size,
                          const char *path, struct error *err);
+
+/* Saving, snapshots and migration (host/migrate/migrate.h). cpu: what the processors are. wake ends
+ * a wait of the main loop; broken: what came in is no good. Both from any thread, without lock. */
+bool control_add_migration(struct control *ctl, const char *cpu, void (*wake)(void *opaque),
+                           void (*broken)(void *opaque, const char *text), void *opaque);
+/* "max-bandwidth" (a number counts MiB), "downtime-limit" (ms), "compression". */
+bool control_set_migrate_parameter(struct control *ctl, const char *name, const char *value,
+                                   struct error *err);
+/* NULL with *err: there is none. */
+struct migrate *control_migrate(struct control *ctl, struct error *err);
 
 /* -object: "secret", "memory-backend-ram", "memory-backend-memfd"; others are refused by name. No
  * lock: before the machine runs, or on the main loop's thread. */

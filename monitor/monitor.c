@@ -14,8 +14,10 @@
 #include "base/suggest.h"
 #include "config.h"
 #include "host/char/backend.h"
+#include "host/migrate/migrate.h"
 #include "vm/machine.h"
 
+#define PROGRESS_NS      200000000 /* how often it is shown how far a save is */
 #define PROMPT           "(calque) "
 #define MONITOR_TEXT_MAX (4u << 20) /* output of one command for a program */
 
@@ -407,6 +409,11 @@ static void prompt(struct monitor *mon)
     put(mon, PROMPT);
 }
 
+static bool waits(const struct monitor *mon)
+{
+    return mon->wait || mon->job;
+}
+
 static void end_line(struct monitor *mon)
 {
     mon->line[mon->len] = '\0';
@@ -415,7 +422,7 @@ static void end_line(struct monitor *mon)
     if (mon->line[0])
         memcpy(mon->history[mon->history_len++ % MONITOR_HISTORY], mon->line, MONITOR_LINE_MAX);
     monitor_execute(mon, mon->line);
-    if (!mon->wait)
+    if (!waits(mon))
         prompt(mon);
 }
 
@@ -482,7 +489,10 @@ static void keep(struct monitor *mon, const uint8_t *data, size_t len)
     if (len && data[len - 1] == 0x03) {
         screen_end_wait(mon);
         mon->typed_len = 0;
-        prompt(mon);
+        if (mon->job && mon->ctl->migrate) /* which is told when it is so */
+            migrate_cancel(mon->ctl->migrate);
+        else
+            prompt(mon);
         return;
     }
     if (mon->typed_len + len > MONITOR_TYPED_MAX ||
@@ -498,7 +508,7 @@ static void on_input(void *opaque, const uint8_t *data, size_t len)
     struct monitor *mon = opaque;
     size_t i = 0;
 
-    while (i < len && !mon->wait)
+    while (i < len && !waits(mon))
         typed(mon, data[i++]);
     if (i < len)
         keep(mon, data + i, len - i);
@@ -515,8 +525,10 @@ int64_t monitor_poll(struct monitor *mon)
         return -1;
     data = mon->typed;
     len = mon->typed_len;
-    waited = mon->wait;
+    waited = waits(mon);
 
+    if (monitor_job_waits(mon))
+        return PROGRESS_NS; /* its end ends the main loop's wait */
     if (screen_waits(mon, &again) || !waited)
         return again;
     prompt(mon);
@@ -524,7 +536,7 @@ int64_t monitor_poll(struct monitor *mon)
     mon->typed_len = 0;
     on_input(mon, data, len);
     free(data);
-    return mon->wait ? 0 : -1;
+    return waits(mon) ? 0 : -1;
 }
 
 static void on_focus(void *opaque, bool focus)

@@ -30,6 +30,8 @@ struct monitor {
     char history[MONITOR_HISTORY][MONITOR_LINE_MAX]; /* a ring */
     unsigned history_len;                            /* lines ever */
     struct screen_wait *wait; /* `screen wait` is at work: what is typed is kept for later */
+    bool job;                 /* the same for a save or migration */
+    unsigned progress;        /* percent of it, as it was last shown; 0: it was not */
     uint8_t *typed;
     size_t typed_len;
 };
@@ -99,6 +101,11 @@ monitor_fn info_apic, info_ioapic, info_pit;
 monitor_fn info_network, info_usernet, cmd_set_link, cmd_hostfwd_add, cmd_hostfwd_remove,
     cmd_netdev_add, cmd_netdev_del;
 
+/* migrate.c */
+monitor_fn cmd_migrate, cmd_migrate_cancel, cmd_migrate_incoming, cmd_migrate_set_parameter,
+    info_migrate, info_migrate_parameters, cmd_savevm, cmd_loadvm, cmd_delvm, info_snapshots,
+    info_digest;
+
 /* screen.c */
 void cmd_screendump(struct monitor *mon, const struct monitor_args *args);
 void cmd_sendkey(struct monitor *mon, const struct monitor_args *args);
@@ -109,6 +116,11 @@ void cmd_expire_password(struct monitor *mon, const struct monitor_args *args);
 void info_vnc(struct monitor *mon, const struct monitor_args *args);
 void info_mice(struct monitor *mon, const struct monitor_args *args);
 void cmd_screen(struct monitor *mon, const struct monitor_args *args);
+/* Waits for the job under way, as the command that began it does: at once, or, where the main loop
+ * goes on meanwhile, with mon->job. */
+void monitor_wait_job(struct monitor *mon);
+/* True while that goes on, which a person at a terminal sees; else its result has been told. */
+bool monitor_job_waits(struct monitor *mon);
 /* True while `screen wait` goes on; *again: ns until it should look again. */
 bool screen_waits(struct monitor *mon, int64_t *again);
 void screen_end_wait(struct monitor *mon);

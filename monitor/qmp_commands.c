@@ -78,10 +78,17 @@ const struct qmp_type qmp_types[] = {
     ENUM("TpmModel", "")
     ENUM("TpmType", "")
     OBJECT("TPMInfo", "id:str model:TpmModel")
-    ENUM("MigrationCapability", "")
+    ENUM("MigrationCapability", "events")
     OBJECT("MigrationCapabilityStatus", "capability:MigrationCapability state:bool")
-    OBJECT("MigrationInfo", "?status:str")
-    OBJECT("MigrationParameters", "?max-bandwidth:int")
+    ENUM("MigrationStatus", "none setup cancelling cancelled active completed failed device")
+    OBJECT("MigrationStats", "transferred:int remaining:int total:int duplicate:int skipped:int "
+           "normal:int normal-bytes:int mbps:number dirty-sync-count:int page-size:int")
+    OBJECT("MigrationInfo", "?status:MigrationStatus ?ram:MigrationStats ?total-time:int "
+           "?expected-downtime:int ?downtime:int ?setup-time:int ?cpu-throttle-percentage:int "
+           "?error-desc:str")
+    ENUM("MigrationCompression", "none zlib zstd")
+    OBJECT("MigrationParameters", "?max-bandwidth:int ?downtime-limit:int "
+           "?compression:MigrationCompression")
     OBJECT("BalloonInfo", "actual:int")
     OBJECT("SevCapability", "pdh:str cert-chain:str cbitpos:int reduced-phys-bits:int")
     OBJECT("SGXInfo", "sgx:bool sgx1:bool sgx2:bool flc:bool")
@@ -168,6 +175,7 @@ const struct qmp_event_row qmp_events[] = {
      "device:str ?node-name:str operation:IoOperationType action:BlockErrorAction "
      "?nospace:bool reason:str"},
     {"DEVICE_TRAY_MOVED", "device:str id:str tray-open:bool"},
+    {"MIGRATION", "status:MigrationStatus"},
     {"VNC_CONNECTED", "server:VncServerInfo client:VncBasicInfo"},
     {"VNC_INITIALIZED", "server:VncServerInfo client:VncClientInfo"},
     {"VNC_DISCONNECTED", "server:VncServerInfo client:VncClientInfo"},
@@ -210,10 +218,18 @@ const struct qmp_command qmp_commands[] = {
     {"query-stats", "target:StatsTarget ?vcpus:[str] ?providers:[any]", "[StatsResult]",
      qmp_empty_list, false},
     {"query-stats-schemas", "?provider:str", "[StatsSchema]", qmp_empty_list, false},
-    {"query-migrate", "", "MigrationInfo", qmp_empty, false},
-    {"query-migrate-parameters", "", "MigrationParameters", qmp_empty, false},
-    {"query-migrate-capabilities", "", "[MigrationCapabilityStatus]", qmp_empty_list, false},
-    {"migrate-set-capabilities", "capabilities:[MigrationCapabilityStatus]", "", qmp_empty, false},
+    {"migrate", "uri:str ?detach:bool", "", qmp_migrate, false},
+    {"migrate_cancel", "", "", qmp_migrate_cancel, false},
+    {"migrate-incoming", "uri:str", "", qmp_migrate_incoming, false},
+    {"query-migrate", "", "MigrationInfo", qmp_query_migrate, false},
+    {"migrate-set-parameters",
+     "?max-bandwidth:int ?downtime-limit:int ?compression:MigrationCompression", "",
+     qmp_migrate_set_parameters, false},
+    {"query-migrate-parameters", "", "MigrationParameters", qmp_query_migrate_parameters, false},
+    {"query-migrate-capabilities", "", "[MigrationCapabilityStatus]",
+     qmp_query_migrate_capabilities, false},
+    {"migrate-set-capabilities", "capabilities:[MigrationCapabilityStatus]", "",
+     qmp_migrate_set_capabilities, false},
     {"query-balloon", "", "BalloonInfo", qmp_query_balloon, false},
     {"balloon", "value:int", "", qmp_balloon, false},
     {"query-sev-capabilities", "", "SevCapability", qmp_no_sev, false},

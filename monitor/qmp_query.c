@@ -225,12 +225,6 @@ json_t *qmp_empty_list(struct qmp_call *call, json_t *args, struct error *err)
     return json_array();
 }
 
-json_t *qmp_empty(struct qmp_call *call, json_t *args, struct error *err)
-{
-    (void)call, (void)args, (void)err;
-    return json_object();
-}
-
 json_t *qmp_query_balloon(struct qmp_call *call, json_t *args, struct error *err)
 {
     uint64_t actual;

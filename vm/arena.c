@@ -142,10 +142,11 @@ void arena_clear_code(struct arena *a, uint64_t page_offset)
     __atomic_store_n(&a->code_map[page], 0, __ATOMIC_SEQ_CST);
 }
 
-static bool is_to_announce(const struct arena *a, uint64_t page)
+static void announce_page(struct arena *a, uint64_t page)
 {
-    return a->before_store &&
-           !(__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & PAGE_DIRTY_SAVE);
+    for (struct store_keeper *k = a->keepers; k; k = k->next)
+        if (!(__atomic_load_n(&a->page_flags[page], __ATOMIC_ACQUIRE) & k->flag))
+            k->before_store(k->opaque, page);
 }
 
 void arena_announce_store(struct arena *a, uint64_t offset, uint64_t len)
@@ -155,15 +156,23 @@ void arena_announce_store(struct arena *a, uint64_t offset, uint64_t len)
     len = len < a->capacity - offset ? len : a->capacity - offset;
     for (uint64_t page = offset >> VM_PAGE_SHIFT; page <= (offset + len - 1) >> VM_PAGE_SHIFT;
          page++)
-        if (is_to_announce(a, page))
-            a->before_store(a->before_store_opaque, page);
+        announce_page(a, page);
 }
 
-/* Before store permission is given for the page. */
-static void announce_page(struct arena *a, uint64_t page)
+void arena_keep(struct arena *a, struct store_keeper *k)
 {
-    if (is_to_announce(a, page))
-        a->before_store(a->before_store_opaque, page);
+    k->next = a->keepers;
+    a->keepers = k;
+}
+
+void arena_unkeep(struct arena *a, struct store_keeper *k)
+{
+    struct store_keeper **at = &a->keepers;
+
+    while (*at && *at != k)
+        at = &(*at)->next;
+    if (*at)
+        *at = k->next;
 }
 
 /* Sets the dirty flags; returns all flags as they were. The usual case only reads. */
@@ -173,8 +182,8 @@ static uint8_t set_dirty(struct arena *a, uint64_t page)
 
     if ((flags & PAGE_DIRTY_ALL) == PAGE_DIRTY_ALL)
         return flags;
-    if (a->before_store && !(flags & PAGE_DIRTY_SAVE))
-        a->unannounced++;
+    for (const struct store_keeper *k = a->keepers; k; k = k->next)
+        a->unannounced += !(flags & k->flag);
     flags = __atomic_fetch_or(&a->page_flags[page], PAGE_DIRTY_ALL, __ATOMIC_SEQ_CST);
     return flags;
 }
@@ -216,13 +225,14 @@ bool arena_store_notify(struct arena *a, uint64_t offset, uint64_t len)
     return hit;
 }
 
-/* A host that cannot make holes keeps zeros. */
+/* A host that cannot make holes keeps zeros, and so does memory that is a file's. */
 void arena_discard(struct arena *a, uint64_t offset, uint64_t len)
 {
     if (offset >= a->size || len > a->size - offset || !len)
         return;
     arena_before_store(a, offset, len);
-    if (fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len))
+    if (a->of_file ||
+        fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len))
         memset(a->host + offset, 0, len);
     arena_store_notify(a, offset, len);
 }
@@ -276,16 +286,18 @@ void arena_drop_store_entries(struct arena *a)
     drop_store_entries(a, ARENA_NONE);
 }
 
+/* Eight pages at a time: a save begins with this. The flags are padded to that. */
 void arena_clear_dirty(struct arena *a, uint8_t flag)
 {
-    uint64_t pages = a->capacity >> VM_PAGE_SHIFT;
+    uint64_t words = ((a->capacity >> VM_PAGE_SHIFT) + 7) / 8;
+    uint64_t *all = (uint64_t *)(void *)a->page_flags;
+    uint64_t mask = 0x0101010101010101ull * (flag & PAGE_DIRTY_ALL);
 
     if (a->collect)
         a->collect(a->collect_opaque, 0, a->capacity);
-    for (uint64_t i = 0; i < pages; i++)
-        if (__atomic_load_n(&a->page_flags[i], __ATOMIC_RELAXED) & flag)
-            __atomic_fetch_and(&a->page_flags[i], (uint8_t) ~(flag & PAGE_DIRTY_ALL),
-                               __ATOMIC_SEQ_CST);
+    for (uint64_t i = 0; i < words; i++)
+        if (__atomic_load_n(&all[i], __ATOMIC_RELAXED) & mask)
+            __atomic_fetch_and(&all[i], ~mask, __ATOMIC_SEQ_CST);
     drop_store_entries(a, ARENA_NONE);
 }
 
@@ -308,4 +320,51 @@ bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t fl
     if (any)
         drop_store_entries(a, ARENA_NONE);
     return any;
+}
+
+/* ---- all bytes anew ---- */
+
+static bool map_at(struct arena *a, uint64_t len, int flags, int fd, uint64_t offset)
+{
+    return mmap(a->host, len, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE | flags, fd,
+                (off_t)offset) == a->host;
+}
+
+bool arena_clear(struct arena *a, struct error *err)
+{
+    if (a->of_file ||
+        fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)a->capacity) != 0 ||
+        (a->of_file && !map_at(a, a->capacity, MAP_SHARED, a->fd, 0)))
+        return error_set(err, "guest memory: cannot be emptied: %s", strerror(errno));
+    a->of_file = false;
+    return true;
+}
+
+bool arena_map_file(struct arena *a, int fd, uint64_t offset, uint64_t len, struct error *err)
+{
+    if (!map_at(a, len, MAP_PRIVATE, fd, offset))
+        return error_set(err, "guest memory: the file cannot be mapped: %s", strerror(errno));
+    a->of_file = true;
+    return true;
+}
+
+void arena_replaced(struct arena *a)
+{
+    uint64_t pages = a->capacity >> VM_PAGE_SHIFT;
+
+    for (uint64_t i = 0; i < pages; i++) {
+        __atomic_fetch_or(&a->page_flags[i], PAGE_DIRTY_ALL, __ATOMIC_SEQ_CST);
+        if (!__atomic_load_n(&a->code_map[i], __ATOMIC_ACQUIRE))
+            continue;
+        for (struct code_listener *l = a->listeners; l; l = l->next)
+            l->code_written(l->opaque, i << VM_PAGE_SHIFT, VM_PAGE_SIZE);
+    }
+    drop_store_entries(a, ARENA_NONE);
+}
+
+bool arena_has_data(const struct arena *a, uint64_t offset, uint64_t len)
+{
+    off_t at = a->of_file ? 0 : lseek(a->fd, (off_t)offset, SEEK_DATA);
+
+    return a->of_file || (at < 0 ? errno != ENXIO : (uint64_t)at < offset + len);
 }

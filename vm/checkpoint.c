@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copy on write. A page without PAGE_DIRTY_SAVE is as it was at the newest checkpoint; before the
- * first store to it arena.before_store puts its bytes into that checkpoint and sets the flag. A new
+ * first store to it the arena's keeper puts its bytes into that checkpoint and sets the flag. A new
  * checkpoint clears the flags of the pages that the last one got, and of no others. */
 #include "vm/checkpoint.h"
 
@@ -42,7 +42,7 @@ static bool add_page(struct checkpoints *cs, struct checkpoint *c, uint64_t page
     return true;
 }
 
-/* arena.before_store: any thread. */
+/* store_keeper.before_store: any thread. */
 static void keep_page(void *opaque, uint64_t page)
 {
     struct checkpoints *cs = opaque;
@@ -121,8 +121,8 @@ struct checkpoints *checkpoints_new(struct machine *m)
     cs->m = m;
     pthread_mutex_init(&cs->mutex, NULL);
     arena_clear_dirty(&m->arena, PAGE_DIRTY_SAVE);
-    m->arena.before_store_opaque = cs;
-    m->arena.before_store = keep_page;
+    cs->keeper = (struct store_keeper){keep_page, cs, PAGE_DIRTY_SAVE, NULL};
+    arena_keep(&m->arena, &cs->keeper);
     return cs;
 }
 
@@ -130,7 +130,7 @@ void checkpoints_free(struct checkpoints *cs)
 {
     if (!cs)
         return;
-    cs->m->arena.before_store = NULL;
+    arena_unkeep(&cs->m->arena, &cs->keeper);
     while (cs->newest)
         drop(cs, cs->newest);
     pthread_mutex_destroy(&cs->mutex);
@@ -212,9 +212,9 @@ bool checkpoint_restore(struct checkpoints *cs, struct checkpoint *c, struct err
 {
     /* What is under way must not come to its end in another time. */
     devices_pre_save(cs->m);
-    cs->m->arena.before_store = NULL;
+    arena_unkeep(&cs->m->arena, &cs->keeper);
     undo(cs, c);
-    cs->m->arena.before_store = keep_page;
+    arena_keep(&cs->m->arena, &cs->keeper);
     c->state.pos = 0;
     return machine_load(cs->m, &c->state, err);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vm/memory.h"
 #include "vm/state.h"
 
 /* Checkpoints of a whole machine in memory, copy on write. Each has the state of clock, CPUs and
@@ -41,6 +42,7 @@ struct checkpoints {
     uint64_t bytes;        /* that all of them keep */
     bool failed;           /* out of memory while a page was to be kept: the newest is no good */
     pthread_mutex_t mutex; /* pages may be stored to by several threads */
+    struct store_keeper keeper;
 };
 
 /* Begins to watch the machine's memory. NULL: no memory. One per machine at a time. */

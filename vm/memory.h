@@ -103,9 +103,12 @@ enum page_flag {
     PAGE_DIRTY_DIGEST = 1 << 0,  /* changed since the last digest */
     PAGE_DIRTY_DISPLAY = 1 << 1, /* changed since the screen was last drawn */
     PAGE_DIRTY_SAVE = 1 << 2,    /* may have changed since the last checkpoint, which has it */
-    PAGE_DIRTY_ALL = 7,
-    PAGE_CODE = 1 << 3,  /* code_map[page] has bits: decoded code of this page is kept */
-    PAGE_WATCH = 1 << 4, /* a debugger wants to see stores */
+    PAGE_CODE = 1 << 3,          /* code_map[page] has bits: decoded code of this page is kept */
+    PAGE_WATCH = 1 << 4,         /* a debugger wants to see stores */
+    PAGE_DIRTY_CAPTURE = 1 << 5, /* the save under way has it, or there is none: capture.h */
+    PAGE_DIRTY_MIGRATE = 1 << 6, /* changed since it was last sent */
+    PAGE_DIRTY_ALL = PAGE_DIRTY_DIGEST | PAGE_DIRTY_DISPLAY | PAGE_DIRTY_SAVE | PAGE_DIRTY_CAPTURE |
+                     PAGE_DIRTY_MIGRATE,
 };
 
 /* Hears of stores to pages with PAGE_CODE. Called after the bytes are in memory, by whoever
@@ -119,6 +122,15 @@ struct code_listener {
     struct code_listener *next;
 };
 
+/* Keeps old bytes of pages. before_store() is called before the first store to a page without
+ * `flag`, by whoever stores, and sets the flag. */
+struct store_keeper {
+    void (*before_store)(void *opaque, uint64_t page);
+    void *opaque;
+    uint8_t flag;
+    struct store_keeper *next; /* the arena's */
+};
+
 struct arena {
     int fd;        /* memfd */
     uint8_t *host; /* the whole arena, shared mapping */
@@ -128,18 +140,16 @@ struct arena {
     uint64_t *code_map;  /* one bit per 64 bytes of each page */
     struct code_listener *listeners;
     /* Not NULL: stores are made that no flag tells of yet; sets the dirty flags of those between
-     * offset and offset + len. */
+     * offset and offset + len. While there are keepers none are made. */
     void (*collect)(void *opaque, uint64_t offset, uint64_t len);
     void *collect_opaque;
-    /* NULL, or called before the first store to a page without PAGE_DIRTY_SAVE, by whoever stores:
-     * keeps the old bytes, then sets the flag. */
-    void (*before_store)(void *opaque, uint64_t page);
-    void *before_store_opaque;
+    struct store_keeper *keepers;
     /* Around what must not happen while a CPU is in guest code; NULL: nothing is (exclusive.h). */
     void (*exclusive)(void *opaque, bool begin);
     void *exclusive_opaque;
     pthread_mutex_t code_mutex; /* guards code_map and PAGE_CODE together */
-    uint64_t unannounced; /* stores to such pages that before_store was not told of: mistakes */
+    uint64_t unannounced;       /* stores to such pages that a keeper was not told of: mistakes */
+    bool of_file;               /* arena_map_file(): not the memfd's any more */
 };
 
 /* Reserves address space for `capacity` bytes (rounded up to pages); memory is allocated by the
@@ -160,7 +170,7 @@ void arena_clear_code(struct arena *a, uint64_t page_offset);
 void arena_announce_store(struct arena *a, uint64_t offset, uint64_t len);
 static inline void arena_before_store(struct arena *a, uint64_t offset, uint64_t len)
 {
-    if (__builtin_expect(a->before_store != NULL, 0))
+    if (__builtin_expect(a->keepers != NULL, 0))
         arena_announce_store(a, offset, len);
 }
 /* After a store of `len` bytes at `offset` (within one page or not) that did not go through a
@@ -185,6 +195,21 @@ static inline bool arena_page_is_stored_to(const struct arena *a, uint64_t page_
  * notification, until drop_store_entries() is called for all pages (sets the dirty flags first).
  * NULL: there is no code, or stores are watched. */
 const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset);
+/* Begins and ends to tell a keeper of stores, with no flags changed: CPUs stand still. */
+void arena_keep(struct arena *a, struct store_keeper *k);
+void arena_unkeep(struct arena *a, struct store_keeper *k);
+/* ---- all bytes anew: CPUs stand still, lock held ---- */
+
+/* Everything is zeros (or, if the file cannot be had, `false`); memory goes back to the host. */
+bool arena_clear(struct arena *a, struct error *err);
+/* Shows len bytes of a file from offset (a multiple of the host's page) in place of arena bytes
+ * [0, len), privately: pages are read when they are touched. The file must stay as it is. */
+bool arena_map_file(struct arena *a, int fd, uint64_t offset, uint64_t len, struct error *err);
+/* The bytes were changed by either of these, or by hand: sets the dirty flags of all pages, and
+ * decoded code goes. */
+void arena_replaced(struct arena *a);
+/* False: the host never allocated memory for these bytes, they are zeros. */
+bool arena_has_data(const struct arena *a, uint64_t offset, uint64_t len);
 /* Clears one dirty flag on all pages and makes CPUs drop their store entries. */
 void arena_clear_dirty(struct arena *a, uint8_t flag);
 /* The same for one page, when CPUs have no store entries: see arena_drop_store_entries(). */

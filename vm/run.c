@@ -35,6 +35,7 @@
 /* An inline run on host time waits for timers in pieces, as nobody may be there to wake it. */
 #define INLINE_WAIT_NS (10 * 1000 * 1000)
 #define LOOK_AGAIN_NS  (1000 * 1000)
+#define BRAKE_MAX_NS   (50ull * 1000 * 1000)
 
 /* A halt that sleeps on the host looks up at least so often. */
 #define SLEEP_MAX_NS (3600 * NS_PER_SEC)
@@ -328,7 +329,7 @@ static bool honour_requests(struct machine *m)
 
 void machine_cont(struct machine *m)
 {
-    if (m->run.state == RUN_ENDED)
+    if (m->run.state == RUN_ENDED || m->run.frozen)
         return;
     if (m->run.state == RUN_PAUSED)
         enter_state(m, RUN_RUNNING, STOP_NONE);
@@ -661,15 +662,30 @@ static bool ended_by_itself(const struct vcpu *v, enum vcpu_exit why, uint64_t u
     return why == VCPU_EXIT_SLICE && v->budget <= 0 && used < budget;
 }
 
+/* Unlocked. A guest that changes memory faster than it can be sent runs a part of its time only. */
+static void hold_back(const struct machine *m, uint64_t spent)
+{
+    unsigned brake = m->run.brake < 99 ? m->run.brake : 99;
+    uint64_t ns = spent * brake / (100 - brake);
+    struct timespec pause = {.tv_nsec = (long)(ns < BRAKE_MAX_NS ? ns : BRAKE_MAX_NS)};
+
+    nanosleep(&pause, NULL);
+}
+
 static enum vcpu_exit run_guest(struct vcpu *v)
 {
+    struct machine *m = v->m;
+    bool brake = m->run.brake && !is_icount(m);
+    uint64_t begun = brake ? vm_clock_now(&m->clock) : 0;
     enum vcpu_exit why;
 
-    machine_unlock(v->m);
+    machine_unlock(m);
     vcpu_enter_guest(v);
     why = v->ops->run(v, v->slice);
     vcpu_leave_guest(v);
-    machine_lock(v->m);
+    if (brake)
+        hold_back(m, vm_clock_now(&m->clock) - begun);
+    machine_lock(m);
     return why;
 }
 
@@ -925,7 +941,7 @@ int64_t machine_poll(struct machine *m)
     int64_t wait = -1;
 
     machine_lock(m);
-    if (m->run.state == RUN_ENDED) {
+    if (m->run.state == RUN_ENDED || m->run.frozen) {
         /* nothing more */
     } else if (is_icount(m)) {
         /* Both belong to the CPU thread, which may have missed the kick of input_push(). */

@@ -98,6 +98,8 @@ struct run_control {
      * thread takes its part in them: for lockstep, which runs a block twice from the same memory.
      */
     bool devices_wait;
+    bool frozen;          /* paused, and input waits, too: the machine is being sent elsewhere */
+    unsigned brake;       /* percent of its time that the guest is held back; host time only */
     struct vcpu *current; /* in its slice */
     uint32_t next_cpu;    /* whose turn it is, and for how many instructions more */
     uint64_t quantum_left;

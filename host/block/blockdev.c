@@ -479,7 +479,7 @@ bool blockdev_has_medium(const struct blockdev *b)
 
 bool blockdev_read_only(const struct blockdev *b)
 {
-    return b->image ? image_read_only(b->image) : b->config.read_only;
+    return b->image && !b->away ? image_read_only(b->image) : b->config.read_only;
 }
 
 bool blockdev_write_cache(const struct blockdev *b)

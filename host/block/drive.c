@@ -34,6 +34,8 @@ static void free_drive(struct blockdev *b)
     free(b->format);
     free(b->serial);
     free(b->qdev);
+    free(b->away_file);
+    free(b->away_format);
     free(b);
 }
 
@@ -141,9 +143,10 @@ struct blockdev *drive_add_file(struct drives *ds, const char *file, enum drive_
 static struct image *open_medium(const struct blockdev *b, const char *file, const char *format,
                                  bool read_only, struct error *err)
 {
-    bool snapshot = b->config.snapshot && !read_only;
+    bool snapshot = b->config.snapshot && !read_only && !b->away;
     struct image_options o = {.format = format,
-                              .read_only = read_only || snapshot,
+                              .read_only = read_only || snapshot || b->away,
+                              .force_share = b->away,
                               .no_locks = b->no_locks,
                               .no_backing = b->no_backing,
                               .cache = b->cache,
@@ -222,9 +225,76 @@ bool drives_open(struct drives *ds, bool snapshot, struct error *err)
         b->write_cache = b->write_cache_asked;
         if (b->image || !b->file)
             continue;
+        b->away = ds->leave && !b->config.read_only;
         b->image = open_medium(b, b->file, b->format, b->config.read_only, err);
         if (!b->image)
             return false;
+    }
+    return true;
+}
+
+/* ---- in another process ---- */
+
+void drives_leave(struct drives *ds)
+{
+    ds->leave = true;
+}
+
+void drives_pin(struct drives *ds, bool pinned)
+{
+    atomic_store(&ds->pinned, pinned);
+}
+
+bool drives_may_leave(const struct drives *ds, struct error *err)
+{
+    for (const struct blockdev *b = ds->first; b; b = b->next)
+        if (b->image && b->config.snapshot && !b->config.read_only)
+            return error_set(err, "drive %s: its changes are in this process alone (snapshot=on)",
+                             b->id);
+    return true;
+}
+
+bool drives_release(struct drives *ds, struct error *err)
+{
+    for (struct blockdev *b = ds->first; b; b = b->next) {
+        int e;
+
+        if (b->away || !b->image || image_read_only(b->image))
+            continue;
+        blockdev_drain(b);
+        b->away_file = strdup(image_path(b->image));
+        b->away_format = strdup(image_format(b->image));
+        if (!b->away_file || !b->away_format)
+            return error_set(err, "out of memory");
+        e = image_flush(b->image);
+        if (e)
+            return error_set(err, "drive %s: cannot be written: %s", b->id, strerror(e));
+        close_medium(b);
+        b->away = true;
+    }
+    return true;
+}
+
+bool drives_take(struct drives *ds, struct error *err)
+{
+    for (struct blockdev *b = ds->first; b; b = b->next) {
+        struct image *im;
+
+        if (!b->away)
+            continue;
+        b->away = false;
+        if (b->image) /* read-only: it has no locks that would be in our way */
+            close_medium(b);
+        im = open_medium(b, b->away_file ? b->away_file : b->file,
+                         b->away_format ? b->away_format : b->format, false, err);
+        if (!im) {
+            b->away = true;
+            return error_prefix(err, "drive %s", b->id);
+        }
+        b->image = im;
+        free(b->away_file);
+        free(b->away_format);
+        b->away_file = b->away_format = NULL;
     }
     return true;
 }
@@ -262,6 +332,8 @@ static bool may_open(struct blockdev *b, bool force, struct error *err)
         return error_set(err, "Device '%s' is not removable", b->id);
     if (b->m && !record_allows_change(b->m, b->id, err))
         return false;
+    if (atomic_load(&b->drives->pinned))
+        return error_set(err, "Device '%s' is being saved or sent", b->id);
     if (!is_locked(b))
         return true;
     if (b->events.eject_request)

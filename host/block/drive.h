@@ -149,6 +149,19 @@ struct drive_watch {
 };
 void drives_watch(struct drives *ds, struct drive_watch *w);
 
+/* ---- another process has the disks: migration; machine lock held, machine not running ---- */
+
+/* Before drives_open(): media are only looked at, until drives_take(). */
+void drives_leave(struct drives *ds);
+/* What is under way ends, all is written and locks are given up: another process may have them. */
+bool drives_release(struct drives *ds, struct error *err);
+/* Opens again what was left or released; *err says who has it. */
+bool drives_take(struct drives *ds, struct error *err);
+/* Media are in use by a thread: nobody changes or ejects them. */
+void drives_pin(struct drives *ds, bool pinned);
+/* False, with its name: a drive whose changes are in this process alone (snapshot=on). */
+bool drives_may_leave(const struct drives *ds, struct error *err);
+
 /* ---- what a file looks like, for `calque FILE` ---- */
 
 enum drive_guess {

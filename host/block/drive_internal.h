@@ -3,6 +3,7 @@
 #define CALQUE_HOST_BLOCK_DRIVE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "host/block/drive.h"
 #include "host/block/image.h"
@@ -43,6 +44,8 @@ struct blockdev {
     /* The medium. */
     struct image *image;
     bool tray_open;
+    bool away; /* another process may have it: what is open here is only for looking, or nothing */
+    char *away_file, *away_format; /* NULL: as the options say */
     /* The device. */
     struct machine *m;
     struct blockdev_events events;
@@ -64,6 +67,8 @@ struct drives {
     struct blockdev *first, **tail;
     struct block_pool pool;
     struct drive_watch *watches;
+    bool leave;         /* drives_leave() */
+    atomic_bool pinned; /* drives_pin() */
 };
 
 void pool_init(struct block_pool *p);

@@ -113,6 +113,45 @@ void image_info(struct image *im, image_info_fn *fn, void *opaque);
 bool image_is_dirty(const struct image *im);
 bool image_is_corrupt(const struct image *im);
 
+/* ---- snapshots inside an image: qcow2 has them, others give ENOTSUP ---- */
+
+struct image_snapshot_info {
+    char id[32], name[256];
+    uint64_t state_size; /* bytes of a machine's state; 0: of the disk alone */
+    uint64_t disk_size;
+    uint64_t vm_clock; /* ns */
+    uint32_t seconds, ns;
+};
+
+bool image_has_snapshots(const struct image *im); /* could have */
+unsigned image_snapshot_count(const struct image *im);
+struct image_snapshot_info image_snapshot_get(const struct image *im, unsigned n);
+/* The one of that id or, first, name; -1: there is none. */
+int image_snapshot_find(const struct image *im, const char *name);
+
+/* Between these two nothing is read or written: what comes meanwhile waits. One thread. */
+void image_freeze(struct image *im);
+void image_thaw(struct image *im);
+
+/* One that is being made. Frozen: the image's contents of this moment are kept from here on. */
+struct image_snapshot;
+int image_snapshot_begin(struct image *im, struct image_snapshot **s);
+/* Appends to its machine's state; not frozen, for all that follows. */
+int image_snapshot_write(struct image_snapshot *s, const void *data, size_t len);
+/* There is a snapshot, instead of one of the same name; frees s, whatever comes. `id` of info is
+ * chosen, and state_size and disk_size are known. */
+int image_snapshot_finish(struct image_snapshot *s, struct image_snapshot_info *info);
+/* There is none. */
+void image_snapshot_abort(struct image_snapshot *s);
+
+int image_snapshot_delete(struct image *im, unsigned n);
+/* The image's contents are those of the snapshot. */
+int image_snapshot_apply(struct image *im, unsigned n);
+/* What was written to it, for reading; NULL: out of memory, or EIO. */
+struct image_state *image_state_open(struct image *im, unsigned n);
+int image_state_read(struct image_state *t, uint64_t offset, void *buf, size_t len);
+void image_state_close(struct image_state *t);
+
 /* ---- what calque-img does; nobody else uses the image ---- */
 
 /* "size=1G,cluster_size=..." of create -o. backing may be NULL. */

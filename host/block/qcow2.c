@@ -190,8 +190,25 @@ static bool read_rt(struct image *im, const uint8_t *h, struct error *err)
     return q->rt;
 }
 
-/* Entries of the snapshot table (docs/interop/qcow2.txt, Snapshots): only where their tables are.
- */
+/* The whole entry, to be written again when others come and go. */
+static bool read_snapshot_entry(struct image *im, struct qcow2_snapshot *s, const uint8_t *head,
+                                uint64_t at, struct error *err)
+{
+    uint32_t extra = ld_be32(head + 36);
+
+    if (extra > QCOW2_EXTRA_MAX)
+        return refuse(im, err, "a snapshot has %u bytes of extra data; %u are expected at most",
+                      extra, QCOW2_EXTRA_MAX);
+    s->entry_size = QCOW2_SNAPSHOT_HEAD + extra + ld_be16(head + 12) + ld_be16(head + 14);
+    s->entry_size = (s->entry_size + 7) & ~7u;
+    s->entry = calloc(1, s->entry_size);
+    if (!s->entry)
+        return refuse(im, err, "out of memory");
+    return file_read(im->file, at, s->entry, s->entry_size) == 0 ||
+           refuse(im, err, "its snapshot table cannot be read");
+}
+
+/* The snapshot table (docs/interop/qcow2.txt, Snapshots). */
 static bool read_snapshots(struct image *im, const uint8_t *h, struct error *err)
 {
     struct qcow2 *q = im->state;
@@ -205,7 +222,7 @@ static bool read_snapshots(struct image *im, const uint8_t *h, struct error *err
         return refuse(im, err, "%u internal snapshots are more than %u", n, QCOW2_SNAPSHOTS_MAX);
     if (!check_place(im, "snapshot table", at, n * 40ull, err))
         return false;
-    q->snapshots = calloc(n, sizeof(*q->snapshots));
+    q->snapshots = calloc(n + 1ull, sizeof(*q->snapshots));
     if (!q->snapshots)
         return refuse(im, err, "out of memory");
     for (; q->nsnapshots < n; q->nsnapshots++) {
@@ -218,8 +235,12 @@ static bool read_snapshots(struct image *im, const uint8_t *h, struct error *err
         if (s->l1_size > QCOW2_L1_BYTES_MAX / 8 ||
             !check_place(im, "L1 table of a snapshot", s->l1_offset, s->l1_size * 8ull, err))
             return refuse(im, err, "internal snapshot %u has a bad L1 table", q->nsnapshots);
-        at += 40ull + ld_be32(entry + 36) + ld_be16(entry + 12) + ld_be16(entry + 14);
-        at = (at + 7) & ~7ull;
+        if (!read_snapshot_entry(im, s, entry, at, err))
+            return false;
+        at += s->entry_size;
+        if (at - start > QCOW2_SNAPSHOT_BYTES)
+            return refuse(im, err, "its snapshot table is longer than %u bytes",
+                          QCOW2_SNAPSHOT_BYTES);
     }
     q->snapshots_offset = start;
     q->snapshots_bytes = at - start;
@@ -368,6 +389,8 @@ static int qcow2_close(struct image *im)
     free(q->l1);
     free(q->rt);
     free(q->freed);
+    for (uint32_t n = 0; q->snapshots && n <= q->nsnapshots; n++)
+        free(q->snapshots[n].entry); /* the last one may be half there */
     free(q->snapshots);
     free(q->unpacked);
     pthread_mutex_destroy(&q->cache_lock);
@@ -443,7 +466,7 @@ static int check_l2_offset(struct image *im, uint64_t at, uint64_t index)
     return 0;
 }
 
-static int get_l2(struct image *im, uint64_t at, struct table **t)
+int qcow2_get_l2(struct image *im, uint64_t at, struct table **t)
 {
     struct qcow2 *q = im->state;
     int e = tables_get(&q->l2, at, t);
@@ -468,7 +491,7 @@ static int qcow2_locate(struct image *im, uint64_t offset, uint64_t len, struct 
     if (error)
         return error;
     pthread_mutex_lock(&q->cache_lock);
-    error = get_l2(im, at, &t);
+    error = qcow2_get_l2(im, at, &t);
     if (!error)
         error = scan_table(im, t, offset, e->length, e);
     pthread_mutex_unlock(&q->cache_lock);
@@ -483,7 +506,7 @@ static int qcow2_guard_extent(struct image *im, const struct image_extent *e)
 
 /* ---- changing the mapping ---- */
 
-static void l1_changed(struct image *im, uint32_t n, uint64_t value)
+void qcow2_l1_changed(struct image *im, uint32_t n, uint64_t value)
 {
     struct qcow2 *q = im->state;
 
@@ -506,7 +529,7 @@ static int new_l2(struct image *im, uint32_t n, struct table **t)
     int e = qcow2_alloc(im, 1, &at);
 
     if (!e && old) {
-        e = get_l2(im, old, t);
+        e = qcow2_get_l2(im, old, t);
         copy = e ? NULL : malloc(im->cluster);
         if (copy)
             memcpy(copy, (*t)->data, im->cluster);
@@ -525,7 +548,7 @@ static int new_l2(struct image *im, uint32_t n, struct table **t)
     }
     if (q->file_end < at + im->cluster)
         q->file_end = at + im->cluster;
-    l1_changed(im, n, at | QE_COPIED);
+    qcow2_l1_changed(im, n, at | QE_COPIED);
     return old ? qcow2_free(im, old, im->cluster) : 0;
 }
 
@@ -543,7 +566,7 @@ int qcow2_l2_for_write(struct image *im, uint64_t offset, struct table **table, 
         return e;
     if (!(q->l1[n] & QE_OFFSET) || !(q->l1[n] & QE_COPIED))
         return new_l2(im, n, table);
-    return get_l2(im, q->l1[n] & QE_OFFSET, table);
+    return qcow2_get_l2(im, q->l1[n] & QE_OFFSET, table);
 }
 
 static int set_entry(struct image *im, uint64_t offset, uint64_t value, uint64_t *old)

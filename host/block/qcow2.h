@@ -8,7 +8,8 @@
 
 /* qcow2, as in QEMU's docs/interop/qcow2.txt; names are those of that text. qcow2.c: opening and
  * the mapping; qcow2_refs.c: refcounts, free clusters and the order of writes; qcow2_data.c:
- * compression; qcow2_make.c: new images and changes of the header; qcow2_check.c. */
+ * compression; qcow2_make.c: new images and changes of the header; qcow2_check.c;
+ * qcow2_snapshots.c. */
 
 #define QCOW2_MAGIC 0x514649fbu /* "QFI\xfb" */
 
@@ -63,9 +64,16 @@ enum {
 #define QCOW2_SNAPSHOTS_MAX 65536u
 #define QCOW2_OFFSET_MAX    (1ull << 56)
 
+#define QCOW2_SNAPSHOT_HEAD                                                                        \
+    40u /* bytes of an entry of the snapshot table before the extra data                           \
+         */
+#define QCOW2_EXTRA_MAX      1024u
+#define QCOW2_SNAPSHOT_BYTES (64u << 20) /* of the table */
+
 struct qcow2_snapshot {
     uint64_t l1_offset;
-    uint32_t l1_size;
+    uint32_t l1_size, entry_size;
+    uint8_t *entry; /* as in the file, padded to a multiple of 8 */
 };
 
 struct qcow2_freed {
@@ -136,6 +144,9 @@ int qcow2_allocate(struct image *im, uint64_t offset, const struct image_fill *f
 int qcow2_free_entry(struct image *im, uint64_t entry);
 /* Where the bytes of a compressed cluster are. */
 void qcow2_packed_place(const struct qcow2 *q, uint64_t entry, uint64_t *offset, uint64_t *bytes);
+/* The entry of the L1 table is another one. */
+void qcow2_l1_changed(struct image *im, uint32_t n, uint64_t value);
+int qcow2_get_l2(struct image *im, uint64_t at, struct table **t);
 int qcow2_header_bits(struct image *im, uint64_t set, uint64_t clear);
 
 /* ---- qcow2_data.c ---- */

@@ -303,6 +303,9 @@ static int find_free(struct image *im, uint64_t count, uint64_t *first)
 {
     struct qcow2 *q = im->state;
     uint64_t run = 0, at = q->free_hint, used = 0;
+    /* New blocks lie among their clusters: behind the file's end no longer run is free. */
+    uint64_t limit =
+        count < counts_per_block(im) ? UINT64_MAX : (q->file_end >> q->cluster_bits) + 2 * count;
     int e = 0;
 
     while (!e && run < count) {
@@ -311,7 +314,7 @@ static int find_free(struct image *im, uint64_t count, uint64_t *first)
             e = qcow2_get_refcount(im, at, &used);
         run = used ? 0 : run + 1;
         at++;
-        if (at > QCOW2_OFFSET_MAX >> q->cluster_bits)
+        if (at > QCOW2_OFFSET_MAX >> q->cluster_bits || (at > limit && run < count))
             return EFBIG;
     }
     *first = at - run;

@@ -302,7 +302,7 @@ refused "keeps the backing file" rebase -u -b a.vmdk -F vmdk overlay.vmdk
 refused "format luks: not in this version" create -f luks x 1M
 refused "extended_l2: not in this version" create -f qcow2 -o extended_l2=on x 1M
 refused "encrypt.format: not in this version" create -f qcow2 -o encrypt.format=luks x 1M
-refused "snapshot: not in this version" snapshot -l a.qcow2
+refused "dd: not in this version" dd -f raw a.qcow2
 refused "--image-opts: not in this version" info --image-opts driver=raw
 refused "-l: not in this version" convert -l s a.qcow2 x
 # A guest of a fixed VHD may write what it likes into its first sector.

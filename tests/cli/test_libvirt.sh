@@ -60,15 +60,15 @@ replays probe.jsonl "device-list-properties:DeviceNotFound qom-list-properties:D
     query-cpu-model-expansion:GenericError" \
     -S -no-user-config -nodefaults -nographic -machine none,accel=kvm:tcg
 report $?
-replays start.jsonl "balloon:DeviceNotActive migrate-set-capabilities:GenericError qom-get:GenericError
+replays start.jsonl "balloon:DeviceNotActive qom-get:GenericError
     query-balloon:DeviceNotActive" "${domain[@]}"
 report $?
 replays ops.jsonl "balloon:DeviceNotActive block-commit:CommandNotFound block-stream:CommandNotFound
     block_resize:CommandNotFound block_set_io_throttle:CommandNotFound blockdev-add:CommandNotFound
     blockdev-create:CommandNotFound blockdev-del:CommandNotFound blockdev-mirror:CommandNotFound
     device_add:GenericError device_del:DeviceNotFound dump-guest-memory:CommandNotFound getfd:CommandNotFound
-    job-complete:CommandNotFound job-dismiss:CommandNotFound migrate-incoming:CommandNotFound
-    migrate-set-capabilities:GenericError migrate-set-parameters:CommandNotFound migrate:CommandNotFound
+    job-complete:CommandNotFound job-dismiss:CommandNotFound migrate-incoming:GenericError
+    migrate-set-capabilities:GenericError migrate:GenericError
     qom-get:DeviceNotFound qom-list:DeviceNotFound
     qom-set:CommandNotFound query-balloon:DeviceNotActive query-dirty-rate:CommandNotFound screendump:GenericError
     transaction:CommandNotFound" "${domain[@]}"
@@ -89,8 +89,6 @@ done
 refused -blockdev '{"driver":"nbd","node-name":"n"}' || ok=1
 refused -netdev '{"type":"vde","id":"hostnet0"}' || ok=1
 refused -sandbox on,obsolete=deny || ok=1
-refused -loadvm s-int || ok=1
-refused -incoming defer || ok=1
 refused -spice port=5901 || ok=1
 refused -global kvm-pit.lost_tick_policy=discard || ok=1
 report $ok

@@ -110,16 +110,16 @@ static void announces(void **state)
     struct balloon_box *x = *state;
     struct arena *a = &x->b.r.m.arena;
     uint32_t pages[] = {0xc0, 0xc1};
+    struct store_keeper keeper = {.before_store = keep_page, .opaque = x, .flag = PAGE_DIRTY_SAVE};
     unsigned flags;
 
     vbox_start(&x->b, 0);
     arena_clear_dirty(a, PAGE_DIRTY_SAVE);
     arena_clear_dirty(a, PAGE_DIRTY_DIGEST);
     kept = 0;
-    a->before_store_opaque = x;
-    a->before_store = keep_page;
+    arena_keep(a, &keeper);
     tell(x, 0, pages, 2);
-    a->before_store = NULL;
+    arena_unkeep(a, &keeper);
     flags = a->page_flags[0xc0] & a->page_flags[0xc1];
     assert_int_equal(kept, 2);
     assert_true(flags & PAGE_DIRTY_DIGEST);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* talk WHERE SEND WANT: connects, sends SEND and waits for WANT, a minute at most; status 0 if
- * it came. Empty texts are not sent and not waited for. WHERE is a device file (a pseudo-terminal),
- * unix:PATH, tcp:PORT, or unix-listen:PATH and tcp-listen: (a free port, which is printed), which
- * wait for the other side. */
+/* talk [-v] WHERE SEND WANT: connects, sends SEND and waits for WANT, a minute at most; status 0 if
+ * it came; -v prints what came. Empty texts are not sent and not waited for. WHERE is a device file
+ * (a pseudo-terminal), unix:PATH, tcp:PORT, or unix-listen:PATH and tcp-listen: (a free port, which
+ * is printed), which wait for the other side. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -92,7 +92,7 @@ static int open_where(const char *where)
     return open_device(where);
 }
 
-static bool wait_for(int fd, const char *want)
+static bool wait_for(int fd, const char *want, bool print)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     static char got[4 << 20];
@@ -104,8 +104,11 @@ static bool wait_for(int fd, const char *want)
         if (n <= 0)
             break;
         len += (size_t)n;
-        if (memmem(got, len, want, strlen(want)))
-            return true;
+        if (!memmem(got, len, want, strlen(want)))
+            continue;
+        if (print)
+            fputs(got, stdout);
+        return true;
     }
     fprintf(stderr, "talk: no \"%s\" in \"%s\"\n", want, got);
     return false;
@@ -113,10 +116,13 @@ static bool wait_for(int fd, const char *want)
 
 int main(int argc, char **argv)
 {
+    bool print = argc == 5 && !strcmp(argv[1], "-v");
     int fd;
 
+    argc -= print;
+    argv += print;
     if (argc != 4) {
-        fputs("usage: talk WHERE SEND WANT\n", stderr);
+        fputs("usage: talk [-v] WHERE SEND WANT\n", stderr);
         return 1;
     }
     fd = open_where(argv[1]);
@@ -126,5 +132,5 @@ int main(int argc, char **argv)
     }
     if (write(fd, argv[2], strlen(argv[2])) != (ssize_t)strlen(argv[2]))
         return 1;
-    return !*argv[3] || wait_for(fd, argv[3]) ? 0 : 1;
+    return !*argv[3] || wait_for(fd, argv[3], print) ? 0 : 1;
 }

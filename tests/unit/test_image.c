@@ -546,12 +546,152 @@ static void test_internal_snapshot(void **state)
     free(want);
 }
 
+/* ---- snapshots of our own ---- */
+
+#define KEPT_MAX 12
+
+struct kept {
+    char name[16];
+    uint8_t *bytes;
+    uint32_t state; /* bytes of a machine's state, and what they are */
+};
+
+static void take_one(struct image *im, struct kept *k, const uint8_t *want, uint64_t size)
+{
+    struct image_snapshot_info info = {.seconds = 1};
+    uint8_t state[5000];
+    struct image_snapshot *s;
+
+    strcpy(info.name, k->name);
+    image_freeze(im);
+    assert_int_equal(image_snapshot_begin(im, &s), 0);
+    image_thaw(im);
+    /* What is written from here on is not in it. */
+    assert_int_equal(image_write(im, 4096, "later", 5), 0);
+    memset(state, k->name[0] + 1, sizeof(state));
+    for (uint32_t left = k->state; left; left -= left < sizeof(state) ? left : sizeof(state))
+        assert_int_equal(
+            image_snapshot_write(s, state, left < sizeof(state) ? left : sizeof(state)), 0);
+    assert_int_equal(image_snapshot_finish(s, &info), 0);
+    assert_int_equal(info.state_size, k->state);
+    k->bytes = malloc(size);
+    memcpy(k->bytes, want, size);
+}
+
+static void assert_state(struct image *im, unsigned n, const struct kept *k)
+{
+    struct image_state *t;
+    uint8_t byte;
+
+    assert_int_equal(image_snapshot_get(im, n).state_size, k->state);
+    if (!k->state)
+        return;
+    t = image_state_open(im, n);
+    assert_non_null(t);
+    assert_int_equal(image_state_read(t, k->state - 1, &byte, 1), 0);
+    assert_int_equal(byte, k->name[0] + 1);
+    assert_int_equal(image_state_read(t, k->state, &byte, 1), EINVAL);
+    image_state_close(t);
+}
+
+/* A walk: traffic, taking, going back, deleting; the image is sound after each step. */
+static void snapshot_walk(const char *options, uint64_t walk)
+{
+    const uint64_t size = 3 << 20;
+    const char *path = in_dir("walk");
+    uint8_t *want = calloc(1, size);
+    struct kept kept[KEPT_MAX] = {{"", NULL, 0}};
+    struct image *im;
+
+    seed = walk;
+    create(path, "qcow2", size, options, NULL, NULL);
+    for (unsigned step = 0; step < 40; step++) {
+        struct kept *k = &kept[number(KEPT_MAX)];
+        int n;
+
+        im = open_image(path, "qcow2", true);
+        for (unsigned i = 0; i < 8; i++)
+            change(im, want, size, 30000, true);
+        n = k->bytes ? image_snapshot_find(im, k->name) : -1;
+        if (!k->bytes) {
+            snprintf(k->name, sizeof(k->name), "%c-%u", 'a' + (int)(step % 26), step);
+            k->state = number(3) * 100003;
+            take_one(im, k, want, size);
+            memcpy(want + 4096, "later", 5);
+        } else if (number(2)) {
+            assert_true(n >= 0);
+            assert_state(im, (unsigned)n, k);
+            assert_int_equal(image_snapshot_apply(im, (unsigned)n), 0);
+            memcpy(want, k->bytes, size);
+        } else {
+            assert_int_equal(image_snapshot_delete(im, (unsigned)n), 0);
+            assert_int_equal(image_snapshot_find(im, k->name), -1);
+            free(k->bytes);
+            k->bytes = NULL;
+        }
+        assert_int_equal(image_close(im), 0);
+        assert_contents(path, "qcow2", want, size);
+        assert_clean(path, "qcow2");
+        if (step % 8 == 7)
+            assert_qemu_clean(path, "qcow2");
+    }
+    for (unsigned n = 0; n < KEPT_MAX; n++)
+        free(kept[n].bytes);
+    free(want);
+}
+
+static void test_own_snapshots(void **state)
+{
+    (void)state;
+    snapshot_walk("cluster_size=512", 1);
+    snapshot_walk("cluster_size=4096,compat=0.10", 2);
+    snapshot_walk("cluster_size=65536,refcount_bits=8", 3);
+}
+
+/* One of the same name takes its place; one that is given up leaves nothing. */
+static void test_snapshot_replaced(void **state)
+{
+    const char *path = in_dir("replaced");
+    struct kept k = {"same", NULL, 1000};
+    uint8_t *want = calloc(1, 1 << 20);
+    struct image_snapshot *s;
+    struct image *im;
+
+    (void)state;
+    create(path, "qcow2", 1 << 20, "", NULL, NULL);
+    im = open_image(path, "qcow2", true);
+    for (unsigned n = 0; n < 2; n++) {
+        take_one(im, &k, want, 1 << 20);
+        free(k.bytes);
+        assert_int_equal(image_snapshot_count(im), 1);
+    }
+    image_freeze(im);
+    assert_int_equal(image_snapshot_begin(im, &s), 0);
+    image_thaw(im);
+    assert_int_equal(image_snapshot_write(s, want, 300000), 0);
+    image_snapshot_abort(s);
+    assert_int_equal(image_snapshot_count(im), 1);
+    assert_int_equal(image_close(im), 0);
+    assert_clean(path, "qcow2");
+    assert_qemu_clean(path, "qcow2");
+    /* A refcount of one bit cannot be two. */
+    create(path, "qcow2", 1 << 20, "refcount_bits=1", NULL, NULL);
+    im = open_image(path, "qcow2", true);
+    assert_int_equal(image_write(im, 0, want, 5), 0);
+    image_freeze(im);
+    assert_int_equal(image_snapshot_begin(im, &s), ERANGE);
+    image_thaw(im);
+    assert_int_equal(image_close(im), 0);
+    free(want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_traffic),      cmocka_unit_test(test_backing),
-        cmocka_unit_test(test_differencing), cmocka_unit_test(test_internal_snapshot),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_traffic),           cmocka_unit_test(test_backing),
+        cmocka_unit_test(test_differencing),      cmocka_unit_test(test_internal_snapshot),
+        cmocka_unit_test(test_threads),           cmocka_unit_test(test_own_snapshots),
+        cmocka_unit_test(test_snapshot_replaced),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

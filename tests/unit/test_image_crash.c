@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,6 +349,127 @@ static void test_killed(void **unused)
     munmap(s, sizeof(*s));
 }
 
+/* ---- killed while snapshots come and go ---- */
+
+static uint8_t pattern(uint64_t block, unsigned version)
+{
+    return (uint8_t)(block * 7 + version * 31 + 1);
+}
+
+static void fill_image(struct image *im, unsigned version)
+{
+    uint8_t bytes[BLOCK];
+
+    for (uint64_t n = 0; n < BLOCKS; n += 5) {
+        memset(bytes, pattern(n, version), sizeof(bytes));
+        image_write(im, n * BLOCK, bytes, sizeof(bytes));
+    }
+    image_flush(im);
+}
+
+static bool holds(struct image *im, unsigned version)
+{
+    uint8_t bytes[BLOCK];
+
+    for (uint64_t n = 0; n < BLOCKS; n += 5) {
+        assert_int_equal(image_read(im, n * BLOCK, bytes, sizeof(bytes)), 0);
+        if (bytes[0] != pattern(n, version) || bytes[BLOCK - 1] != bytes[0])
+            return false;
+    }
+    return true;
+}
+
+/* "old" holds version 0, the disk version 1; whatever is done leaves both so. */
+__attribute__((noreturn)) static void snapshot_child(atomic_uint *progress)
+{
+    struct image *im = open_image("qcow2", true);
+    static const uint8_t state[300000] = {5};
+
+    for (;; atomic_fetch_add(progress, 1)) {
+        struct image_snapshot_info info = {.name = "new"};
+        struct image_snapshot *s;
+
+        image_freeze(im);
+        if (image_snapshot_begin(im, &s) != 0)
+            _exit(1);
+        image_thaw(im);
+        fill_image(im, 1);
+        image_snapshot_write(s, state, sizeof(state));
+        if (image_snapshot_finish(s, &info) != 0 ||
+            image_snapshot_apply(im, (unsigned)image_snapshot_find(im, "new")) != 0 ||
+            image_snapshot_delete(im, (unsigned)image_snapshot_find(im, "new")) != 0)
+            _exit(1);
+    }
+}
+
+static void check_snapshots(void)
+{
+    struct image *im = open_image("qcow2", true); /* puts right what is marked */
+    int n = image_snapshot_find(im, "new");
+    struct image_check c = {0};
+
+    assert_int_equal(image_check(im, &c, REPAIR_NOTHING), 0);
+    assert_int_equal(c.corruptions, 0);
+    assert_int_equal(c.leaks, 0);
+    assert_true(holds(im, 1));
+    if (n >= 0) {
+        assert_int_equal(image_snapshot_apply(im, (unsigned)n), 0);
+        assert_true(holds(im, 1));
+    }
+    n = image_snapshot_find(im, "old");
+    assert_true(n >= 0);
+    assert_int_equal(image_snapshot_apply(im, (unsigned)n), 0);
+    assert_true(holds(im, 0));
+    assert_int_equal(image_close(im), 0);
+}
+
+static void make_snapshot_image(void)
+{
+    struct image_snapshot_info info = {.name = "old"};
+    struct image_snapshot *s;
+    struct image *im;
+
+    create("qcow2", "cluster_size=4K");
+    im = open_image("qcow2", true);
+    fill_image(im, 0);
+    image_freeze(im);
+    assert_int_equal(image_snapshot_begin(im, &s), 0);
+    image_thaw(im);
+    assert_int_equal(image_snapshot_finish(s, &info), 0);
+    fill_image(im, 1);
+    assert_int_equal(image_close(im), 0);
+}
+
+static void test_snapshots_killed(void **unused)
+{
+    const char *text = getenv("CALQUE_KILLS");
+    unsigned kills = text ? (unsigned)atoi(text) : 60;
+    atomic_uint *progress =
+        mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    (void)unused;
+    for (unsigned n = 0; n < kills; n++) {
+        const struct timespec pause = {.tv_nsec = (long)number(12000000)};
+        int status;
+        pid_t pid;
+
+        make_snapshot_image();
+        atomic_store(progress, 0);
+        pid = fork();
+        if (pid == 0)
+            snapshot_child(progress);
+        while (atomic_load(progress) < 1 && waitpid(pid, &status, WNOHANG) == 0)
+            sched_yield();
+        nanosleep(&pause, NULL);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        check_snapshots();
+        check_by_qemu("qcow2");
+    }
+    munmap(progress, sizeof(*progress));
+}
+
 /* ---- power cut ---- */
 
 static void apply(int fd, const struct event *e, bool all)
@@ -506,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_power_cut),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_snapshots_killed),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

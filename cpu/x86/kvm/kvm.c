@@ -176,7 +176,7 @@ static bool must_interpret(const struct kvm_cpu *c)
 
     return cpu->smm || (cpu->smi_pending && !cpu->wait_sipi) || ~cpu->a20_mask || cpu->probes ||
            cpu->watch || r->step_cpu || r->stop_count != UINT64_MAX || r->stop_time != UINT64_MAX ||
-           cpu->v.m->arena.before_store || cpu->v.m->record;
+           cpu->v.m->arena.keepers || cpu->v.m->record;
 }
 
 /* ---- accesses ---- */

@@ -1,0 +1,302 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Saving a machine, snapshots of machine and disks, and sending it to another process: what comes out is
+# the same in every bit, what is damaged or foreign is refused, and one side goes on.
+. tests/cli/session.sh
+img=$BUILD/calque-img
+declare -A pids
+trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
+
+# start N OPTION...: a machine with a monitor, in the background.
+start() {
+    local i=$1
+    shift
+    rm -f "$scratch/m$i"
+    "$CALQUE" -kernel "$BUILD/tests/tools/paint.elf" -display none -serial null -timeout 120 \
+        -monitor "unix:$scratch/m$i,server=on,wait=off" "$@" >"$scratch/out$i" 2>"$scratch/err$i" </dev/null 4<&- &
+    pids[$i]=$!
+    until_so [ -S "$scratch/m$i" ]
+    ask "$i" "info name" >/dev/null # it answers: what it listens for it does by now
+}
+
+# ask N COMMAND...: what its monitor says.
+ask() {
+    local i=$1 text
+    shift
+    text=$(printf '%s\n' "$@" "print/d 424242")$'\n'
+    "$talk" -v "unix:$scratch/m$i" "$text" 424242 2>&1 | tr -d '\r' | sed 's/(calque) //g' | grep -v -e 424242 -e '^Calque .* type help'
+}
+
+stop() {
+    local i
+    for i in "$@"; do
+        kill -9 "${pids[$i]}"
+        wait "${pids[$i]}"
+    done 2>/dev/null
+}
+
+digest() { ask "$1" "info digest" | grep '^cpus'; }
+is_running() { ask "$1" "info status" | grep -q 'VM status: running'; }
+is_paused() { ask "$1" "info status" | grep -q 'VM status: paused'; }
+same() { [ -n "$1" ] && [ "$1" = "$2" ] || { echo "$1 is not $2"; return 1; }; }
+has_digest() { [ "$(digest "$1")" = "$2" ]; }
+shows() { ask "$1" "$2" | grep -q "$3"; }
+
+# ---- files ----
+start 1 -m 32
+ask 1 stop >"$scratch/said"
+want=$(digest 1)
+for how in none zlib zstd; do
+    ask 1 "migrate_set_parameter compression $how" "migrate file:$scratch/saved.$how" >"$scratch/said"
+    [ ! -s "$scratch/said" ] && [ -s "$scratch/saved.$how" ]
+    report $? "migrate file: with compression $how" "$scratch/said" "$scratch/err1"
+    for accel in jit interp; do
+        start 2 -m 32 -accel $accel -incoming "file:$scratch/saved.$how"
+        same "$(digest 2)" "$want" >"$scratch/said" && is_paused 2
+        report $? "-incoming file: is the same machine, paused as it was ($how, $accel)" "$scratch/said" "$scratch/err2"
+        stop 2
+    done
+done
+ask 1 cont "migrate_set_parameter compression none" "migrate file:$scratch/running" "info migrate" >"$scratch/said"
+grep -q 'Migration status: completed' "$scratch/said" && is_running 1
+report $? "a running machine is saved and goes on" "$scratch/said"
+start 2 -m 32 -incoming "file:$scratch/running"
+until_so is_running 2
+report $? "and so does the saved one" "$scratch/err2"
+stop 2
+start 2 -m 32 -S -incoming "file:$scratch/running"
+until_so is_paused 2
+report $? "unless -S" "$scratch/err2"
+stop 2
+ask 1 "migrate file:$scratch/none/there" >"$scratch/said"
+grep -q "none/there: cannot be made" "$scratch/said" && is_running 1
+report $? "a folder that is not there is told, and the machine goes on" "$scratch/said"
+
+# refused PATTERN OPTION...
+refused() {
+    local pattern=$1 text status
+    shift
+    text=$(timeout 20 "$CALQUE" -kernel "$BUILD/tests/tools/paint.elf" -display none -serial null "$@" 2>&1 </dev/null)
+    status=$?
+    [ $status = 1 ] && [ "$(wc -l <<<"$text")" = 1 ] && [[ $text == calque:*"$pattern"* ]]
+    status=$?
+    echo "$text" >"$scratch/said"
+    report $status "refused: $pattern" "$scratch/said"
+}
+refused "it has 'memory 33554432', this one 'memory 67108864'" -m 64 -incoming "file:$scratch/saved.zlib"
+refused "it has 'processors 1', this one 'processors 2'" -m 32 -smp 2 -incoming "file:$scratch/saved.zlib"
+refused "this one 'processor qemu64'" -m 32 -cpu qemu64 -incoming "file:$scratch/saved.none"
+refused "another machine was saved: it has 'device" -m 32 -device virtio-tablet-pci -incoming "file:$scratch/saved.none"
+refused "no saved machine" -m 32 -incoming "file:$BUILD/tests/tools/paint.elf"
+refused "cannot be opened" -m 32 -incoming "file:$scratch/nothing"
+refused "is expected" -m 32 -incoming "ftp:nothing"
+refused "not with --record" -m 32 -incoming "file:$scratch/saved.none" --history 10s
+for how in none zlib; do
+    size=$(stat -c %s "$scratch/saved.$how")
+    head -c $((size - 100)) "$scratch/saved.$how" >"$scratch/short"
+    refused "offset" -m 32 -incoming "file:$scratch/short"
+    for at in 10 60 $((size / 2)) $((size - 70)); do
+        cp "$scratch/saved.$how" "$scratch/bad"
+        printf '\377\376' | dd of="$scratch/bad" bs=1 seek="$at" conv=notrunc 2>/dev/null
+        if [ "$how" = none ] && [ "$at" = $((size / 2)) ]; then # mapped: found while it runs
+            start 2 -m 32 -incoming "file:$scratch/bad"
+            until_so grep -q 'section RAMM: memory at offset .* is damaged; the machine stops' "$scratch/err2" &&
+                until_so is_paused 2
+            report $? "damaged memory that was mapped is found, and stops the machine" "$scratch/err2"
+            stop 2
+        else
+            refused "offset" -m 32 -incoming "file:$scratch/bad"
+        fi
+    done
+done
+
+# ---- a full disk ----
+full() { unshare -rm sh -c "mkdir -p '$scratch/full' && mount -t tmpfs -o size=300k none '$scratch/full'"; }
+if full 2>/dev/null; then
+    mkdir -p "$scratch/full"
+    unshare -rm sh -c "mount -t tmpfs -o size=300k none '$scratch/full' && exec \"\$@\"" sh \
+        "$CALQUE" -kernel "$BUILD/tests/tools/paint.elf" -display none -serial null -m 32 -timeout 60 \
+        -monitor "unix:$scratch/m3,server=on,wait=off" >"$scratch/out3" 2>"$scratch/err3" </dev/null &
+    pids[3]=$!
+    until_so [ -S "$scratch/m3" ]
+    ask 3 "migrate file:$scratch/full/x" "info migrate" >"$scratch/said"
+    grep -q "No space left on device" "$scratch/said" && grep -q 'status: failed' "$scratch/said" && is_running 3 &&
+        [ "$(ls "/proc/${pids[3]}/root$scratch/full")" = "" ]
+    report $? "a full disk is told, the machine goes on, no half file is left" "$scratch/said"
+    stop 3
+else
+    skip "a full disk is told, the machine goes on, no half file is left" "unshare -rm is not allowed"
+fi
+
+# ---- to another process ----
+# sends N WHERE: machine 1 to a new machine N, and back is nothing.
+for where in "tcp:127.0.0.1:PORT" "unix:$scratch/way"; do
+    ask 1 cont >/dev/null
+    port=$((20000 + RANDOM % 20000))
+    where=${where/PORT/$port}
+    start 2 -m 32 -S -accel interp -incoming "$where"
+    ask 2 cont "info status" >"$scratch/said"
+    grep -q 'has not come in yet' "$scratch/said"
+    report $? "cont waits for the machine (${where%%:*})" "$scratch/said"
+    ask 1 "migrate $where" "info migrate" >"$scratch/said"
+    grep -q 'Migration status: completed' "$scratch/said" && same "$(digest 1)" "$(digest 2)" >>"$scratch/said"
+    report $? "migrate ${where%%:*}: the same machine" "$scratch/said" "$scratch/err2"
+    is_paused 1
+    report $? "which stays paused at home"
+    stop 2
+done
+ask 1 cont >/dev/null
+ask 1 "migrate exec:gzip -1 >$scratch/piped" "info migrate" >"$scratch/said"
+want=$(digest 1)
+start 2 -m 32 -S -incoming "exec:zcat $scratch/piped"
+until_so has_digest 2 "$want"
+report $? "exec: there and back" "$scratch/said" "$scratch/err2"
+stop 2
+exec 5>"$scratch/by-fd" 6<"$scratch/running"
+stop 1
+start 1 -m 32
+ask 1 "migrate fd:5" "info migrate" >"$scratch/said"
+want=$(digest 1)
+exec 7<"$scratch/by-fd"
+start 2 -m 32 -S -incoming fd:7
+until_so has_digest 2 "$want"
+report $? "fd: an inherited descriptor" "$scratch/said" "$scratch/err2"
+stop 2
+ask 1 cont "migrate exec:exit 3" >"$scratch/said"
+grep -q 'failed, status 3\|cannot be written' "$scratch/said" && until_so is_running 1
+report $? "a command that fails: the machine goes on" "$scratch/said"
+ask 1 "migrate tcp:127.0.0.1:1" >"$scratch/said"
+grep -q 'cannot connect' "$scratch/said" && is_running 1
+report $? "nobody listens: the machine goes on" "$scratch/said"
+
+# ---- the other side refuses, dies, or is given up ----
+port=$((20000 + RANDOM % 20000))
+start 2 -m 64 -incoming "tcp:127.0.0.1:$port"
+ask 1 "migrate tcp:127.0.0.1:$port" >"$scratch/said"
+wait "${pids[2]}"
+[ $? = 1 ] && grep -q "this one 'memory 67108864'" "$scratch/err2" && until_so is_running 1
+report $? "another machine refuses, and ends; this one goes on" "$scratch/said" "$scratch/err2"
+start 2 -m 32 -incoming "tcp:127.0.0.1:$port"
+ask 1 "migrate_set_parameter max-bandwidth 100k" "migrate -d tcp:127.0.0.1:$port" >"$scratch/said"
+until_so shows 1 "info migrate" 'status: active'
+stop 2
+until_so shows 1 "info migrate" 'status: failed' && is_running 1
+report $? "the other side dies: the machine goes on" "$scratch/said"
+start 2 -m 32 -incoming "unix:$scratch/way"
+ask 1 "migrate -d unix:$scratch/way" >"$scratch/said"
+until_so shows 1 "info migrate" 'status: active'
+ask 1 migrate_cancel >>"$scratch/said"
+until_so shows 1 "info migrate" 'status: cancelled' && is_running 1
+report $? "migrate_cancel" "$scratch/said"
+wait "${pids[2]}"
+[ $? = 1 ] && [ "$(wc -l <"$scratch/err2")" = 1 ]
+report $? "of which the other side says so, and ends" "$scratch/err2"
+start 2 -m 32 -incoming defer
+ask 2 "migrate_incoming unix:$scratch/way" >"$scratch/said"
+ask 1 "migrate_set_parameter max-bandwidth 0" "migrate unix:$scratch/way" "info migrate" >>"$scratch/said"
+grep -q 'status: completed' "$scratch/said" && until_so is_running 2
+report $? "-incoming defer, migrate_incoming" "$scratch/said" "$scratch/err2"
+stop 1 2
+
+# ---- disks: one side has them ----
+"$img" create -q -f qcow2 "$scratch/d.qcow2" 16M
+disk=(-drive "file=$scratch/d.qcow2,if=virtio")
+start 1 -m 32 "${disk[@]}"
+start 2 -m 32 "${disk[@]}" -incoming "unix:$scratch/way"
+ask 1 "migrate unix:$scratch/way" >"$scratch/said"
+until_so is_running 2
+report $? "a machine with a disk goes" "$scratch/said" "$scratch/err2"
+ask 1 cont >"$scratch/said"
+grep -q 'is in use by process' "$scratch/said" && is_paused 1
+report $? "and cannot go on here as long as it has the disk there" "$scratch/said"
+stop 2
+ask 1 cont >"$scratch/said"
+is_running 1
+report $? "but then" "$scratch/said"
+
+# ---- snapshots ----
+ask 1 "savevm one" "info snapshots" >"$scratch/said"
+grep -q '^1 *\* one ' "$scratch/said" && qemu-img check -q "$scratch/d.qcow2" -U 2>/dev/null
+report $? "savevm" "$scratch/said"
+stop 1
+"$img" snapshot -l "$scratch/d.qcow2" >"$scratch/said"
+grep -q '^1 *one  ' "$scratch/said"
+report $? "calque-img snapshot -l shows it" "$scratch/said"
+refused "has no snapshot 'two'" -m 32 "${disk[@]}" -loadvm two
+refused "it has 'memory 33554432'" -m 64 "${disk[@]}" -loadvm one
+refused "no disk could hold it" -m 32 -loadvm one
+truncate -s 1M "$scratch/raw"
+start 1 -m 32 -drive "file=$scratch/raw,format=raw,if=virtio" "${disk[@]}"
+ask 1 "savevm two" >"$scratch/said"
+grep -q 'drive virtio0: raw images have no snapshots' "$scratch/said" && is_running 1
+report $? "a raw disk is named" "$scratch/said"
+stop 1
+start 1 -m 32 -drive "file=$scratch/raw,format=raw,if=virtio,readonly=on" "${disk[@]}"
+ask 1 "savevm two" "info snapshots" >"$scratch/said"
+grep -q ' two ' "$scratch/said"
+report $? "a read-only one is no hindrance" "$scratch/said"
+stop 1
+start 1 -m 32 "${disk[@]}" -loadvm one -S -accel interp
+shows 1 "info snapshots" '\* one'
+report $? "-loadvm" "$scratch/err1"
+
+# A tree: of 20 nodes, each made where the walk has led; every visit finds what was left.
+declare -A seen
+ask 1 "delvm two" stop >/dev/null
+current=one seen[one]=$(digest 1)
+ok=0
+for ((node = 0; node < 20; node++)); do
+    ask 1 cont >/dev/null
+    sleep 0.02
+    ask 1 stop "savevm n$node" >"$scratch/said"
+    [ ! -s "$scratch/said" ] || { ok=1; cat "$scratch/said"; }
+    seen[n$node]=$(digest 1)
+    names=("${!seen[@]}")
+    current=${names[RANDOM % ${#names[@]}]}
+    ask 1 "loadvm $current" >"$scratch/said"
+    same "$(digest 1)" "${seen[$current]}" || ok=1
+done
+report $ok "a tree of 20 snapshots, walked at random"
+for ((step = 0; step < 15; step++)); do
+    current=${names[RANDOM % ${#names[@]}]}
+    ask 1 "loadvm $current" >"$scratch/said"
+    same "$(digest 1)" "${seen[$current]}" || ok=1
+done
+report $ok "and once more"
+ask 1 "info snapshots" >"$scratch/said"
+[ "$(grep -c ' n[0-9]* ' "$scratch/said")" = 20 ] && grep -q "\* $current " "$scratch/said"
+report $? "info snapshots shows them, and where the machine comes from" "$scratch/said"
+for name in "${names[@]:0:10}"; do
+    ask 1 "delvm $name" >>"$scratch/deleted"
+done
+ask 1 "loadvm ${names[15]}" >>"$scratch/deleted"
+[ ! -s "$scratch/deleted" ] && same "$(digest 1)" "${seen[${names[15]}]}"
+report $? "half of them are deleted, the others stay" "$scratch/deleted"
+stop 1
+"$img" check "$scratch/d.qcow2" >"$scratch/said" && qemu-img check "$scratch/d.qcow2" >>"$scratch/said" 2>&1
+report $? "the image is sound" "$scratch/said"
+
+# ---- QMP ----
+if ! "$CALQUE" -machine none -qmp null --timeout 0.1 2>&1 </dev/null | grep -q 'not in this build'; then
+    q=$scratch/q
+    hello='{"execute":"qmp_capabilities"}'
+    start 1 -m 32 -qmp "unix:$q,server=on,wait=off"
+    start 2 -m 32 -incoming defer -qmp "unix:$q.in,server=on,wait=off"
+    "$talk" "unix:$q.in" "$hello"'{"execute":"query-status"}' '"status": "inmigrate"' >"$scratch/said"
+    report $? "query-status: inmigrate" "$scratch/said"
+    "$talk" "unix:$q.in" "$hello{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"unix:$scratch/way\"}}" '{"return": {}}' >"$scratch/said"
+    report $? "migrate-incoming" "$scratch/said"
+    "$talk" "unix:$q" "$hello"'{"execute":"migrate-set-parameters","arguments":{"compression":"zlib","downtime-limit":200}}' '{"return": {}}' >"$scratch/said"
+    report $? "migrate-set-parameters" "$scratch/said"
+    "$talk" -v "unix:$q" "$hello{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:$scratch/way\"}}" '"data": {"status": "completed"}' >"$scratch/said"
+    report $? "migrate, and its events" "$scratch/said"
+    grep -q '"event": "STOP"' "$scratch/said"
+    report $? "STOP among them" "$scratch/said"
+    "$talk" "unix:$q" "$hello"'{"execute":"query-migrate"}' '"status": "completed"' >"$scratch/said" &&
+        "$talk" "unix:$q" "$hello"'{"execute":"query-status"}' '"status": "postmigrate"' >>"$scratch/said"
+    report $? "query-migrate, and postmigrate" "$scratch/said"
+    "$talk" "unix:$q.in" "$hello"'{"execute":"query-status"}' '"status": "running"' >"$scratch/said"
+    report $? "it runs there" "$scratch/said"
+    stop 1 2
+fi
+finish
