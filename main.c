@@ -971,16 +971,28 @@ static bool begin_recording(struct app *app, struct error *err)
     return ok || error_prefix(err, s->record ? "--record" : "--history");
 }
 
-/* --record, --history, --replay. Where a person waits for the guest, an idle guest waits as long
- * as it thinks it does. */
+/* Somebody outside answers the guest over a network, in the host's time. */
+static bool has_peers(const struct settings *s)
+{
+    for (unsigned n = 0; n < s->nnetdevs; n++)
+        if (strncmp(s->netdevs[n], "hubport", strlen("hubport")))
+            return true;
+    for (unsigned n = 0; n < s->nnics; n++)
+        if (s->nics[n].backend)
+            return true;
+    return false;
+}
+
+/* --record, --history, --replay. Where a person or a network waits for the guest, an idle guest
+ * waits as long as it thinks it does. */
 static bool begin_time(struct app *app, struct error *err)
 {
     struct settings *s = &app->settings;
     struct run_control *r = &app->pc.m.run;
-    bool person = isatty(STDIN_FILENO) || app->settings.display != UI_NONE;
+    bool waited_for = isatty(STDIN_FILENO) || s->display != UI_NONE || has_peers(s);
 
     r->sleeps = s->icount_sleep == SLEEP_ON ||
-                (s->icount_sleep == SLEEP_DEFAULT && (s->record || s->history) && person);
+                (s->icount_sleep == SLEEP_DEFAULT && (s->record || s->history) && waited_for);
     if (s->replay)
         return record_replay(&app->pc.m, s->replay, s->history ? s->history : UINT64_MAX, err) ||
                error_prefix(err, "--replay");
