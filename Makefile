@@ -231,7 +231,7 @@ CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
 test-cross:
 	[ -n '$(CROSS)' ] || { echo "make: test-cross: CROSS=aarch64-linux-gnu- is expected" >&2; exit 1; }
 	tests/deps cross
-	+$(SUBMAKE) $(B)/calque $(B)/calque-img guests $(TESTS)
+	+$(SUBMAKE) $(B)/calque $(B)/calque-img guests $(B)/tests/tools/beep.elf $(TESTS)
 	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
 
 # Coverage-guided, for T seconds in all; TARGET='name ...' runs some of the targets only.

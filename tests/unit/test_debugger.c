@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "config.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/report.h"
 #include "debugger/debugger.h"
@@ -513,7 +514,8 @@ static void test_last_branches(void **state)
     assert_non_null(strstr(want, "The last 64 branches:"));
     for (const char *at = want; (at = strstr(at, "ret")); at++)
         n++;
-    assert_in_range(n, 21, 22); /* call, ret, jnz in turn */
+    if (CONFIG_CAPSTONE)            /* without it instructions have no names */
+        assert_in_range(n, 21, 22); /* call, ret, jnz in turn */
     find_branches(true, CODE, have);
     assert_string_equal(have, want);
     find_branches(true, AFTER, have);
