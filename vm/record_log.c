@@ -432,7 +432,7 @@ static bool next_piece(struct state_stream *file, uint32_t *tag, struct state_st
     *why = "it is damaged";
     stored = file->data + file->pos;
     file->pos += p.stored;
-    if (p.raw > PIECE_MAX || p.raw / 1100 > p.stored ||
+    if (p.flags & ~DEFLATED || p.raw > PIECE_MAX || p.raw / 1100 > p.stored ||
         p.digest != digest_bytes(stored, p.stored, p.tag))
         return false;
     if (p.flags & DEFLATED && !CONFIG_ZLIB) {

@@ -457,6 +457,14 @@ static void test_bad_logs(void **state)
         }
         bytes[n] ^= 0x10;
     }
+    /* Every byte of the last piece's head: its flags, too. */
+    for (size_t n = len - 24; n < len; n++) {
+        bytes[n] ^= 0x10;
+        assert_true(record_log_parse(&log, "x", bytes, len, &err));
+        assert_true(log.truncated);
+        record_log_free(&log);
+        bytes[n] ^= 0x10;
+    }
     bytes[8] = 1; /* knew nothing of pages */
     assert_false(record_log_parse(&log, "x", bytes, len, &err));
     assert_string_equal(err.text, "x: is a recording of version 1; this is version 2");
