@@ -12,15 +12,15 @@ talk=$BUILD/tests/tools/talk
 declare -A pids
 trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 
-work=$scratch/work
-mkdir -p "$work"
+load=$scratch/load
+mkdir -p "$load"
 if kernel=$(tests/fetch kernel 2>"$scratch/why"); then
     for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
-        find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$work/" \;
+        find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$load/" \;
     done
 fi
-cat >"$work/go" <<'GUEST'
-for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do insmod /work/$m.ko; done
+cat >"$load/go" <<'GUEST'
+for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do insmod /load/$m.ko; done
 n=0
 while true; do
     dd if=/dev/urandom of=/tmp/f bs=64k count=16 2>/dev/null
@@ -32,7 +32,7 @@ while true; do
     n=$((n + 1))
 done
 GUEST
-need_guest "$work"
+need_guest "$load"
 "$BUILD/calque-img" create -q -f qcow2 "$scratch/d.qcow2" 16M
 truncate -s 1M "$scratch/ro"
 truncate -s 1440k "$scratch/fd"
@@ -42,7 +42,7 @@ start() {
     local i=$1
     shift
     rm -f "$scratch/m$i"
-    "$CALQUE" -m 256 -smp 2 -kernel "$kernel" -initrd "$scratch/initrd" -append 'console=ttyS0 calque.run="sh /work/go"' \
+    "$CALQUE" -m 256 -smp 2 -kernel "$kernel" -initrd "$scratch/initrd" -append 'console=ttyS0 calque.run="sh /load/go"' \
         -display none -serial "file:$scratch/serial$i" -serial null -parallel null -debugcon null -timeout 600 \
         -drive "file=$scratch/d.qcow2,if=virtio" -drive "file=$scratch/ro,format=raw,if=ide,readonly=on" \
         -drive "file=$scratch/fd,format=raw,if=floppy,readonly=on" -device ahci,id=ahci0 -device ide-cd,bus=ahci0.1 \

@@ -12,16 +12,16 @@ kills=${KILLS:-100}
 declare -A pids
 trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 
-work=$scratch/work
-mkdir -p "$work"
+load=$scratch/load
+mkdir -p "$load"
 if kernel=$(tests/fetch kernel 2>"$scratch/why"); then
     for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk failover net_failover virtio_net; do
-        find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$work/" \;
+        find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$load/" \;
     done
 fi
-cat >"$work/go" <<'GUEST'
+cat >"$load/go" <<'GUEST'
 for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk failover net_failover virtio_net; do
-    insmod /work/$m.ko
+    insmod /load/$m.ko
 done
 n=0
 while true; do
@@ -32,9 +32,9 @@ while true; do
     n=$((n + 1))
 done
 GUEST
-cat >"$work/ping" <<'GUEST'
+cat >"$load/ping" <<'GUEST'
 for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net; do
-    insmod /work/$m.ko
+    insmod /load/$m.ko
 done
 ifconfig eth0 10.0.2.15 up
 (while true; do dd if=/dev/zero of=/tmp/x bs=1M count=300 conv=notrunc 2>/dev/null; done) &
@@ -42,7 +42,7 @@ ping -c 2 10.0.2.2 >/dev/null
 echo pinging
 ping -c 150 -i 0.1 -W 5 10.0.2.2 | tail -n 3
 GUEST
-need_guest "$work"
+need_guest "$load"
 "$BUILD/calque-img" create -q -f qcow2 "$scratch/d.qcow2" 16M
 
 # start N SCRIPT OPTION...
@@ -50,7 +50,7 @@ start() {
     local i=$1 script=$2
     shift 2
     rm -f "$scratch/m$i"
-    "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -append "console=ttyS0 calque.run=\"sh /work/$script\"" -nodefaults \
+    "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -append "console=ttyS0 calque.run=\"sh /load/$script\"" -nodefaults \
         -display none -serial "file:$scratch/serial$i" -monitor "unix:$scratch/m$i,server=on,wait=off" -timeout 3000 \
         "$@" >"$scratch/out$i" 2>"$scratch/err$i" </dev/null &
     pids[$i]=$!
