@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Debian's cloud kernel, busy with its disk and memory on a machine with every device there is, is saved,
+# Debian's cloud kernel, busy with its disk and memory on a machine with disks, a network and more, is saved,
 # put back, sent to other processes and engines: digests are equal, and its own work comes out right.
 # shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
