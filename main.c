@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include "app.h"
 #include "base/error.h"
@@ -23,14 +22,7 @@
 #include "host/net/backend.h"
 #include "monitor/monitor.h"
 #include "monitor/qmp.h"
-
-static uint64_t host_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
+#include "vm/host_time.h"
 
 void app_request_quit(void *opaque)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The command table of the human monitor. Handlers run with the machine lock held. */
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "monitor/monitor_internal.h"
+#include "vm/host_time.h"
 #include "vm/machine.h"
 
 static void cmd_help(struct monitor *mon, const struct monitor_args *args)
@@ -52,10 +52,7 @@ static void cmd_cont(struct monitor *mon, const struct monitor_args *args)
 
 static double host_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+    return (double)host_now() / 1e6;
 }
 
 /* Tells how long the machine had to stand still. */

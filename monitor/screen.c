@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/size.h"
@@ -13,6 +12,7 @@
 #include "host/ui/keys.h"
 #include "host/ui/ui.h"
 #include "monitor/monitor_internal.h"
+#include "vm/host_time.h"
 #include "vm/machine.h"
 
 #define WAIT_STEP_NS    (50 * 1000 * 1000)
@@ -27,14 +27,6 @@ struct screen_wait {
     uint64_t deadline; /* host time */
     uint64_t seconds;
 };
-
-static uint64_t host_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
 
 static bool has_display(struct monitor *mon)
 {

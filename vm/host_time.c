@@ -19,7 +19,7 @@
 #define DEVIATES_SHIFT 10           /* and slopes that differ by 2^-10 are of other clocks */
 #define SLOPE_MAX      (8ull << 32) /* a counter of less than 125 MHz */
 
-static uint64_t ask_host(void)
+uint64_t host_now(void)
 {
     struct timespec ts;
 
@@ -65,7 +65,7 @@ static bool sample(uint64_t *ticks, uint64_t *ns)
     for (unsigned n = 0; n < SAMPLE_TRIES; n++) {
         uint64_t before = host_ticks();
 
-        *ns = ask_host();
+        *ns = host_now();
         *ticks = host_ticks();
         if (*ticks - before < SAMPLE_TICKS)
             return true;
@@ -173,7 +173,7 @@ uint64_t host_time_now(const struct host_time *t)
         ended = ticks - __atomic_load_n(&t->ticks, __ATOMIC_ACQUIRE) >=
                 __atomic_load_n(&t->length, __ATOMIC_ACQUIRE);
         end = on_line(t, ticks);
-        now = ask_host();
+        now = host_now();
     } while (!ended || seq & 1 || __atomic_load_n(&t->seq, __ATOMIC_SEQ_CST) != seq);
     return now > end ? now : end;
 }

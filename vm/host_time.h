@@ -27,6 +27,10 @@ struct host_time {
 
 #define HOST_TIME_LINE_NS 4000000u
 
+/* The host's monotonic time, in ns, from the host itself: for how long the program waits or took.
+ * No guest may see it. */
+uint64_t host_now(void);
+
 void host_time_init(struct host_time *t);
 /* Asks the host if that is due; often, by one thread at a time. */
 void host_time_sync(struct host_time *t);

@@ -3,21 +3,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "host/ui/picture.h"
+#include "vm/host_time.h"
 #include "vm/machine.h"
 
 #define REFRESH_NS 8000000u /* two front ends do not ask twice for the same */
-
-static uint64_t host_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
 
 void display_init(struct display *d, struct machine *m, const struct display_source *source)
 {

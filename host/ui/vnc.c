@@ -30,6 +30,7 @@
 #include "host/ui/keys.h"
 #include "host/ui/ui.h"
 #include "host/ui/vnc_front.h"
+#include "vm/host_time.h"
 
 void vnc_print_help(void)
 {
@@ -287,10 +288,7 @@ static void refuse_scaling(struct vnc *v)
 
 static int64_t now_us(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * (int64_t)1000000 + t.tv_nsec / 1000;
+    return (int64_t)(host_now() / 1000);
 }
 
 /* Viewers that are ready. */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "vm/host_time.h"
 
 #define MAX_LISTENERS 4
 #define SILENT_US     100000     /* who says nothing for so long is no browser */
@@ -230,10 +231,7 @@ struct front {
 
 static int64_t now_us(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * (int64_t)1000000 + t.tv_nsec / 1000;
+    return (int64_t)(host_now() / 1000);
 }
 
 static void tell(struct tunnel *t, enum vnc_event event)
