@@ -30,7 +30,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in
     # Clocks against each other, or races with them: not on a busy host's time.
     timers-* | smm-*) set -- -icount shift=5 ;;
-    smp-* | litmus-*) set -- -smp 4 ;;
+    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
@@ -42,7 +42,7 @@ for image in "$BUILD"/guest/*.elf; do
     *) set -- ;;
     esac
     try "$name" "$name" "$@" -accel interp
-    case $name in smp-* | litmus-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
+    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
     [ "$jit" ] || continue
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
     case $name in
@@ -53,7 +53,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in vga-*) continue ;; esac
     try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
     case $name in
-    control-* | joins-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-* | litmus-*)
+    control-* | joins-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-* | litmus-* | shootdown-* | ipis-*)
         for option in threshold=1,{links,jumpcache,calls}=off threshold=1,cache-size=1 \
             threshold=8 threshold=8,join=off threshold=8,lockstep=on; do
             try "$name, $option" "$name" "$@" -accel "jit,$option"
