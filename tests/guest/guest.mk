@@ -33,6 +33,7 @@ GUEST_BOTH := \
     ferr \
     smp \
     litmus \
+    ipis \
     shootdown \
     xsave \
     faults \

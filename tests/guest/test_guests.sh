@@ -73,6 +73,15 @@ done
 for name in msrs-32 msrs-64 ring3-32 ring3-64 syscalls-32 syscalls-64; do
     try "$name on AMD's" "$name" -cpu qemu64
 done
+# Each of the orders of memory a million times.
+for engine in interp ${jit:+jit}; do
+    for ((k = 0; k < 20 && ${#LONG}; k++)); do
+        try "litmus-64, $engine, $((k + 1)) of 20" litmus-64 -smp 4 -accel $engine
+    done
+done
+# As many processors as there can be.
+[ -z "$jit" ] || try "ipis-64 with 255 processors" ipis-64 -smp 255
+try "ipis-64 with 255 processors, in turns" ipis-64 -smp 255 -accel interp,thread=single
 # CR4 is there as long as it has a bit.
 try "smm-32 without VME" smm-32 -cpu max,-vme -icount shift=5
 
