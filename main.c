@@ -597,7 +597,7 @@ static bool start_engine(struct app *app, struct error *err)
     const struct settings *s = &app->settings;
     struct error why = {0};
 
-    app->engines = (struct engines){.m = &app->pc.m, .config = s->translator};
+    app->engines = (struct engines){.m = &app->pc.m, .config = s->translator, .irqchip = s->irqchip};
     engines_follow_debugger(&app->engines);
     if (s->kvm && engine_switch(&app->engines, ENGINE_KVM, &why))
         return true;
@@ -878,7 +878,7 @@ static bool has_rom(const struct pc_net_config *c)
 static bool has_cpu_threads(const struct settings *s)
 {
 #if defined(__x86_64__)
-    return !s->cpus_in_turns && !s->icount && !s->translator.lockstep && !s->kvm;
+    return !s->cpus_in_turns && !s->icount && !s->translator.lockstep;
 #else
     (void)s;
     return false;

@@ -81,6 +81,7 @@ guests() {
         name=$(basename $image .elf)
         case $name in
         smp-*) more="-smp 2" ;;
+        litmus-*) more="-smp 4" ;;
         vga-*) more="-vga std" ;;
         *) more= ;;
         esac
