@@ -628,7 +628,11 @@ static enum vcpu_exit run_slice(struct kvm_cpu *c)
             return interpret(c, v->budget);
         if (!prepare(c, &why))
             return why;
-        if (!run_once(c, &error)) {
+        bool ended = run_once(c, &error);
+        if (c->run->flags & KVM_RUN_X86_SMM)
+            return fail(c, "an SMI as interprocessor interrupt, which -machine kernel-irqchip=off has",
+                        c->run->exit_reason);
+        if (!ended) {
             if (error != EINTR && error != EAGAIN)
                 return fail(c, strerror(error), (uint64_t)error);
             c->stats.signals++;

@@ -32,7 +32,6 @@
 #define MODE_SMI          2
 #define MODE_EXTINT       7
 #define TO_ALL(msg)       ((msg)->dest == ((msg)->wide ? 0xffffffffu : 0xffu))
-#define PAGE_LDR          (0x0d * 16)
 #define PAGE_ISR          (0x10 * 16)
 #define PAGE_TMR          (0x18 * 16)
 #define PAGE_IRR          (0x20 * 16)
@@ -87,21 +86,29 @@ static struct kvm_msi msi_of(const struct apic_message *msg, uint32_t dest, bool
                                     (msg->level ? MSI_LEVEL_ASSERT : 0)};
 }
 
+/* Nobody may be there to take it: KVM calls that an error. */
 static void signal_msi(struct kvm_engine *k, struct kvm_msi msi, const struct apic_message *msg)
 {
-    bool ok = !msg->level || msg->mode > MODE_LOWEST || keep_route(k, &msi);
-
-    if (!ok || ioctl(k->vm, KVM_SIGNAL_MSI, &msi) < 0) {
-        fprintf(stderr, "calque: KVM: an interrupt is refused: %s\n", strerror(errno));
+    if (msg->level && msg->mode <= MODE_LOWEST && !keep_route(k, &msi)) {
+        fprintf(stderr, "calque: KVM_SET_GSI_ROUTING: %s\n", strerror(errno));
         machine_request_end(k->m, STOP_ENGINE, 0);
     }
+    ioctl(k->vm, KVM_SIGNAL_MSI, &msi);
+}
+
+static bool is_any_in(const struct kvm_engine *k)
+{
+    for (unsigned n = 0; n < k->ncpus; n++)
+        if (k->cpus[n].chip_in)
+            return true;
+    return false;
 }
 
 static bool deliver(void *opaque, const struct apic_message *msg, const struct cpu *except)
 {
     struct kvm_engine *k = opaque;
 
-    if (!atomic_load(&k->chips_in) || msg->mode == MODE_SMI || msg->mode == MODE_EXTINT)
+    if (!is_any_in(k) || msg->mode == MODE_SMI || msg->mode == MODE_EXTINT)
         return false;
     bool each = (TO_ALL(msg) && msg->mode != MODE_LOWEST) || except;
     if (!each)
@@ -254,11 +261,18 @@ void kvm_irqchip_collect(struct kvm_cpu *c)
 {
     struct kvm_lapic_state l;
     const uint8_t *page = (const uint8_t *)l.regs;
+    struct kvm_vcpu_events e;
     const char *what;
 
     if (!atomic_load(&c->k->chips_in) || c->chip_in ||
         !call(c, KVM_GET_LAPIC, &l, "KVM_GET_LAPIC", &what))
         return;
+    if (ioctl(c->fd, KVM_GET_VCPU_EVENTS, &e) == 0 && (e.nmi.pending || e.nmi.injected)) {
+        c->cpu->nmi_pending = true;
+        e.nmi.pending = e.nmi.injected = 0;
+        e.flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
+        ioctl(c->fd, KVM_SET_VCPU_EVENTS, &e);
+    }
     for (unsigned n = 0; n < 8; n++) {
         c->cpu->apic.tmr[n] |= ld_le32(page + PAGE_TMR + 16 * n);
         __atomic_fetch_or(&c->cpu->apic.irr[n], ld_le32(page + PAGE_IRR + 16 * n),
