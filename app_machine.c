@@ -270,7 +270,7 @@ static bool build_pc(struct app *app, struct error *err)
     app->cpus.threads = engine_has_cpu_threads(s);
     if (s->cpu_threads && !app->cpus.threads)
         return error_set(err, "-accel thread=multi: CPUs take turns with -icount, a recording, "
-                              "lockstep or KVM, and on hosts that are not x86-64");
+                              "or lockstep, and on hosts that are not x86-64");
     if (!pc_init(&app->pc, c, err))
         return false;
     app->pc_built = true;

@@ -511,6 +511,7 @@ enum cmdline_result cmdline_parse(struct settings *s, char **argv, struct error 
     enum cmdline_result r;
 
     *s = (struct settings){
+        .irqchip = KVM_APICS_BEST,
         .jit = true,
         .ram_size = 1024ull << 20,
         .cpu = "max",

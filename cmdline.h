@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/x86/kvm/kvm.h"
 #include "host/audio/audio.h"
 #include "host/ui/ui.h"
 #include "machines/pc_services.h"
@@ -153,6 +154,7 @@ struct settings {
     unsigned nrng_objects;
     bool engine_given;
     bool kvm; /* -accel kvm */
+    enum kvm_apics irqchip; /* -machine kernel-irqchip */
     bool jit; /* -accel jit, the default, with: */
     struct translator_config translator;
     bool cpus_in_turns, cpu_threads; /* -accel thread=single, thread=multi */

@@ -272,13 +272,26 @@ static bool must_be_off(const struct option_list *l, const char *key, struct err
            (!on || error_set(err, "%s=on: not in this version; off is expected", key));
 }
 
+static bool parse_irqchip(struct settings *s, const char *where, struct error *err)
+{
+    if (!strcmp(where, "off"))
+        s->irqchip = KVM_APICS_OFF;
+    else if (!strcmp(where, "split"))
+        s->irqchip = KVM_APICS_SPLIT;
+    else
+        return error_set(err, "kernel-irqchip=%s: split (local APICs in KVM) or off (none) is "
+                              "expected; PIC, IOAPIC and PIT are never KVM's",
+                         where);
+    return true;
+}
+
 bool parse_machine(struct settings *s, const char *value, struct error *err)
 {
     struct option_list l;
     bool ok;
     static const char *const keys[] = {"type",   "accel",          "hpet",
                                        "usb",    "memory-backend", "dump-guest-core",
-                                       "vmport", "pcspk-audiodev", NULL};
+                                       "vmport", "pcspk-audiodev", "kernel-irqchip", NULL};
 
     if (!option_list_parse(&l, value, "type", err)) {
         error_prefix(err, "-machine");
@@ -288,9 +301,11 @@ bool parse_machine(struct settings *s, const char *value, struct error *err)
     bool hpet = !s->no_hpet, vmport = !s->no_vmport;
     const char *backend = option_get(&l, "memory-backend");
     const char *speaker = option_get(&l, "pcspk-audiodev");
+    const char *irqchip = option_get(&l, "kernel-irqchip");
     ok = option_list_check(&l, keys, err) && option_get_bool(&l, "hpet", &hpet, err) &&
          option_get_bool(&l, "dump-guest-core", &s->dump_guest_core, err) &&
-         must_be_off(&l, "usb", err) && option_get_bool(&l, "vmport", &vmport, err);
+         must_be_off(&l, "usb", err) && option_get_bool(&l, "vmport", &vmport, err) &&
+         (!irqchip || parse_irqchip(s, irqchip, err));
     s->no_hpet = !hpet;
     s->no_vmport = !vmport;
     if (!ok)

@@ -7,7 +7,7 @@ const struct option_row cmdline_options[] = {
      "number of CPUs, and sockets=, cores=, threads=, maxcpus="},
     {"cpu", "MODEL[,+F,-F]", OPT_CPU, "machine", "CPU model and features; help lists them"},
     {"machine", "TYPE[,K=V...]", OPT_MACHINE, "machine",
-     "machine type (help lists them); hpet=, vmport=on|off"},
+     "machine type (help lists them); hpet=, vmport=on|off, kernel-irqchip=split|off"},
     {"accel", "ENGINE", OPT_ACCEL, "machine", "how instructions are executed; help lists"},
     {"enable-kvm", NULL, OPT_ENABLE_KVM, "machine", "-accel kvm"},
     {"device", "TYPE[,K=V...]", OPT_DEVICE, "machine", "adds a device; help lists them"},

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
-#include "cpu/x86/kvm/kvm.h"
 
 const char *engine_name(enum engine_kind kind)
 {
@@ -76,7 +75,7 @@ static bool create(struct engines *e, enum engine_kind kind, struct error *err)
         return true;
     /* Features that are there already cannot be taken from a guest. */
     struct cpu_model model = cpu_of(e->m->cpus[0])->model;
-    return kvm_fit_model(&model, false, err) && kvm_engine_create(e->m, &e->kvm, err);
+    return kvm_fit_model(&model, false, err) && kvm_engine_create(e->m, e->irqchip, &e->kvm, err);
 }
 
 static bool attach(struct engines *e, enum engine_kind kind, struct error *err)
@@ -95,20 +94,24 @@ static bool attach(struct engines *e, enum engine_kind kind, struct error *err)
     return true;
 }
 
-/* CPUs take turns under KVM. */
+static bool in_turns(const struct engines *e)
+{
+    return e->current == ENGINE_KVM && !kvm_engine_is_split(e->kvm);
+}
+
 static bool enter(struct engines *e, enum engine_kind kind, struct error *err)
 {
     if (!attach(e, kind, err))
         return false;
     e->current = kind;
-    if (kind == ENGINE_KVM)
+    if (in_turns(e))
         machine_take_turns(e->m, true);
     return true;
 }
 
 static void leave(struct engines *e)
 {
-    if (e->current == ENGINE_KVM)
+    if (in_turns(e))
         machine_take_turns(e->m, false);
     detach(e, e->current, e->m->ncpus);
     e->current = ENGINE_INTERP;

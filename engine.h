@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "cpu/x86/kvm/kvm.h"
 #include "translator/translator.h"
 #include "vm/run.h"
 
@@ -11,7 +12,6 @@
  * may go on with another one at any instruction boundary. */
 
 struct error;
-struct kvm_engine;
 struct machine;
 
 enum engine_kind { ENGINE_INTERP, ENGINE_JIT, ENGINE_KVM };
@@ -24,6 +24,7 @@ struct engines {
      * far; nor the other. */
     struct translator **translators;
     unsigned ntranslators;
+    enum kvm_apics irqchip; /* of KVM, when that is made */
     struct kvm_engine *kvm;
     bool away; /* from KVM, for what it cannot do */
     struct run_resumed resumed;

@@ -61,7 +61,7 @@ bool engine_choose(struct settings *s, struct cpu_model *model, struct error *er
 bool engine_has_cpu_threads(const struct settings *s)
 {
 #if defined(__x86_64__)
-    return !s->cpus_in_turns && !s->icount && !s->translator.lockstep && !s->kvm;
+    return !s->cpus_in_turns && !s->icount && !s->translator.lockstep;
 #else
     (void)s;
     return false;
@@ -74,7 +74,7 @@ bool engine_start(struct engines *e, struct machine *m, const struct settings *s
 {
     struct error why = {0};
 
-    *e = (struct engines){.m = m, .config = s->translator};
+    *e = (struct engines){.m = m, .config = s->translator, .irqchip = s->irqchip};
     engines_follow_debugger(e);
     if (s->kvm && engine_switch(e, ENGINE_KVM, &why))
         return true;
