@@ -239,8 +239,8 @@ void gdb_insert(struct gdb *g, const char *args)
     a->g = g;
     old = find(g, type, &b);
     if (a->nconditions || a->ncommands)
-        b.condition = (struct breakpoint_condition){
-            .holds = holds, .free = agents_free, .opaque = a};
+        b.condition =
+            (struct breakpoint_condition){.holds = holds, .free = agents_free, .opaque = a};
     else
         agents_free(a);
     a = b.condition.opaque;

@@ -65,7 +65,7 @@ struct jit_state {
     uint64_t spill[4];  /* registers whose place a block took for others */
     /* The stack of a condition of a debugger's, and a register meanwhile. */
     uint64_t condition[PROBE_DEPTH_MAX + 1];
-    bool mode_stale;    /* the mode key must be made again before translated code runs */
+    bool mode_stale; /* the mode key must be made again before translated code runs */
     /* FPU_* of what is in the host's registers: while C runs, at most FPU_X87. And of what C has
      * interrupted, to be loaded again. */
     uint8_t fpu_live, fpu_saved;

@@ -68,8 +68,8 @@ struct probe_hit {
     uint8_t size, access;
 };
 
-/* Why instructions are marked: those whose first byte is in the range, unless the program's value is
- * 0. Compared by its bytes: padding is 0. */
+/* Why instructions are marked: those whose first byte is in the range, unless the program's value
+ * is 0. Compared by its bytes: padding is 0. */
 struct probe_point {
     uint64_t start, last; /* inclusive */
     bool physical;        /* else linear */

@@ -86,11 +86,6 @@ bool probe_program_is_sound(const struct probe_program *p)
 
 /* ---- memory ---- */
 
-static unsigned read_index(uint64_t lin)
-{
-    return lin >> VM_PAGE_SHIFT & (PROBE_READS - 1);
-}
-
 void probe_reads_forget(struct cpu *cpu)
 {
     for (unsigned n = 0; n < PROBE_READS; n++) /* a page of another index is none that is found */
@@ -102,7 +97,7 @@ void probe_reads_forget(struct cpu *cpu)
 /* Where a byte is; NULL: not in memory. Translated as debuggers do: no accessed bits, no faults. */
 static const uint8_t *byte_at(struct cpu *cpu, uint64_t lin)
 {
-    struct probe_read *e = &cpu->probe.reads[read_index(lin)];
+    struct probe_read *e = &cpu->probe.reads[probe_read_index(lin)];
     struct machine *m = cpu->v.m;
 
     if (lin - e->page < VM_PAGE_SIZE)
@@ -114,7 +109,7 @@ static const uint8_t *byte_at(struct cpu *cpu, uint64_t lin)
     if (page == ARENA_NONE)
         return NULL;
     *e = (struct probe_read){.page = lin & ~(uint64_t)(VM_PAGE_SIZE - 1),
-                            .host = m->arena.host + page};
+                             .host = m->arena.host + page};
     cpu->probe.reads_known = true;
     return e->host + (lin - e->page);
 }

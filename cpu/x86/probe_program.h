@@ -22,10 +22,10 @@ enum probe_op {
     PROBE_CONST,    /* push value */
     PROBE_REGISTER, /* push general register `reg` (R_RAX to R_R15): size, sign */
     PROBE_RIP,      /* push the linear address of the instruction */
-    PROBE_BASE,     /* push the base of segment register `reg`: 0 in 64-bit code, but of FS and GS */
-    PROBE_CPU,      /* push the CPU's number */
-    PROBE_PICK,     /* push what is value'th below the top */
-    PROBE_SWAP,     /* the two topmost */
+    PROBE_BASE, /* push the base of segment register `reg`: 0 in 64-bit code, but of FS and GS */
+    PROBE_CPU,  /* push the CPU's number */
+    PROBE_PICK, /* push what is value'th below the top */
+    PROBE_SWAP, /* the two topmost */
     PROBE_DROP,
     PROBE_LOAD,   /* linear address to what is there: size, sign */
     PROBE_EXTEND, /* size, sign */
@@ -97,9 +97,14 @@ static inline uint64_t probe_extend(uint64_t v, unsigned size, bool sign)
 
 /* ---- pages that programs read ---- */
 
-/* A TLB of their own, cpu->probe.reads, so that the guest's is as it would be without: indexed by
- * the page's number, emptied with the guest's. Unlike that it knows no permissions. */
-#define PROBE_READS 16u
+/* A TLB of their own, cpu->probe.reads, so that the guest's is as it would be without; emptied with
+ * the guest's. Unlike that it knows no permissions. */
+#define PROBE_READS     256u
+#define PROBE_READ_FOLD 8 /* bits of the page's number that are added, without carry, to others */
+static inline unsigned probe_read_index(uint64_t lin)
+{
+    return (unsigned)((lin ^ lin >> PROBE_READ_FOLD) >> 12) & (PROBE_READS - 1);
+}
 void probe_reads_forget(struct cpu *cpu);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "config.h"
 #include "cpu/x86/mem.h"
+#include "cpu/x86/registers.h"
 #include "debugger/debugger.h"
 #include "debugger/expr.h"
 #include "debugger/gdb_agent.h"
@@ -68,8 +69,8 @@ static const struct program {
      sizeof(code64),
      18,
      CODE64,
-     {"rax", "rbx", "ecx", "rdx",  "rsi",  "r8",  "r9",  "r10", "r11",
-      "r12", "r13", "r14", "r15d", "r14d", "r8w", "r9b", "bpl", "pc"}},
+     {"rax", "rbx", "ecx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15d",
+      "r14d", "r8w", "r9b", "bpl", "pc"}},
 };
 
 struct fixture {
@@ -125,8 +126,7 @@ static struct fixture *fixture_new(const struct program *p, bool jit)
     assert_non_null(f);
     f->program = p;
     guest_machine_config(&f->g, p->boots);
-    if (!guest_machine_init(&f->g, &err) ||
-        (jit && !guest_machine_translate(&f->g, &config, &err)))
+    if (!guest_machine_init(&f->g, &err) || (jit && !guest_machine_translate(&f->g, &config, &err)))
         fail_msg("%s", err.text);
     f->ctl = control_new(&f->g.pc.m, &about, &hooks);
     f->d = debugger_new(f->ctl, &err);
@@ -137,9 +137,9 @@ static struct fixture *fixture_new(const struct program *p, bool jit)
     assert_int_equal(cpu_in(f)->code_mode, p->mode);
     assert_int_equal(debugger_write(f->d, 0, false, CODE, p->code, p->size, NULL), p->size);
     for (unsigned n = 0; n < 0x2000; n++)
-        assert_int_equal(debugger_write(f->d, 0, false, DATA + n, &(uint8_t){(uint8_t)(n * n >> 3)},
-                                        1, NULL),
-                         1);
+        assert_int_equal(
+            debugger_write(f->d, 0, false, DATA + n, &(uint8_t){(uint8_t)(n * n >> 3)}, 1, NULL),
+            1);
     for (unsigned n = 0; n < 16; n++)
         f->first[n] = n % 3 ? 0x0123456789abcdefull * (n + 1) : n * 3;
     f->first[R_RAX] = 0;
@@ -179,8 +179,7 @@ static bool on_execute(void *opaque, struct cpu *cpu, uint64_t lin)
 static uint64_t run_loop(struct fixture *f, const struct probe_program *when)
 {
     struct probe_point point = {.start = CODE + f->program->mark, .last = CODE + f->program->mark};
-    struct probes p = {
-        .points = &point, .npoints = 1, .execute = on_execute, .opaque = f};
+    struct probes p = {.points = &point, .npoints = 1, .execute = on_execute, .opaque = f};
     struct cpu *cpu = cpu_in(f);
     uint64_t at = point.start & 0xfff;
 
@@ -203,9 +202,8 @@ static uint64_t run_loop(struct fixture *f, const struct probe_program *when)
 
 /* ---- random expressions ---- */
 
-static const char *const types[] = {"char",         "unsigned char", "short",
-                                    "unsigned short", "int",           "unsigned int",
-                                    "long long",    "unsigned long long"};
+static const char *const types[] = {"char", "unsigned char", "short",     "unsigned short",
+                                    "int",  "unsigned int",  "long long", "unsigned long long"};
 
 static void add(char *text, size_t size, const char *what)
 {
@@ -218,10 +216,10 @@ static void add_expression(const struct program *p, char *text, size_t size, uns
 
 static void add_number(char *text, size_t size)
 {
-    static const char *const numbers[] = {"0",     "1",       "2",          "3",
-                                          "7",     "-1",      "100",        "255",
-                                          "32768", "65535u",  "0x7fffffff", "0x80000000",
-                                          "-129",  "77777ll", "0xfedcba9876543210ull"};
+    static const char *const numbers[] = {
+        "0",          "1",          "2",    "3",       "7",
+        "-1",         "100",        "255",  "32768",   "65535u",
+        "0x7fffffff", "0x80000000", "-129", "77777ll", "0xfedcba9876543210ull"};
 
     add(text, size, numbers[random_below(ARRAY_SIZE(numbers))]);
 }
@@ -268,10 +266,10 @@ static void add_memory(const struct program *p, char *text, size_t size, unsigne
 
 static void add_operation(const struct program *p, char *text, size_t size, unsigned depth)
 {
-    static const char *const binary[] = {"+",  "-",  "*",  "/", "%",  "&",  "|",  "^",  "==", "!=",
-                                         "<",  "<=", ">",  ">=", "&&", "||", "==", "&&", "&"};
-    static const char *const unary[] = {"-", "~", "!", "(char)", "(unsigned short)", "(long long)",
-                                        "(unsigned int)"};
+    static const char *const binary[] = {"+", "-",  "*", "/",  "%",  "&",  "|",  "^",  "==", "!=",
+                                         "<", "<=", ">", ">=", "&&", "||", "==", "&&", "&"};
+    static const char *const unary[] = {
+        "-", "~", "!", "(char)", "(unsigned short)", "(long long)", "(unsigned int)"};
     char by[16];
     unsigned kind = random_below(12);
 
@@ -342,8 +340,7 @@ static void check(struct fixture *f, const struct probe_program *when, const str
         fail_msg("%s: %s: held %u times, not %u%s", how, text, f->held, want->held,
                  sum == end ? "" : ", and the guest is another");
     if (f->asked != want->held + want->failed)
-        fail_msg("%s: %s: asked %u times, not %u", how, text, f->asked,
-                 want->held + want->failed);
+        fail_msg("%s: %s: asked %u times, not %u", how, text, f->asked, want->held + want->failed);
 }
 
 /* Other hosts have no translator. */
@@ -409,9 +406,133 @@ static void test_random_64(void **state)
     compare_random(&programs[1], 1500);
 }
 
+/* ---- pages that move ---- */
+
+#define TABLES 0x400000u /* four levels, a page each */
+#define MOVING 0x2000000u
+#define FRAME  0x500000u /* and the next page */
+
+static void write_word(struct fixture *f, uint64_t phys, uint64_t v)
+{
+    assert_int_equal(debugger_write(f->d, 0, true, phys, &v, 8, NULL), 8);
+}
+
+/* The first 16 MiB are where they were; one page is at MOVING. Present, writable, accessed, dirty;
+ * large (SDM vol. 3A 4.5). */
+static void make_tables(struct fixture *f)
+{
+    struct error err = {""};
+    uint64_t cr3[4] = {TABLES};
+
+    write_word(f, TABLES, (TABLES + 0x1000) | 0x23);
+    write_word(f, TABLES + 0x1000, (TABLES + 0x2000) | 0x23);
+    for (unsigned n = 0; n < 8; n++)
+        write_word(f, TABLES + 0x2000 + 8 * n, (uint64_t)n << 21 | 0xe3);
+    write_word(f, TABLES + 0x2000 + 8 * (MOVING >> 21), (TABLES + 0x3000) | 0x23);
+    write_word(f, TABLES + 0x3000, FRAME | 0x63);
+    write_word(f, FRAME, 111);
+    write_word(f, FRAME + 0x1000, 222);
+    assert_true(debugger_set_register(f->d, 0, cpu_register_find("cr3"), cr3, &err));
+}
+
+static void moving_page(bool jit)
+{
+    static const uint8_t code[] = {
+        0x48, 0x31, 0x07, /* xor [rdi], rax: the page's entry */
+        0x0f, 0x01, 0x3e, /* invlpg [rsi] */
+        0x90,             /* nop: here */
+        0xff, 0xc9,       /* dec ecx */
+        0x75, 0xf5,       /* jnz */
+        0xeb, 0xfe,       /* jmp $ */
+    };
+    static const struct program program = {"loops-64", code, sizeof(code), 6, CODE64, {NULL}};
+    struct fixture *f = fixture_new(&program, jit);
+    struct expr *e = expr_parse(f->d, 0, "*(int *)0x2000000 == 222", NULL);
+    struct breakpoint_condition c = expr_condition(e);
+
+    make_tables(f);
+    f->first[R_RDI] = TABLES + 0x3000;
+    f->first[R_RAX] = 0x1000;
+    f->first[R_RSI] = MOVING;
+    f->e = e;
+    run_loop(f, &c.when);
+    assert_int_equal(f->held, ROUNDS / 2);
+    assert_int_equal(f->asked, ROUNDS / 2);
+    assert_int_equal(f->failed, 0);
+    /* Where there is no page nothing can be said, and that is not remembered. */
+    write_word(f, TABLES + 0x3000, FRAME);
+    f->first[R_RAX] = 1;
+    run_loop(f, &c.when);
+    assert_int_equal(f->held, 0);
+    assert_int_equal(f->failed, ROUNDS / 2);
+    c.free(c.opaque);
+    fixture_free(f);
+}
+
+static void test_moving_page_interpreted(void **state)
+{
+    (void)state;
+    moving_page(false);
+}
+
+static void test_moving_page_translated(void **state)
+{
+    (void)state;
+#ifdef __x86_64__
+    moving_page(true);
+#endif
+}
+
+/* ---- what programs must not be ---- */
+
+static void test_unsound(void **state)
+{
+    static const struct probe_insn one = {.op = PROBE_CONST, .size = 8};
+    static const struct {
+        unsigned n;
+        struct probe_insn insns[4];
+    } rows[] = {
+        {0, {one}},
+        {1, {{.op = PROBE_ADD, .size = 8}}},
+        {2, {one, {.op = PROBE_DROP, .size = 8}}},
+        {2, {one, {.op = PROBE_ADD, .size = 8}}},
+        {2, {one, {.op = PROBE_EXTEND, .size = 3}}},
+        {2, {one, {.op = PROBE_NUM_OPS, .size = 8}}},
+        {2, {one, {.op = PROBE_PICK, .size = 8, .value = 1}}},
+        {2, {one, {.op = PROBE_PICK, .size = 8, .value = 1ull << 32}}},
+        {2, {one, {.op = PROBE_JUMP, .size = 8, .to = 1}}},
+        {2, {one, {.op = PROBE_JUMP, .size = 8, .to = 3}}},
+        {1, {{.op = PROBE_REGISTER, .size = 8, .reg = R_RIP}}},
+        {1, {{.op = PROBE_BASE, .size = 8, .reg = 6}}},
+        {3, {one, {.op = PROBE_JUMP_ZERO, .size = 8, .to = 3}, one}}, /* not as deep both ways */
+    };
+    struct probe_program p = {0};
+
+    (void)state;
+    for (unsigned n = 0; n < ARRAY_SIZE(rows); n++) {
+        p.n = rows[n].n;
+        memcpy(p.insns, rows[n].insns, sizeof(rows[n].insns));
+        if (probe_program_is_sound(&p))
+            fail_msg("row %u is sound", n);
+    }
+    p.n = 0;
+    for (unsigned n = 0; n < PROBE_PROGRAM_MAX + 5; n++) {
+        if (n == PROBE_DEPTH_MAX)
+            assert_true(probe_program_is_sound(&p));
+        probe_program_const(&p, n);
+        if (n == PROBE_DEPTH_MAX)
+            assert_false(probe_program_is_sound(&p));
+    }
+    assert_int_equal(p.n, PROBE_PROGRAM_MAX + 1);
+    assert_false(probe_program_is_sound(&p));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unsound),
+        cmocka_unit_test(test_moving_page_interpreted),
+        cmocka_unit_test(test_moving_page_translated),
         cmocka_unit_test(test_random_32),
         cmocka_unit_test(test_random_64),
     };

@@ -169,7 +169,8 @@ static void push(struct condition *c, struct value v)
 /* A block's registers may have taken the places of others. */
 static struct value guest_register(const struct xlat *x, const struct probe_insn *i)
 {
-    struct value v = {.place = IN_REGISTER, .reg = x->host[i->reg], .size = i->size, .sign = i->sign};
+    struct value v = {
+        .place = IN_REGISTER, .reg = x->host[i->reg], .size = i->size, .sign = i->sign};
 
     if (v.reg == H_NONE) {
         v.place = IN_STATE;
@@ -264,7 +265,7 @@ static int32_t known_page(struct condition *c, uint64_t lin, unsigned size)
 {
     struct assembler *a = &c->x->a;
     uint64_t page = lin & ~(uint64_t)(VM_PAGE_SIZE - 1);
-    unsigned n = lin >> VM_PAGE_SHIFT & (PROBE_READS - 1);
+    unsigned n = probe_read_index(lin);
 
     if (lin - page > VM_PAGE_SIZE - size) {
         jump_always(c, &c->ask);
@@ -289,6 +290,9 @@ static void any_page(struct condition *c, unsigned size)
     _Static_assert(sizeof(struct probe_read) == 16, "numbers of pages are shifted to offsets");
     a_mov_rr(a, 4, TEMP2, TEMP);
     a_xr(a, 0xc1, 4, 5, TEMP2); /* shr */
+    a_byte(a, PROBE_READ_FOLD);
+    a_rr(a, 0x33, 4, TEMP2, TEMP); /* xor */
+    a_xr(a, 0xc1, 4, 5, TEMP2);
     a_byte(a, VM_PAGE_SHIFT - 4);
     a_alu_ri(a, 4, 4, TEMP2, (PROBE_READS - 1) << 4);
     a_rm(a, 0x2b, 8, TEMP, h_state_at(TEMP2, READ_OFF(0, page))); /* sub */
@@ -378,8 +382,9 @@ static void emit_is_zero(struct condition *c)
     if (v.place == AS_NUMBER)
         push(c, number(!v.number));
     else
-        push(c, (struct value){
-                    .place = IN_FLAGS, .reg = (uint8_t)(test(c, &v) ^ 1), .size = 8, .sign = false});
+        push(c,
+             (struct value){
+                 .place = IN_FLAGS, .reg = (uint8_t)(test(c, &v) ^ 1), .size = 8, .sign = false});
 }
 
 /* ---- two operands ---- */

@@ -134,8 +134,8 @@ void emit_loop_block(struct xlat *x);
 
 /* ---- debuggers (ask.c, condition.c) ---- */
 /* Goes on here unless the program says 0, and to `*pass` then; TEMP, TEMP2 and the flags are gone.
- * `*pass`: the displacement of the last of the jumps there, each of which has the distance to the one
- * before; NULL: there is none. condition_fix() points them all to what is written next. */
+ * `*pass`: the displacement of the last of the jumps there, each of which has the distance to the
+ * one before; NULL: there is none. condition_fix() points them all to what is written next. */
 void emit_condition(struct xlat *x, const struct probe_program *p, uint8_t **pass);
 void condition_fix(struct xlat *x, uint8_t *jumps);
 /* Before the current instruction, which is marked: asks, unless nobody can want it. */
