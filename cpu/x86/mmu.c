@@ -198,10 +198,17 @@ static void forget_spans(struct cpu *cpu, bool global)
     memset(&cpu->tlb_spans[global], 0, sizeof(cpu->tlb_spans[global]));
 }
 
+static void forget_probe_reads(struct cpu *cpu)
+{
+    if (unlikely(cpu->probe.reads_known))
+        probe_reads_forget(cpu);
+}
+
 void tlb_flush_all(struct cpu *cpu)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
     forget_spans(cpu, false);
@@ -220,6 +227,7 @@ void tlb_init(struct cpu *cpu)
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
+    probe_reads_forget(cpu);
     tlb_flush_all(cpu);
 }
 
@@ -227,6 +235,7 @@ void tlb_flush_nonglobal(struct cpu *cpu)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     forget_spans(cpu, false);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
@@ -250,6 +259,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     /* other pieces of the same page may be cached */
     for (unsigned n = 0; n < 2; n++)
         if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
