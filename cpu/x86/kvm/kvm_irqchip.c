@@ -24,21 +24,21 @@
 #define MSR_APIC_BASE    0x1b
 #define MSR_TSC_DEADLINE 0x6e0
 
-#define MSI_BASE          0xfee00000u
-#define MSI_LOGICAL       (1u << 2)
-#define MSI_LEVEL_ASSERT  0xc000u
-#define LVT_MASKED        (1u << 16)
-#define MODE_LOWEST       1
-#define MODE_SMI          2
-#define MODE_EXTINT       7
-#define TO_ALL(msg)       ((msg)->dest == ((msg)->wide ? 0xffffffffu : 0xffu))
-#define PAGE_ISR          (0x10 * 16)
-#define PAGE_TMR          (0x18 * 16)
-#define PAGE_IRR          (0x20 * 16)
-#define PAGE_LVT_TIMER    (0x32 * 16)
-#define PAGE_INITIAL      (0x38 * 16)
-#define PAGE_CURRENT      (0x39 * 16)
-#define BITS_END          (0x28 * 16)
+#define MSI_BASE         0xfee00000u
+#define MSI_LOGICAL      (1u << 2)
+#define MSI_LEVEL_ASSERT 0xc000u
+#define LVT_MASKED       (1u << 16)
+#define MODE_LOWEST      1
+#define MODE_SMI         2
+#define MODE_EXTINT      7
+#define TO_ALL(msg)      ((msg)->dest == ((msg)->wide ? 0xffffffffu : 0xffu))
+#define PAGE_ISR         (0x10 * 16)
+#define PAGE_TMR         (0x18 * 16)
+#define PAGE_IRR         (0x20 * 16)
+#define PAGE_LVT_TIMER   (0x32 * 16)
+#define PAGE_INITIAL     (0x38 * 16)
+#define PAGE_CURRENT     (0x39 * 16)
+#define BITS_END         (0x28 * 16)
 
 _Static_assert(sizeof(((struct kvm_lapic_state *)0)->regs) == APIC_PAGE, "KVM's page");
 
@@ -79,11 +79,10 @@ static bool keep_route(struct kvm_engine *k, const struct kvm_msi *msi)
 
 static struct kvm_msi msi_of(const struct apic_message *msg, uint32_t dest, bool logical)
 {
-    return (struct kvm_msi){.address_lo =
-                                MSI_BASE | (dest & 0xff) << 12 | (logical ? MSI_LOGICAL : 0),
-                            .address_hi = dest & ~0xffu,
-                            .data = msg->vector | (uint32_t)msg->mode << 8 |
-                                    (msg->level ? MSI_LEVEL_ASSERT : 0)};
+    return (struct kvm_msi){
+        .address_lo = MSI_BASE | (dest & 0xff) << 12 | (logical ? MSI_LOGICAL : 0),
+        .address_hi = dest & ~0xffu,
+        .data = msg->vector | (uint32_t)msg->mode << 8 | (msg->level ? MSI_LEVEL_ASSERT : 0)};
 }
 
 /* Nobody may be there to take it: KVM calls that an error. */
@@ -312,8 +311,8 @@ bool kvm_irqchip_put_waits(struct kvm_cpu *c)
     if (ioctl(c->fd, KVM_SET_MP_STATE, &s) < 0)
         return false;
     /* KVM says so after each run, of one that sleeps in its first run never. */
-    c->run->ready_for_interrupt_injection = cpu->v.halted && !cpu->wait_sipi &&
-                                            cpu->eflags & EFLAGS_IF && apic_accepts_extint(cpu);
+    c->run->ready_for_interrupt_injection =
+        cpu->v.halted && !cpu->wait_sipi && cpu->eflags & EFLAGS_IF && apic_accepts_extint(cpu);
     cpu->wait_sipi = cpu->v.halted = false;
     return true;
 }
@@ -371,8 +370,7 @@ bool kvm_irqchip_create(struct kvm_engine *k, enum kvm_apics wanted, struct erro
         return !sure || error_set(err, "kernel-irqchip=split: the CPUs share a thread; off is "
                                        "what they need");
     if (!can_split(k, &without))
-        return !sure ||
-               error_set(err, "kernel-irqchip=split: this host's KVM has no %s", without);
+        return !sure || error_set(err, "kernel-irqchip=split: this host's KVM has no %s", without);
     if (ioctl(k->vm, KVM_ENABLE_CAP, &split) < 0 || ioctl(k->vm, KVM_ENABLE_CAP, &ids) < 0)
         return error_set(err, "kernel-irqchip=split: KVM_ENABLE_CAP: %s; off does without",
                          strerror(errno));
