@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Interprocessor interrupts under load, with as many processors as there are (-smp 2 to 255): fixed
- * to one, to all, lowest priority, NMI; processors that INIT takes away and a start-up IPI brings back
- * while the others go on. In x2APIC mode where there is one. SDM vol. 3A 9.4, 11.6, 11.12. */
+ * to one, to all, lowest priority, NMI; processors that INIT takes away and a start-up IPI brings
+ * back while the others go on. In x2APIC mode where there is one. SDM vol. 3A 9.4, 11.6, 11.12. */
 #include "lib/ap.h"
 
 enum { MAX = 255, RING = 0x40, ALL = 0x41, ANY = 0x42, RESTARTS = 10 };

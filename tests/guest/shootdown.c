@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Translations that several processors use (run with -smp 2 or 4): a page is unmapped, made read only,
- * mapped to another frame, and after the others have executed INVLPG no store of theirs lands where
- * it must not; accessed and dirty bits beside locked instructions on the same entry. SDM vol. 3A
- * 4.8, 4.10.5, 8.1.2.1. */
+/* Translations that several processors use (run with -smp 2 or 4): a page is unmapped, made read
+ * only, mapped to another frame, and after the others have executed INVLPG no store of theirs lands
+ * where it must not; accessed and dirty bits beside locked instructions on the same entry. SDM vol.
+ * 3A 4.8, 4.10.5, 8.1.2.1. */
 #include "lib/ap.h"
 
 enum { MAX = 4, ROUNDS = 200, BIT_ROUNDS = 3000, LINGER = 200 };
@@ -78,17 +78,24 @@ static void keep_storing(unsigned me)
     }
 }
 
-/* Own bits of the entry, those that processors leave to software (9 to 11), stay as one left them. */
+/* Own bits of the entry, those that processors leave to software (9 to 11), stay as one left them.
+ */
 static void flip_own_bit(unsigned me)
 {
     unsigned bit = 8 + me;
     uint8_t was;
     for (unsigned k = 0; k < BIT_ROUNDS; k++) {
-        __asm__ volatile("lock bts" W " %2,%1\n\tsetc %0" : "=qm"(was), "+m"(*pte) : "r"((word)bit) : "cc");
+        __asm__ volatile("lock bts" W " %2,%1\n\tsetc %0"
+                         : "=qm"(was), "+m"(*pte)
+                         : "r"((word)bit)
+                         : "cc");
         cpu[me].wrong += was;
         invlpg((void *)page);
         store(word_of((uint8_t *)page, me), k);
-        __asm__ volatile("lock btr" W " %2,%1\n\tsetc %0" : "=qm"(was), "+m"(*pte) : "r"((word)bit) : "cc");
+        __asm__ volatile("lock btr" W " %2,%1\n\tsetc %0"
+                         : "=qm"(was), "+m"(*pte)
+                         : "r"((word)bit)
+                         : "cc");
         cpu[me].wrong += !was;
         breathe();
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Several processors (run with -smp 2 or 4) that want the same task: its busy bit is tested and set by
- * one locked access, so that one of them has it and the others take #GP; the same for LTR, and for
- * accessed bits beside what software does with the same descriptor. SDM vol. 3A 7.3, 8.1.2.1. */
+/* Several processors (run with -smp 2 or 4) that want the same task: its busy bit is tested and set
+ * by one locked access, so that one of them has it and the others take #GP; the same for LTR, and
+ * for accessed bits beside what software does with the same descriptor. SDM vol. 3A 7.3, 8.1.2.1.
+ */
 #include "lib/ap.h"
 #include "lib/task.h"
 
