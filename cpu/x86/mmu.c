@@ -208,10 +208,17 @@ static void forget_spans(struct cpu *cpu, bool global)
     memset(&cpu->tlb_spans[global], 0, sizeof(cpu->tlb_spans[global]));
 }
 
+static void forget_probe_reads(struct cpu *cpu)
+{
+    if (unlikely(cpu->probe.reads_known))
+        probe_reads_forget(cpu);
+}
+
 void tlb_flush_all(struct cpu *cpu)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
     forget_spans(cpu, false);
@@ -230,6 +237,7 @@ void tlb_init(struct cpu *cpu)
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
+    probe_reads_forget(cpu);
     tlb_flush_all(cpu);
 }
 
@@ -237,6 +245,7 @@ void tlb_flush_nonglobal(struct cpu *cpu)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     forget_spans(cpu, false);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
@@ -260,6 +269,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     /* other pieces of the same page may be cached */
     for (unsigned n = 0; n < 2; n++)
         if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
@@ -416,7 +426,7 @@ static int find_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct
         return OP_FAULT;
     p->phys = t.phys;
     p->arena = p->read_arena = ARENA_NONE;
-    bool watched = unlikely(cpu->probes) && probes_watch_page(cpu->probes, lin, t.phys);
+    bool watched = unlikely(cpu->probes) && probes_watch_page(cpu->probes, a->write, lin, t.phys);
     if (watched)
         watched_place(cpu, lin, size, a, t.phys);
     if (is_apic_page(cpu, t.phys))
