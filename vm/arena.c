@@ -113,24 +113,33 @@ static void exclusive(struct arena *a, bool begin)
         a->exclusive(a->exclusive_opaque, begin);
 }
 
-/* The first code on a page: a store that is between the look at its entry and memory would not be
- * seen, so it is waited for. Later, every store looks at code_map after it is made. */
-void arena_mark_code(struct arena *a, uint64_t offset, unsigned len)
+/* A store may be between a look and memory: at its entry, where this is the first code on the page;
+ * at code_map, if a CPU stores beside code. It would not be seen, so it is waited for. All others
+ * look at code_map after they are made. */
+bool arena_mark_code(struct arena *a, uint64_t offset, unsigned len)
 {
-    uint64_t page = offset >> VM_PAGE_SHIFT;
-    bool had_code;
+    uint64_t page = offset >> VM_PAGE_SHIFT, marks, had;
+    uint8_t flags;
 
     if (!len || offset >= a->capacity)
-        return;
+        return false;
+    marks = granules(offset, len);
     pthread_mutex_lock(&a->code_mutex);
-    __atomic_fetch_or(&a->code_map[page], granules(offset, len), __ATOMIC_SEQ_CST);
-    had_code = __atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST) & PAGE_CODE;
+    had = __atomic_fetch_or(&a->code_map[page], marks, __ATOMIC_SEQ_CST);
+    flags = __atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&a->code_mutex);
-    if (had_code)
-        return;
+    if (flags & PAGE_CODE && (!(flags & PAGE_BESIDE) || !(marks & ~had)))
+        return false;
     exclusive(a, true);
-    drop_store_entries(a, page << VM_PAGE_SHIFT);
+    /* lest they be gone again */
+    __atomic_fetch_or(&a->code_map[page], marks, __ATOMIC_SEQ_CST);
+    flags &= __atomic_fetch_or(&a->page_flags[page], PAGE_CODE, __ATOMIC_SEQ_CST);
+    if (!(flags & PAGE_CODE)) {
+        __atomic_fetch_and(&a->page_flags[page], (uint8_t)~PAGE_BESIDE, __ATOMIC_SEQ_CST);
+        drop_store_entries(a, page << VM_PAGE_SHIFT);
+    }
     exclusive(a, false);
+    return true;
 }
 
 void arena_clear_code(struct arena *a, uint64_t page_offset)
@@ -246,7 +255,7 @@ static void reconsider_code(struct arena *a, uint64_t page)
     pthread_mutex_unlock(&a->code_mutex);
 }
 
-const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset)
+const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset, bool parallel)
 {
     uint64_t page = page_offset >> VM_PAGE_SHIFT;
 
@@ -257,6 +266,8 @@ const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset)
         return NULL;
     announce_page(a, page);
     set_dirty(a, page);
+    if (parallel)
+        __atomic_fetch_or(&a->page_flags[page], PAGE_BESIDE, __ATOMIC_SEQ_CST);
     return &a->code_map[page];
 }
 

@@ -107,6 +107,7 @@ enum page_flag {
     PAGE_WATCH = 1 << 4,         /* a debugger wants to see stores */
     PAGE_DIRTY_CAPTURE = 1 << 5, /* the save under way has it, or there is none: capture.h */
     PAGE_DIRTY_MIGRATE = 1 << 6, /* changed since it was last sent */
+    PAGE_BESIDE = 1 << 7,        /* a CPU may store beside the page's code: arena_code_page() */
     PAGE_DIRTY_ALL = PAGE_DIRTY_DIGEST | PAGE_DIRTY_DISPLAY | PAGE_DIRTY_SAVE | PAGE_DIRTY_CAPTURE |
                      PAGE_DIRTY_MIGRATE,
 };
@@ -160,8 +161,9 @@ void arena_destroy(struct arena *a);
 uint64_t arena_alloc(struct arena *a, uint64_t size);
 
 /* Marks bytes of one page as code that is being decoded and withdraws store permission. Call
- * before reading the bytes. */
-void arena_mark_code(struct arena *a, uint64_t offset, unsigned len);
+ * before reading the bytes. True: it has waited, and others may have been in exclusive sections:
+ * what was marked and read before is to be marked and read again. */
+bool arena_mark_code(struct arena *a, uint64_t offset, unsigned len);
 /* Forgets all code of the page (its blocks are gone). Its flag stays until somebody asks whether
  * the page may be stored to: often it has code again before, and nothing need be withdrawn. */
 void arena_clear_code(struct arena *a, uint64_t page_offset);
@@ -193,8 +195,9 @@ static inline bool arena_page_is_stored_to(const struct arena *a, uint64_t page_
 }
 /* For a page with code: its word of code_map. Plain stores to bytes without a bit there need no
  * notification, until drop_store_entries() is called for all pages (sets the dirty flags first).
- * NULL: there is no code, or stores are watched. */
-const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset);
+ * NULL: there is no code, or stores are watched. parallel: CPUs run at the same time; who looks at
+ * the word stores before it ends its block, or leaves it. */
+const uint64_t *arena_code_page(struct arena *a, uint64_t page_offset, bool parallel);
 /* Begins and ends to tell a keeper of stores, with no flags changed: CPUs stand still. */
 void arena_keep(struct arena *a, struct store_keeper *k);
 void arena_unkeep(struct arena *a, struct store_keeper *k);

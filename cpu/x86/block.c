@@ -478,6 +478,14 @@ static struct block *make_scratch(struct cpu *cpu, uint64_t lin)
     return b;
 }
 
+/* The bytes of an instruction on two pages. */
+static void mark_both(struct arena *a, uint64_t at, unsigned len, uint64_t second, unsigned rest)
+{
+    do
+        arena_mark_code(a, at, len);
+    while (arena_mark_code(a, second, rest));
+}
+
 /* Decodes a block from memory. changes: of the one that was there. NULL: not even the first
  * instruction lies within the page. */
 static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned changes)
@@ -490,7 +498,10 @@ static struct block *make_block(struct cpu *cpu, uint64_t arena, unsigned change
     while (n < BLOCK_MAX && at < room && !ended) {
         struct insn *i = &list[n];
         unsigned len = room - at < 15 ? room - at : 15;
-        arena_mark_code(a, arena + at, len);
+        if (arena_mark_code(a, arena + at, len) && n) {
+            n = at = 0;
+            continue;
+        }
         memcpy(bytes + at, a->host + arena + at, len);
         enum decode_result result = decode(bytes + at, len, (enum code_mode)cpu->code_mode, i);
         if (result == DECODE_MORE)
@@ -559,8 +570,7 @@ static bool resume_straddler(struct cpu *cpu, struct block *b)
 {
     struct arena *a = &cpu->v.m->arena;
     unsigned first = b->nbytes - b->tail->nbytes;
-    arena_mark_code(a, b->arena, first);
-    arena_mark_code(a, b->tail->arena, b->tail->nbytes);
+    mark_both(a, b->arena, first, b->tail->arena, b->tail->nbytes);
     if (memcmp(a->host + b->arena, block_bytes(b), first) ||
         memcmp(a->host + b->tail->arena, block_bytes(b) + first, b->tail->nbytes))
         return false;
@@ -651,8 +661,7 @@ static struct block *make_straddler(struct cpu *cpu, uint64_t lin, uint64_t aren
     second = second_page(cpu, lin);
     if (second == ARENA_NONE)
         return NULL;
-    arena_mark_code(a, arena, first);
-    arena_mark_code(a, second, rest);
+    mark_both(a, arena, first, second, rest);
     memcpy(bytes, a->host + arena, first);
     memcpy(bytes + first, a->host + second, rest);
     enum decode_result result = decode(bytes, sizeof(bytes), (enum code_mode)cpu->code_mode, &i);

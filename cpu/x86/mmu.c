@@ -193,6 +193,16 @@ static void drop_code_stores(struct cpu *cpu)
     cpu->code_stores_filled = false;
 }
 
+/* For the page at host, or all (NULL). */
+static void drop_code_stores_of(struct cpu *cpu, const uint8_t *host)
+{
+    if (!host)
+        drop_code_stores(cpu);
+    for (unsigned n = 0; n < CODE_STORES && cpu->code_stores_filled; n++)
+        if (cpu->code_stores[n].host == host)
+            cpu->code_stores[n] = (struct code_store){0};
+}
+
 static void forget_spans(struct cpu *cpu, bool global)
 {
     memset(&cpu->tlb_spans[global], 0, sizeof(cpu->tlb_spans[global]));
@@ -297,8 +307,7 @@ static void drop_logged_stores(struct cpu *cpu, struct tlb_log *log, const uint8
 void tlb_drop_stores(struct cpu *cpu, uint64_t arena_page)
 {
     const uint8_t *host = arena_page == ARENA_NONE ? NULL : cpu->v.m->arena.host + arena_page;
-    if (!host)
-        drop_code_stores(cpu);
+    drop_code_stores_of(cpu, host);
     drop_stack_slots(cpu);
     if (cpu->tlb_filled.n <= TLB_LOG_SIZE && cpu->tlb_filled_global.n <= TLB_LOG_SIZE) {
         drop_logged_stores(cpu, &cpu->tlb_filled, host);
@@ -328,14 +337,14 @@ static void enter(struct cpu *cpu, bool store, unsigned class, uint64_t lin, uin
         store_watch_entry(cpu->watch, host, e, arena);
 }
 
-/* A page with code, which gets no entry; while everything is watched stores go the long way. They
- * also do where another CPU may be about to decode what is stored to. */
+/* A page with code, which gets no entry; while everything is watched stores go the long way. */
 static void enter_code_store(struct cpu *cpu, uint64_t lin, uint64_t arena)
 {
     struct code_store *e = &cpu->code_stores[lin >> VM_PAGE_SHIFT & (CODE_STORES - 1)];
-    const uint64_t *map = arena_code_page(&cpu->v.m->arena, arena);
-    if (!map || cpu->watch || cpu->jit.lockstep || cpu->v.m->run.threads ||
-        cpu->tlb_store == cpu->tlb_none)
+    if (cpu->watch || cpu->jit.lockstep || cpu->tlb_store == cpu->tlb_none)
+        return;
+    const uint64_t *map = arena_code_page(&cpu->v.m->arena, arena, cpu->has_thread);
+    if (!map)
         return;
     *e = (struct code_store){cpu->tlb_store, lin & ~0xfffull, cpu->v.m->arena.host + arena, map};
     cpu->code_stores_filled = true;

@@ -447,6 +447,37 @@ static void run_code(unsigned me)
     }
 }
 
+/* Patched while others run it, an aligned doubleword at a time: they may see the old one until they
+ * have seen that there is a new one. Decoding races with stores to bytes beside what is code. */
+enum { PATCHES = 20000, PATCHED = 8 };
+static uint8_t patched[PATCHED][64] __attribute__((aligned(4096), section(".data.code")));
+static volatile uint32_t latest[PATCHED], old_code;
+
+static void run_patched(unsigned me)
+{
+    if (!me) {
+        for (uint32_t k = 1; k <= PATCHES; k++) {
+            *(volatile uint32_t *)(patched[k % PATCHED] + 4) = k;
+            latest[k % PATCHED] = k;
+        }
+        return;
+    }
+    for (unsigned n = me; latest[PATCHES % PATCHED] != PATCHES; n = (n + 1) % PATCHED) {
+        uint32_t v, out[4], at_least = latest[n % PATCHED];
+        cpuid(0, out);
+        __asm__ volatile("call *%1" : "=a"(v) : "r"((word)patched[n % PATCHED] + 3) : "memory");
+        old_code += v < at_least;
+    }
+}
+
+static void make_patched(void)
+{
+    for (unsigned n = 0; n < PATCHED; n++) {
+        patched[n][3] = 0xb8;
+        patched[n][8] = 0xc3;
+    }
+}
+
 /* ---- all of it ---- */
 
 static void work(unsigned me)
@@ -458,6 +489,8 @@ static void work(unsigned me)
     run_locked(me);
     barrier();
     run_code(me);
+    barrier();
+    run_patched(me);
     barrier();
 }
 
@@ -491,10 +524,12 @@ void guest_main(void)
         return;
     }
     set(SVR, 0x1ff);
+    make_patched();
     start_all();
     work(0);
     for (unsigned n = 0; n < TESTS; n++)
         check(litmus[n].name, broken[n], 0);
     check_locked();
     check("code that another processor wrote", wrong_code, 0);
+    check("code that another processor patches meanwhile", old_code, 0);
 }

@@ -76,7 +76,7 @@ done
 # Each of the orders of memory a million times.
 for engine in interp ${jit:+jit}; do
     for ((k = 0; k < 20 && ${#LONG}; k++)); do
-        try "litmus-64, $engine, $((k + 1)) of 20" litmus-64 -smp 4 -accel $engine
+        try "litmus-64, $engine, $((k + 1)) of 20" litmus-64 -smp 4 -accel "$engine"
     done
 done
 # As many processors as there can be.

@@ -88,7 +88,7 @@ guests() {
     for image in /guest/*.elf; do
         name=$(basename $image .elf)
         case $name in
-        smp-*) more="-smp 2" ;;
+        smp-* | shootdown-* | smptasks-* | ipis-*) more="-smp 2" ;;
         smm-*) more="-machine kernel-irqchip=off" ;; # an SMI as IPI
         litmus-*) more="-smp 4" ;;
         vga-*) more="-vga std" ;;

@@ -318,6 +318,7 @@ struct heard {
     struct code_listener l;
     unsigned written, dropped;
     uint64_t offset, len, page;
+    unsigned sections;
 };
 
 static void on_written(void *opaque, uint64_t offset, uint64_t len)
@@ -335,6 +336,13 @@ static void on_drop(void *opaque, uint64_t page)
 
     h->dropped++;
     h->page = page;
+}
+
+static void on_exclusive(void *opaque, bool begin)
+{
+    struct heard *h = opaque;
+
+    h->sections += begin;
 }
 
 static void test_code_pages(void **state)
@@ -359,17 +367,37 @@ static void test_code_pages(void **state)
     assert_int_equal(h.written, 2);
     arena_mark_code(a, 0x2000, 64);
     assert_int_equal(h.dropped, 1);
-    assert_ptr_equal(arena_code_page(a, 0x2000), &a->code_map[2]);
+    assert_ptr_equal(arena_code_page(a, 0x2000, false), &a->code_map[2]);
     assert_int_equal(a->code_map[2], 3ull << 62 | 1);
-    assert_null(arena_code_page(a, 0x3000));
+    assert_null(arena_code_page(a, 0x3000, false));
     arena_clear_code(a, 0x2000);
     assert_false(arena_store_notify(a, 0x2fff, 1));
-    assert_ptr_equal(arena_code_page(a, 0x2000), &a->code_map[2]); /* nobody has asked yet */
+    assert_ptr_equal(arena_code_page(a, 0x2000, false), &a->code_map[2]); /* nobody has asked yet */
     arena_mark_code(a, 0x2000, 1);
     assert_int_equal(h.dropped, 1); /* no store entries since */
     arena_clear_code(a, 0x2000);
     assert_true(arena_page_storable(a, 0x2000));
-    assert_null(arena_code_page(a, 0x2000));
+    assert_null(arena_code_page(a, 0x2000, false));
+    a->exclusive = on_exclusive;
+    a->exclusive_opaque = &h;
+    arena_mark_code(a, 0x2000, 1);
+    assert_int_equal(h.dropped, 2);
+    arena_mark_code(a, 0x2040, 1);
+    assert_int_equal(h.sections, 1);
+    assert_ptr_equal(arena_code_page(a, 0x2000, true), &a->code_map[2]);
+    arena_mark_code(a, 0x2000, 1);
+    assert_int_equal(h.sections, 1); /* who stores there sees that already */
+    arena_mark_code(a, 0x2080, 1);
+    assert_int_equal(h.sections, 2); /* but not this: a store may be under way */
+    arena_clear_code(a, 0x2000);
+    assert_true(arena_page_storable(a, 0x2000));
+    arena_mark_code(a, 0x2000, 1);
+    assert_int_equal(h.dropped, 3);
+    arena_mark_code(a, 0x2040, 1);
+    assert_int_equal(h.sections, 3);
+    arena_clear_code(a, 0x2000);
+    assert_true(arena_page_storable(a, 0x2000));
+    a->exclusive = NULL;
     a->page_flags[2] |= PAGE_WATCH;
     assert_false(arena_page_storable(a, 0x2000));
     arena_clear_dirty(a, PAGE_DIRTY_DISPLAY);
