@@ -239,7 +239,8 @@ static struct breakpoint *find_moved(struct gdb *g, const struct breakpoint *b)
     return m;
 }
 
-/* gdb is not told yet where the kernel is: its breakpoint is there, too, with the same condition. */
+/* gdb is not told yet where the kernel is: its breakpoint is there, too, with the same condition.
+ */
 static void add_moved(struct debugger *d, struct breakpoint *b, uint64_t to)
 {
     struct gdb *g = b->owner;

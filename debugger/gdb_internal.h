@@ -85,8 +85,8 @@ gdb_packet gdb_get_all, gdb_set_all, gdb_get_one, gdb_set_one, gdb_read_hex, gdb
 /* ---- gdb_break.c ---- */
 gdb_packet gdb_insert, gdb_remove;
 void gdb_remove_all(struct gdb *g);
-/* 'Z' type of a breakpoint of ours; -1: not ours. GDB_MOVED: one of type 0 or 1 where the kernel has
- * moved to, which gdb does not know of. */
+/* 'Z' type of a breakpoint of ours; -1: not ours. GDB_MOVED: one of type 0 or 1 where the kernel
+ * has moved to, which gdb does not know of. */
 #define GDB_MOVED 5
 int gdb_break_type(const struct gdb *g, const struct breakpoint *b);
 /* ---- gdb_monitor.c ---- */

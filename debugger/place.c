@@ -131,7 +131,8 @@ static bool kernel_may_move(struct commands *c)
     return strcmp(text, banner) != 0;
 }
 
-/* Breakpoints at addresses that may be a kernel's before it moves. True: that is to be looked for. */
+/* Breakpoints at addresses that may be a kernel's before it moves. True: that is to be looked for.
+ */
 static bool update_linked(struct commands *c)
 {
     struct symbols *s = debugger_symbols(c->d);
