@@ -156,7 +156,7 @@ bool watched_place(struct monitor *mon, char *text, uint64_t usual, struct break
 
     if (!cpu)
         return false;
-    e = expr_parse(d, mon->cpu, text, &err);
+    e = parse_in_frame(mon, text, &err);
     if (!e || !expr_location(e, d, debugger_cpu(d, mon->cpu), &addr, &size, &err)) {
         size = usual;
         if (!place_and_length(mon, text, &addr, &size, &b->physical)) {

@@ -117,17 +117,22 @@ void cmd_disassemble(struct monitor *mon, const struct monitor_args *args)
 /* ---- frames ---- */
 
 /* The frame that was chosen; another stop, or another CPU, begins anew. */
+static bool frame_is_of(const struct commands *c, const struct cpu *cpu)
+{
+    return c->frame_cpu == cpu->v.index && c->frame_pc == debugger_pc(cpu) &&
+           c->frame_sp == cpu->r[R_RSP];
+}
+
 static void renew_frame(struct monitor *mon, const struct cpu *cpu)
 {
     struct commands *c = commands_of(mon);
-    uint64_t pc = debugger_pc(cpu), sp = cpu->r[R_RSP];
 
-    if (c->frame_cpu == mon->cpu && c->frame_pc == pc && c->frame_sp == sp)
+    if (frame_is_of(c, cpu))
         return;
     c->frame = 0;
     c->frame_cpu = mon->cpu;
-    c->frame_pc = pc;
-    c->frame_sp = sp;
+    c->frame_pc = debugger_pc(cpu);
+    c->frame_sp = cpu->r[R_RSP];
 }
 
 static unsigned unwind(struct monitor *mon, struct frame *frames)
@@ -233,12 +238,27 @@ static bool frame_pc(struct monitor *mon, uint64_t *pc)
 
 struct expr *parse_in_frame(struct monitor *mon, const char *text, struct error *err)
 {
-    struct frame frames[FRAMES_MAX];
-    unsigned n = unwind(mon, frames), i = commands_of(mon)->frame;
+    struct debugger *d = debugger_of(mon);
+    struct frame frame;
 
-    if (!i || i >= n)
-        return expr_parse(debugger_of(mon), mon->cpu, text, err);
-    return expr_parse_frame(debugger_symbols(debugger_of(mon)), mon->cpu, &frames[i], text, err);
+    symbols_refresh(debugger_symbols(d), mon->cpu);
+    if (!chosen_frame(commands_of(mon), mon->cpu, &frame))
+        return expr_parse(d, mon->cpu, text, err);
+    return expr_parse_frame(debugger_symbols(d), mon->cpu, &frame, text, err);
+}
+
+const struct frame *chosen_frame(struct commands *c, unsigned cpu, struct frame *frame)
+{
+    struct frame frames[FRAMES_MAX];
+    unsigned n = 0;
+
+    if (c->frame && cpu < debugger_ncpus(c->d) && !debugger_running(c->d) &&
+        frame_is_of(c, debugger_cpu(c->d, cpu)))
+        n = symbols_backtrace(debugger_symbols(c->d), cpu, frames, FRAMES_MAX);
+    if (c->frame >= n)
+        return NULL;
+    *frame = frames[c->frame];
+    return frame;
 }
 
 /* What `info locals` lists; names that inner blocks have again come once. */

@@ -92,6 +92,7 @@ void cmd_set(struct monitor *mon, const struct monitor_args *args)
     char text[MONITOR_LINE_MAX], name[64], *equals;
     const char *rest = text;
     struct error err = {""};
+    struct frame frame;
 
     snprintf(text, sizeof(text), "%s", args->text[0]);
     if (take_word(&rest, name, sizeof(name)) && set_setting(mon, name, rest))
@@ -104,7 +105,10 @@ void cmd_set(struct monitor *mon, const struct monitor_args *args)
         return;
     }
     *equals = '\0';
-    say(mon, expr_assign(debugger_of(mon), mon->cpu, rest, equals + 1, &err), &err);
+    say(mon,
+        expr_assign(debugger_of(mon), mon->cpu, chosen_frame(commands_of(mon), mon->cpu, &frame),
+                    rest, equals + 1, &err),
+        &err);
 }
 
 /* setpmem ADDRESS SIZE VALUE */

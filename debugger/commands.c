@@ -185,19 +185,27 @@ bool say(struct monitor *mon, bool ok, const struct error *err)
 
 bool parse_place(struct monitor *mon, const char *text, uint64_t *addr, bool *physical)
 {
-    struct error err = {""};
-
     *physical = !strncmp(text, "phys:", 5) || !strncmp(text, "p:", 2);
     if (*physical)
         return parse_value(mon, strchr(text, ':') + 1, addr);
-    return say(mon, expr_address(debugger_of(mon), mon->cpu, text, addr, &err), &err);
+    return parse_linear(mon, text, addr);
 }
 
 bool parse_linear(struct monitor *mon, const char *text, uint64_t *lin)
 {
     struct error err = {""};
+    struct frame frame;
+    const struct frame *chosen = chosen_frame(commands_of(mon), mon->cpu, &frame);
 
-    return say(mon, expr_address(debugger_of(mon), mon->cpu, text, lin, &err), &err);
+    return say(mon, expr_address_frame(debugger_of(mon), mon->cpu, chosen, text, lin, &err), &err);
+}
+
+static bool evaluate_in_frame(void *opaque, unsigned cpu, const char *text, uint64_t *value)
+{
+    struct commands *c = opaque;
+    struct frame frame;
+
+    return chosen_frame(c, cpu, &frame) && expr_address_frame(c->d, cpu, &frame, text, value, NULL);
 }
 
 static bool evaluate(void *opaque, unsigned cpu, const char *text, uint64_t *value,
@@ -205,6 +213,8 @@ static bool evaluate(void *opaque, unsigned cpu, const char *text, uint64_t *val
 {
     struct commands *c = opaque;
 
+    if (evaluate_in_frame(c, cpu, text, value))
+        return true;
     if (expression_value(text, debugger_machine(c->d), cpu, value, err))
         return true;
     if (cpu >= debugger_ncpus(c->d))
@@ -439,6 +449,7 @@ struct commands *commands_new(struct debugger *d, struct error *err)
     c->ctl->extension = (struct control_extension){.commands = debugger_commands,
                                                    .info = debugger_info_commands,
                                                    .value = evaluate,
+                                                   .in_frame = evaluate_in_frame,
                                                    .symbol = extension_symbol,
                                                    .opaque = c};
     return c;

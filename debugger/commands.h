@@ -14,6 +14,8 @@
 
 struct commands;
 
+/* Breakpoints were added at addresses that a kernel may move; c may be NULL. */
+void commands_look(struct commands *c);
 struct commands *commands_new(struct debugger *d, struct error *err);
 void commands_free(struct commands *c); /* c may be NULL */
 

@@ -112,6 +112,8 @@ monitor_fn cmd_p, cmd_print_expr, cmd_set, cmd_setpmem, cmd_writemem, cmd_loadme
 /* cmd_code.c */
 monitor_fn cmd_disassemble, cmd_bt, cmd_frame, cmd_up, cmd_down, cmd_list, cmd_symbol_file,
     cmd_symbols_list, info_symbol, info_line, info_frame, info_locals;
+/* The frame that was chosen, in *frame; NULL: the innermost. */
+const struct frame *chosen_frame(struct commands *c, unsigned cpu, struct frame *frame);
 /* An expression in the frame that was chosen. NULL with *err. */
 struct expr *parse_in_frame(struct monitor *mon, const char *text, struct error *err);
 /* cmd_registers.c */

@@ -177,6 +177,10 @@ struct breakpoint {
     /* If not NULL: the faces are not told of a stop by it alone. Called while the machine stands,
      * it may change breakpoints; the machine goes on as it was told to. */
     void (*reached)(void *owner);
+    /* If not NULL: `start` may be where a Linux kernel is linked. Called, perhaps more than once,
+     * when it is known that this is elsewhere; it may add breakpoints. */
+    void (*moved)(struct debugger *d, struct breakpoint *b, uint64_t to);
+    uint64_t linked; /* of one that was added so: where the other is; 0 */
     struct breakpoint *next;
 };
 

@@ -198,6 +198,8 @@ static bool assign(struct debugger *d, unsigned index, struct expr *to, struct e
 
     if (!expr_run(from, &from->code, cpu, &v, err))
         return false;
+    if (o->reg && !o->lvalue && to->in_frame)
+        return error_set(err, "registers are those of a frame: set in frame 0 only");
     if (o->reg && !o->lvalue && o->type->size != 10)
         return set_register(d, index, o, converted(o, v, from->is_real, 0), err);
     if (!o->lvalue)
@@ -213,11 +215,21 @@ static bool assign(struct debugger *d, unsigned index, struct expr *to, struct e
     return debugger_write(d, index, o->physical, addr, &v, size, err) == size;
 }
 
-bool expr_assign(struct debugger *d, unsigned cpu, const char *lvalue, const char *value,
-                 struct error *err)
+static struct expr *parse_at(struct symbols *s, unsigned cpu, const struct frame *frame,
+                             const char *text, struct error *err)
 {
-    struct expr *to = expr_parse(d, cpu, lvalue, err);
-    struct expr *from = to ? expr_parse(d, cpu, value, err) : NULL;
+    struct cpu *c = s->guest.cpu(s->guest.opaque, cpu);
+
+    return frame ? expr_parse_frame(s, cpu, frame, text, err)
+                 : expr_parse_view(s, cpu, c ? code_pc(c) : 0, text, err);
+}
+
+bool expr_assign(struct debugger *d, unsigned cpu, const struct frame *frame, const char *lvalue,
+                 const char *value, struct error *err)
+{
+    struct symbols *s = debugger_symbols(d);
+    struct expr *to = parse_at(s, cpu, frame, lvalue, err);
+    struct expr *from = to ? parse_at(s, cpu, frame, value, err) : NULL;
     bool ok = from && assign(d, cpu, to, from, err);
 
     expr_free(to);
@@ -248,8 +260,8 @@ static bool line_address(struct symbols *s, const char *text, uint64_t *lin, boo
            error_set(err, "%s: no code of that line is known", text);
 }
 
-bool expr_address_view(struct symbols *s, unsigned cpu, const char *text, uint64_t *lin,
-                       struct error *err)
+static bool address_at(struct symbols *s, unsigned cpu, const struct frame *frame, const char *text,
+                       uint64_t *lin, struct error *err)
 {
     struct cpu *c = s->guest.cpu(s->guest.opaque, cpu);
     bool is_line, ok;
@@ -264,7 +276,7 @@ bool expr_address_view(struct symbols *s, unsigned cpu, const char *text, uint64
         *lin = symbol.start;
         return true;
     }
-    e = expr_parse_view(s, cpu, c ? code_pc(c) : 0, text, err);
+    e = parse_at(s, cpu, frame, text, err);
     if (!e)
         return false;
     /* A variable is where it is; a function, too; numbers and pointers say where. */
@@ -279,8 +291,20 @@ bool expr_address_view(struct symbols *s, unsigned cpu, const char *text, uint64
     return ok;
 }
 
+bool expr_address_view(struct symbols *s, unsigned cpu, const char *text, uint64_t *lin,
+                       struct error *err)
+{
+    return address_at(s, cpu, NULL, text, lin, err);
+}
+
 bool expr_address(struct debugger *d, unsigned cpu, const char *text, uint64_t *lin,
                   struct error *err)
 {
-    return expr_address_view(debugger_symbols(d), cpu, text, lin, err);
+    return address_at(debugger_symbols(d), cpu, NULL, text, lin, err);
+}
+
+bool expr_address_frame(struct debugger *d, unsigned cpu, const struct frame *frame,
+                        const char *text, uint64_t *lin, struct error *err)
+{
+    return address_at(debugger_symbols(d), cpu, frame, text, lin, err);
 }

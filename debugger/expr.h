@@ -40,13 +40,17 @@ bool expr_location(const struct expr *e, struct debugger *d, struct cpu *cpu, ui
  * s i) or 0. */
 bool expr_print(const struct expr *e, struct debugger *d, struct cpu *cpu, char format,
                 void (*line)(void *opaque, const char *text), void *opaque, struct error *err);
-/* Stores into an lvalue or a register. */
-bool expr_assign(struct debugger *d, unsigned cpu, const char *lvalue, const char *value,
-                 struct error *err);
+/* Stores into an lvalue or a register; both in a frame of the stack, if there is one (its registers
+ * cannot be set), else where the CPU is. */
+bool expr_assign(struct debugger *d, unsigned cpu, const struct frame *frame, const char *lvalue,
+                 const char *value, struct error *err);
 /* A condition of a breakpoint: not zero, and readable. Takes e. */
 struct breakpoint_condition expr_condition(struct expr *e);
 /* An address as people write it: expression, symbol, file:line, seg:off. */
 bool expr_address(struct debugger *d, unsigned cpu, const char *text, uint64_t *lin,
                   struct error *err);
+/* The same in a frame; NULL: where the CPU is. */
+bool expr_address_frame(struct debugger *d, unsigned cpu, const struct frame *frame,
+                        const char *text, uint64_t *lin, struct error *err);
 
 #endif

@@ -111,7 +111,7 @@ struct expr *expr_parse_view(struct symbols *s, unsigned cpu, uint64_t pc, const
 /* Runs code of the expression e where that is at home. */
 bool expr_run(const struct expr *e, const struct code *c, struct cpu *cpu, uint64_t *value,
               struct error *err);
-/* expr_assign() and expr_address() without a struct debugger. */
+/* expr_address() without a struct debugger. */
 bool expr_address_view(struct symbols *s, unsigned cpu, const char *text, uint64_t *lin,
                        struct error *err);
 

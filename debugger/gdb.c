@@ -101,31 +101,15 @@ static void nothing(struct gdb *g, const char *args)
     (void)g, (void)args;
 }
 
-/* Where Linux's _text is linked, unless it was built with another CONFIG_PHYSICAL_START. */
-#define LINUX_TEXT 0xffffffff81000000
-
-/* How far a kernel has moved itself: from its ELF file, or, where only gdb has that, by its own
- * list of symbols. */
-static bool kernel_slide(struct gdb *g, uint64_t *slide)
-{
-    struct symbols *s = debugger_symbols(g->d);
-    struct symbol text;
-
-    symbols_refresh(s, g->cpu);
-    if (symbols_kernel_slide(s, slide))
-        return true;
-    if (!symbol_find(s, "_text", &text) || text.start < LINUX_TEXT)
-        return false;
-    *slide = text.start - LINUX_TEXT;
-    return true;
-}
-
 static void offsets(struct gdb *g, const char *args)
 {
-    uint64_t slide;
+    struct symbols *s = debugger_symbols(g->d);
+    uint64_t slide, start, end;
 
     (void)args;
-    if (kernel_slide(g, &slide))
+    symbols_refresh(s, g->cpu);
+    g->told_slide = symbols_linux_slide(s, &slide, &start, &end);
+    if (g->told_slide)
         gdb_print(g->reply, "Text=%llx;Data=%llx;Bss=%llx", (unsigned long long)slide,
                   (unsigned long long)slide, (unsigned long long)slide);
 }
@@ -494,6 +478,7 @@ static void forget_client(struct gdb *g)
 {
     gdb_wire_restart(&g->wire);
     g->error_texts = g->swbreak = g->hwbreak = g->extended = g->physical = false;
+    g->told_slide = false;
     g->step = STEP_INSN;
     g->waiting = g->attaching = g->interrupted = false;
     g->back = BACK_NOT;

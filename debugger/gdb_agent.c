@@ -473,8 +473,15 @@ static const struct {
 
 static void make_extension(struct making *m, unsigned bits, bool sign)
 {
-    if (!bits || bits >= 64)
+    if (!bits || bits > 64)
+        bits = 64;
+    if (bits == 8 || bits == 16 || bits == 32 || bits == 64) {
+        struct probe_insn *i = probe_program_add(m->p, PROBE_EXTEND);
+
+        i->size = (uint8_t)(bits / 8);
+        i->sign = sign;
         return;
+    }
     probe_program_const(m->p, 64 - bits);
     probe_program_add(m->p, PROBE_SHL);
     probe_program_const(m->p, 64 - bits);
@@ -505,14 +512,7 @@ static bool make_one(struct making *m, uint8_t op, const uint8_t *operand)
         return true;
     case AX_EXT:
     case AX_ZERO_EXT:
-        if (operand[0] == 8 || operand[0] == 16 || operand[0] == 32) {
-            struct probe_insn *i = probe_program_add(m->p, PROBE_EXTEND);
-
-            i->size = operand[0] / 8;
-            i->sign = op == AX_EXT;
-        } else {
-            make_extension(m, operand[0], op == AX_EXT);
-        }
+        make_extension(m, operand[0], op == AX_EXT);
         return true;
     case AX_END: /* to the end, whose number is not known yet */
         probe_program_add(m->p, PROBE_JUMP);
@@ -527,14 +527,14 @@ static bool make_jumps(struct making *m)
 {
     for (size_t pc = 0; pc < m->e->len; pc += length_at(m->e->code, m->e->len, pc)) {
         const uint8_t *at = m->e->code + pc;
-        struct probe_insn *i = &m->p->insns[m->index[pc] - 1u];
-        size_t to = *at == AX_END ? m->e->len : (size_t)big_endian(at + 1, 2);
+        bool jumps = *at == AX_GOTO || *at == AX_IF_GOTO;
+        size_t to = jumps ? (size_t)big_endian(at + 1, 2) : m->e->len;
 
-        if (*at != AX_END && *at != AX_GOTO && *at != AX_IF_GOTO)
+        if (!jumps && *at != AX_END)
             continue;
         if (to > m->e->len || (*at != AX_END && to == m->e->len) || !m->index[to])
             return false;
-        i->to = m->index[to] - 1u;
+        m->p->insns[m->index[pc] - 1u].to = m->index[to] - 1u;
     }
     return true;
 }

@@ -7,8 +7,10 @@
 
 #include "cpu/x86/probe.h"
 #include "cpu/x86/registers.h"
+#include "debugger/commands.h"
 #include "debugger/gdb_agent.h"
 #include "debugger/gdb_internal.h"
+#include "monitor/control.h"
 #include "vm/machine.h"
 
 #define EXPRS_MAX 32 /* conditions and commands of one breakpoint, each */
@@ -16,6 +18,7 @@
 /* What a breakpoint's condition is. */
 struct agents {
     struct gdb *g;
+    unsigned owners; /* breakpoints that have it */
     struct agent_expr *conditions[EXPRS_MAX], *commands[EXPRS_MAX];
     unsigned nconditions, ncommands;
 };
@@ -136,7 +139,7 @@ static void agents_free(void *opaque)
 {
     struct agents *a = opaque;
 
-    if (!a)
+    if (!a || --a->owners)
         return;
     for (unsigned n = 0; n < a->nconditions; n++)
         agent_free(a->conditions[n]);
@@ -226,6 +229,54 @@ static struct breakpoint *find(struct gdb *g, uint64_t type, const struct breakp
     return b;
 }
 
+/* The one where the kernel has moved to; NULL. */
+static struct breakpoint *find_moved(struct gdb *g, const struct breakpoint *b)
+{
+    struct breakpoint *m = breakpoint_first(g->d);
+
+    while (m && !(gdb_break_type(g, m) == GDB_MOVED && m->linked == b->start))
+        m = m->next;
+    return m;
+}
+
+/* gdb is not told yet where the kernel is: its breakpoint is there, too, with the same condition.
+ */
+static void add_moved(struct debugger *d, struct breakpoint *b, uint64_t to)
+{
+    struct gdb *g = b->owner;
+    struct breakpoint moved = {.kind = BREAK_EXECUTE,
+                               .start = to,
+                               .last = to,
+                               .access = PROBE_EXECUTE,
+                               .enabled = true,
+                               .cpu = -1,
+                               .condition = b->condition,
+                               .linked = b->start,
+                               .owner = g};
+    struct agents *a = b->condition.opaque;
+    struct breakpoint *old = find_moved(g, b);
+
+    if (old && old->start == to)
+        return;
+    if (old)
+        breakpoint_remove(d, old);
+    if (g->told_slide || asprintf(&moved.where, "%u: gdb's, moved", GDB_MOVED) < 0)
+        return;
+    if (!breakpoint_add(d, &moved, NULL))
+        free(moved.where);
+    else if (a)
+        a->owners++;
+}
+
+static void remove_one(struct gdb *g, struct breakpoint *b)
+{
+    struct breakpoint *moved = b->moved ? find_moved(g, b) : NULL;
+
+    if (moved)
+        breakpoint_remove(g->d, moved);
+    breakpoint_remove(g->d, b);
+}
+
 /* The same again replaces what was there: its conditions may be others. */
 void gdb_insert(struct gdb *g, const char *args)
 {
@@ -234,9 +285,12 @@ void gdb_insert(struct gdb *g, const char *args)
     struct error err = {"out of memory"};
     uint64_t type;
 
+    if (a)
+        a->owners = 1;
     if (!a || !take_place(g, &args, &b, &type, &err) || !take_agents(g, args, a, &err))
         goto refused;
     a->g = g;
+    b.moved = type < 2 ? add_moved : NULL;
     old = find(g, type, &b);
     if (a->nconditions || a->ncommands)
         b.condition =
@@ -253,7 +307,9 @@ void gdb_insert(struct gdb *g, const char *args)
         goto refused;
     }
     if (old)
-        breakpoint_remove(g->d, old);
+        remove_one(g, old);
+    if (b.moved)
+        commands_look(debugger_control(g->d)->extension.opaque);
     gdb_ok(g);
     return;
 refused:
@@ -273,7 +329,7 @@ void gdb_remove(struct gdb *g, const char *args)
     }
     b = find(g, type, &like);
     if (b)
-        breakpoint_remove(g->d, b);
+        remove_one(g, b);
     gdb_ok(g);
 }
 

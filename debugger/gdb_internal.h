@@ -40,6 +40,7 @@ struct gdb {
     uint8_t *bytes; /* GDB_PACKET_MAX of memory on its way */
     /* What the client said it can do, and asked for. */
     bool error_texts, swbreak, hwbreak, extended, physical;
+    bool told_slide; /* it knows where the kernel is (qOffsets): its addresses are the kernel's */
     enum debug_step step; /* what `s` means */
     unsigned cpu;         /* registers and memory */
     unsigned run_cpu;     /* old `c` and `s`; bs */
@@ -84,7 +85,9 @@ gdb_packet gdb_get_all, gdb_set_all, gdb_get_one, gdb_set_one, gdb_read_hex, gdb
 /* ---- gdb_break.c ---- */
 gdb_packet gdb_insert, gdb_remove;
 void gdb_remove_all(struct gdb *g);
-/* 'Z' type of a breakpoint of ours; -1: not ours. */
+/* 'Z' type of a breakpoint of ours; -1: not ours. GDB_MOVED: one of type 0 or 1 where the kernel
+ * has moved to, which gdb does not know of. */
+#define GDB_MOVED 5
 int gdb_break_type(const struct gdb *g, const struct breakpoint *b);
 /* ---- gdb_monitor.c ---- */
 /* No lock. */

@@ -87,6 +87,12 @@ static void explain(struct gdb *g, const struct debug_stop *stop)
         snprintf(text, sizeof(text), "%s %u: %s\n",
                  stop->kind == DEBUG_WATCHPOINT ? "watchpoint" : "breakpoint", b->number,
                  b->where ? b->where : "");
+    else if (b && gdb_break_type(g, b) == GDB_MOVED)
+        snprintf(
+            text, sizeof(text),
+            "breakpoint at 0x%llx: the kernel has moved by 0x%llx, which `symbol-file FILE -o' "
+            "tells gdb\n",
+            (unsigned long long)b->linked, (unsigned long long)(b->start - b->linked));
     if (*text)
         gdb_say(g, text);
 }

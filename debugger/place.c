@@ -3,11 +3,15 @@
  * loaded or has moved itself: a breakpoint keeps its text, which is looked up anew at each stop. As
  * long as something is missing, writes of control registers at which the system has come a step
  * further (another IDT, another entry point, paging) are such stops, unseen, and so is a Linux
- * kernel's call of do_init_module(): a module is where it will be, and has not run yet. */
+ * kernel's call of do_init_module(): a module is where it will be, and has not run yet. gdb's
+ * addresses are looked for in the same way where the kernel has moved to. */
 #include <ctype.h>
 #include <string.h>
 
 #include "debugger/commands_internal.h"
+
+/* x86-64 kernels are linked from here on (Documentation/x86/x86_64/mm.rst). */
+#define LINUX_IMAGE 0xffffffff80000000
 
 bool place_is_name(const char *text)
 {
@@ -127,6 +131,24 @@ static bool kernel_may_move(struct commands *c)
     return strcmp(text, banner) != 0;
 }
 
+/* Breakpoints at addresses that may be a kernel's before it moves. True: that is to be looked for.
+ */
+static bool update_linked(struct commands *c)
+{
+    struct symbols *s = debugger_symbols(c->d);
+    uint64_t slide = 0, start = 0, end = 0;
+    bool any = false, known;
+
+    for (const struct breakpoint *b = breakpoint_first(c->d); b; b = b->next)
+        any |= b->moved && b->start >= LINUX_IMAGE;
+    known = any && symbols_linux_slide(s, &slide, &start, &end);
+    /* What it adds and removes is behind the one that it is called for. */
+    for (struct breakpoint *b = breakpoint_first(c->d); b && known && slide; b = b->next)
+        if (b->moved && b->start >= start && b->start < end)
+            b->moved(c->d, b, b->start + slide);
+    return any && !known;
+}
+
 void places_update(struct commands *c)
 {
     bool missing = false, named = false;
@@ -146,6 +168,12 @@ void places_update(struct commands *c)
         b->start = b->last = addr;
         breakpoint_changed(c->d, b);
     }
-    set_lookout(c, missing || (named && kernel_may_move(c)));
+    set_lookout(c, update_linked(c) || missing || (named && kernel_may_move(c)));
     set_module_lookout(c, missing);
+}
+
+void commands_look(struct commands *c)
+{
+    if (c)
+        places_update(c);
 }

@@ -41,6 +41,10 @@ void symbols_note_kernel(struct symbols *s, const char *file);
 void symbols_refresh(struct symbols *s, unsigned cpu);
 /* The slide of the kernel relative to its ELF file, once known. */
 bool symbols_kernel_slide(struct symbols *s, uint64_t *slide);
+/* The same also of a kernel without such a file, by its own list of symbols, relative to where
+ * Linux is linked if it was not built with another CONFIG_PHYSICAL_START. [*start, *end): where its
+ * image is linked. */
+bool symbols_linux_slide(struct symbols *s, uint64_t *slide, uint64_t *start, uint64_t *end);
 
 struct symbol {
     const char *name, *module; /* module: which file; valid until symbols change */

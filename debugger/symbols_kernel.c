@@ -17,6 +17,7 @@
 #define IMAGE64      0xffffffff80000000ull
 #define IMAGE32      0xc0000000ull
 #define IMAGE_SIZE   (1ull << 30)
+#define LINUX_TEXT   0xffffffff81000000 /* _text's usual place */
 #define SLIDE_STEP   (2ull << 20)
 #define SLIDE_STEP32 (1ull << 20)
 
@@ -260,5 +261,21 @@ bool symbols_kernel_slide(struct symbols *s, uint64_t *slide)
     if (!k->slide_known || !k->vmlinux)
         return false;
     *slide = k->vmlinux->slide;
+    return true;
+}
+
+bool symbols_linux_slide(struct symbols *s, uint64_t *slide, uint64_t *start, uint64_t *end)
+{
+    bool in_file = symbols_kernel_slide(s, slide);
+
+    if (!s->kernel->slide_known || !linux_symbol(s, "_text", start) ||
+        !linux_symbol(s, "_end", end))
+        return false;
+    if (!in_file && *start < LINUX_TEXT)
+        return false;
+    if (!in_file)
+        *slide = *start - LINUX_TEXT;
+    *start -= *slide;
+    *end -= *slide;
     return true;
 }

@@ -29,6 +29,9 @@ struct control_extension {
     const struct monitor_command *commands, *info; /* more rows of the tables, which go first */
     /* What an expression is worth that the monitor's own rules do not know: symbols. NULL: none. */
     bool (*value)(void *opaque, unsigned cpu, const char *text, uint64_t *value, struct error *err);
+    /* What it is worth in the frame of the stack that was chosen, where registers have other
+     * values: asked first. False: none was, or it is worth nothing there. */
+    bool (*in_frame)(void *opaque, unsigned cpu, const char *text, uint64_t *value);
     /* The symbol that an address belongs to, as text; false if there is none. */
     bool (*symbol)(void *opaque, uint64_t address, char *text, size_t size);
     void *opaque;

@@ -231,7 +231,8 @@ static bool get_number(struct monitor *mon, const char *text, uint64_t *value, s
 
     if (registers)
         was_running = control_hold(mon->ctl);
-    ok = expression_value(text, mon->m, mon->cpu, value, err);
+    ok = (registers && e->in_frame && e->in_frame(e->opaque, mon->cpu, text, value)) ||
+         expression_value(text, mon->m, mon->cpu, value, err);
     if (!ok && e->value) {
         if (!registers)
             was_running = control_hold(mon->ctl);

@@ -6,6 +6,7 @@
 . tests/debugger/gdb.sh
 names=("a running kernel: threads, condition, watchpoint" "left, it goes on; attached to again"
        "start_kernel and single steps, set before the kernel is there"
+       "gdb's own, set where the kernel is linked before KASLR has moved it"
        "by name, set before KASLR has moved the kernel; then gdb is told where it is")
 need_guest
 
@@ -90,6 +91,31 @@ END
 report $? "${names[2]}" "$scratch/start" "$scratch/start.diff"
 stop
 
+# gdb is not told, as it asks when it connects only: what it has inserted is found where the kernel is, with conditions,
+# and once more after each stop.
+sys_write=$(($write - text + 0xffffffff81000000))
+boot -S -append console=ttyS0
+session "$scratch/linked" /bin/true <<END
+hbreak *$start_kernel if \$rsp != 0
+break *$sys_write if \$rsp == 0
+break *$sys_write if *(unsigned long *)(\$rdi + 0x70) == 1
+continue
+monitor info symbol \$pc
+printf "= moved %d, by pages of 2 MiB: %d\n", \$pc != $start_kernel, ((\$pc - $start_kernel) & 0x1fffff) == 0
+continue
+monitor info symbol \$pc
+printf "= fd %ld\n", *(long *)(\$rdi + 0x70)
+delete
+monitor info break
+kill
+END
+said "$scratch/linked" <<'END' && grep -q '^start_kernel' "$scratch/linked" && grep -q '^__x64_sys_write' "$scratch/linked" && grep -q 'the kernel has moved by 0x' "$scratch/linked"
+= moved 1, by pages of 2 MiB: 1
+= fd 1
+END
+report $? "${names[3]}" "$scratch/linked" "$scratch/linked.diff"
+stop
+
 # Nobody is at the prompt: gdb's continue finds the name.
 boot -S -append console=ttyS0
 session "$scratch/moved" /bin/true <<END
@@ -107,6 +133,6 @@ END
 said "$scratch/moved" <<'END' && grep -q '^start_kernel' "$scratch/moved" && grep -q '^__x64_sys_execve' "$scratch/moved" && ! grep -q 'received: "Text=0;' "$scratch/moved" && grep -q 'received: "Text=' "$scratch/moved"
 = interrupts 0
 END
-report $? "${names[3]}" "$scratch/moved" "$scratch/moved.diff"
+report $? "${names[4]}" "$scratch/moved" "$scratch/moved.diff"
 stop
 finish

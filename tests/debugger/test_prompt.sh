@@ -50,6 +50,39 @@ until finished
 c
 S
 
+guest[2]=$BUILD/debug/symbols-64-4.boot
+session "x, set and watch in the frame that was chosen" 1 '*
+\*1  *deeper+*
+0010????:          24
+*
+5
+*
+0010????:          10
+*
+0x00*<deeper+*>:  *
+Watchpoint 2 at 0x10????-0x10????
+*
+registers are those of a frame: set in frame 0 only
+*
+\*0  *stop*
+Watchpoint 2, local: 8 bytes written at 0x10????: 0x5 -> *' <<END
+symbol-file $BUILD/debug/symbols-64-4.elf
+tbreak stop
+continue
+frame 1
+x/1dw &local
+set var local = 5
+print local
+x/1dw &array[2]
+x/1i \$pc
+watch local
+set \$rbx = 1
+frame 0
+continue
+quit
+END
+guest[2]=$BUILD/tests/tools/debugged.elf
+
 session "conditions, ignore counts, commands, once" 0 '*inner*
     stops only if $eax == 3
 *Breakpoint 1, inner, hit 1 time*counter*

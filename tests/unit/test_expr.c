@@ -504,7 +504,7 @@ static void assign(struct debug_guest *g, const char *place, const char *value)
 {
     struct error err = {""};
 
-    if (!expr_assign(g->d, 0, place, value, &err))
+    if (!expr_assign(g->d, 0, NULL, place, value, &err))
         fail_msg("%s = %s: %s", place, value, err.text);
 }
 
@@ -535,9 +535,9 @@ static void test_assign(void **state)
     check_print(g, "$rbx", 'x', "0x1234567801");
     assign(g, "$xmm2.d[3]", "7");
     check_print(g, "$xmm2.q[1]", 'x', "0x700000000");
-    assert_false(expr_assign(g->d, 0, "thing", "1", &err));
-    assert_false(expr_assign(g->d, 0, "1", "1", &err));
-    assert_false(expr_assign(g->d, 0, "thing.name", "1", &err));
+    assert_false(expr_assign(g->d, 0, NULL, "thing", "1", &err));
+    assert_false(expr_assign(g->d, 0, NULL, "1", "1", &err));
+    assert_false(expr_assign(g->d, 0, NULL, "thing.name", "1", &err));
     debug_guest_free(g);
 }
 

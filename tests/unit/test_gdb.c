@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/probe_program.h"
 #include "debugger/debugger.h"
 #include "debugger/gdb.h"
 #include "debugger/gdb_agent.h"
@@ -201,6 +202,32 @@ static void agent_print(void *opaque, const char *text)
 static char printed[200];
 static const struct agent_world world = {agent_reg, agent_memory, agent_print, printed};
 
+static bool push_known(const void *opaque, unsigned n, struct probe_insn *i)
+{
+    (void)opaque;
+    i->op = PROBE_CONST;
+    i->value = n * 16 + 1;
+    return n < 10;
+}
+
+/* As a program for the engines it is worth the same, or as little; of memory engines have another
+ * view. False: it is none. */
+static bool check_program(const struct agent_expr *e, const char *wrong, uint64_t value)
+{
+    struct probe_program p = {0};
+    uint64_t v = 0;
+
+    if (!agent_program(e, push_known, NULL, &p) || !probe_program_is_sound(&p))
+        return false;
+    for (unsigned n = 0; n < p.n; n++)
+        if (p.insns[n].op == PROBE_LOAD)
+            return false;
+    if (probe_program_run(&p, NULL, &v) != !wrong)
+        fail_msg("it is not refused: %s", wrong ? wrong : "nor should it be");
+    assert_true(wrong || v == value);
+    return true;
+}
+
 static const char *run_agent(const char *hex, uint64_t *value)
 {
     uint8_t code[100];
@@ -215,8 +242,57 @@ static const char *run_agent(const char *hex, uint64_t *value)
     if (!e)
         fail_msg("%s", err.text);
     wrong = agent_run(e, &world, value);
+    check_program(e, wrong, *value);
     agent_free(e);
     return wrong;
+}
+
+/* Random ones: numbers, and what is calculated with them, jumps among it. */
+static void test_agent_programs(void **state)
+{
+    static const uint8_t calculations[] = {2,  3,  4,  5,  6,  7,  8,    9,    10,   11,   14,  15,
+                                           16, 17, 18, 19, 20, 21, 0x28, 0x29, 0x2b, 0x33, 0x27};
+    uint64_t seed = 1;
+    unsigned made = 0;
+
+    (void)state;
+    for (unsigned n = 0; n < 20000; n++) {
+        uint8_t code[64];
+        size_t len = 0;
+        struct error err;
+        uint64_t value;
+
+        for (unsigned ops = 2 + n % 12; ops; ops--) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            unsigned r = (unsigned)(seed >> 40);
+
+            if (r % 4 < 2 || len < 4) { /* a number, of which more or less counts */
+                code[len++] = 0x22;
+                code[len++] = (uint8_t)(r >> 8);
+            } else if (r % 16 == 2) {
+                code[len++] = r & 64 ? 0x16 : 0x2a;
+                code[len++] = (uint8_t)(r >> 8) % 70;
+            } else if (r % 16 == 3) {
+                code[len++] = r & 64 ? 0x20 : 0x21;
+                code[len++] = 0;
+                code[len] = (uint8_t)(len + (r >> 8) % 8);
+                len++;
+            } else if (r % 16 == 6) {
+                code[len++] = 0x26;
+                code[len++] = 0;
+                code[len++] = (uint8_t)(r >> 8) % 12;
+            } else {
+                code[len++] = calculations[(r >> 8) % sizeof(calculations)];
+            }
+        }
+        struct agent_expr *e = agent_new(code, len, &err);
+        assert_non_null(e);
+        const char *wrong = agent_run(e, &world, &value);
+        made += check_program(e, wrong, value);
+        agent_free(e);
+    }
+    print_message("%u programs\n", made);
+    assert_true(made > 2000);
 }
 
 static void test_agent_values(void **state)
@@ -608,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_agent_values),
         cmocka_unit_test(test_agent_errors),
+        cmocka_unit_test(test_agent_programs),
         cmocka_unit_test(test_agent_printf),
         cmocka_unit_test_setup_teardown(test_questions, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_registers_of_all_modes, server_setup, server_teardown),

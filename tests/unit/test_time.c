@@ -472,7 +472,7 @@ static void test_nothing_is_changed(void **state)
     machine_lock(&f->g.pc.m);
     assert_false(debugger_set_register(f->d, 0, eax, value, &err));
     assert_non_null(strstr(err.text, "$eax: not while the machine is recorded"));
-    assert_false(expr_assign(f->d, 0, "$eax", "5", &err));
+    assert_false(expr_assign(f->d, 0, NULL, "$eax", "5", &err));
     assert_int_equal(cpu_in(f)->r[R_RAX], 0);
     assert_int_equal(debugger_write(f->d, 0, true, DATA, value, 2, &err), 0);
     assert_non_null(strstr(err.text, "memory: not while"));
