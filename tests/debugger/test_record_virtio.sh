@@ -30,7 +30,7 @@ before=$(free)
 until [ -e /dev/vport0p1 ]; do sleep 0.1; done
 echo "tell me"
 exec 3<>/dev/vport0p1
-read -r told <&3
+until read -r told <&3; do sleep 0.1; done # the end is there as long as nobody is at the other side
 echo "back $told" >&3
 echo "the channel says $told"
 echo "told $told" >/dev/hvc0

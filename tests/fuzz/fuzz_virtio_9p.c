@@ -159,7 +159,7 @@ static void add(struct rig *r)
     char path[80];
     struct error err;
 
-    /* In memory, where fsync() costs nothing; without extended attributes of users, on old hosts. */
+    /* In memory, where fsync() costs nothing. */
     strcpy(dir, "/dev/shm/calque-fuzz-XXXXXX");
     if (!mkdtemp(dir)) {
         strcpy(dir, "/tmp/calque-fuzz-XXXXXX");
