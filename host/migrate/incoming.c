@@ -221,6 +221,7 @@ static bool take_frames(struct migrate *g, struct error *err)
 
 static bool take_over(struct migrate *g, struct error *err)
 {
+    struct error ignored;
     char word[8];
 
     if (!g->channel.two_way)
@@ -232,7 +233,11 @@ static bool take_over(struct migrate *g, struct error *err)
         return error_prefix(err, "the other side did not let go of the machine");
     if (memcmp(word, "YOURS!\r\n", 8) != 0)
         return error_set(err, "the other side said something else than YOURS!");
-    return migrate_on_main(g, take_disks, err) && say(g, "TAKEN!\r\n", err);
+    g->channel.cancelled = NULL;
+    if (!migrate_on_main(g, take_disks, err))
+        return false;
+    say(g, "TAKEN!\r\n", &ignored); /* who does not hear it has died, or waits */
+    return true;
 }
 
 static void *incoming_job(void *opaque)
