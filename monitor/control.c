@@ -246,6 +246,20 @@ bool control_balloon(struct control *ctl, uint64_t *actual, struct error *err)
     return true;
 }
 
+bool control_set_balloon_interval(struct control *ctl, uint64_t seconds, struct error *err)
+{
+    struct virtio_balloon *b = control_find_balloon(ctl);
+
+    if (!b)
+        return no_balloon(err);
+    if (record_replays(ctl->m))
+        return error_set(err, "a replay is what was recorded: the balloon cannot be changed");
+    if (seconds > UINT32_MAX)
+        return error_set(err, "timer value is too big");
+    virtio_balloon_set_stats_every(b, seconds * NS_PER_SEC);
+    return true;
+}
+
 bool control_set_balloon(struct control *ctl, uint64_t bytes, struct error *err)
 {
     struct virtio_balloon *b = control_find_balloon(ctl);

@@ -77,6 +77,8 @@ bool control_netdev_add(struct control *ctl, const char *spec, struct error *err
 bool control_netdev_del(struct control *ctl, const char *id, struct error *err);
 /* Memory that the guest has, in bytes; asks it to have so much. */
 bool control_balloon(struct control *ctl, uint64_t *actual, struct error *err);
+/* Seconds between looks at its statistics, 0: none. */
+bool control_set_balloon_interval(struct control *ctl, uint64_t seconds, struct error *err);
 bool control_set_balloon(struct control *ctl, uint64_t bytes, struct error *err);
 /* NULL: there is none. */
 struct virtio_balloon *control_find_balloon(struct control *ctl);

@@ -243,6 +243,7 @@ const struct qmp_command qmp_commands[] = {
 
     {"qom-list", "path:str", "[ObjectPropertyInfo]", qmp_qom_list, false},
     {"qom-get", "path:str property:str", "any", qmp_qom_get, false},
+    {"qom-set", "path:str property:str value:any", "", qmp_qom_set, false},
     {"qom-list-types", "?implements:str ?abstract:bool", "[ObjectTypeInfo]", qmp_qom_list_types,
      false},
     {"qom-list-properties", "typename:str", "[ObjectPropertyInfo]", qmp_qom_list_properties, false},

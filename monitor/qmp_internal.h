@@ -89,7 +89,7 @@ qmp_fn qmp_query_version, qmp_query_name, qmp_query_uuid, qmp_query_commands, qm
     qmp_query_schema, qmp_query_kvm, qmp_query_machines, qmp_query_current_machine,
     qmp_query_target, qmp_query_chardev, qmp_query_memory, qmp_query_memdev, qmp_query_options,
     qmp_query_pci, qmp_object_add, qmp_object_del, qmp_empty_list, qmp_query_balloon, qmp_balloon,
-    qmp_no_sev, qmp_no_sgx;
+    qmp_qom_set, qmp_no_sev, qmp_no_sgx;
 /* qmp_migrate.c */
 qmp_fn qmp_migrate, qmp_migrate_cancel, qmp_migrate_incoming, qmp_query_migrate,
     qmp_migrate_set_parameters, qmp_query_migrate_parameters, qmp_query_migrate_capabilities,

@@ -17,6 +17,7 @@
 
 #include "base/options.h"
 #include "cpu/x86/cpu.h"
+#include "devices/virtio/virtio_balloon.h"
 #include "monitor/qmp_internal.h"
 #include "vm/machine.h"
 
@@ -215,8 +216,51 @@ static json_t *look_up(const struct control *ctl, const char *path, json_t *chil
     return json_pack("{s:s}", "type", "container");
 }
 
+/* ---- the balloon's statistics ---- */
+
+#define BALLOON  "virtio-balloon-pci"
+#define INTERVAL "guest-stats-polling-interval"
+
+static bool is_balloon(const json_t *values)
+{
+    const char *type = json_string_value(json_object_get(values, "type"));
+
+    return type && !strcmp(type, BALLOON);
+}
+
+/* What the guest has not told is left out. */
+static void add_balloon(struct control *ctl, json_t *values)
+{
+    const struct virtio_balloon *b = control_find_balloon(ctl);
+    json_t *stats = json_object();
+
+    for (unsigned i = 0; b && i < VIRTIO_BALLOON_STATS; i++)
+        if (b->stats[i] <= INT64_MAX)
+            json_object_set_new(stats, virtio_balloon_stat_names[i],
+                                json_integer((json_int_t)b->stats[i]));
+    if (!b) {
+        json_decref(stats);
+        return;
+    }
+    json_object_set_new(values, "guest-stats",
+                        json_pack("{s:o, s:I}", "stats", stats, "last-update",
+                                  (json_int_t)(b->stats_at / NS_PER_SEC)));
+    json_object_set_new(values, INTERVAL, json_integer((json_int_t)(b->stats_every / NS_PER_SEC)));
+}
+
+static json_t *look_up_all(struct control *ctl, const char *path, json_t *children)
+{
+    json_t *values = look_up(ctl, path, children);
+
+    if (values && is_balloon(values))
+        add_balloon(ctl, values);
+    return values;
+}
+
 static const char *type_of_value(const json_t *v)
 {
+    if (json_is_object(v))
+        return "guest statistics";
     return json_is_boolean(v) ? "bool" : json_is_integer(v) ? "int" : "string";
 }
 
@@ -232,7 +276,7 @@ json_t *qmp_qom_list(struct qmp_call *call, json_t *args, struct error *err)
     json_t *list = json_array(), *values, *value;
     const char *key;
 
-    values = look_up(call->ctl, qmp_arg(args, "path"), list);
+    values = look_up_all(call->ctl, qmp_arg(args, "path"), list);
     if (!values) {
         json_decref(list);
         return no_object(call, qmp_arg(args, "path"), err);
@@ -246,7 +290,7 @@ json_t *qmp_qom_list(struct qmp_call *call, json_t *args, struct error *err)
 json_t *qmp_qom_get(struct qmp_call *call, json_t *args, struct error *err)
 {
     json_t *children = json_array();
-    json_t *values = look_up(call->ctl, qmp_arg(args, "path"), children), *value;
+    json_t *values = look_up_all(call->ctl, qmp_arg(args, "path"), children), *value;
     const char *name = qmp_arg(args, "property");
 
     json_decref(children);
@@ -258,6 +302,27 @@ json_t *qmp_qom_get(struct qmp_call *call, json_t *args, struct error *err)
                   json_string_value(json_object_get(values, "type")), name);
     json_decref(values);
     return value;
+}
+
+json_t *qmp_qom_set(struct qmp_call *call, json_t *args, struct error *err)
+{
+    json_t *children = json_array(), *values = look_up(call->ctl, qmp_arg(args, "path"), children);
+    const json_t *value = json_object_get(args, "value");
+    const char *name = qmp_arg(args, "property");
+    bool ok;
+
+    json_decref(children);
+    if (!values)
+        return no_object(call, qmp_arg(args, "path"), err);
+    if (!is_balloon(values) || strcmp(name, INTERVAL) != 0)
+        ok =
+            error_set(err, "Property '%.100s' cannot be set; " BALLOON "'s " INTERVAL " can", name);
+    else if (!json_is_integer(value) || json_integer_value(value) < 0)
+        ok = error_set(err, INTERVAL ": seconds are expected, 0 for never");
+    else
+        ok = control_set_balloon_interval(call->ctl, (uint64_t)json_integer_value(value), err);
+    json_decref(values);
+    return qmp_done(ok);
 }
 
 /* ---- types ---- */

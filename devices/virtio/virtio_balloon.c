@@ -134,8 +134,8 @@ static void read_stats(struct virtio_balloon *s)
             s->stats[tag] = ld_le64(stats + STAT_SIZE * n + 2);
     }
     s->stats_at = vm_clock_now(&s->bus.pci.dev.m->clock);
-    if (s->config.stats_every && !vm_timer_armed(&s->timer))
-        vm_timer_arm(&s->timer, s->stats_at + s->config.stats_every);
+    if (s->stats_every && !vm_timer_armed(&s->timer))
+        vm_timer_arm(&s->timer, s->stats_at + s->stats_every);
 }
 
 /* The guest fills the buffer again. */
@@ -185,14 +185,34 @@ void virtio_balloon_set_target(struct virtio_balloon *s, uint64_t bytes)
     input_push(s->bus.pci.dev.m, &s->input, pages, sizeof(pages));
 }
 
+void virtio_balloon_set_stats_every(struct virtio_balloon *s, uint64_t ns)
+{
+    uint8_t bytes[8];
+
+    st_le64(bytes, ns);
+    input_push(s->bus.pci.dev.m, &s->input, bytes, sizeof(bytes));
+}
+
+/* Before the first statistics nothing is asked for: they come by themselves. */
+static void take_interval(struct virtio_balloon *s, uint64_t ns)
+{
+    s->stats_every = ns;
+    vm_timer_cancel(&s->timer);
+    if (ns && s->stats_at)
+        vm_timer_arm(&s->timer, vm_clock_now(&s->bus.pci.dev.m->clock) + ns);
+}
+
+/* Pages of the target, or an interval. */
 static void deliver(void *opaque, const uint8_t *data, size_t len)
 {
     struct virtio_balloon *s = opaque;
 
-    if (len < 4)
-        return;
-    memcpy(s->bus.virtio.config + C_NUM_PAGES, data, 4);
-    virtio_config_changed(&s->bus.virtio);
+    if (len == 4) {
+        memcpy(s->bus.virtio.config + C_NUM_PAGES, data, 4);
+        virtio_config_changed(&s->bus.virtio);
+    } else if (len == 8) {
+        take_interval(s, ld_le64(data));
+    }
 }
 
 /* ---- life ---- */
@@ -223,12 +243,13 @@ static const struct state_field fields[] = {
     VIRTIO_PCI_FIELDS(struct virtio_balloon, bus),
     STATE_ARRAY(STATE_U64, struct virtio_balloon, stats, VIRTIO_BALLOON_STATS),
     STATE_U64(struct virtio_balloon, stats_at),
+    STATE_U64(struct virtio_balloon, stats_every),
     STATE_TIMER(struct virtio_balloon, timer),
     STATE_FIELDS_END,
 };
 
 static const struct device_class class = {.type = "virtio-balloon-pci",
-                                          .version = 1,
+                                          .version = 2,
                                           .fields = fields,
                                           .reset = reset,
                                           .post_load = post_load};
@@ -243,6 +264,7 @@ void virtio_balloon_init(struct virtio_balloon *s, struct machine *m, const char
 
     memset(s, 0, sizeof(*s));
     s->config = *config;
+    s->stats_every = config->stats_every;
     virtio_init(v, VIRTIO_ID_BALLOON, NUM_QUEUES, C_SIZE,
                 F_STATS_VQ | (config->deflate_on_oom ? F_DEFLATE_ON_OOM : 0) |
                     (config->free_page_reporting ? F_REPORTING : 0),

@@ -10,9 +10,7 @@
 #include "base/error.h"
 #include "host/net/backend_internal.h"
 
-#define ROUNDS                                                                                     \
-    5 /* some may be lost, and bridges learn late: a port's first frames may not pass              \
-       */
+#define ROUNDS     5 /* some may be lost, or come before a bridge lets frames of its new port pass */
 #define FIRST_MS   50
 #define LONGER_MS  100 /* each time */
 #define NS_PER_MS  1000000ll

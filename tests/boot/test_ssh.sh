@@ -4,17 +4,18 @@
 # virtio-net-pci): a command, 50 MB there and back by scp, an interactive session, and a connection
 # that the guest goes away from.
 [ $# -gt 0 ] || set -- e1000 virtio-net-pci
+# shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
 what=("a command" "50 MB by scp" "an interactive session" "the guest is switched off by it")
 names=()
 for card in "$@"; do
     for test in "${what[@]}"; do names+=("ssh to $card: $test"); done
 done
-image=$(tests/mkdebian disk 2>"$scratch/why") && command -v ssh scp >/dev/null || {
+if ! image=$(tests/mkdebian disk 2>"$scratch/why") || ! command -v ssh >/dev/null; then
     cat "$scratch/why"
     for name in "${names[@]}"; do skip "$name" "no disk of Debian, or no ssh here"; done
     finish
-}
+fi
 options=(-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=20
     -o PreferredAuthentications=password -F none)
 printf '#!/bin/sh\necho calque\n' >"$scratch/password"

@@ -70,7 +70,7 @@ replays ops.jsonl "balloon:DeviceNotActive block-commit:CommandNotFound block-st
     job-complete:CommandNotFound job-dismiss:CommandNotFound migrate-incoming:GenericError
     migrate-set-capabilities:GenericError migrate:GenericError
     qom-get:DeviceNotFound qom-list:DeviceNotFound
-    qom-set:CommandNotFound query-balloon:DeviceNotActive query-dirty-rate:CommandNotFound screendump:GenericError
+    qom-set:DeviceNotFound query-balloon:DeviceNotActive query-dirty-rate:CommandNotFound screendump:GenericError
     transaction:CommandNotFound" "${domain[@]}"
 report $?
 

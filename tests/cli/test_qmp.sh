@@ -42,6 +42,12 @@ report $? "which has to negotiate"
 report $? "query-balloon"
 "$talk" "unix:$m" "$hello"'{"execute":"balloon","arguments":{"value":0}}' "Parameter 'target' expects a size" >/dev/null
 report $? "balloon refuses to take all"
+at='"path":"/machine/peripheral-anon/device[1]","property":"guest-stats'
+"$talk" "unix:$m" "$hello"'{"execute":"qom-get","arguments":{'"$at"'"}}' '{"return": {"stats": {}, "last-update": 0}}' >/dev/null &&
+    "$talk" "unix:$m" "$hello"'{"execute":"qom-set","arguments":{'"$at"'-polling-interval","value":3}}' '{"return": {}}' >/dev/null
+report $? "guest-stats and guest-stats-polling-interval"
+"$talk" "unix:$m" "$hello"'{"execute":"qom-set","arguments":{'"$at"'","value":3}}' "Property 'guest-stats' cannot be set" >/dev/null
+report $? "qom-set refuses other properties"
 "$talk" "unix:$m" "$hello"'{"execute":"cont"}' '"event": "RESUME"' >/dev/null
 report $? "cont and its event"
 "$talk" "unix:$m" "$hello"'{"execute":"human-monitor-command","arguments":{"command-line":"info status"}}' 'VM status: running' >/dev/null

@@ -173,7 +173,19 @@ static void statistics(void **state)
     vbox_give_out(&x->b, 2, 0, stats, 25, 0);
     vbox_kick(&x->b, 2);
     assert_int_equal(x->balloon.stats[5], 5);
-    rig_pass(&x->b.r, 1000);
+    /* Another interval, none, and one again. */
+    virtio_balloon_set_stats_every(&x->balloon, 5000);
+    input_deliver(&x->b.r.m);
+    assert_true(vm_timer_armed(&x->balloon.timer));
+    virtio_balloon_set_stats_every(&x->balloon, 0);
+    input_deliver(&x->b.r.m);
+    assert_false(vm_timer_armed(&x->balloon.timer));
+    virtio_balloon_set_stats_every(&x->balloon, 7000);
+    input_deliver(&x->b.r.m);
+    assert_true(vm_timer_armed(&x->balloon.timer));
+    rig_pass(&x->b.r, 6999);
+    assert_int_equal(vbox_used(&x->b, 2), 1);
+    rig_pass(&x->b.r, 1);
     assert_int_equal(vbox_used(&x->b, 2), 2);
 }
 
