@@ -14,6 +14,7 @@
 #include "host/net/backend.h"
 #include "machines/pc.h"
 #include "monitor/qmp.h"
+#include "monitor/qmp_jobs.h"
 #include "vm/machine.h"
 #include "vm/record.h"
 
@@ -473,5 +474,6 @@ void control_free(struct control *ctl)
         free(ctl->objects[i].type);
     }
     ctl->m->run.event = NULL;
+    qmp_jobs_free(ctl);
     free(ctl);
 }

@@ -22,6 +22,7 @@ struct control_object {
 };
 
 struct qmp;
+struct qmp_job;
 struct monitor_command;
 
 /* What a room above, the debugger, adds to every monitor. */
@@ -48,6 +49,7 @@ struct control {
     unsigned nobjects;
     struct migrate *migrate; /* control_add_migration(); may be NULL */
     bool no_migration_events;
+    struct qmp_job *jobs, *job; /* qmp_jobs.h; the one under way, or NULL */
     void (*migrate_wake)(void *opaque);
     void (*migrate_broken)(void *opaque, const char *text);
     void *migrate_opaque;

@@ -11,6 +11,7 @@
 #include "host/migrate/migrate.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/qmp.h"
+#include "monitor/qmp_jobs.h"
 #include "vm/machine.h"
 
 /* ---- hooks ---- */
@@ -36,10 +37,11 @@ static void stay(void *opaque, bool ran)
 
 static void changed(void *opaque, enum migrate_status status)
 {
-    const struct control *ctl = opaque;
+    struct control *ctl = opaque;
 
     if (!ctl->no_migration_events)
-        qmp_event(opaque, "MIGRATION", "{s:s}", "status", migrate_status_name(status));
+        qmp_event(ctl, "MIGRATION", "{s:s}", "status", migrate_status_name(status));
+    qmp_jobs_changed(ctl, status);
 }
 
 static void wake(void *opaque)

@@ -94,6 +94,9 @@ qmp_fn qmp_query_version, qmp_query_name, qmp_query_uuid, qmp_query_commands, qm
 qmp_fn qmp_migrate, qmp_migrate_cancel, qmp_migrate_incoming, qmp_query_migrate,
     qmp_migrate_set_parameters, qmp_query_migrate_parameters, qmp_query_migrate_capabilities,
     qmp_migrate_set_capabilities;
+/* qmp_jobs.c */
+qmp_fn qmp_snapshot_save, qmp_snapshot_load, qmp_snapshot_delete, qmp_query_jobs, qmp_job_cancel,
+    qmp_job_dismiss;
 /* qmp_ui.c */
 qmp_fn qmp_set_password, qmp_change_vnc_password, qmp_expire_password, qmp_query_vnc,
     qmp_query_mice, qmp_query_vnc_servers;

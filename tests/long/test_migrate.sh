@@ -47,7 +47,7 @@ need_guest "$load"
 start() {
     local i=$1 script=$2
     shift 2
-    launch "$i" -kernel "$kernel" -initrd "$scratch/initrd" -append "console=ttyS0 calque.run=\"sh /load/$script\"" -nodefaults \
+    launch "$i" -kernel "$kernel" -initrd "$scratch/initrd" -append "console=ttyS0 no_timer_check calque.run=\"sh /load/$script\"" -nodefaults \
         -serial "file:$scratch/serial$i" -timeout 3000 "$@"
 }
 # sometime MS: at most so long.
