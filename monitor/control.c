@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -474,6 +475,10 @@ void control_free(struct control *ctl)
         free(ctl->objects[i].type);
     }
     ctl->m->run.event = NULL;
+    for (unsigned i = 0; i < ctl->nfds; i++) {
+        close(ctl->fds[i].fd);
+        free(ctl->fds[i].name);
+    }
     qmp_jobs_free(ctl);
     free(ctl);
 }

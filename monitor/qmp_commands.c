@@ -228,6 +228,8 @@ const struct qmp_command qmp_commands[] = {
     {"query-stats", "target:StatsTarget ?vcpus:[str] ?providers:[any]", "[StatsResult]",
      qmp_empty_list, false},
     {"query-stats-schemas", "?provider:str", "[StatsSchema]", qmp_empty_list, false},
+    {"getfd", "fdname:str", "", qmp_getfd, false},
+    {"closefd", "fdname:str", "", qmp_closefd, false},
     {"migrate", "uri:str ?detach:bool", "", qmp_migrate, false},
     {"migrate_cancel", "", "", qmp_migrate_cancel, false},
     {"migrate-incoming", "uri:str", "", qmp_migrate_incoming, false},

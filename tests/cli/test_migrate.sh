@@ -333,6 +333,22 @@ if ! "$CALQUE" -machine none -qmp null --timeout 0.1 2>&1 </dev/null | grep -q '
     report $? "it runs there" "$scratch/said"
     stop 1 2
 
+    # A descriptor that a client passes.
+    start 1 -m 32 -qmp "unix:$q,server=on,wait=off"
+    ask 1 stop >/dev/null
+    want=$(digest 1)
+    "$talk" -v -f "$scratch/passed" "unix:$q" "$hello{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"way\"}}
+        {\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:way\"}}" '"data": {"status": "completed"}' >"$scratch/said"
+    start 2 -m 32 -S -incoming "file:$scratch/passed"
+    same "$(digest 2)" "$want" >>"$scratch/said"
+    report $? "getfd, migrate fd:NAME" "$scratch/said" "$scratch/err2"
+    "$talk" "unix:$q" "$hello"'{"execute":"getfd","arguments":{"fdname":"none"}}' 'No file descriptor supplied via SCM_RIGHTS' &&
+        "$talk" -f "$scratch/passed" "unix:$q" "$hello"'{"execute":"getfd","arguments":{"fdname":"1"}}' 'not starting with a digit' &&
+        "$talk" -f "$scratch/passed" "unix:$q" "$hello"'{"execute":"getfd","arguments":{"fdname":"x"}}
+            {"execute":"closefd","arguments":{"fdname":"x"}}{"execute":"closefd","arguments":{"fdname":"x"}}' "'x' not found"
+    report $? "getfd without one, with a number; closefd"
+    stop 1 2
+
     # Snapshots as jobs.
     "$img" create -q -f qcow2 "$scratch/j.qcow2" 16M
     start 1 -m 32 -drive "file=$scratch/j.qcow2,if=virtio,id=disk" -qmp "unix:$q,server=on,wait=off"
