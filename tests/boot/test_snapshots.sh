@@ -40,7 +40,7 @@ start() {
     local i=$1
     shift
     launch "$i" -m 256 -smp 2 -kernel "$kernel" -initrd "$scratch/initrd" -append 'console=ttyS0 no_timer_check calque.run="sh /load/go"' \
-        -serial "file:$scratch/serial$i" -serial null -parallel null -debugcon null -timeout 600 \
+        -serial "file:$scratch/serial$i" -serial null -parallel null -debugcon null -timeout 3000 \
         -drive "file=$scratch/d.qcow2,if=virtio" -drive "file=$scratch/ro,format=raw,if=ide,readonly=on" \
         -drive "file=$scratch/fd,format=raw,if=floppy,readonly=on" -device ahci,id=ahci0 -device ide-cd,bus=ahci0.1 \
         -drive "if=none,id=sata,file=$scratch/ro,format=raw,readonly=on" -device ide-hd,bus=ahci0.0,drive=sata \
