@@ -334,7 +334,7 @@ for set in "${order[@]}"; do
     report $same "$set: saved $hops times, the digest is the same in a fresh process" "$scratch/said" "$scratch/err$at"
     report $on "$set: every load goes on" "$scratch/said" "$scratch/serial$at" "$scratch/err$at"
     if [ $same$on = 00 ]; then ask $at system_powerdown; else stop $at; fi
-    wait ${pids[$at]}
+    wait "${pids[$at]}"
     [ $? = 67 ] && ! seq -f "$scratch/serial%g" $first $at | xargs grep -a -h -e BAD -e complained >"$scratch/said" &&
         { [ "$set" != ports ] || is_whole $first $at >"$scratch/said"; }
     report $? "$set: it ends as it should, nothing was bad, nothing is missing" "$scratch/said" "$scratch/serial$at" "$scratch/err$at"
