@@ -305,8 +305,9 @@ hop() {
     ask $(($2 + 1)) cont
     return 0
 }
-# in_sequence FILE...: the numbers that count() has written, whichever process they came out of.
-in_sequence() { cat "$@" | tr -d '\r' | awk '$0 != NR - 1 { print FILENAME, NR, $0; exit 1 }'; }
+# in_sequence FILE...: the numbers that count() has written, whichever process they came out of; the last line may
+# be half a one.
+in_sequence() { cat "$@" | tr -d '\r' | sed '$d' | awk '$0 != NR - 1 { print FILENAME, NR, $0; exit 1 }'; }
 # Everything that came out of the processes of a set.
 is_whole() {
     local first=$1 last=$2 name files
