@@ -47,8 +47,12 @@ static const uint8_t vmport_order[VMPORT_REGISTERS] = {R_RAX, R_RBX, R_RCX, R_RD
 /* The CPU whose access this is: nobody's, if a monitor makes it. */
 static struct cpu *accessing(const struct pc_cpus *cpus)
 {
-    const struct run_control *run = &cpus->boot->v.m->run;
+    const struct machine *m = cpus->boot->v.m;
+    const struct run_control *run = &m->run;
 
+    for (unsigned i = 0; run->parallel && i < m->ncpus; i++)
+        if (pthread_equal(pthread_self(), m->cpus[i]->own_thread))
+            return cpu_of(m->cpus[i]);
     return run->current && pthread_equal(pthread_self(), run->thread) ? cpu_of(run->current) : NULL;
 }
 

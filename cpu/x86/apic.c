@@ -308,12 +308,6 @@ static bool matches(const struct local_apic *a, uint32_t dest, bool logical, boo
     return (x2apic(a) ? a->id : a->id & 0xff) == dest;
 }
 
-struct message {
-    uint32_t dest;
-    bool logical, wide, level;
-    uint8_t mode, vector;
-};
-
 static bool is_focus(const struct cpu *cpu, unsigned vector)
 {
     const struct local_apic *a = &cpu->apic;
@@ -333,10 +327,13 @@ static bool precedes(const struct cpu *c, const struct cpu *best, unsigned vecto
 }
 
 /* Gives the message to those it names; lowest priority: to one of them. */
-static void deliver(struct machine *m, const struct message *msg, const struct cpu *except)
+static void deliver(struct machine *m, const struct apic_message *msg, const struct cpu *except)
 {
+    const struct apic_elsewhere *elsewhere = cpu_of(m->cpus[0])->apic.elsewhere;
     struct cpu *lowest = NULL;
 
+    if (elsewhere && elsewhere->deliver(elsewhere->opaque, msg, except))
+        return;
     for (unsigned n = 0; n < m->ncpus; n++) {
         struct cpu *c = cpu_of(m->cpus[n]);
         if (c == except || !matches(&c->apic, msg->dest, msg->logical, msg->wide))
@@ -353,7 +350,7 @@ static void deliver(struct machine *m, const struct message *msg, const struct c
 /* MSI address and data (11.11.1, 11.11.2). */
 static void msi_send(void *owner, uint64_t address, uint32_t data)
 {
-    struct message msg = {
+    struct apic_message msg = {
         .dest = address >> 12 & 0xff,
         .logical = address >> 2 & 1,
         .level = data >> 15 & 1,
@@ -377,7 +374,7 @@ static void send_ipi(struct cpu *cpu, uint32_t low, uint32_t dest)
 {
     bool wide = x2apic(&cpu->apic);
     unsigned shorthand = low >> 18 & 3;
-    struct message msg = {
+    struct apic_message msg = {
         .dest = shorthand == TO_DEST ? dest
                 : wide               ? 0xffffffffu
                                      : 0xff,
@@ -670,6 +667,70 @@ void apic_write(struct cpu *cpu, unsigned offset, uint32_t value)
         if (!write_register(cpu, reg, value))
             apic_error(cpu, ESR_REGISTER);
     }
+}
+
+/* ---- the whole page ---- */
+
+static bool one_shot_is_over(const struct local_apic *a)
+{
+    return timer_mode(a) == TIMER_ONE_SHOT && !vm_timer_armed(&a->timer);
+}
+
+void apic_get_page(const struct cpu *cpu, uint8_t page[APIC_PAGE])
+{
+    const struct local_apic *a = &cpu->apic;
+
+    memset(page, 0, APIC_PAGE);
+    for (unsigned reg = REG_ID; reg <= REG_TIMER_DIVIDE; reg++) {
+        uint32_t v;
+
+        if (read_register(cpu, reg, &v))
+            st_le32(page + 16 * reg, v);
+    }
+    if (one_shot_is_over(a))
+        st_le32(page + 16 * REG_TIMER_CURRENT, 0);
+    else if (a->timer_initial && !timer_current(cpu)) /* the last tick is not over */
+        st_le32(page + 16 * REG_TIMER_CURRENT, 1);
+}
+
+/* As if the count had been loaded when it would have come to `current` by now. */
+static void continue_timer(struct cpu *cpu, uint32_t current)
+{
+    struct local_apic *a = &cpu->apic;
+    uint64_t period = timer_period(a), left = (uint64_t)current << timer_shift(a);
+
+    if (timer_mode(a) != TIMER_DEADLINE)
+        a->timer_start = vm_clock_now(&cpu->v.m->clock) - (left < period ? period - left : 0);
+    if (timer_mode(a) == TIMER_ONE_SHOT && !current)
+        vm_timer_cancel(&a->timer);
+    else
+        timer_arm(cpu);
+}
+
+void apic_set_page(struct cpu *cpu, const uint8_t page[APIC_PAGE])
+{
+    struct local_apic *a = &cpu->apic;
+    uint32_t r[REG_SELF_IPI];
+
+    for (unsigned reg = 0; reg < REG_SELF_IPI; reg++)
+        r[reg] = ld_le32(page + 16 * reg);
+    a->id = x2apic(a) ? r[REG_ID] : r[REG_ID] >> 24;
+    a->tpr = r[REG_TPR] & 0xff;
+    a->ldr = r[REG_LDR];
+    a->dfr = r[REG_DFR] | 0x0fffffff;
+    a->svr = r[REG_SVR] & svr_mask(cpu);
+    for (unsigned n = 0; n < 8; n++) {
+        a->isr[n] = r[REG_ISR + n];
+        a->tmr[n] = r[REG_TMR + n];
+        __atomic_store_n(&a->irr[n], r[REG_IRR + n], __ATOMIC_RELEASE);
+    }
+    a->icr[0] = r[REG_ICR_LOW] & ICR_WRITABLE;
+    a->icr[1] = r[REG_ICR_HIGH];
+    for (unsigned n = LVT_TIMER; n < NUM_LVT; n++)
+        a->lvt[n] = r[REG_LVT_TIMER + n - LVT_TIMER] & (lvt_mask(cpu, n) | LVT_READ_ONLY);
+    a->timer_initial = r[REG_TIMER_INITIAL];
+    a->timer_divide = r[REG_TIMER_DIVIDE] & 0xb;
+    continue_timer(cpu, r[REG_TIMER_CURRENT]);
 }
 
 /* ---- MSRs ---- */

@@ -16,6 +16,20 @@ struct cpu;
 struct machine;
 struct error;
 
+/* An interrupt message on its way (11.6, 11.11). */
+struct apic_message {
+    uint32_t dest;
+    bool logical, wide, level; /* wide: of an x2APIC, 32 bits of destination */
+    uint8_t mode, vector;      /* delivery mode as in an ICR */
+};
+
+/* Local APICs that are kept elsewhere while a CPU runs there (KVM). */
+struct apic_elsewhere {
+    /* To all it names, but for `except` (may be NULL). False: they are here. Machine lock held. */
+    bool (*deliver)(void *opaque, const struct apic_message *msg, const struct cpu *except);
+    void *opaque;
+};
+
 struct local_apic {
     uint64_t base_msr; /* IA32_APIC_BASE */
     uint32_t id, ldr, dfr, svr, esr, esr_shadow;
@@ -30,6 +44,7 @@ struct local_apic {
     /* wiring */
     struct cpu *cpu;
     struct eoi_sink eoi;
+    const struct apic_elsewhere *elsewhere; /* NULL: nowhere */
     struct region mmio;
 };
 
@@ -59,6 +74,12 @@ int apic_pending_vector(const struct cpu *cpu);
 int apic_acknowledge(struct cpu *cpu);
 /* LINT0 as ExtINT: the PIC may interrupt this CPU. */
 bool apic_accepts_extint(const struct cpu *cpu);
+/* All registers as an xAPIC's page has them (table 11-1; in x2APIC mode the ID has 32 bits), to and
+ * from. The timer's count goes on from what the page says; a one-shot's of 0 is over. The deadline
+ * is no register of the page: set `tsc_deadline` before. Machine lock held. */
+enum { APIC_PAGE = 0x400 };
+void apic_get_page(const struct cpu *cpu, uint8_t page[APIC_PAGE]);
+void apic_set_page(struct cpu *cpu, const uint8_t page[APIC_PAGE]);
 uint8_t apic_get_cr8(const struct cpu *cpu);
 void apic_set_cr8(struct cpu *cpu, uint8_t value);
 

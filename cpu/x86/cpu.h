@@ -446,6 +446,8 @@ bool cpu_interrupt_ready(const struct cpu *cpu);
 bool cpu_interrupt_waits(const struct cpu *cpu);
 /* Its vector, acknowledged; -1 if it went away. Takes the machine lock. */
 int cpu_acknowledge(struct cpu *cpu);
+/* The same for the PIC's alone: whether its interrupt may come in is known already. */
+int cpu_acknowledge_extint(struct cpu *cpu);
 
 /* ---- engine ---- */
 enum vcpu_exit interp_run(struct vcpu *v, uint64_t budget);

@@ -455,6 +455,19 @@ int cpu_acknowledge(struct cpu *cpu)
     return vector;
 }
 
+int cpu_acknowledge_extint(struct cpu *cpu)
+{
+    int vector = -1;
+
+    vcpu_lock_machine(&cpu->v);
+    if ((cpu->extint_pending || cpu->intr_level) && cpu->intack.ack) {
+        cpu->extint_pending = false;
+        vector = cpu->intack.ack(cpu->intack.owner);
+    }
+    vcpu_unlock_machine(&cpu->v);
+    return vector;
+}
+
 /* INIT, then a start-up IPI (SDM vol. 3A 9.4.3). True if there was one. */
 static bool take_init(struct cpu *cpu)
 {

@@ -275,7 +275,7 @@ static bool write_efer(struct cpu *cpu, uint64_t v)
 
 /* ---- the APIC's ---- */
 
-static bool is_apic_msr(uint32_t msr)
+bool is_apic_msr(uint32_t msr)
 {
     return msr == MSR_APIC_BASE || msr == MSR_TSC_DEADLINE ||
            (msr >= MSR_X2APIC && msr < MSR_X2APIC + 0x100);

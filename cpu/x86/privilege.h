@@ -54,6 +54,8 @@ uint32_t cr4_known(const struct cpu *cpu);
 uint64_t efer_known(const struct cpu *cpu);
 
 /* MSRs. False: #GP. CPL is the caller's business. */
+/* Of the local APIC: IA32_APIC_BASE, IA32_TSC_DEADLINE, an x2APIC's. */
+bool is_apic_msr(uint32_t msr);
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value);
 /* The same for debuggers. Reading takes no lock and logs nothing; for writing the machine lock is

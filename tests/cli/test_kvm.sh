@@ -11,6 +11,7 @@ machine=(-kernel "$image" -display none -nodefaults -device 'isa-debug-exit,ioba
 # Requests and capabilities: linux/kvm.h.
 VERSION=0xae00 CHECK=0xae03 CREATE_VM=0xae01 RUN=0xae80 SET_MEMORY=0x4020ae46 SET_CPUID=0x4008ae90
 CAP_SLOTS=10 CAP_MAX_CPUS=66 CAP_READONLY=81 CAP_FILTER=189
+CAP_SPLIT=121
 
 # says NAME TEXT COMMAND...: status 1, TEXT in one line.
 says() {
@@ -21,6 +22,10 @@ says() {
     report $? "$name"
     [[ $out == *"$text"* ]] || echo "# $out"
 }
+
+out=$("$CALQUE" -machine kernel-irqchip=on "${machine[@]}" 2>&1)
+[ $? = 1 ] && [[ $out == *"kernel-irqchip=on: split "*"or off"*"is expected"* ]] && [ "$(wc -l <<<"$out")" = 1 ]
+report $? "interrupt controllers that KVM has none of here"
 
 if [ "$(uname -m)" != x86_64 ] || [ "$RUNNER" ]; then
     says "another architecture" "not an x86-64 one" env
@@ -55,6 +60,13 @@ says "no virtual machine" "KVM_CREATE_VM: Cannot allocate memory" "$refuse" $CRE
 says "memory slots exhausted" "the memory map needs more than the host's 0 slots" "$refuse" $CHECK $CAP_SLOTS 0
 says "a memory slot is refused" "KVM refuses a memory slot of" "$refuse" $SET_MEMORY - 22
 says "CPUID is refused" "KVM refuses the CPUID of -cpu max" "$refuse" $SET_CPUID - 22
+
+machine+=(-machine kernel-irqchip=split)
+says "no split interrupt controllers" "kernel-irqchip=split: this host's KVM has no KVM_CAP_SPLIT_IRQCHIP" \
+    "$refuse" $CHECK $CAP_SPLIT 0
+machine+=(-cpu 486)
+says "no local APIC to split" "kernel-irqchip=split: the CPU has no APIC" env
+machine=("${machine[@]::${#machine[@]}-4}")
 
 # KVM_RUN fails: the CPU's state once, the machine ends.
 "$refuse" $RUN - 14 "$CALQUE" -accel kvm "${machine[@]}" >"$scratch/run" 2>&1 </dev/null

@@ -3,9 +3,10 @@
 # -accel kvm where KVM works for sure: in QEMU, whose TCG has nested SVM, runs Debian's kernel with
 # kvm-amd, and in that this build: the guest programs, CPUID of named models against the interpreter's,
 # a kernel to a shell with one CPU and with two, exits of a boot against those of QEMU in the same place,
-# engines that change under a kernel. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
+# engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
 # is known to differ, and TCG lets XSETBV pass KVM by, so that what depends on XCR0 is left out.
-# NESTED names parts (guests cpuid linux exits switch) or guest programs.
+# NESTED names parts (guests cpuid linux exits switch debug) or guest programs. NESTED_LOG names a log
+# that is kept: a run goes on where the one before ended, if that was of the same build.
 . tests/tap.sh
 if ! command -v qemu-system-x86_64 >/dev/null; then
     skip kvm-nested "there is no qemu-system-x86_64"
@@ -26,11 +27,16 @@ qemu=/usr/bin/qemu-system-x86_64
 # get through (fplive), the division of which TCG dies by SIGFPE, also without KVM (idiv).
 skipped='approx|ferr|fplive|idiv'
 
+log=${NESTED_LOG:-$scratch/log}
+build="# build $(md5sum <"$BUILD/calque")"
+grep -qxF "$build" "$log" 2>/dev/null || echo "$build" >"$log"
+is_done() { grep -qx "DONE $1" "$log"; }
+
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,guest,qemu}
 cp "$busybox" "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
 cp "$modules"/{virt/lib/irqbypass,drivers/crypto/ccp/ccp,arch/x86/kvm/kvm,arch/x86/kvm/kvm-amd}.ko "$root/"
-cp "$BUILD/calque" tests/guest/run tests/guest/QEMU-DIFFERS tests/boot/switch "$qemu" "$root/"
+cp "$BUILD/calque" tests/guest/run tests/guest/QEMU-DIFFERS tests/boot/switch "$BUILD/tests/tools/debugged.elf" "$qemu" "$root/"
 cp "$kernel" "$root/vmlinuz"
 cp "$scratch/inner" "$root/initrd"
 cp -L /usr/share/seabios/bios-256k.bin /usr/share/qemu/{kvmvapic,linuxboot_dma,multiboot_dma}.bin "$root/qemu/" 2>/dev/null
@@ -46,9 +52,11 @@ for image in "$BUILD"/guest/*.elf; do
     elif [[ $name =~ ^($skipped)- ]]; then
         continue
     fi
+    ! is_done "$name" || [[ $name == cpuid-64 ]] || continue
     cp "$image" "$root/guest/"
 done
-for part in cpuid linux exits switch; do
+for part in cpuid linux exits switch debug; do
+    ! is_done $part || continue
     [ -n "$NESTED" ] && [[ " $NESTED " != *" $part "* ]] || parts="$parts $part"
 done
 echo "$parts" >"$root/parts"
@@ -81,23 +89,27 @@ guests() {
         name=$(basename $image .elf)
         case $name in
         smp-*) more="-smp 2" ;;
+        smm-*) more="-machine kernel-irqchip=off" ;; # an SMI as IPI
+        litmus-*) more="-smp 4" ;;
         vga-*) more="-vga std" ;;
         *) more= ;;
         esac
         CALQUE="/calque -accel kvm --timeout $TIMEOUT" sh /run --qemu $name $more >/tmp/ran 2>&1
         if grep -q '^PASS ' /tmp/ran; then
             tail -n 1 /tmp/ran
+            echo DONE $name
             continue
         fi
         # The host's processor or KVM, if QEMU's KVM fails the same checks there.
         checks /calque -accel kvm --timeout $TIMEOUT >/tmp/ours
-        checks /qemu-system-x86_64 -L /qemu -accel kvm -cpu max >/tmp/theirs
+        checks /qemu-system-x86_64 -L /qemu -accel kvm -cpu max,vendor=GenuineIntel >/tmp/theirs
         echo - >>/tmp/theirs # never empty
         sed 's/^/# /' /tmp/ran
         grep -vxFf /tmp/theirs /tmp/ours | sed 's/^/# not of QEMU: /' >/tmp/alone
         cat /tmp/alone
         [ ! -s /tmp/alone ]
         result $? "$name: no check fails but those that fail under QEMU's KVM there ($(wc -l </tmp/ours))"
+        echo DONE $name
     done
 }
 
@@ -160,23 +172,39 @@ switch() {
     result $? "kvm and jit change places 50 times, all digests right"
 }
 
+# Breakpoints and steps: under jit, by itself; and the end, under kvm.
+debug() {
+    printf '%s\n' accel 'b work' c accel s s finish delete accel c |
+        timeout 100 /calque -accel kvm --debug -kernel /debugged.elf -display none \
+            -device isa-debug-exit,iobase=0xf4,iosize=1 >/tmp/out 2>&1
+    [ $? = 33 ] && [ "$(grep -E '^(.calque. *)*(kvm|jit)$|Breakpoint 1, |work.0x[13]$|again.0x5$' /tmp/out |
+        sed 's/.* //;s/.*)//' | tr '\n' ' ')" = "kvm time jit work+0x1 work+0x3 again+0x5 jit " ] || {
+        sed 's/^/# /' /tmp/out
+        false
+    }
+    result $? "a debugger under kvm"
+}
+
 /calque doctor | grep '^.. *engine kvm'
 guests
-for part in $(cat /parts); do $part; done
+for part in $(cat /parts); do
+    $part
+    echo DONE $part
+done
 echo ALL DONE
 poweroff -f
 INIT
 chmod 755 "$root/init"
 (cd "$root" && find . | cpio --create --format=newc --quiet) | gzip -1 >"$scratch/initrd"
 
-timeout 7200 qemu-system-x86_64 -accel tcg -cpu max,+svm -smp 2 -m 3072 -nographic -no-reboot -kernel "$host" \
+timeout 2400 qemu-system-x86_64 -accel tcg -cpu max,+svm -smp 2 -m 3072 -nographic -no-reboot -kernel "$host" \
     -initrd "$scratch/initrd" -append "console=ttyS0 quiet mitigations=off no_timer_check" \
-    </dev/null 2>&1 | sed -u 's/\r//g' >"$scratch/log"
+    </dev/null 2>&1 | sed -u 's/\r//g' >>"$log"
 
-shown=("$scratch/log")
-grep -q 'ok *engine kvm' "$scratch/log"
+shown=("$log")
+grep -q 'ok *engine kvm' "$log"
 report $? "the probe finds that KVM works"
-grep -q '^ALL DONE' "$scratch/log"
+grep -q '^ALL DONE' "$log"
 report $? "all parts were run"
 shown=()
 while IFS= read -r line; do
@@ -185,5 +213,5 @@ while IFS= read -r line; do
     "PASS "*) report 0 "${line#PASS }" ;;
     "FAIL "*) report 1 "${line#FAIL }" ;;
     esac
-done <"$scratch/log"
+done <"$log"
 finish

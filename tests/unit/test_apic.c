@@ -238,6 +238,85 @@ static void lowest_priority(void **state)
     assert_int_equal(apic_acknowledge(f->cpu[1]), 0x61);
 }
 
+/* All of it as a page and back, in either mode: nothing is lost, and the timer goes on. */
+static void whole_page(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t page[APIC_PAGE], again[APIC_PAGE];
+    struct cpu *c = f->cpu[1];
+
+    for (unsigned x2 = 0; x2 < 2; x2++) {
+        apic_reset(c);
+        if (x2)
+            assert_true(apic_wrmsr(c, 0x1b, 0xfee00c00));
+        c->apic.svr = 0x1f0;
+        c->apic.tpr = 0x31;
+        c->apic.icr[0] = 0x4c0fd;
+        for (unsigned n = 1; n < 7; n++)
+            c->apic.lvt[n] = 0x10000 | (0x50 + n);
+        c->apic.irr[3] = 0x80000001, c->apic.isr[2] = 0x10, c->apic.tmr[3] = 1;
+        c->apic.timer_divide = 0xb;
+        c->apic.lvt[1] = 0x51;
+        if (x2)
+            assert_true(apic_wrmsr(c, 0x838, 1000));
+        else
+            apic_write(c, 0x380, 1000);
+        f->insns += 400;
+        apic_get_page(c, page);
+        struct local_apic was = c->apic;
+        apic_init_reset(c);
+        apic_set_page(c, page);
+        apic_get_page(c, again);
+        assert_memory_equal(page, again, APIC_PAGE);
+        assert_int_equal(c->apic.id, was.id);
+        assert_memory_equal(c->apic.irr, was.irr, sizeof(was.irr));
+        assert_memory_equal(c->apic.isr, was.isr, sizeof(was.isr));
+        assert_memory_equal(c->apic.tmr, was.tmr, sizeof(was.tmr));
+        assert_memory_equal(c->apic.lvt + 1, was.lvt + 1, sizeof(was.lvt) - 4);
+        assert_int_equal(c->apic.timer_start, was.timer_start);
+        f->insns += 599;
+        vm_clock_run_timers(&f->m.clock);
+        assert_int_equal(c->apic.irr[2], 0);
+        f->insns += 1;
+        vm_clock_run_timers(&f->m.clock);
+        assert_int_equal(c->apic.irr[2], 1 << 17);
+        /* It is over, and stays so. */
+        apic_get_page(c, page);
+        c->apic.irr[2] = 0;
+        apic_set_page(c, page);
+        c->apic.irr[2] = 0;
+        f->insns += 100000;
+        vm_clock_run_timers(&f->m.clock);
+        assert_int_equal(c->apic.irr[2], 0);
+    }
+}
+
+static bool take_away(void *opaque, const struct apic_message *msg, const struct cpu *except)
+{
+    (void)except;
+    *(struct apic_message *)opaque = *msg;
+    return msg->vector != 0x77;
+}
+
+/* Somebody else keeps them: messages are his, but for what he does not take. */
+static void elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    struct msi_sink sink = apic_msi_sink(&f->m);
+    struct apic_message got = {0};
+    const struct apic_elsewhere other = {take_away, &got};
+
+    f->cpu[0]->apic.elsewhere = f->cpu[1]->apic.elsewhere = &other;
+    sink.send(sink.owner, 0xfee01000, 0xc155);
+    assert_int_equal(got.vector, 0x55);
+    assert_int_equal(got.dest, 1);
+    assert_int_equal(got.mode, 1);
+    assert_true(got.level);
+    assert_int_equal(apic_pending_vector(f->cpu[1]), -1);
+    sink.send(sink.owner, 0xfee01000, 0x77);
+    assert_int_equal(apic_pending_vector(f->cpu[1]), 0x77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +328,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(disabled, setup, teardown),
         cmocka_unit_test_setup_teardown(wide_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(lowest_priority, setup, teardown),
+        cmocka_unit_test_setup_teardown(whole_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(elsewhere, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

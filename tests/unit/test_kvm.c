@@ -18,10 +18,10 @@
 #ifdef __x86_64__
 #include "cpu/x86/kvm/kvm_internal.h"
 #endif
+#include "cli/engine.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/probe.h"
-#include "engine.h"
 #include "machines/pc_cpus.h"
 
 struct box {
@@ -390,6 +390,57 @@ static void test_tiny_guests_under_kvm(void **state)
         compare_tiny(&tiny[n]);
 }
 
+/* With a local APIC that goes to KVM and comes back: as it was, but for the time that it took. */
+static void test_split_keeps_the_local_apic(void **state)
+{
+    struct box *b = box_new("loops-64", false);
+    struct cpu *cpu = b->cpus.boot;
+    struct local_apic *a = &cpu->apic;
+    struct error err = {{0}};
+
+    (void)state;
+    b->engines.irqchip = KVM_APICS_SPLIT;
+    put_tiny(b, &tiny[2]);
+    a->svr = 0x1ff;
+    a->tpr = 0xf0;
+    a->ldr = 4u << 24;
+    a->lvt[1] = 0x51; /* one-shot */
+    a->lvt[4] = 0x10700;
+    a->isr[2] = 0x10;
+    a->irr[3] = 1 << 8;
+    a->timer_divide = 0xb;
+    machine_lock(&b->pc.m);
+    apic_write(cpu, 0x380, 4000000000u);
+    machine_unlock(&b->pc.m);
+    struct local_apic was = *a;
+    if (!engine(b, ENGINE_KVM, &err)) {
+        print_message("[  SKIPPED ] KVM: %s\n", err.text);
+        box_free(b);
+        skip();
+    }
+    machine_run_inline(&b->pc.m, LIMIT);
+    assert_int_equal(b->pc.m.run.reason, STOP_DEBUG_EXIT);
+    struct kvm_stats stats;
+    kvm_engine_stats(b->engines.kvm, &stats);
+    assert_in_range(stats.runs, 1, LIMIT);
+    assert_int_equal(a->base_msr, was.base_msr);
+    assert_int_equal(a->id, was.id);
+    assert_int_equal(a->svr, was.svr);
+    assert_int_equal(a->tpr, was.tpr);
+    assert_int_equal(a->ldr, was.ldr);
+    assert_int_equal(a->timer_initial, was.timer_initial);
+    assert_int_equal(a->timer_divide, was.timer_divide);
+    assert_memory_equal(a->isr, was.isr, sizeof(was.isr));
+    assert_memory_equal(a->irr, was.irr, sizeof(was.irr));
+    for (unsigned n = 1; n < 7; n++)
+        assert_int_equal(a->lvt[n], was.lvt[n]);
+    assert_true(vm_timer_armed(&a->timer));
+    assert_in_range(a->timer_start,
+                    was.timer_start > 2000000000u ? was.timer_start - 2000000000u : 0,
+                    was.timer_start + 2000000000u);
+    box_free(b);
+}
+
 static bool no_stop(void *opaque, struct cpu *cpu, uint64_t lin)
 {
     (void)cpu;
@@ -467,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_kvm_tells_the_frequency),
 #endif
         cmocka_unit_test(test_tiny_guests_under_kvm),
+        cmocka_unit_test(test_split_keeps_the_local_apic),
         cmocka_unit_test(test_debugger_changes_the_engine),
         cmocka_unit_test(test_a_persons_engine_stays),
     };

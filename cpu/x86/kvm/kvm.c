@@ -51,12 +51,11 @@ static enum vcpu_exit fail(struct kvm_cpu *c, const char *what, uint64_t code)
 {
     struct machine *m = c->k->m;
 
-    if (!c->k->failed) {
+    if (!atomic_exchange(&c->k->failed, true)) {
         fprintf(stderr, "calque: KVM: CPU %u: %s (%#llx); its state is\n", c->cpu->v.index, what,
                 (unsigned long long)code);
         cpu_print_registers(c->cpu, print_register_line, NULL);
     }
-    c->k->failed = true;
     vcpu_lock_machine(&c->cpu->v);
     machine_request_end(m, STOP_ENGINE, 0);
     vcpu_unlock_machine(&c->cpu->v);
@@ -75,26 +74,78 @@ static void complete_access(struct kvm_cpu *c)
     c->unfinished = false;
 }
 
+/* Local APICs of CPUs that run change under others' hands: by themselves, and by each other. */
+static void begin_alone(struct kvm_cpu *c)
+{
+    vcpu_lock_machine(&c->cpu->v);
+    if (c->k->split)
+        machine_exclusive_begin(c->k->m);
+}
+
+static void end_alone(struct kvm_cpu *c)
+{
+    if (c->k->split)
+        machine_exclusive_end(c->k->m);
+    vcpu_unlock_machine(&c->cpu->v);
+}
+
+static bool put_chip(struct kvm_cpu *c, const char **what)
+{
+    if (c->chip_in)
+        return true;
+    begin_alone(c);
+    bool ok = kvm_irqchip_put(c, what);
+    end_alone(c);
+    return ok;
+}
+
+/* Before the first CPU runs. */
+static bool put_all_chips(struct kvm_cpu *c, const char **what)
+{
+    if (!c->k->split || atomic_load(&c->k->chips_in))
+        return true;
+    begin_alone(c);
+    bool ok = atomic_load(&c->k->chips_in) || kvm_irqchip_enter(c->k, what);
+    end_alone(c);
+    return ok;
+}
+
 static bool load(struct kvm_cpu *c, const char **what)
 {
     if (c->loaded)
         return true;
     complete_access(c);
-    if (!kvm_state_load(c, what))
-        return false;
-    c->k->stats.loads++;
-    c->loaded = true;
     c->run->ready_for_interrupt_injection = 0; /* it speaks of another state */
+    if ((c->k->split && !put_chip(c, what)) || !kvm_state_load(c, what))
+        return false;
+    c->stats.loads++;
+    kvm_state_loaded(c, true);
     return true;
+}
+
+/* Lock held; no CPU is in KVM_RUN, if the local APIC is KVM's. */
+static bool fetch_all(struct kvm_cpu *c, const char **what)
+{
+    struct kvm_chip chip = {.there = false};
+    bool loaded = c->loaded;
+
+    if (loaded)
+        complete_access(c);
+    bool ok = kvm_irqchip_take(c, &chip, what);
+    kvm_state_loaded(c, false);
+    ok = (!loaded || kvm_state_fetch(c, what)) && ok;
+    kvm_irqchip_settle(c, &chip);
+    return ok;
 }
 
 static bool fetch(struct kvm_cpu *c, const char **what)
 {
-    if (!c->loaded)
+    if (!c->loaded && !c->chip_in)
         return true;
-    complete_access(c);
-    c->loaded = false;
-    return kvm_state_fetch(c, what);
+    begin_alone(c);
+    bool ok = fetch_all(c, what);
+    end_alone(c);
+    return ok;
 }
 
 /* Forgets what was derived from memory that KVM's CPU has written since. */
@@ -113,7 +164,8 @@ static void stopped(struct vcpu *v)
     struct kvm_cpu *c = kvm_of(v);
     const char *what;
 
-    if (!fetch(c, &what))
+    atomic_store(&c->k->chips_in, false);
+    if (!fetch_all(c, &what))
         fprintf(stderr, "calque: KVM: CPU %u: %s: %s\n", v->index, what, strerror(errno));
     refresh(c);
     if (c->wrote)
@@ -125,7 +177,9 @@ static void reset(struct vcpu *v)
 {
     struct kvm_cpu *c = kvm_of(v);
 
-    c->loaded = false;
+    kvm_state_loaded(c, false);
+    c->chip_in = false;
+    atomic_store(&c->k->chips_in, false);
     c->before->reset(v);
 }
 
@@ -161,7 +215,12 @@ static enum vcpu_exit interpret(struct kvm_cpu *c, int64_t n)
     if (!fetch(c, &what))
         return fail(c, what, (uint64_t)errno);
     refresh(c);
-    c->k->stats.interpreted++;
+    c->stats.interpreted++;
+    if (c->k->split) {
+        begin_alone(c);
+        kvm_irqchip_collect(c);
+        end_alone(c);
+    }
     if (n < v->budget) {
         v->slice -= (uint64_t)(v->budget - n);
         v->budget = n;
@@ -177,6 +236,14 @@ static bool must_interpret(const struct kvm_cpu *c)
     return cpu->smm || (cpu->smi_pending && !cpu->wait_sipi) || ~cpu->a20_mask || cpu->probes ||
            cpu->watch || r->step_cpu || r->stop_count != UINT64_MAX || r->stop_time != UINT64_MAX ||
            cpu->v.m->arena.keepers || cpu->v.m->record;
+}
+
+/* One that KVM has sleeps there. */
+static bool has_work(const struct vcpu *v)
+{
+    const struct kvm_cpu *c = kvm_of(v);
+
+    return (c->k->split && !must_interpret(c)) || c->before->has_work(v);
 }
 
 /* ---- accesses ---- */
@@ -206,7 +273,7 @@ static void memory_exit(struct kvm_cpu *c)
 {
     struct kvm_run *run = c->run;
 
-    c->k->stats.memory_accesses++;
+    c->stats.memory_accesses++;
     vcpu_lock_machine(&c->cpu->v);
     for (unsigned at = 0, n; at < run->mmio.len && at < sizeof(run->mmio.data); at += n) {
         uint64_t v = 0;
@@ -273,7 +340,7 @@ static bool port_exit(struct kvm_cpu *c)
     struct machine *m = c->k->m;
     uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
-    c->k->stats.port_accesses++;
+    c->stats.port_accesses++;
     lend_registers(c);
     vcpu_lock_machine(&c->cpu->v);
     for (uint32_t n = 0; n < run->io.count; n++, data += run->io.size) {
@@ -303,18 +370,41 @@ static void msr_exit(struct kvm_cpu *c)
 {
     struct kvm_run *run = c->run;
 
+    if (c->k->split && is_apic_msr(run->msr.index)) { /* KVM's, which says that it has none such */
+        run->msr.error = 1;
+        c->unfinished = true;
+        return;
+    }
     keep_tsc(c);
     bool write = run->exit_reason == KVM_EXIT_X86_WRMSR;
     uint64_t v = run->msr.data;
     bool ok = write ? msr_write(c->cpu, run->msr.index, v) : msr_read(c->cpu, run->msr.index, &v);
 
-    c->k->stats.msr_accesses++;
+    c->stats.msr_accesses++;
     run->msr.data = v;
     run->msr.error = !ok;
     c->unfinished = true;
 }
 
 /* ---- interrupts ---- */
+
+/* Split: what the PIC has. The others go through our own local APIC first. */
+static bool waits(const struct kvm_cpu *c)
+{
+    const struct cpu *cpu = c->cpu;
+
+    return c->k->split ? cpu->intr_level || cpu->extint_pending : cpu_interrupt_waits(cpu);
+}
+
+static bool interrupt(struct kvm_cpu *c, int vector)
+{
+    struct kvm_interrupt irq = {.irq = (uint32_t)vector};
+
+    c->stats.injections++;
+    c->run->ready_for_interrupt_injection = 0;
+    return c->k->split ? kvm_irqchip_interrupt(c, (uint8_t)vector)
+                       : ioctl(c->fd, KVM_INTERRUPT, &irq) == 0;
+}
 
 static bool inject(struct kvm_cpu *c)
 {
@@ -326,16 +416,12 @@ static bool inject(struct kvm_cpu *c)
             return false;
         cpu->nmi_pending = false;
     }
-    if (c->run->ready_for_interrupt_injection && cpu_interrupt_waits(cpu) &&
-        (vector = cpu_acknowledge(cpu)) >= 0) {
-        struct kvm_interrupt irq = {.irq = (uint32_t)vector};
-
-        c->k->stats.injections++;
-        c->run->ready_for_interrupt_injection = 0;
-        if (ioctl(c->fd, KVM_INTERRUPT, &irq) < 0)
+    if (c->run->ready_for_interrupt_injection && waits(c)) {
+        vector = c->k->split ? cpu_acknowledge_extint(cpu) : cpu_acknowledge(cpu);
+        if (vector >= 0 && !interrupt(c, vector))
             return false;
     }
-    c->run->request_interrupt_window = cpu_interrupt_waits(cpu);
+    c->run->request_interrupt_window = waits(c);
     return true;
 }
 
@@ -348,7 +434,7 @@ static void enter(struct kvm_cpu *c)
 
     run->cr8 = apic_get_cr8(cpu);
     c->code_old = c->wrote = true;
-    c->k->stats.runs++;
+    c->stats.runs++;
     /* A kick before this is seen in exit_req, one after it in immediate_exit or by the signal. */
     __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     if (atomic_load(&cpu->v.exit_req))
@@ -377,7 +463,7 @@ static void time_turn(struct kvm_cpu *c, bool begin)
     const struct timespec turn = {.tv_nsec = begin ? TURN_NS : 0};
     const struct itimerspec when = {.it_value = turn, .it_interval = turn};
 
-    if (k->m->ncpus == 1)
+    if (k->m->ncpus == 1 || k->m->run.parallel)
         return;
     if (!k->has_timer || !pthread_equal(k->timed, pthread_self())) {
         struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL};
@@ -401,7 +487,7 @@ static bool run_once(struct kvm_cpu *c, int *error)
     *error = ioctl(c->fd, KVM_RUN, 0) < 0 ? errno : 0;
     atomic_store(&c->inside, false);
     c->unfinished = false;
-    if ((c->run->cr8 & 15) != cr8) {
+    if (!c->k->split && (c->run->cr8 & 15) != cr8) {
         vcpu_lock_machine(&c->cpu->v);
         apic_set_cr8(c->cpu, c->run->cr8 & 15);
         vcpu_unlock_machine(&c->cpu->v);
@@ -414,7 +500,7 @@ static enum vcpu_exit halt_exit(struct kvm_cpu *c)
     struct cpu *cpu = c->cpu;
     struct kvm_regs regs;
 
-    c->k->stats.halts++;
+    c->stats.halts++;
     if (ioctl(c->fd, KVM_GET_REGS, &regs) < 0)
         return fail(c, "KVM_GET_REGS", (uint64_t)errno);
     cpu->eflags = (cpu->eflags & ~EFLAGS_IF) | ((uint32_t)regs.rflags & EFLAGS_IF);
@@ -471,10 +557,14 @@ static bool handle_exit(struct kvm_cpu *c, enum vcpu_exit *why)
         msr_exit(c);
         return true;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
-        c->k->stats.windows++;
+        c->stats.windows++;
         return true;
     case KVM_EXIT_INTR:
     case KVM_EXIT_SET_TPR:
+        return true;
+    case KVM_EXIT_IOAPIC_EOI:
+        c->stats.eois++;
+        kvm_irqchip_eoi(c);
         return true;
     case KVM_EXIT_HLT:
         *why = halt_exit(c);
@@ -510,16 +600,18 @@ static bool prepare(struct kvm_cpu *c, enum vcpu_exit *why)
         *why = fail(c, what, (uint64_t)errno);
         return false;
     }
-    if (cpu->v.halted && (cpu->wait_sipi || !cpu_interrupt_ready(cpu))) {
-        *why = VCPU_EXIT_HALT;
-        return false;
+    if (!c->k->split) {
+        if (cpu->v.halted && (cpu->wait_sipi || !cpu_interrupt_ready(cpu))) {
+            *why = VCPU_EXIT_HALT;
+            return false;
+        }
+        cpu->v.halted = false;
     }
-    cpu->v.halted = false;
     if (!c->loaded && cpu->exc_pending) {
         *why = interpret(c, 1);
         return false;
     }
-    if (load(c, &what) && (what = "KVM_INTERRUPT", inject(c)))
+    if (put_all_chips(c, &what) && load(c, &what) && (what = "KVM_INTERRUPT", inject(c)))
         return true;
     *why = fail(c, what, (uint64_t)errno);
     return false;
@@ -536,10 +628,15 @@ static enum vcpu_exit run_slice(struct kvm_cpu *c)
             return interpret(c, v->budget);
         if (!prepare(c, &why))
             return why;
-        if (!run_once(c, &error)) {
+        bool ended = run_once(c, &error);
+        if (c->run->flags & KVM_RUN_X86_SMM)
+            return fail(c,
+                        "an SMI as interprocessor interrupt, which -machine kernel-irqchip=off has",
+                        c->run->exit_reason);
+        if (!ended) {
             if (error != EINTR && error != EAGAIN)
                 return fail(c, strerror(error), (uint64_t)error);
-            c->k->stats.signals++;
+            c->stats.signals++;
             return atomic_load(&v->exit_req) ? VCPU_EXIT_SLICE : VCPU_EXIT_YIELD;
         }
         if (!handle_exit(c, &why))
@@ -623,23 +720,25 @@ static bool check_capabilities(struct kvm_engine *k, struct error *err)
            error_set(err, "this host's KVM runs at most %u CPUs", k->max_cpus);
 }
 
-/* MSRs that change how the processor runs are KVM's; every other access comes out and is msr.c's,
- * so that guests find the same registers under every engine. */
+/* MSRs that change how the processor runs are KVM's, and split those of the local APIC; every other
+ * access comes out and is msr.c's, so that guests find the same registers under every engine. */
 static bool filter_msrs(struct kvm_engine *k, struct error *err)
 {
     static uint8_t all[4] = {0xff, 0xff, 0xff, 0xff};
     static const struct {
         uint32_t base, n;
     } ranges[] = {
-        {0x10, 1},  {0x3b, 1},  {0x48, 2},       {0x174, 3},
-        {0x1d9, 1}, {0x277, 1}, {0xc0000080, 5}, {0xc0000100, 4},
+        {0x10, 1},  {0x3b, 1},       {0x48, 2},       {0x174, 3}, {0x1d9, 1},
+        {0x277, 1}, {0xc0000080, 5}, {0xc0000100, 4}, {0x1b, 1},  {0x6e0, 1},
     };
+    bool deadline = model_has(&cpu_of(k->m->cpus[0])->model, F_tsc_deadline);
+    unsigned nranges = ARRAY_SIZE(ranges) - (!k->split ? 2 : !deadline ? 1 : 0);
     struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_DENY};
     struct kvm_enable_cap cap = {.cap = KVM_CAP_X86_USER_SPACE_MSR,
                                  .args = {KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
                                           KVM_MSR_EXIT_REASON_FILTER}};
 
-    for (unsigned n = 0; n < ARRAY_SIZE(ranges); n++)
+    for (unsigned n = 0; n < nranges; n++)
         filter.ranges[n] = (struct kvm_msr_filter_range){
             .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
             .base = ranges[n].base,
@@ -652,7 +751,7 @@ static bool filter_msrs(struct kvm_engine *k, struct error *err)
            error_set(err, "KVM_X86_SET_MSR_FILTER: %s", strerror(errno));
 }
 
-static bool create_vm(struct kvm_engine *k, struct error *err)
+static bool create_vm(struct kvm_engine *k, enum kvm_apics irqchip, struct error *err)
 {
     uint64_t identity = IDENTITY_ADDRESS;
     int size = ioctl(k->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -666,7 +765,7 @@ static bool create_vm(struct kvm_engine *k, struct error *err)
     if (ioctl(k->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
         ioctl(k->vm, KVM_SET_TSS_ADDR, TSS_ADDRESS) < 0)
         return error_set(err, "KVM_SET_TSS_ADDR: %s", strerror(errno));
-    return filter_msrs(k, err);
+    return kvm_irqchip_create(k, irqchip, err) && filter_msrs(k, err);
 }
 
 static void ignore_signal(int number)
@@ -681,7 +780,8 @@ static void catch_kicks(void)
     sigaction(KICK_SIGNAL, &action, NULL);
 }
 
-bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error *err)
+bool kvm_engine_create(struct machine *m, enum kvm_apics irqchip, struct kvm_engine **out,
+                       struct error *err)
 {
     struct kvm_engine *k = calloc(1, sizeof(*k));
 
@@ -690,10 +790,12 @@ bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error 
         return error_set(err, "out of memory");
     k->m = m;
     k->dev = k->vm = -1;
+    pthread_mutex_init(&k->tsc_mutex, NULL);
     if (m->clock.mode == VM_CLOCK_ICOUNT)
         error_set(err, "-icount: KVM does not count instructions");
-    else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) && create_vm(k, err) &&
-             (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) && kvm_memory_update(k, err)) {
+    else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) &&
+             create_vm(k, irqchip, err) && (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) &&
+             kvm_memory_update(k, err)) {
         catch_kicks();
         kvm_memory_advise(k);
         *out = k;
@@ -720,6 +822,7 @@ void kvm_engine_destroy(struct kvm_engine *k)
         close(k->vm);
     if (k->dev >= 0)
         close(k->dev);
+    pthread_mutex_destroy(&k->tsc_mutex);
     free(k->cpus);
     free(k->slots);
     free(k);
@@ -769,9 +872,11 @@ bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err)
     c->ops.reset = reset;
     c->ops.map_changed = map_changed;
     c->ops.kick = kick;
+    c->ops.has_work = has_work;
     c->ops.stopped = stopped;
-    c->loaded = false;
     cpu->v.ops = &c->ops;
+    if (k->split)
+        cpu->apic.elsewhere = &k->elsewhere;
     k->m->arena.collect = kvm_memory_collect;
     k->m->arena.collect_opaque = k;
     return kvm_memory_update(k, err);
@@ -785,18 +890,42 @@ void kvm_engine_detach(struct cpu *cpu)
         return;
     stopped(&cpu->v);
     cpu->v.ops = c->before;
+    cpu->apic.elsewhere = NULL;
     c->k->m->arena.collect = NULL;
+}
+
+bool kvm_engine_is_split(const struct kvm_engine *k)
+{
+    return k->split;
 }
 
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
 {
-    *out = k->stats;
+    *out = (struct kvm_stats){.slots = k->live_slots};
+    for (unsigned n = 0; n < k->ncpus; n++) {
+        const struct kvm_stats *s = &k->cpus[n].stats;
+
+        out->runs += s->runs;
+        out->port_accesses += s->port_accesses;
+        out->memory_accesses += s->memory_accesses;
+        out->msr_accesses += s->msr_accesses;
+        out->halts += s->halts;
+        out->injections += s->injections;
+        out->windows += s->windows;
+        out->signals += s->signals;
+        out->interpreted += s->interpreted;
+        out->loads += s->loads;
+        out->eois += s->eois;
+    }
 }
 
 void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, const char *text),
                          void *opaque)
 {
-    const struct kvm_stats *s = &k->stats;
+    struct kvm_stats stats;
+    const struct kvm_stats *s = &stats;
+
+    kvm_engine_stats(k, &stats);
     const struct {
         const char *what;
         uint64_t n;
@@ -808,6 +937,7 @@ void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, 
         {"halts", s->halts},
         {"interrupts", s->injections},
         {"interrupt windows", s->windows},
+        {"ends of interrupts", s->eois},
         {"signals", s->signals},
         {"slices interpreted", s->interpreted},
         {"states loaded", s->loads},
@@ -815,6 +945,8 @@ void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, 
     };
     char text[64];
 
+    snprintf(text, sizeof(text), "%-20s %s", "kernel-irqchip", k->split ? "split" : "off");
+    line(opaque, text);
     for (unsigned n = 0; n < ARRAY_SIZE(rows); n++) {
         snprintf(text, sizeof(text), "%-20s %llu", rows[n].what, (unsigned long long)rows[n].n);
         line(opaque, text);

@@ -8,9 +8,9 @@
 /* Linux KVM (Documentation/virt/kvm/api.rst): an engine that runs a machine's x86 CPUs on the
  * host's processor.
  *
- * Interrupt controllers and timers stay the machine's own, so that all state but the registers is
- * where the other engines have it. The registers are in KVM while it runs the CPU; struct cpu has
- * them whenever the machine stands still. What KVM does not do is interpreted: system management
+ * Interrupt controllers and timers stay the machine's own, or all but the local APICs do (split), so
+ * that the other state is where the other engines have it. Registers, and split local APICs, are in
+ * KVM while it runs the CPU; struct cpu has them whenever the machine stands still. What KVM does not do is interpreted: system management
  * mode, a masked A20, steps, counts and whatever a debugger wants to see, and single instructions
  * that KVM's own emulator lacks.
  *
@@ -22,11 +22,19 @@ struct error;
 struct kvm_engine;
 struct machine;
 
-/* Opens /dev/kvm and makes a virtual machine of it for m, with its memory. False, with the reason:
- * no such device, no permission (and which group has it), a missing capability. */
-bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error *err);
+/* -machine kernel-irqchip: where local APICs are. Split, they are in KVM, and each CPU has a thread
+ * of its own. All zero: ours, and CPUs take turns; the machine may be run inline. */
+enum kvm_apics { KVM_APICS_OFF, KVM_APICS_SPLIT, KVM_APICS_BEST };
+
+/* Opens /dev/kvm and makes a virtual machine of it for m, with its memory. Best: split where the
+ * host's KVM and the machine's threads allow it. False, with the reason: no such device, no
+ * permission (and which group has it), a missing capability. */
+bool kvm_engine_create(struct machine *m, enum kvm_apics irqchip, struct kvm_engine **out,
+                       struct error *err);
 /* After the machine's CPUs are gone, or detached. NULL is allowed. */
 void kvm_engine_destroy(struct kvm_engine *k);
+/* Whether CPUs may run at the same time: each one sleeps in KVM. */
+bool kvm_engine_is_split(const struct kvm_engine *k);
 /* From now on KVM runs the CPU. The machine does not run; state stays as it is. */
 bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err);
 /* The CPU is the interpreter's again. The machine does not run. */
@@ -38,7 +46,7 @@ bool kvm_fit_model(struct cpu_model *model, bool drop, struct error *err);
 
 struct kvm_stats {
     uint64_t runs, port_accesses, memory_accesses, msr_accesses, halts, injections, windows,
-        signals, interpreted, loads;
+        signals, interpreted, loads, eois;
     unsigned slots;
 };
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out);

@@ -18,6 +18,15 @@ struct kvm_slot {
     bool live, seen; /* seen: still in the map, while that is compared */
 };
 
+enum { KVM_LEVEL_ROUTES = 24 };
+
+/* A local APIC on its way from KVM. */
+struct kvm_chip {
+    bool there;
+    uint64_t base, deadline;
+    uint8_t page[APIC_PAGE];
+};
+
 struct kvm_cpu {
     struct kvm_engine *k;
     struct cpu *cpu;
@@ -32,7 +41,10 @@ struct kvm_cpu {
     atomic_bool inside;            /* KVM_RUN, or about to; `thread` is in it */
     pthread_t thread;
     bool thread_known;
-    uint64_t tsc_fetched; /* when; ns of the machine's clock */
+    uint64_t tsc_fetched;  /* when; ns of the machine's clock */
+    bool chip_in;          /* split: KVM has the local APIC */
+    uint32_t over_initial; /* count of a one-shot that was over when it went there */
+    struct kvm_stats stats;
 };
 
 struct kvm_engine {
@@ -47,8 +59,19 @@ struct kvm_engine {
     timer_t timer; /* ends turns on the thread `timed` */
     pthread_t timed;
     bool has_timer;
-    bool failed; /* the CPU's state was printed */
-    struct kvm_stats stats;
+    atomic_bool failed; /* the CPU's state was printed */
+    unsigned live_slots;
+    /* Split. */
+    bool split;
+    atomic_bool chips_in; /* some CPU runs, or will: messages are KVM's */
+    struct apic_elsewhere elsewhere;
+    struct kvm_msi routes[KVM_LEVEL_ROUTES];
+    unsigned nroutes, next_route;
+    /* Counters of CPUs that KVM runs: less their TSC_ADJUST all lie as far from the host's. */
+    pthread_mutex_t tsc_mutex;
+    unsigned nloaded;
+    uint64_t tsc_origin;
+    bool tsc_known;
 };
 
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
@@ -63,6 +86,10 @@ void kvm_memory_collect(void *opaque, uint64_t offset, uint64_t len);
 /* kvm_state.c: struct cpu to KVM, and back. False: KVM refuses; *what says which part. */
 bool kvm_state_load(struct kvm_cpu *c, const char **what);
 bool kvm_state_fetch(struct kvm_cpu *c, const char **what);
+bool kvm_set_msr(struct kvm_cpu *c, uint32_t number, uint64_t value);
+bool kvm_get_msr(struct kvm_cpu *c, uint32_t number, uint64_t *value);
+/* The registers are, or are not, KVM's from now on: for the counters' sake. */
+void kvm_state_loaded(struct kvm_cpu *c, bool loaded);
 /* What our clock has drifted from the processor's counter, that goes by KVM's from now on. */
 bool kvm_state_fetch_tsc(struct kvm_cpu *c);
 /* What cpuid_query() says, leaf by leaf, but for the counter's frequency where it is another one.
@@ -70,5 +97,27 @@ bool kvm_state_fetch_tsc(struct kvm_cpu *c);
 struct kvm_cpuid2 *kvm_cpuid_table(const struct cpu *cpu, uint64_t tsc_hz);
 /* That is what KVM's CPU says from now on. */
 bool kvm_set_cpuid(struct kvm_cpu *c, struct error *err);
+
+/* kvm_irqchip.c: split interrupt controllers. The machine lock is held by all but put_deadline,
+ * eoi, interrupt and the waits; put, take and collect: also no CPU is in KVM_RUN. False: as for the
+ * state. */
+bool kvm_irqchip_create(struct kvm_engine *k, enum kvm_apics wanted, struct error *err);
+/* All local APICs are KVM's. */
+bool kvm_irqchip_enter(struct kvm_engine *k, const char **what);
+bool kvm_irqchip_put(struct kvm_cpu *c, const char **what);
+/* After the counter, of which it is a count. */
+bool kvm_irqchip_put_deadline(struct kvm_cpu *c);
+/* To be settled when the registers, and with them the counter, are here. */
+bool kvm_irqchip_take(struct kvm_cpu *c, struct kvm_chip *chip, const char **what);
+void kvm_irqchip_settle(struct kvm_cpu *c, struct kvm_chip *chip);
+/* What was sent to a CPU that is interpreted for a while. */
+void kvm_irqchip_collect(struct kvm_cpu *c);
+/* HLT and waiting for a start-up IPI. */
+bool kvm_irqchip_put_waits(struct kvm_cpu *c);
+bool kvm_irqchip_take_waits(struct kvm_cpu *c);
+/* The PIC's vector. */
+bool kvm_irqchip_interrupt(struct kvm_cpu *c, uint8_t vector);
+/* KVM_EXIT_IOAPIC_EOI */
+void kvm_irqchip_eoi(struct kvm_cpu *c);
 
 #endif

@@ -129,9 +129,9 @@ bool kvm_memory_update(struct kvm_engine *k, struct error *err)
     for (size_t i = 0; ok && i < w.n; i++)
         ok = add_slot(k, &w.list[i], err);
     free(w.list);
-    k->stats.slots = 0;
+    k->live_slots = 0;
     for (unsigned n = 0; n < k->nslots; n++)
-        k->stats.slots += k->slots[n].live;
+        k->live_slots += k->slots[n].live;
     return ok;
 }
 

@@ -251,7 +251,7 @@ union msr_call {
     uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 };
 
-static bool set_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
+bool kvm_set_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
 {
     union msr_call call = {.list.nmsrs = 1};
 
@@ -259,7 +259,7 @@ static bool set_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
     return ioctl(c->fd, KVM_SET_MSRS, &call) == 1;
 }
 
-static bool get_msr(struct kvm_cpu *c, uint32_t number, uint64_t *value)
+bool kvm_get_msr(struct kvm_cpu *c, uint32_t number, uint64_t *value)
 {
     union msr_call call = {.list.nmsrs = 1};
 
@@ -281,7 +281,8 @@ static bool put_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
 {
     uint64_t now;
 
-    return (get_msr(c, number, &now) && now == value) || set_msr(c, number, value) || !value;
+    return (kvm_get_msr(c, number, &now) && now == value) || kvm_set_msr(c, number, value) ||
+           !value;
 }
 
 static bool tsc_offset(const struct kvm_cpu *c, unsigned long request, uint64_t *offset)
@@ -299,34 +300,46 @@ static uint64_t tsc_between(const struct cpu *a, const struct cpu *b)
     return b->tsc_adjust - a->tsc_adjust;
 }
 
-static const struct kvm_cpu *under_way(const struct kvm_cpu *but)
+void kvm_state_loaded(struct kvm_cpu *c, bool loaded)
 {
-    for (unsigned n = 0; n < but->k->ncpus; n++)
-        if (&but->k->cpus[n] != but && but->k->cpus[n].loaded)
-            return &but->k->cpus[n];
-    return NULL;
+    struct kvm_engine *k = c->k;
+
+    pthread_mutex_lock(&k->tsc_mutex);
+    if (loaded != c->loaded)
+        k->nloaded += loaded ? 1 : -1u;
+    c->loaded = loaded;
+    k->tsc_known = k->tsc_known && k->nloaded;
+    pthread_mutex_unlock(&k->tsc_mutex);
 }
 
 /* The counter, by its offset from the host's: a count that is written goes through KVM's guess of
- * what a guest's own write may want. One that joins CPUs that are under way has their offset, so
- * that no count goes back from one CPU to the next. Without offsets: a write that is far off spoils
- * the guess. */
-static bool tsc_out(struct kvm_cpu *c)
+ * what a guest's own write may want. One that joins CPUs that are under way lies where theirs do,
+ * so that no count goes back from one CPU to the next. Without offsets: a write that is far off
+ * spoils the guess. */
+static bool offset_out(struct kvm_cpu *c)
 {
-    const struct kvm_cpu *other = under_way(c);
     const struct cpu *cpu = c->cpu;
     uint64_t offset, now;
 
-    if (other && tsc_offset(other, KVM_GET_DEVICE_ATTR, &offset)) {
-        offset += tsc_between(other->cpu, cpu);
-    } else if (tsc_offset(c, KVM_GET_DEVICE_ATTR, &offset)) {
-        if (!get_msr(c, MSR_TSC, &now))
+    if (!tsc_offset(c, KVM_GET_DEVICE_ATTR, &offset))
+        return kvm_set_msr(c, MSR_TSC, cpu_tsc(cpu) ^ 1ull << 62) &&
+               kvm_set_msr(c, MSR_TSC, cpu_tsc(cpu));
+    if (!c->k->tsc_known) {
+        if (!kvm_get_msr(c, MSR_TSC, &now))
             return false;
-        offset += cpu_tsc(cpu) - now;
-    } else {
-        return set_msr(c, MSR_TSC, cpu_tsc(cpu) ^ 1ull << 62) && set_msr(c, MSR_TSC, cpu_tsc(cpu));
+        c->k->tsc_origin = offset + cpu_tsc(cpu) - now - cpu->tsc_adjust;
+        c->k->tsc_known = true;
     }
+    offset = c->k->tsc_origin + cpu->tsc_adjust;
     return tsc_offset(c, KVM_SET_DEVICE_ATTR, &offset);
+}
+
+static bool tsc_out(struct kvm_cpu *c)
+{
+    pthread_mutex_lock(&c->k->tsc_mutex);
+    bool ok = offset_out(c);
+    pthread_mutex_unlock(&c->k->tsc_mutex);
+    return ok;
 }
 
 static bool msrs_out(struct kvm_cpu *c)
@@ -348,17 +361,18 @@ bool kvm_state_fetch_tsc(struct kvm_cpu *c)
 {
     const struct kvm_cpu *first = &c->k->cpus[0];
     struct cpu *cpu = c->cpu;
+    bool ok = true;
     uint64_t tsc;
 
+    pthread_mutex_lock(&c->k->tsc_mutex);
     cpu->tsc_hz = c->k->tsc_hz;
     if (c != first && !first->loaded && first->cpu->tsc_hz == cpu->tsc_hz)
         cpu->tsc_base = first->cpu->tsc_base + tsc_between(first->cpu, cpu);
-    else if (get_msr(c, MSR_TSC, &tsc))
+    else if ((ok = kvm_get_msr(c, MSR_TSC, &tsc)))
         cpu->tsc_base += tsc - cpu_tsc(cpu);
-    else
-        return false;
+    pthread_mutex_unlock(&c->k->tsc_mutex);
     c->tsc_fetched = vm_clock_now(&cpu->v.m->clock);
-    return true;
+    return ok;
 }
 
 static bool msrs_in(struct kvm_cpu *c)
@@ -367,7 +381,7 @@ static bool msrs_in(struct kvm_cpu *c)
 
     for (unsigned n = 0; n < ARRAY_SIZE(kept); n++)
         if (model_has(&cpu->model, kept[n].feature))
-            get_msr(c, kept[n].number, (uint64_t *)(uintptr_t)kept_value(cpu, &kept[n]));
+            kvm_get_msr(c, kept[n].number, (uint64_t *)(uintptr_t)kept_value(cpu, &kept[n]));
     return kvm_state_fetch_tsc(c);
 }
 
@@ -453,7 +467,12 @@ bool kvm_state_load(struct kvm_cpu *c, const char **what)
         !call(c, KVM_SET_VCPU_EVENTS, &events, "KVM_SET_VCPU_EVENTS", what))
         return false;
     *what = "KVM_SET_MSRS";
-    return msrs_out(c);
+    if (!msrs_out(c))
+        return false;
+    if (!c->k->split)
+        return true;
+    *what = "KVM_SET_MP_STATE";
+    return kvm_irqchip_put_deadline(c) && kvm_irqchip_put_waits(c);
 }
 
 static bool fetch_xcr0(struct kvm_cpu *c, const char **what)
@@ -492,6 +511,9 @@ bool kvm_state_fetch(struct kvm_cpu *c, const char **what)
     events_in(cpu, &events);
     *what = "KVM_GET_MSRS";
     if (!msrs_in(c))
+        return false;
+    *what = "KVM_GET_MP_STATE";
+    if (c->k->split && !kvm_irqchip_take_waits(c))
         return false;
     cpu_mode_changed(cpu);
     return true;

@@ -12,9 +12,11 @@ static bool refuse(struct error *err)
     return error_set(err, "KVM: this host's processor is not an x86-64 one");
 }
 
-bool kvm_engine_create(struct machine *m, struct kvm_engine **out, struct error *err)
+bool kvm_engine_create(struct machine *m, enum kvm_apics irqchip, struct kvm_engine **out,
+                       struct error *err)
 {
     (void)m;
+    (void)irqchip;
     *out = NULL;
     return refuse(err);
 }
@@ -41,6 +43,12 @@ bool kvm_fit_model(struct cpu_model *model, bool drop, struct error *err)
     (void)model;
     (void)drop;
     return refuse(err);
+}
+
+bool kvm_engine_is_split(const struct kvm_engine *k)
+{
+    (void)k;
+    return false;
 }
 
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
