@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -14,6 +15,7 @@
 #include "host/net/backend.h"
 #include "machines/pc.h"
 #include "monitor/qmp.h"
+#include "monitor/qmp_jobs.h"
 #include "vm/machine.h"
 #include "vm/record.h"
 
@@ -487,5 +489,10 @@ void control_free(struct control *ctl)
         free(ctl->objects[i].type);
     }
     ctl->m->run.event = NULL;
+    for (unsigned i = 0; i < ctl->nfds; i++) {
+        close(ctl->fds[i].fd);
+        free(ctl->fds[i].name);
+    }
+    qmp_jobs_free(ctl);
     free(ctl);
 }

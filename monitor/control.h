@@ -21,7 +21,15 @@ struct control_object {
     uint64_t size; /* memory back ends */
 };
 
+/* A descriptor that a client has passed under a name. */
+#define CONTROL_MAX_FDS 16
+struct control_fd {
+    char *name;
+    int fd;
+};
+
 struct qmp;
+struct qmp_job;
 struct monitor_command;
 
 /* What a room above, the debugger, adds to every monitor. */
@@ -49,8 +57,11 @@ struct control {
     struct drive_watch watch; /* of about.drives */
     struct control_object objects[CONTROL_MAX_OBJECTS];
     unsigned nobjects;
+    struct control_fd fds[CONTROL_MAX_FDS];
+    unsigned nfds;
     struct migrate *migrate; /* control_add_migration(); may be NULL */
     bool no_migration_events;
+    struct qmp_job *jobs, *job; /* qmp_jobs.h; the one under way, or NULL */
     void (*migrate_wake)(void *opaque);
     void (*migrate_broken)(void *opaque, const char *text);
     void *migrate_opaque;
@@ -115,6 +126,12 @@ bool control_add_migration(struct control *ctl, const char *cpu, void (*wake)(vo
 /* "max-bandwidth" (a number counts MiB), "downtime-limit" (ms), "compression". */
 bool control_set_migrate_parameter(struct control *ctl, const char *name, const char *value,
                                    struct error *err);
+/* getfd, which takes the descriptor over in any case; closefd. */
+bool control_keep_fd(struct control *ctl, const char *name, int fd, struct error *err);
+bool control_close_fd(struct control *ctl, const char *name, struct error *err);
+/* migrate, -d; migrate_incoming. A place "fd:NAME" is a descriptor of getfd, which is used up. */
+bool control_migrate_to(struct control *ctl, const char *where, struct error *err);
+bool control_migrate_from(struct control *ctl, const char *where, struct error *err);
 /* NULL with *err: there is none. */
 struct migrate *control_migrate(struct control *ctl, struct error *err);
 

@@ -3,7 +3,9 @@
  * Handlers run with the machine lock held. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/size.h"
@@ -12,6 +14,7 @@
 #include "host/net/backend.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/qmp.h"
+#include "monitor/qmp_jobs.h"
 #include "vm/machine.h"
 
 /* ---- hooks ---- */
@@ -37,10 +40,11 @@ static void stay(void *opaque, bool ran)
 
 static void changed(void *opaque, enum migrate_status status)
 {
-    const struct control *ctl = opaque;
+    struct control *ctl = opaque;
 
     if (!ctl->no_migration_events)
-        qmp_event(opaque, "MIGRATION", "{s:s}", "status", migrate_status_name(status));
+        qmp_event(ctl, "MIGRATION", "{s:s}", "status", migrate_status_name(status));
+    qmp_jobs_changed(ctl, status);
 }
 
 static void wake(void *opaque)
@@ -105,6 +109,92 @@ struct migrate *control_migrate(struct control *ctl, struct error *err)
     return ctl->migrate;
 }
 
+/* ---- descriptors with names ---- */
+
+static struct control_fd *find_fd(struct control *ctl, const char *name)
+{
+    for (unsigned n = 0; n < ctl->nfds; n++)
+        if (strcmp(ctl->fds[n].name, name) == 0)
+            return &ctl->fds[n];
+    return NULL;
+}
+
+/* The caller's; -1: there is none. */
+static int take_fd(struct control *ctl, const char *name)
+{
+    struct control_fd *f = find_fd(ctl, name);
+    int fd = f ? f->fd : -1;
+
+    if (!f)
+        return -1;
+    free(f->name);
+    *f = ctl->fds[--ctl->nfds];
+    return fd;
+}
+
+bool control_close_fd(struct control *ctl, const char *name, struct error *err)
+{
+    int fd = take_fd(ctl, name);
+
+    if (fd < 0)
+        return error_set(err, "File descriptor named '%.100s' not found", name);
+    close(fd);
+    return true;
+}
+
+bool control_keep_fd(struct control *ctl, const char *name, int fd, struct error *err)
+{
+    struct error none;
+    char *copy = NULL;
+
+    if (fd < 0)
+        return error_set(err, "No file descriptor supplied via SCM_RIGHTS");
+    control_close_fd(ctl, name, &none); /* the name is the new one's */
+    if (!*name || (*name >= '0' && *name <= '9'))
+        error_set(err, "Parameter 'fdname' expects a name not starting with a digit");
+    else if (ctl->nfds == CONTROL_MAX_FDS)
+        error_set(err, "%u descriptors are there; closefd is expected", ctl->nfds);
+    else if (!(copy = strdup(name)))
+        error_set(err, "out of memory");
+    else
+        ctl->fds[ctl->nfds++] = (struct control_fd){.name = copy, .fd = fd};
+    if (!copy)
+        close(fd);
+    return copy;
+}
+
+/* A place, or in `text` the number of the descriptor that it names, *fd, which is taken. */
+static const char *resolve(struct control *ctl, const char *where, char text[24], int *fd)
+{
+    *fd = strncmp(where, "fd:", 3) == 0 ? take_fd(ctl, where + 3) : -1;
+    if (*fd < 0)
+        return where;
+    snprintf(text, 24, "fd:%d", *fd);
+    return text;
+}
+
+bool control_migrate_to(struct control *ctl, const char *where, struct error *err)
+{
+    struct migrate *g = control_migrate(ctl, err);
+    char text[24];
+    int fd = -1;
+    bool ok = g && migrate_start(g, resolve(ctl, where, text, &fd), err);
+
+    if (!ok && fd >= 0)
+        close(fd);
+    return ok;
+}
+
+bool control_migrate_from(struct control *ctl, const char *where, struct error *err)
+{
+    struct migrate *g = control_migrate(ctl, err);
+    char text[24];
+    int fd = -1;
+
+    return g && migrate_incoming_deferred(g, resolve(ctl, where, text, &fd),
+                                          !ctl->about.start_paused, err);
+}
+
 /* ---- commands ---- */
 
 static void say_error(struct monitor *mon, bool ok, const struct error *err)
@@ -164,7 +254,6 @@ bool monitor_job_waits(struct monitor *mon)
 void cmd_migrate(struct monitor *mon, const struct monitor_args *args)
 {
     struct error err;
-    struct migrate *g = control_migrate(mon->ctl, &err);
     const char *where = args->text[0];
     bool detached = strncmp(where, "-d", 2) == 0 && (where[2] == ' ' || !where[2]);
 
@@ -172,7 +261,7 @@ void cmd_migrate(struct monitor *mon, const struct monitor_args *args)
         where += 2 + strspn(where + 2, " \t");
     if (!*where)
         monitor_error(mon, "usage: migrate [-d] WHERE\n");
-    else if (!g || !migrate_start(g, where, &err))
+    else if (!control_migrate_to(mon->ctl, where, &err))
         say_error(mon, false, &err);
     else if (!detached)
         monitor_wait_job(mon);
@@ -188,11 +277,8 @@ void cmd_migrate_cancel(struct monitor *mon, const struct monitor_args *args)
 void cmd_migrate_incoming(struct monitor *mon, const struct monitor_args *args)
 {
     struct error err;
-    struct migrate *g = control_migrate(mon->ctl, &err);
 
-    say_error(mon,
-              g && migrate_incoming_deferred(g, args->text[0], !mon->ctl->about.start_paused, &err),
-              &err);
+    say_error(mon, control_migrate_from(mon->ctl, args->text[0], &err), &err);
 }
 
 bool control_set_migrate_parameter(struct control *ctl, const char *name, const char *value,

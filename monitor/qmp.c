@@ -112,6 +112,11 @@ void qmp_event(struct control *ctl, const char *name, const char *data, ...)
     json_decref(event);
 }
 
+int qmp_take_fd(struct qmp *q)
+{
+    return q->chr ? chardev_take_fd(q->chr) : -1;
+}
+
 /* ---- one request ---- */
 
 const struct qmp_command *qmp_find(const char *name)
@@ -386,6 +391,7 @@ struct qmp *qmp_new(struct control *ctl, struct chardev *c, bool pretty)
     machine_unlock(ctl->m);
     if (c) {
         chardev_keep_output(c, OUTPUT_MAX);
+        chardev_accept_fds(c);
         chardev_attach_monitor(c, on_input, NULL, q);
         chardev_on_open(c, on_open, q);
     }

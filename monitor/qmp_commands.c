@@ -92,7 +92,11 @@ const struct qmp_type qmp_types[] = {
     OBJECT("BalloonInfo", "actual:int")
     OBJECT("SevCapability", "pdh:str cert-chain:str cbitpos:int reduced-phys-bits:int")
     OBJECT("SGXInfo", "sgx:bool sgx1:bool sgx2:bool flc:bool")
-    OBJECT("JobInfo", "id:str type:str status:str current-progress:int total-progress:int")
+    ENUM("JobType", "snapshot-save snapshot-load snapshot-delete")
+    ENUM("JobStatus", "undefined created running paused ready standby waiting pending aborting "
+         "concluded null")
+    OBJECT("JobInfo", "id:str type:JobType status:JobStatus current-progress:int "
+           "total-progress:int ?error:str")
     OBJECT("BlockJobInfo", "type:str device:str len:int offset:int busy:bool paused:bool speed:int")
     ENUM("StatsTarget", "vm vcpu")
     OBJECT("StatsResult", "provider:str ?qom-path:str stats:[any]")
@@ -176,6 +180,7 @@ const struct qmp_event_row qmp_events[] = {
      "?nospace:bool reason:str"},
     {"DEVICE_TRAY_MOVED", "device:str id:str tray-open:bool"},
     {"MIGRATION", "status:MigrationStatus"},
+    {"JOB_STATUS_CHANGE", "id:str status:JobStatus"},
     {"VNC_CONNECTED", "server:VncServerInfo client:VncBasicInfo"},
     {"VNC_INITIALIZED", "server:VncServerInfo client:VncClientInfo"},
     {"VNC_DISCONNECTED", "server:VncServerInfo client:VncClientInfo"},
@@ -213,11 +218,18 @@ const struct qmp_command qmp_commands[] = {
     {"query-tpm", "", "[TPMInfo]", qmp_empty_list, false},
     {"query-tpm-models", "", "[TpmModel]", qmp_empty_list, false},
     {"query-tpm-types", "", "[TpmType]", qmp_empty_list, false},
-    {"query-jobs", "", "[JobInfo]", qmp_empty_list, false},
+    {"snapshot-save", "job-id:str tag:str vmstate:str devices:[str]", "", qmp_snapshot_save, false},
+    {"snapshot-load", "job-id:str tag:str vmstate:str devices:[str]", "", qmp_snapshot_load, false},
+    {"snapshot-delete", "job-id:str tag:str devices:[str]", "", qmp_snapshot_delete, false},
+    {"query-jobs", "", "[JobInfo]", qmp_query_jobs, false},
+    {"job-cancel", "id:str", "", qmp_job_cancel, false},
+    {"job-dismiss", "id:str", "", qmp_job_dismiss, false},
     {"query-block-jobs", "", "[BlockJobInfo]", qmp_empty_list, false},
     {"query-stats", "target:StatsTarget ?vcpus:[str] ?providers:[any]", "[StatsResult]",
      qmp_empty_list, false},
     {"query-stats-schemas", "?provider:str", "[StatsSchema]", qmp_empty_list, false},
+    {"getfd", "fdname:str", "", qmp_getfd, false},
+    {"closefd", "fdname:str", "", qmp_closefd, false},
     {"migrate", "uri:str ?detach:bool", "", qmp_migrate, false},
     {"migrate_cancel", "", "", qmp_migrate_cancel, false},
     {"migrate-incoming", "uri:str", "", qmp_migrate_incoming, false},

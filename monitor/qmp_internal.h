@@ -76,6 +76,8 @@ json_t *qmp_string(const char *text);
 json_t *qmp_version(void);
 /* "text" or, when the member is missing, NULL. */
 const char *qmp_arg(json_t *args, const char *name);
+/* The descriptor that came with the request; -1: none did. The caller's. */
+int qmp_take_fd(struct qmp *q);
 /* {} if ok, else NULL. */
 json_t *qmp_done(bool ok);
 
@@ -91,9 +93,12 @@ qmp_fn qmp_query_version, qmp_query_name, qmp_query_uuid, qmp_query_commands, qm
     qmp_query_pci, qmp_object_add, qmp_object_del, qmp_empty_list, qmp_query_balloon, qmp_balloon,
     qmp_qom_set, qmp_no_sev, qmp_no_sgx;
 /* qmp_migrate.c */
-qmp_fn qmp_migrate, qmp_migrate_cancel, qmp_migrate_incoming, qmp_query_migrate,
-    qmp_migrate_set_parameters, qmp_query_migrate_parameters, qmp_query_migrate_capabilities,
-    qmp_migrate_set_capabilities;
+qmp_fn qmp_getfd, qmp_closefd, qmp_migrate, qmp_migrate_cancel, qmp_migrate_incoming,
+    qmp_query_migrate, qmp_migrate_set_parameters, qmp_query_migrate_parameters,
+    qmp_query_migrate_capabilities, qmp_migrate_set_capabilities;
+/* qmp_jobs.c */
+qmp_fn qmp_snapshot_save, qmp_snapshot_load, qmp_snapshot_delete, qmp_query_jobs, qmp_job_cancel,
+    qmp_job_dismiss;
 /* qmp_ui.c */
 qmp_fn qmp_set_password, qmp_change_vnc_password, qmp_expire_password, qmp_query_vnc,
     qmp_query_mice, qmp_query_vnc_servers;

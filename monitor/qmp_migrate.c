@@ -14,9 +14,7 @@
 /* It always goes on in the background. */
 json_t *qmp_migrate(struct qmp_call *call, json_t *args, struct error *err)
 {
-    struct migrate *g = control_migrate(call->ctl, err);
-
-    return qmp_done(g && migrate_start(g, qmp_arg(args, "uri"), err));
+    return qmp_done(control_migrate_to(call->ctl, qmp_arg(args, "uri"), err));
 }
 
 json_t *qmp_migrate_cancel(struct qmp_call *call, json_t *args, struct error *err)
@@ -29,10 +27,18 @@ json_t *qmp_migrate_cancel(struct qmp_call *call, json_t *args, struct error *er
 
 json_t *qmp_migrate_incoming(struct qmp_call *call, json_t *args, struct error *err)
 {
-    struct migrate *g = control_migrate(call->ctl, err);
+    return qmp_done(control_migrate_from(call->ctl, qmp_arg(args, "uri"), err));
+}
 
-    return qmp_done(g && migrate_incoming_deferred(g, qmp_arg(args, "uri"),
-                                                   !call->ctl->about.start_paused, err));
+json_t *qmp_getfd(struct qmp_call *call, json_t *args, struct error *err)
+{
+    return qmp_done(
+        control_keep_fd(call->ctl, qmp_arg(args, "fdname"), qmp_take_fd(call->session), err));
+}
+
+json_t *qmp_closefd(struct qmp_call *call, json_t *args, struct error *err)
+{
+    return qmp_done(control_close_fd(call->ctl, qmp_arg(args, "fdname"), err));
 }
 
 static json_t *stats(const struct migrate_info *i)

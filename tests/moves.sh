@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # For tests in which machines are saved and go to other processes; they source it after tests/tap.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scratch
 talk=$BUILD/tests/tools/talk
 declare -A pids
 trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT

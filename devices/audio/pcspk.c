@@ -13,6 +13,7 @@
 #include "vm/record.h"
 
 #define FLUSH_NS  (10 * 1000 * 1000)
+#define LATE_NS   (10 * NS_PER_SEC) /* that the flush may be on a busy host */
 #define AMPLITUDE 12000
 #define DECAY     32604 /* of 32768 a sample: 3 dB less at 40 Hz */
 #define PIECE     512
@@ -129,7 +130,7 @@ static const struct state_field fields[] = {
 /* As catch_up() leaves it; what no sound has been heard of for long is silent. */
 static bool is_possible(const struct pcspk *p, int64_t now)
 {
-    int64_t longest = 2 * (int64_t)muldiv64(FLUSH_NS, I8254_HZ, NS_PER_SEC);
+    int64_t longest = (int64_t)muldiv64(LATE_NS, I8254_HZ, NS_PER_SEC);
 
     return p->done >= 0 && p->done <= now && (is_silent(p) || now - p->done <= longest) &&
            p->next <= muldiv64((uint64_t)p->done, AUDIO_HZ, I8254_HZ) + 1 && p->area >= 0 &&

@@ -74,6 +74,11 @@ void chardev_share(struct chardev *c);
 bool chardev_has_device(const struct chardev *c);
 /* A monitor listens there. */
 bool chardev_has_monitor(const struct chardev *c);
+/* Descriptors that come along with the bytes of a unix socket are kept, the last one, until the
+ * next one or the client goes. */
+void chardev_accept_fds(struct chardev *c);
+/* It is the caller's then; -1: there is none. */
+int chardev_take_fd(struct chardev *c);
 /* Told when a client comes and goes, on the main loop's thread; once at once if it is there already
  * (a terminal always is). */
 void chardev_on_open(struct chardev *c, void (*fn)(void *opaque, bool open), void *opaque);

@@ -37,6 +37,8 @@ struct chardev {
 
     /* Input: rx holds what the device has no room for. One batch is under way at a time. */
     struct poll_watch in;
+    bool takes_fds;
+    int passed_fd; /* with takes_fds: came along, and nobody took it yet; -1: none */
     bool in_watched, interactive, lossy;
     uint8_t rx[CHARDEV_RX_SIZE];
     size_t rx_len, allowance;

@@ -384,6 +384,54 @@ static bool telnet_data(struct chardev *c, uint8_t byte)
 
 /* ---- input ---- */
 
+#define FDS_AT_ONCE 16
+
+static void keep_passed(struct chardev *c, int fd)
+{
+    if (c->passed_fd >= 0)
+        close(c->passed_fd);
+    c->passed_fd = fd;
+}
+
+/* The last descriptor that comes along is kept (unix(7), SCM_RIGHTS). */
+static ssize_t receive_with_fds(struct chardev *c, uint8_t *buf, size_t len)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))];
+    } control;
+    struct iovec io = {.iov_base = buf, .iov_len = len};
+    struct msghdr m = {.msg_iov = &io,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control)};
+    ssize_t n = recvmsg(c->in.fd, &m, MSG_CMSG_CLOEXEC);
+
+    for (struct cmsghdr *h = n < 0 ? NULL : CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
+            for (size_t at = 0; at + sizeof(int) <= h->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+                int fd;
+
+                memcpy(&fd, CMSG_DATA(h) + at, sizeof(fd));
+                keep_passed(c, fd);
+            }
+    return n;
+}
+
+void chardev_accept_fds(struct chardev *c)
+{
+    c->takes_fds = c->is_socket;
+    c->passed_fd = -1;
+}
+
+int chardev_take_fd(struct chardev *c)
+{
+    int fd = c->takes_fds ? c->passed_fd : -1;
+
+    c->passed_fd = -1;
+    return fd;
+}
+
 static void input_ready(void *opaque, short revents)
 {
     struct chardev *c = opaque;
@@ -400,7 +448,7 @@ static void input_ready(void *opaque, short revents)
     }
     if (c->lossy || room > sizeof(buf))
         room = sizeof(buf);
-    n = read(c->in.fd, buf, room);
+    n = c->takes_fds ? receive_with_fds(c, buf, room) : read(c->in.fd, buf, room);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) {
@@ -421,6 +469,8 @@ void chardev_start_input(struct chardev *c, int fd)
  * being read: standard input may end long before the guest does. */
 void chardev_disconnected(struct chardev *c)
 {
+    if (c->takes_fds)
+        keep_passed(c, -1);
     poller_remove(c->set->poller, &c->in);
     c->in_watched = false;
     if (c->prompt.input)
@@ -540,6 +590,8 @@ static void chardev_close(struct chardev *c)
         close(c->out_fd);
     if (c->keep_fd >= 0)
         close(c->keep_fd);
+    if (c->takes_fds)
+        keep_passed(c, -1);
     if (c->unlink_path)
         unlink(c->unlink_path);
     pthread_mutex_destroy(&c->lock);

@@ -112,6 +112,11 @@ bool migrate_expects(const struct migrate *g);
 bool snapshot_save(struct migrate *g, const char *name, struct error *err);
 bool snapshot_load(struct migrate *g, const char *name, struct error *err);
 bool snapshot_delete(struct migrate *g, const char *name, struct error *err);
+/* Whether the disks that snapshots are of are all listed, and `vmstate`, unless NULL, is the one
+ * that has the machine's state: the first of them. */
+bool snapshot_covers(struct migrate *g, const char *vmstate,
+                     bool (*listed)(void *opaque, const char *drive), void *opaque,
+                     struct error *err);
 /* Those that all disks have, as a tree. */
 bool snapshot_list(struct migrate *g, void (*line)(void *opaque, const char *text), void *opaque,
                    struct error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Saving in the background: at one moment the state is taken and copying on write begins; memory is
  * written while the guest runs on. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,7 +107,7 @@ static bool write_mapped(struct migrate *g, struct error *err)
     ok = ok && save_ram(&g->writer, size, err);
     from = g->channel.pos;
     if (ok && ftruncate(g->channel.fd, (off_t)(from + size)) != 0)
-        ok = error_set(err, "%s: cannot be made so large", g->channel.target);
+        ok = error_set(err, "%s: cannot be made so large: %s", g->channel.target, strerror(errno));
     ok = ok && write_pieces(g, from, sums, err);
     if (ok && lseek(g->channel.fd, (off_t)(from + size), SEEK_SET) < 0)
         ok = error_set(err, "%s: lseek", g->channel.target);

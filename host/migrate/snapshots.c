@@ -70,6 +70,24 @@ static bool check_disks(const struct migrate *g, struct error *err)
                                            "to is expected");
 }
 
+bool snapshot_covers(struct migrate *g, const char *vmstate,
+                     bool (*listed)(void *opaque, const char *drive), void *opaque,
+                     struct error *err)
+{
+    const char *first = NULL;
+
+    for (struct blockdev *b = next_disk(g, NULL); b; b = next_disk(g, b)) {
+        const char *id = drive_config(b)->id;
+
+        first = first ? first : id;
+        if (!listed(opaque, id))
+            return error_set(err, "drive %s: is not listed; a snapshot is of all disks", id);
+    }
+    return !vmstate || !first || strcmp(vmstate, first) == 0 ||
+           error_set(err, "vmstate '%.100s': it is the first disk that has the state, '%s'",
+                     vmstate, first);
+}
+
 /* One that all disks have, of which the first has a state. */
 static bool find_all(const struct migrate *g, const char *name, struct error *err)
 {

@@ -247,8 +247,14 @@ static void deliver_frames(struct net_port *p, const uint8_t *data, size_t len)
     poller_wake(p->link->set->poller);
 }
 
+/* A machine that stands still stays as it is: they wait until it goes on. */
 static void give_credits(struct net_port *p, unsigned n)
 {
+    if (p->m->run.state != RUN_RUNNING) {
+        n += p->held_credits;
+        p->held_credits = (uint16_t)(n < NET_CREDITS ? n : NET_CREDITS);
+        return;
+    }
     n += p->credits;
     p->credits = (uint16_t)(n < NET_CREDITS ? n : NET_CREDITS);
     if (!p->wants_to_send || !p->credits)
@@ -302,7 +308,13 @@ void net_port_ready(struct net_port *p)
 
 static void resumed(void *opaque)
 {
-    net_port_ready(opaque);
+    struct net_port *p = opaque;
+    unsigned held = p->held_credits;
+
+    p->held_credits = 0;
+    if (held)
+        give_credits(p, held);
+    net_port_ready(p);
 }
 
 void net_port_set_offloads(struct net_port *p, unsigned offloads)

@@ -101,9 +101,10 @@ struct nic_config {
 };
 
 struct net_port {
-    bool link_up;       /* cable in, other end there: as the guest shall see it */
-    uint16_t credits;   /* frames that may still be sent; at most NET_CREDITS */
-    bool wants_to_send; /* can_send is due */
+    bool link_up;          /* cable in, other end there: as the guest shall see it */
+    uint16_t credits;      /* frames that may still be sent; at most NET_CREDITS */
+    bool wants_to_send;    /* can_send is due */
+    uint16_t held_credits; /* given back while the machine stands still: not machine state */
     /* Since the process started: not machine state. Both directions count whole frames as the NIC
      * sees them; refused: offers that the NIC had no room for. */
     struct net_statistics {

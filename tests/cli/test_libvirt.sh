@@ -66,8 +66,8 @@ report $?
 replays ops.jsonl "balloon:DeviceNotActive block-commit:CommandNotFound block-stream:CommandNotFound
     block_resize:CommandNotFound block_set_io_throttle:CommandNotFound blockdev-add:CommandNotFound
     blockdev-create:CommandNotFound blockdev-del:CommandNotFound blockdev-mirror:CommandNotFound
-    device_add:GenericError device_del:DeviceNotFound dump-guest-memory:CommandNotFound getfd:CommandNotFound
-    job-complete:CommandNotFound job-dismiss:CommandNotFound migrate-incoming:GenericError
+    device_add:GenericError device_del:DeviceNotFound dump-guest-memory:CommandNotFound getfd:GenericError
+    job-complete:CommandNotFound job-dismiss:GenericError migrate-incoming:GenericError
     migrate-set-capabilities:GenericError migrate:GenericError
     qom-get:DeviceNotFound qom-list:DeviceNotFound
     qom-set:DeviceNotFound query-balloon:DeviceNotActive query-dirty-rate:CommandNotFound screendump:GenericError

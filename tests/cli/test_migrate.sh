@@ -104,6 +104,27 @@ else
     skip "a full disk is told, the machine goes on, no half file is left" "unshare -rm is not allowed"
 fi
 
+# The same, where files may not get larger; and in a disk image.
+"$img" create -q -f qcow2 "$scratch/small.qcow2" 16M
+start 3 -m 32 -drive "file=$scratch/small.qcow2,if=virtio"
+prlimit --pid "${pids[3]}" --fsize=280000:
+ask 3 "migrate file:$scratch/large" "info migrate" >"$scratch/said"
+grep -q "large: .*File too large" "$scratch/said" && grep -q 'status: failed' "$scratch/said" && is_running 3 &&
+    ! ls "$scratch"/large* 2>/dev/null
+report $? "a file that may not get so large: told, the machine goes on, no half file is left" "$scratch/said" "$scratch/err3"
+ask 3 "savevm a" "info snapshots" >"$scratch/said"
+grep -q 'Error: snapshot: File too large' "$scratch/said" && grep -q 'There is no snapshot' "$scratch/said" && is_running 3
+report $? "savevm into an image that may not get so large: likewise" "$scratch/said" "$scratch/err3"
+qemu-img check -U "$scratch/small.qcow2" >"$scratch/said" 2>&1
+report $? "which stays sound" "$scratch/said"
+prlimit --pid "${pids[3]}" --fsize=unlimited: && ask 3 "savevm a" "info snapshots" >"$scratch/said"
+grep -q '\* a ' "$scratch/said"
+report $? "savevm works again when it may" "$scratch/said" "$scratch/err3"
+ask 3 quit >/dev/null
+wait "${pids[3]}"
+qemu-img check "$scratch/small.qcow2" >"$scratch/said" 2>&1
+report $? "and the image is sound" "$scratch/said"
+
 # ---- to another process ----
 # sends N WHERE: machine 1 to a new machine N, and back is nothing.
 for where in "tcp:127.0.0.1:PORT" "unix:$scratch/way"; do
@@ -311,5 +332,55 @@ if ! "$CALQUE" -machine none -qmp null --timeout 0.1 2>&1 </dev/null | grep -q '
     "$talk" "unix:$q.in" "$hello"'{"execute":"query-status"}' '"status": "running"' >"$scratch/said"
     report $? "it runs there" "$scratch/said"
     stop 1 2
+
+    # A descriptor that a client passes.
+    start 1 -m 32 -qmp "unix:$q,server=on,wait=off"
+    ask 1 stop >/dev/null
+    want=$(digest 1)
+    "$talk" -v -f "$scratch/passed" "unix:$q" "$hello{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"way\"}}
+        {\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:way\"}}" '"data": {"status": "completed"}' >"$scratch/said"
+    start 2 -m 32 -S -incoming "file:$scratch/passed"
+    same "$(digest 2)" "$want" >>"$scratch/said"
+    report $? "getfd, migrate fd:NAME" "$scratch/said" "$scratch/err2"
+    "$talk" "unix:$q" "$hello"'{"execute":"getfd","arguments":{"fdname":"none"}}' 'No file descriptor supplied via SCM_RIGHTS' &&
+        "$talk" -f "$scratch/passed" "unix:$q" "$hello"'{"execute":"getfd","arguments":{"fdname":"1"}}' 'not starting with a digit' &&
+        "$talk" -f "$scratch/passed" "unix:$q" "$hello"'{"execute":"getfd","arguments":{"fdname":"x"}}
+            {"execute":"closefd","arguments":{"fdname":"x"}}{"execute":"closefd","arguments":{"fdname":"x"}}' "'x' not found"
+    report $? "getfd without one, with a number; closefd"
+    stop 1 2
+
+    # Snapshots as jobs.
+    "$img" create -q -f qcow2 "$scratch/j.qcow2" 16M
+    start 1 -m 32 -drive "file=$scratch/j.qcow2,if=virtio,id=disk" -qmp "unix:$q,server=on,wait=off"
+    # job COMMAND ARGUMENTS WANT
+    job() { "$talk" -v "unix:$q" "$hello{\"execute\":\"$1\",\"arguments\":{$2}}" "$3" >"$scratch/said" 2>&1; }
+    at='"tag":"s","vmstate":"disk","devices":["disk"]'
+    job snapshot-save "\"job-id\":\"a\",$at" '"data": {"id": "a", "status": "concluded"}'
+    report $? "snapshot-save" "$scratch/said"
+    grep -o '"id": "a", "status": "[a-z]*"' "$scratch/said" | sed 's/.*: "//; s/"//' | tr '\n' ' ' >"$scratch/steps"
+    [ "$(cat "$scratch/steps")" = "created running waiting pending concluded " ] && shows 1 "info snapshots" ' s '
+    report $? "which went through these states" "$scratch/steps"
+    job query-jobs '' '"id": "a", "type": "snapshot-save", "status": "concluded"'
+    report $? "query-jobs" "$scratch/said"
+    job snapshot-save "\"job-id\":\"a\",$at" "Job ID 'a' already in use"
+    report $? "a name twice" "$scratch/said"
+    job job-dismiss '"id":"a"' '"status": "null"' && job query-jobs '' '{"return": []}'
+    report $? "job-dismiss" "$scratch/said"
+    job snapshot-load "\"job-id\":\"b\",$at" '"id": "b", "status": "concluded"' && ! grep -q aborting "$scratch/said" &&
+        is_running 1
+    report $? "snapshot-load" "$scratch/said"
+    job snapshot-load '"job-id":"c","tag":"none","vmstate":"disk","devices":["disk"]' '"id": "c", "status": "concluded"' &&
+        grep -q '"id": "c", "status": "aborting"' "$scratch/said" &&
+        job query-jobs '' "\"error\": \"drive disk: has no snapshot 'none'\""
+    report $? "what goes wrong is told by the job" "$scratch/said"
+    job snapshot-save '"job-id":"d","tag":"t","vmstate":"disk","devices":[]' concluded &&
+        job query-jobs '' "drive disk: is not listed"
+    report $? "disks that are not listed" "$scratch/said"
+    job snapshot-delete '"job-id":"e","tag":"s","devices":["disk"]' '"id": "e", "status": "concluded"' &&
+        shows 1 "info snapshots" 'There is no snapshot'
+    report $? "snapshot-delete" "$scratch/said"
+    job job-cancel '"id":"e"' "Job 'e' in state 'concluded' cannot accept command verb 'cancel'"
+    report $? "job-cancel of what is over" "$scratch/said"
+    stop 1
 fi
 finish

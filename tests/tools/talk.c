@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* talk [-v] WHERE SEND WANT: connects, sends SEND and waits for WANT, a minute at most; status 0 if
- * it came; -v prints what came. Empty texts are not sent and not waited for. WHERE is a device file
+/* talk [-v] [-f FILE] WHERE SEND WANT: connects, sends SEND and waits for WANT, a minute at most;
+ * status 0 if it came; -v prints what came. Empty texts are not sent and not waited for; -f passes
+ * a descriptor of FILE along (unix only). WHERE is a device file
  * (a pseudo-terminal), unix:PATH, tcp:PORT, or unix-listen:PATH and tcp-listen: (a free port, which
  * is printed), which wait for the other side. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,15 +116,39 @@ static bool wait_for(int fd, const char *want, bool print)
     return false;
 }
 
+/* The text, and a descriptor of a file along with it. */
+static bool send_file(int fd, const char *text, const char *path)
+{
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                          .cmsg_level = SOL_SOCKET,
+                          .cmsg_type = SCM_RIGHTS}};
+    struct iovec io = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+    struct msghdr m = {.msg_iov = &io,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control)};
+    int file = open(path, O_RDWR | O_CREAT, 0600);
+
+    memcpy(CMSG_DATA(&control.head), &file, sizeof(file));
+    return file >= 0 && sendmsg(fd, &m, 0) == (ssize_t)strlen(text);
+}
+
 int main(int argc, char **argv)
 {
-    bool print = argc == 5 && !strcmp(argv[1], "-v");
+    bool print = argc >= 5 && !strcmp(argv[1], "-v");
+    const char *path;
     int fd;
 
     argc -= print;
     argv += print;
+    path = argc == 6 && !strcmp(argv[1], "-f") ? argv[2] : NULL;
+    argc -= path ? 2 : 0;
+    argv += path ? 2 : 0;
     if (argc != 4) {
-        fputs("usage: talk [-v] WHERE SEND WANT\n", stderr);
+        fputs("usage: talk [-v] [-f FILE] WHERE SEND WANT\n", stderr);
         return 1;
     }
     fd = open_where(argv[1]);
@@ -130,7 +156,8 @@ int main(int argc, char **argv)
         perror(argv[1]);
         return 1;
     }
-    if (write(fd, argv[2], strlen(argv[2])) != (ssize_t)strlen(argv[2]))
+    if (path ? !send_file(fd, argv[2], path)
+             : write(fd, argv[2], strlen(argv[2])) != (ssize_t)strlen(argv[2]))
         return 1;
     return !*argv[3] || wait_for(fd, argv[3], print) ? 0 : 1;
 }
