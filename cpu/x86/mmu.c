@@ -407,7 +407,7 @@ static int find_place(struct cpu *cpu, uint64_t lin, unsigned size, const struct
         return OP_FAULT;
     p->phys = t.phys;
     p->arena = p->read_arena = ARENA_NONE;
-    bool watched = unlikely(cpu->probes) && probes_watch_page(cpu->probes, lin, t.phys);
+    bool watched = unlikely(cpu->probes) && probes_watch_page(cpu->probes, a->write, lin, t.phys);
     if (watched)
         watched_place(cpu, lin, size, a, t.phys);
     if (is_apic_page(cpu, t.phys))

@@ -153,11 +153,14 @@ static inline bool probe_touches(const struct probe_range *r, uint64_t lin, uint
 
     return first <= r->last && first + size - 1 >= r->start;
 }
-/* Whether the page has watched bytes: it gets no TLB entry. */
-static inline bool probes_watch_page(const struct probes *p, uint64_t lin, uint64_t phys)
+/* Whether the page has bytes of which the debugger is to be told: it gets no TLB entry. For loads
+ * only those count whose reads are watched; an entry for stores serves loads, too. */
+static inline bool probes_watch_page(const struct probes *p, bool store, uint64_t lin,
+                                     uint64_t phys)
 {
     for (unsigned n = 0; n < p->nranges; n++)
-        if (probe_touches(&p->ranges[n], lin & ~0xfffull, phys & ~0xfffull, 4096))
+        if ((store || p->ranges[n].access & PROBE_READ) &&
+            probe_touches(&p->ranges[n], lin & ~0xfffull, phys & ~0xfffull, 4096))
             return true;
     return false;
 }

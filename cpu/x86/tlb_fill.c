@@ -39,7 +39,7 @@ bool tlb_fill_quickly(struct cpu *cpu, uint64_t lin, bool store)
     if (walk_tables(cpu, lin, &w, read_entry_in_ram) != WALK_OK || !bits_are_set(&w, store) ||
         !walk_translation(cpu, &w, lin, &a, &t) || is_apic_page(cpu, t.phys))
         return false;
-    if (unlikely(cpu->probes) && probes_watch_page(cpu->probes, lin, t.phys))
+    if (unlikely(cpu->probes) && probes_watch_page(cpu->probes, store, lin, t.phys))
         return false;
     const struct arena *arena = &cpu->v.m->arena;
     uint64_t page = ram_page(cpu, t.phys);
