@@ -186,6 +186,8 @@ debug() {
 }
 
 /calque doctor | grep '^.. *engine kvm'
+# Where it is not the TSC, KVM moves each processor's counter on its own.
+echo "# the clock there: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 guests
 for part in $(cat /parts); do
     $part
