@@ -153,9 +153,9 @@ struct settings {
     } rng_objects[MAX_RNG_OBJECTS];
     unsigned nrng_objects;
     bool engine_given;
-    bool kvm; /* -accel kvm */
+    bool kvm;               /* -accel kvm */
     enum kvm_apics irqchip; /* -machine kernel-irqchip */
-    bool jit; /* -accel jit, the default, with: */
+    bool jit;               /* -accel jit, the default, with: */
     struct translator_config translator;
     bool cpus_in_turns, cpu_threads; /* -accel thread=single, thread=multi */
     bool pc_testdev, pci_testdev, no_hpet, no_vmport, tablet;

@@ -279,8 +279,9 @@ static bool parse_irqchip(struct settings *s, const char *where, struct error *e
     else if (!strcmp(where, "split"))
         s->irqchip = KVM_APICS_SPLIT;
     else
-        return error_set(err, "kernel-irqchip=%s: split (local APICs in KVM) or off (none) is "
-                              "expected; PIC, IOAPIC and PIT are never KVM's",
+        return error_set(err,
+                         "kernel-irqchip=%s: split (local APICs in KVM) or off (none) is "
+                         "expected; PIC, IOAPIC and PIT are never KVM's",
                          where);
     return true;
 }
@@ -289,9 +290,9 @@ bool parse_machine(struct settings *s, const char *value, struct error *err)
 {
     struct option_list l;
     bool ok;
-    static const char *const keys[] = {"type",   "accel",          "hpet",
-                                       "usb",    "memory-backend", "dump-guest-core",
-                                       "vmport", "pcspk-audiodev", "kernel-irqchip", NULL};
+    static const char *const keys[] = {
+        "type",   "accel",          "hpet",           "usb", "memory-backend", "dump-guest-core",
+        "vmport", "pcspk-audiodev", "kernel-irqchip", NULL};
 
     if (!option_list_parse(&l, value, "type", err)) {
         error_prefix(err, "-machine");

@@ -138,7 +138,7 @@ linux() {
         result $? "a kernel with $n processors"
         echo "# to the end in $(($(date +%s) - begin)) s"
     done
-    printf '%s\n' accel quit | timeout 60 /calque $boot -S -monitor stdio 2>&1 | grep -q '^kvm'
+    printf '%s\n' accel quit | timeout 60 /calque $boot -S -monitor stdio 2>&1 | grep -q ' kvm'
     result $? "kvm is chosen where it works"
 }
 

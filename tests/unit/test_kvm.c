@@ -435,7 +435,8 @@ static void test_split_keeps_the_local_apic(void **state)
     for (unsigned n = 1; n < 7; n++)
         assert_int_equal(a->lvt[n], was.lvt[n]);
     assert_true(vm_timer_armed(&a->timer));
-    assert_in_range(a->timer_start, was.timer_start > 2000000000u ? was.timer_start - 2000000000u : 0,
+    assert_in_range(a->timer_start,
+                    was.timer_start > 2000000000u ? was.timer_start - 2000000000u : 0,
                     was.timer_start + 2000000000u);
     box_free(b);
 }

@@ -630,7 +630,8 @@ static enum vcpu_exit run_slice(struct kvm_cpu *c)
             return why;
         bool ended = run_once(c, &error);
         if (c->run->flags & KVM_RUN_X86_SMM)
-            return fail(c, "an SMI as interprocessor interrupt, which -machine kernel-irqchip=off has",
+            return fail(c,
+                        "an SMI as interprocessor interrupt, which -machine kernel-irqchip=off has",
                         c->run->exit_reason);
         if (!ended) {
             if (error != EINTR && error != EAGAIN)
@@ -719,17 +720,16 @@ static bool check_capabilities(struct kvm_engine *k, struct error *err)
            error_set(err, "this host's KVM runs at most %u CPUs", k->max_cpus);
 }
 
-/* MSRs that change how the processor runs are KVM's, and split those of the local APIC; every other access comes out and is msr.c's,
- * so that guests find the same registers under every engine. */
+/* MSRs that change how the processor runs are KVM's, and split those of the local APIC; every other
+ * access comes out and is msr.c's, so that guests find the same registers under every engine. */
 static bool filter_msrs(struct kvm_engine *k, struct error *err)
 {
     static uint8_t all[4] = {0xff, 0xff, 0xff, 0xff};
     static const struct {
         uint32_t base, n;
     } ranges[] = {
-        {0x10, 1},  {0x3b, 1},  {0x48, 2},       {0x174, 3},
-        {0x1d9, 1}, {0x277, 1}, {0xc0000080, 5}, {0xc0000100, 4},
-        {0x1b, 1},  {0x6e0, 1},
+        {0x10, 1},  {0x3b, 1},       {0x48, 2},       {0x174, 3}, {0x1d9, 1},
+        {0x277, 1}, {0xc0000080, 5}, {0xc0000100, 4}, {0x1b, 1},  {0x6e0, 1},
     };
     bool deadline = model_has(&cpu_of(k->m->cpus[0])->model, F_tsc_deadline);
     unsigned nranges = ARRAY_SIZE(ranges) - (!k->split ? 2 : !deadline ? 1 : 0);
@@ -793,8 +793,9 @@ bool kvm_engine_create(struct machine *m, enum kvm_apics irqchip, struct kvm_eng
     pthread_mutex_init(&k->tsc_mutex, NULL);
     if (m->clock.mode == VM_CLOCK_ICOUNT)
         error_set(err, "-icount: KVM does not count instructions");
-    else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) && create_vm(k, irqchip, err) &&
-             (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) && kvm_memory_update(k, err)) {
+    else if ((k->dev = kvm_open(err)) >= 0 && check_capabilities(k, err) &&
+             create_vm(k, irqchip, err) && (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) &&
+             kvm_memory_update(k, err)) {
         catch_kicks();
         kvm_memory_advise(k);
         *out = k;

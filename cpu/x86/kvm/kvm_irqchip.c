@@ -24,41 +24,45 @@
 #define MSR_APIC_BASE    0x1b
 #define MSR_TSC_DEADLINE 0x6e0
 
-#define MSI_BASE          0xfee00000u
-#define MSI_LOGICAL       (1u << 2)
-#define MSI_LEVEL_ASSERT  0xc000u
-#define LVT_MASKED        (1u << 16)
-#define MODE_LOWEST       1
-#define MODE_SMI          2
-#define MODE_EXTINT       7
-#define TO_ALL(msg)       ((msg)->dest == ((msg)->wide ? 0xffffffffu : 0xffu))
-#define PAGE_ISR          (0x10 * 16)
-#define PAGE_TMR          (0x18 * 16)
-#define PAGE_IRR          (0x20 * 16)
-#define PAGE_LVT_TIMER    (0x32 * 16)
-#define PAGE_INITIAL      (0x38 * 16)
-#define PAGE_CURRENT      (0x39 * 16)
-#define BITS_END          (0x28 * 16)
+#define MSI_BASE         0xfee00000u
+#define MSI_LOGICAL      (1u << 2)
+#define MSI_LEVEL_ASSERT 0xc000u
+#define LVT_MASKED       (1u << 16)
+#define MODE_LOWEST      1
+#define MODE_SMI         2
+#define MODE_EXTINT      7
+#define TO_ALL(msg)      ((msg)->dest == ((msg)->wide ? 0xffffffffu : 0xffu))
+#define PAGE_ISR         (0x10 * 16)
+#define PAGE_TMR         (0x18 * 16)
+#define PAGE_IRR         (0x20 * 16)
+#define PAGE_LVT_TIMER   (0x32 * 16)
+#define PAGE_INITIAL     (0x38 * 16)
+#define PAGE_CURRENT     (0x39 * 16)
+#define BITS_END         (0x28 * 16)
 
 _Static_assert(sizeof(((struct kvm_lapic_state *)0)->regs) == APIC_PAGE, "KVM's page");
 
 /* ---- level-triggered messages: KVM tells the end of those that it has routes for ---- */
 
+union routing_call {
+    struct kvm_irq_routing table;
+    uint8_t room[sizeof(struct kvm_irq_routing) +
+                 KVM_LEVEL_ROUTES * sizeof(struct kvm_irq_routing_entry)];
+};
+
 static bool set_routes(const struct kvm_engine *k)
 {
-    struct {
-        struct kvm_irq_routing head;
-        struct kvm_irq_routing_entry entries[KVM_LEVEL_ROUTES];
-    } table = {.head.nr = k->nroutes};
+    union routing_call call = {.table.nr = k->nroutes};
 
     for (unsigned n = 0; n < k->nroutes; n++) {
-        table.entries[n].gsi = n;
-        table.entries[n].type = KVM_IRQ_ROUTING_MSI;
-        table.entries[n].u.msi.address_lo = k->routes[n].address_lo;
-        table.entries[n].u.msi.address_hi = k->routes[n].address_hi;
-        table.entries[n].u.msi.data = k->routes[n].data;
+        struct kvm_irq_routing_entry *e = &call.table.entries[n];
+
+        *e = (struct kvm_irq_routing_entry){.gsi = n, .type = KVM_IRQ_ROUTING_MSI};
+        e->u.msi.address_lo = k->routes[n].address_lo;
+        e->u.msi.address_hi = k->routes[n].address_hi;
+        e->u.msi.data = k->routes[n].data;
     }
-    return ioctl(k->vm, KVM_SET_GSI_ROUTING, &table) == 0;
+    return ioctl(k->vm, KVM_SET_GSI_ROUTING, &call) == 0;
 }
 
 /* There are as many as an IOAPIC has inputs; the oldest makes room. */
@@ -79,11 +83,10 @@ static bool keep_route(struct kvm_engine *k, const struct kvm_msi *msi)
 
 static struct kvm_msi msi_of(const struct apic_message *msg, uint32_t dest, bool logical)
 {
-    return (struct kvm_msi){.address_lo =
-                                MSI_BASE | (dest & 0xff) << 12 | (logical ? MSI_LOGICAL : 0),
-                            .address_hi = dest & ~0xffu,
-                            .data = msg->vector | (uint32_t)msg->mode << 8 |
-                                    (msg->level ? MSI_LEVEL_ASSERT : 0)};
+    return (struct kvm_msi){
+        .address_lo = MSI_BASE | (dest & 0xff) << 12 | (logical ? MSI_LOGICAL : 0),
+        .address_hi = dest & ~0xffu,
+        .data = msg->vector | (uint32_t)msg->mode << 8 | (msg->level ? MSI_LEVEL_ASSERT : 0)};
 }
 
 /* Nobody may be there to take it: KVM calls that an error. */
@@ -312,8 +315,8 @@ bool kvm_irqchip_put_waits(struct kvm_cpu *c)
     if (ioctl(c->fd, KVM_SET_MP_STATE, &s) < 0)
         return false;
     /* KVM says so after each run, of one that sleeps in its first run never. */
-    c->run->ready_for_interrupt_injection = cpu->v.halted && !cpu->wait_sipi &&
-                                            cpu->eflags & EFLAGS_IF && apic_accepts_extint(cpu);
+    c->run->ready_for_interrupt_injection =
+        cpu->v.halted && !cpu->wait_sipi && cpu->eflags & EFLAGS_IF && apic_accepts_extint(cpu);
     cpu->wait_sipi = cpu->v.halted = false;
     return true;
 }
@@ -371,8 +374,7 @@ bool kvm_irqchip_create(struct kvm_engine *k, enum kvm_apics wanted, struct erro
         return !sure || error_set(err, "kernel-irqchip=split: the CPUs share a thread; off is "
                                        "what they need");
     if (!can_split(k, &without))
-        return !sure ||
-               error_set(err, "kernel-irqchip=split: this host's KVM has no %s", without);
+        return !sure || error_set(err, "kernel-irqchip=split: this host's KVM has no %s", without);
     if (ioctl(k->vm, KVM_ENABLE_CAP, &split) < 0 || ioctl(k->vm, KVM_ENABLE_CAP, &ids) < 0)
         return error_set(err, "kernel-irqchip=split: KVM_ENABLE_CAP: %s; off does without",
                          strerror(errno));

@@ -281,7 +281,8 @@ static bool put_msr(struct kvm_cpu *c, uint32_t number, uint64_t value)
 {
     uint64_t now;
 
-    return (kvm_get_msr(c, number, &now) && now == value) || kvm_set_msr(c, number, value) || !value;
+    return (kvm_get_msr(c, number, &now) && now == value) || kvm_set_msr(c, number, value) ||
+           !value;
 }
 
 static bool tsc_offset(const struct kvm_cpu *c, unsigned long request, uint64_t *offset)
@@ -312,9 +313,9 @@ void kvm_state_loaded(struct kvm_cpu *c, bool loaded)
 }
 
 /* The counter, by its offset from the host's: a count that is written goes through KVM's guess of
- * what a guest's own write may want. One that joins CPUs that are under way lies where theirs do, so
- * that no count goes back from one CPU to the next. Without offsets: a write that is far off spoils
- * the guess. */
+ * what a guest's own write may want. One that joins CPUs that are under way lies where theirs do,
+ * so that no count goes back from one CPU to the next. Without offsets: a write that is far off
+ * spoils the guess. */
 static bool offset_out(struct kvm_cpu *c)
 {
     const struct cpu *cpu = c->cpu;
