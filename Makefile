@@ -90,7 +90,7 @@ TARGET_X86 := $(filter x86_64%,$(or $(CROSS),$(shell uname -m)))
 # The translator needs an emitter for the host's processor.
 TRANSLATOR := $(if $(TARGET_X86),translator/*.c translator/x86_64/*.c,translator/none/*.c)
 KVM := $(if $(TARGET_X86),cpu/x86/kvm/*.c,cpu/x86/kvm/none/*.c)
-SRCS := $(sort $(wildcard *.c base/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) $(KVM) \
+SRCS := $(sort $(wildcard *.c base/*.c cli/*.c vm/*.c cpu/x86/*.c $(TRANSLATOR) $(KVM) \
           devices/*.c devices/*/*.c host/*.c host/*/*.c monitor/*.c debugger/*.c machines/*.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIBCALQUE := $(B)/libcalque.a
@@ -266,7 +266,7 @@ run:
 
 # ---- style ----
 LINTED  := $(SRCS) $(UNIT_SRCS) $(DEVICE_SRCS) $(TEST_COMMON) $(DIFF_SRCS) $(wildcard tests/fuzz/*.c)
-C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h vm/*.h cpu/x86/*.h translator/*.h translator/*/*.h devices/*.h \
+C_FILES := $(SRCS) $(sort $(wildcard *.h base/*.h cli/*.h vm/*.h cpu/x86/*.h translator/*.h translator/*/*.h devices/*.h \
             devices/*/*.h host/*.h host/*/*.h monitor/*.h debugger/*.h machines/*.h tests/*/*.c tests/*/*.h \
             bios/*.c bios/*/*.c bios/*/*.h tests/guest/bios/*.c tests/guest/bios/*.h))
 # One stamp a file, after its object, which knows the headers: what did not change is not looked at again.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* calque-img: makes, shows, converts, checks and changes disk images. Commands, options and what is
  * printed are qemu-img's. */
-#include "img.h"
+#include "cli/img.h"
 
 #include <errno.h>
 #include <getopt.h>

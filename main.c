@@ -7,16 +7,16 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#include "app.h"
 #include "base/error.h"
-#include "cmdline_services.h"
+#include "cli/app.h"
+#include "cli/cmdline_services.h"
+#include "cli/doctor.h"
+#include "cli/engine_choice.h"
 #include "cpu/x86/report.h"
 #include "debugger/commands.h"
 #include "debugger/debugger.h"
 #include "debugger/gdb.h"
 #include "debugger/prompt.h"
-#include "doctor.h"
-#include "engine_choice.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"
 #include "host/migrate/migrate.h"

@@ -255,10 +255,7 @@ static void add_point(struct probes *p, struct probe_point *points, const struct
     at->start = b->start;
     at->last = b->last;
     at->physical = b->physical;
-    at->compare.reg = b->condition.compare.reg;
-    at->compare.size = b->condition.compare.size;
-    at->compare.cc = b->condition.compare.cc;
-    at->compare.value = b->condition.compare.value;
+    at->when = b->condition.when;
 }
 
 static void add_to_set(struct probes *p, struct probe_range *ranges, struct probe_point *points,

@@ -155,7 +155,7 @@ struct breakpoint_condition {
     bool (*ruled_out)(void *opaque, struct debugger *d, struct cpu *cpu);
     void (*free)(void *opaque);
     void *opaque;
-    struct probe_compare compare; /* it cannot hold unless this is true */
+    struct probe_program when; /* it cannot hold when the value is 0 */
 };
 
 struct breakpoint {

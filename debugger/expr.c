@@ -141,7 +141,8 @@ struct breakpoint_condition expr_condition(struct expr *e)
                                      .free = free_condition,
                                      .opaque = e};
 
-    code_comparison(&e->code, &c.compare);
+    if (!e->is_real && !e->in_frame)
+        code_program(&e->code, &c.when);
     return c;
 }
 

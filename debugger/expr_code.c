@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "cpu/x86/cpu.h"
-#include "cpu/x86/probe.h"
 #include "cpu/x86/registers.h"
 #include "debugger/symbols_internal.h"
 
@@ -436,69 +435,6 @@ static bool step(struct run *r, const struct code_insn *i, unsigned *next)
     }
 }
 
-/* A general register, a number, and a comparison of them. No jump leads into them. */
-static bool begins_with_comparison(const struct code *c)
-{
-    const struct code_insn *i = c->insns;
-
-    return c->n >= 3 && i[0].op == CODE_REG && i[0].imm != R_RIP && i[1].op == CODE_CONST &&
-           i[2].op >= CODE_EQ && i[2].op <= CODE_GE && !i[2].real;
-}
-
-/* Whether 0 on the stack, and going on at instruction `at`, leads to the value 0: what && makes. */
-static bool zero_stays(const struct code *c, unsigned at)
-{
-    while (at < c->n) {
-        const struct code_insn *i = &c->insns[at];
-
-        if (c->n - at < 2 || i[0].op != CODE_IS_ZERO || i[1].op != CODE_JUMP_NOT_ZERO ||
-            i[1].imm <= at || i[1].imm >= c->n || c->insns[i[1].imm].op != CODE_CONST ||
-            c->insns[i[1].imm].imm)
-            return false;
-        at = (unsigned)i[1].imm + 1;
-    }
-    return true;
-}
-
-/* SDM vol. 2D B.1.4.7. */
-static uint8_t condition_of(unsigned op, bool sign)
-{
-    static const uint8_t codes[][2] = {
-        [CODE_EQ - CODE_EQ] = {4, 4},   [CODE_NE - CODE_EQ] = {5, 5},
-        [CODE_LT - CODE_EQ] = {2, 0xc}, [CODE_LE - CODE_EQ] = {6, 0xe},
-        [CODE_GT - CODE_EQ] = {7, 0xf}, [CODE_GE - CODE_EQ] = {3, 0xd},
-    };
-
-    return codes[op - CODE_EQ][sign];
-}
-
-void code_comparison(const struct code *c, struct probe_compare *compare)
-{
-    const struct code_insn *r = c->insns, *k = r + 1, *op = r + 2;
-
-    if (!begins_with_comparison(c) || r->size != op->size || r->size < 4 || !zero_stays(c, 3))
-        return;
-    compare->reg = (uint8_t)r->imm;
-    compare->size = r->size;
-    compare->cc = condition_of(op->op, op->sign);
-    compare->value = k->imm;
-}
-
-/* How many instructions at the beginning are a comparison, which is what most conditions are, and
- * its result: 0 or 3. */
-static unsigned run_comparison(const struct code *c, const struct code_frame *f, uint64_t *value)
-{
-    const struct code_insn *r = c->insns, *k = r + 1, *op = r + 2;
-    uint64_t a, b;
-
-    if (f->regs || !begins_with_comparison(c))
-        return 0;
-    a = code_extend(code_extend(f->cpu->r[r->imm], r->size, r->sign), op->size, op->sign);
-    b = code_extend(k->imm, op->size, op->sign);
-    *value = compare(op->op, op->sign ? (int64_t)a < (int64_t)b : a < b, a == b);
-    return 3;
-}
-
 bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value, struct error *err)
 {
     struct run r;
@@ -507,9 +443,8 @@ bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value,
     r.err = err;
     if (c->failed)
         return error_set(err, "too long");
-    unsigned at = run_comparison(c, f, r.stack);
-    r.n = at > 0;
-    while (at < c->n) {
+    r.n = 0;
+    for (unsigned at = 0; at < c->n;) {
         unsigned next = at + 1;
 
         if (r.n < needs(&c->insns[at]))

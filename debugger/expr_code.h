@@ -13,7 +13,7 @@
 struct cpu;
 struct error;
 struct guest_view;
-struct probe_compare;
+struct probe_program;
 
 enum code_op {
     CODE_CONST,      /* push imm */
@@ -95,8 +95,9 @@ void code_const(struct code *c, uint64_t value);
 bool code_run(const struct code *c, const struct code_frame *f, uint64_t *value, struct error *err);
 /* It looks at nothing but general registers, RIP, segments' bases and memory. */
 bool code_is_plain(const struct code *c);
-/* A comparison without which its value is 0, if it begins with one of a register. */
-void code_comparison(const struct code *c, struct probe_compare *compare);
+/* The same as a program for the engines (expr_program.c). False, and program->n is 0: it has
+ * something that these do not know. */
+bool code_program(const struct code *c, struct probe_program *program);
 void code_free(struct code *c);
 /* Sign or zero extension of the low `size` bytes. */
 uint64_t code_extend(uint64_t v, unsigned size, bool sign);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/error.h"
+#include "cpu/x86/probe_program.h"
 
 #define STACK_MAX 256
 #define STEPS_MAX 100000 /* expressions may loop */
@@ -425,4 +427,135 @@ const char *agent_run(const struct agent_expr *e, const struct agent_world *worl
     if (a.n)
         *value = a.stack[a.n - 1];
     return NULL;
+}
+
+/* ---- as a program for the engines ---- */
+
+#define PROGRAM_CODE_MAX 1024
+
+struct making {
+    const struct agent_expr *e;
+    struct probe_program *p;
+    agent_register_fn *reg;
+    const void *opaque;
+    uint16_t index[PROGRAM_CODE_MAX + 1]; /* of the instruction for an operation; 0: none */
+};
+
+/* Numbers have 64 bits. */
+static const struct {
+    uint8_t code, op;
+    bool sign;
+} program_ops[] = {
+    {AX_ADD, PROBE_ADD, false},
+    {AX_SUB, PROBE_SUB, false},
+    {AX_MUL, PROBE_MUL, false},
+    {AX_DIV_SIGNED, PROBE_DIV, true},
+    {AX_DIV_UNSIGNED, PROBE_DIV, false},
+    {AX_REM_SIGNED, PROBE_MOD, true},
+    {AX_REM_UNSIGNED, PROBE_MOD, false},
+    {AX_LSH, PROBE_SHL, false},
+    {AX_RSH_SIGNED, PROBE_SHR, true},
+    {AX_RSH_UNSIGNED, PROBE_SHR, false},
+    {AX_LOG_NOT, PROBE_IS_ZERO, false},
+    {AX_BIT_AND, PROBE_AND, false},
+    {AX_BIT_OR, PROBE_OR, false},
+    {AX_BIT_XOR, PROBE_XOR, false},
+    {AX_BIT_NOT, PROBE_NOT, false},
+    {AX_EQUAL, PROBE_EQ, false},
+    {AX_LESS_SIGNED, PROBE_LT, true},
+    {AX_LESS_UNSIGNED, PROBE_LT, false},
+    {AX_DUP, PROBE_PICK, false},
+    {AX_POP, PROBE_DROP, false},
+    {AX_SWAP, PROBE_SWAP, false},
+    {AX_GOTO, PROBE_JUMP, false},
+    {AX_IF_GOTO, PROBE_JUMP_NOT_ZERO, false},
+};
+
+static void make_extension(struct making *m, unsigned bits, bool sign)
+{
+    if (!bits || bits >= 64)
+        return;
+    probe_program_const(m->p, 64 - bits);
+    probe_program_add(m->p, PROBE_SHL);
+    probe_program_const(m->p, 64 - bits);
+    probe_program_add(m->p, PROBE_SHR)->sign = sign;
+}
+
+static bool make_one(struct making *m, uint8_t op, const uint8_t *operand)
+{
+    if (op >= AX_CONST8 && op <= AX_CONST64) {
+        probe_program_const(m->p, big_endian(operand, operations[op].operand));
+        return true;
+    }
+    if (op >= AX_REF8 && op <= AX_REF64) {
+        probe_program_add(m->p, PROBE_LOAD)->size = (uint8_t)(1u << (op - AX_REF8));
+        return true;
+    }
+    for (unsigned n = 0; n < ARRAY_SIZE(program_ops); n++)
+        if (program_ops[n].code == op) {
+            probe_program_add(m->p, program_ops[n].op)->sign = program_ops[n].sign;
+            return true;
+        }
+    switch (op) {
+    case AX_REG:
+        return m->reg(m->opaque, (unsigned)big_endian(operand, 2),
+                      probe_program_add(m->p, PROBE_REGISTER));
+    case AX_PICK:
+        probe_program_add(m->p, PROBE_PICK)->value = operand[0];
+        return true;
+    case AX_EXT:
+    case AX_ZERO_EXT:
+        if (operand[0] == 8 || operand[0] == 16 || operand[0] == 32) {
+            struct probe_insn *i = probe_program_add(m->p, PROBE_EXTEND);
+
+            i->size = operand[0] / 8;
+            i->sign = op == AX_EXT;
+        } else {
+            make_extension(m, operand[0], op == AX_EXT);
+        }
+        return true;
+    case AX_END: /* to the end, whose number is not known yet */
+        probe_program_add(m->p, PROBE_JUMP);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Where jumps lead. */
+static bool make_jumps(struct making *m)
+{
+    for (size_t pc = 0; pc < m->e->len; pc += length_at(m->e->code, m->e->len, pc)) {
+        const uint8_t *at = m->e->code + pc;
+        struct probe_insn *i = &m->p->insns[m->index[pc] - 1u];
+        size_t to = *at == AX_END ? m->e->len : (size_t)big_endian(at + 1, 2);
+
+        if (*at != AX_END && *at != AX_GOTO && *at != AX_IF_GOTO)
+            continue;
+        if (to > m->e->len || (*at != AX_END && to == m->e->len) || !m->index[to])
+            return false;
+        i->to = m->index[to] - 1u;
+    }
+    return true;
+}
+
+bool agent_program(const struct agent_expr *e, agent_register_fn *reg, const void *opaque,
+                   struct probe_program *program)
+{
+    struct making m = {.e = e, .p = program, .reg = reg, .opaque = opaque};
+    uint32_t before = program->n;
+    bool ok = e->len && e->len <= PROGRAM_CODE_MAX;
+    size_t n;
+
+    for (size_t pc = 0; ok && pc < e->len; pc += n) {
+        n = length_at(e->code, e->len, pc);
+        m.index[pc] = (uint16_t)(program->n + 1);
+        ok = make_one(&m, e->code[pc], e->code + pc + 1) && program->n <= PROBE_PROGRAM_MAX;
+    }
+    if (ok)
+        m.index[e->len] = (uint16_t)(program->n + 1);
+    ok = ok && make_jumps(&m);
+    if (!ok)
+        program->n = before;
+    return ok;
 }

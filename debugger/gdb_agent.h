@@ -11,6 +11,8 @@
 
 struct error;
 struct agent_expr;
+struct probe_insn;
+struct probe_program;
 
 /* What an expression looks at. Both return false if that cannot be had. */
 struct agent_world {
@@ -31,5 +33,11 @@ void agent_free(struct agent_expr *e); /* e may be NULL */
  * cannot be read, division by zero, the stack, a jump out of the code, too many steps. Any thread;
  * allocates nothing. */
 const char *agent_run(const struct agent_expr *e, const struct agent_world *world, uint64_t *value);
+/* Appends the same as a program for the engines (probe_program.h). reg() makes an instruction that
+ * pushes a register; false: there is none. False: it has something that programs do not know;
+ * program->n is what it was. Whether it is sound is for the caller to ask. */
+typedef bool agent_register_fn(const void *opaque, unsigned number, struct probe_insn *i);
+bool agent_program(const struct agent_expr *e, agent_register_fn *reg, const void *opaque,
+                   struct probe_program *program);
 
 #endif

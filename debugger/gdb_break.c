@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu/x86/probe.h"
+#include "cpu/x86/registers.h"
 #include "debugger/gdb_agent.h"
 #include "debugger/gdb_internal.h"
 #include "vm/machine.h"
@@ -89,22 +90,44 @@ static bool holds(void *opaque, struct debugger *d, struct cpu *cpu)
     return !a->ncommands;
 }
 
-/* Of other registers nothing is known: then it cannot be calculated. */
-static bool read_general(void *opaque, unsigned n, uint64_t *value)
-{
-    const struct place *at = opaque;
+/* ---- as a program for the engines ---- */
 
-    return n <= at->g->target.rip && read_register(opaque, n, value);
+static bool push_register(const void *opaque, unsigned n, struct probe_insn *i)
+{
+    const struct gdb_target *t = opaque;
+    int general = n < t->n && t->regs[n].in ? cpu_register_general(t->regs[n].in) : -1;
+
+    if (n == t->rip) {
+        i->op = PROBE_RIP;
+        return true;
+    }
+    i->reg = (uint8_t)general;
+    i->size = t->regs[n < t->n ? n : 0].size;
+    return general >= 0;
 }
 
-static bool ruled_out(void *opaque, struct debugger *d, struct cpu *cpu)
+/* Whether one of the conditions holds; n is 0 if that cannot be made one. */
+static void make_program(const struct agents *a, struct probe_program *p)
 {
-    const struct agents *a = opaque;
-    struct place at = {a->g, cpu};
-    const struct agent_world world = {read_general, read_bytes, NULL, &at};
+    uint32_t jumps[EXPRS_MAX];
+    bool ok = a->nconditions > 0;
 
-    (void)d;
-    return !any_holds(a, &world);
+    for (unsigned n = 0; ok && n < a->nconditions; n++) {
+        ok = agent_program(a->conditions[n], push_register, &a->g->target, p);
+        jumps[n] = p->n;
+        if (n + 1 < a->nconditions)
+            probe_program_add(p, PROBE_JUMP_NOT_ZERO);
+    }
+    if (ok && a->nconditions > 1) {
+        struct probe_insn *end = probe_program_add(p, PROBE_JUMP);
+
+        end->to = p->n + 1;
+        for (unsigned n = 0; n + 1 < a->nconditions && p->n <= PROBE_PROGRAM_MAX; n++)
+            p->insns[jumps[n]].to = p->n;
+        probe_program_const(p, 1);
+    }
+    if (!ok || !probe_program_is_sound(p))
+        p->n = 0;
 }
 
 /* ---- taking packets apart ---- */
@@ -216,11 +239,13 @@ void gdb_insert(struct gdb *g, const char *args)
     a->g = g;
     old = find(g, type, &b);
     if (a->nconditions || a->ncommands)
-        b.condition = (struct breakpoint_condition){
-            .holds = holds, .ruled_out = ruled_out, .free = agents_free, .opaque = a};
+        b.condition =
+            (struct breakpoint_condition){.holds = holds, .free = agents_free, .opaque = a};
     else
         agents_free(a);
     a = b.condition.opaque;
+    if (a)
+        make_program(a, &b.condition.when);
     if (asprintf(&b.where, "%u: gdb's", (unsigned)type) < 0)
         goto refused;
     if (!breakpoint_add(g->d, &b, &err)) {

@@ -25,6 +25,7 @@ bool signals_init(struct signals *s, struct poller *p, void (*fn)(void *opaque, 
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not get so large: the write fails */
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);

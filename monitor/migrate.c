@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "host/char/backend.h"
 #include "host/migrate/migrate.h"
+#include "host/net/backend.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/qmp.h"
 #include "vm/machine.h"
@@ -56,10 +57,39 @@ static void broken(void *opaque, const char *text)
     ctl->migrate_broken(ctl->migrate_opaque, text);
 }
 
+static bool pack_frames(void *opaque, char **data, size_t *len)
+{
+    struct control *ctl = opaque;
+
+    *data = NULL;
+    *len = 0;
+    return !ctl->about.nets || nets_pack_waiting(ctl->about.nets, data, len);
+}
+
+static bool unpack_frames(void *opaque, const uint8_t *data, size_t len, struct error *err)
+{
+    struct control *ctl = opaque;
+
+    return ctl->about.nets ? nets_unpack_waiting(ctl->about.nets, data, len, err)
+                           : error_set(err, "frames have come, and there is no network");
+}
+
+static void announce(void *opaque, bool arrived)
+{
+    struct control *ctl = opaque;
+
+    if (!ctl->about.nets)
+        return;
+    if (arrived)
+        nets_drop_waiting(ctl->about.nets);
+    nets_announce(ctl->about.nets);
+}
+
 bool control_add_migration(struct control *ctl, const char *cpu, void (*wake_main)(void *opaque),
                            void (*broken_in)(void *opaque, const char *text), void *opaque)
 {
-    const struct migrate_hooks hooks = {hold, release, stay, changed, wake, broken, ctl};
+    const struct migrate_hooks hooks = {hold,        release,       stay,     changed, wake,
+                                        pack_frames, unpack_frames, announce, broken,  ctl};
 
     ctl->migrate_wake = wake_main;
     ctl->migrate_broken = broken_in;

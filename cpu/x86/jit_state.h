@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/x86/probe_program.h"
+
 /* What translated code keeps in a CPU: it addresses struct cpu through one register, so its own
  * words are part of it. None of it is architectural: all may be dropped at any instruction
  * boundary outside translated code. */
@@ -61,7 +63,9 @@ struct jit_state {
     int result;         /* of a block run in lockstep: enum op_result */
     int why;            /* the run of translated code ended: enum vcpu_exit */
     uint64_t spill[4];  /* registers whose place a block took for others */
-    bool mode_stale;    /* the mode key must be made again before translated code runs */
+    /* The stack of a condition of a debugger's, and a register meanwhile. */
+    uint64_t condition[PROBE_DEPTH_MAX + 1];
+    bool mode_stale; /* the mode key must be made again before translated code runs */
     /* FPU_* of what is in the host's registers: while C runs, at most FPU_X87. And of what C has
      * interrupted, to be loaded again. */
     uint8_t fpu_live, fpu_saved;

@@ -43,6 +43,9 @@ bool tlb_fill_quickly(struct cpu *cpu, uint64_t lin, bool store);
 int sys_load(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t *out);
 int sys_store(struct cpu *cpu, uint64_t lin, unsigned size, uint64_t value);
 int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size);
+/* Stores `wanted` in a byte that holds *seen: one locked access (SDM vol. 3A 8.1.2.1). Where it
+ * holds something else nothing is stored, and *seen is that. 0 or OP_FAULT. */
+int sys_swap_byte(struct cpu *cpu, uint64_t lin, uint8_t *seen, uint8_t wanted);
 
 /* Physical memory as the processor sees it (SMRAM in SMM); within a page. size 1, 2, 4, 8. */
 uint64_t phys_load(struct cpu *cpu, uint64_t phys, unsigned size);

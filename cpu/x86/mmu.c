@@ -198,10 +198,17 @@ static void forget_spans(struct cpu *cpu, bool global)
     memset(&cpu->tlb_spans[global], 0, sizeof(cpu->tlb_spans[global]));
 }
 
+static void forget_probe_reads(struct cpu *cpu)
+{
+    if (unlikely(cpu->probe.reads_known))
+        probe_reads_forget(cpu);
+}
+
 void tlb_flush_all(struct cpu *cpu)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     clear_logged(cpu, &cpu->tlb_filled_global);
     forget_spans(cpu, false);
@@ -220,6 +227,7 @@ void tlb_init(struct cpu *cpu)
     for (unsigned k = 0; k < TLB_SIZE; k++)
         clear_entry(cpu->tlb_none, k);
     cpu->tlb_filled.n = cpu->tlb_filled_global.n = 0;
+    probe_reads_forget(cpu);
     tlb_flush_all(cpu);
 }
 
@@ -227,6 +235,7 @@ void tlb_flush_nonglobal(struct cpu *cpu)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     clear_logged(cpu, &cpu->tlb_filled);
     forget_spans(cpu, false);
     for (unsigned n = 0; n < ITLB_SIZE; n++)
@@ -250,6 +259,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t lin)
 {
     drop_code_stores(cpu);
     drop_stack_slots(cpu);
+    forget_probe_reads(cpu);
     /* other pieces of the same page may be cached */
     for (unsigned n = 0; n < 2; n++)
         if (large_span_noted(cpu->tlb_spans[n].huge, lin >> 30)) {
@@ -735,16 +745,31 @@ static bool swap_pair(void *to, const void *expected, const void *wanted)
 #endif
 }
 
+/* With LOCK: in an exclusive section, but for devices (whoever has the machine lock may wait for
+ * the section's end). What was found before it may be out of date. */
+static int find_locked(struct cpu *cpu, uint64_t lin, unsigned size, const struct access *a,
+                       struct span *s, unsigned nhits)
+{
+    if (s->part[0].arena == ARENA_NONE || s->part[1].arena == ARENA_NONE)
+        return 0;
+    machine_exclusive_begin(cpu->v.m);
+    cpu->probe.nhits = nhits; /* they are found again */
+    int r = find_span(cpu, lin, size, a, s);
+    cpu->rmw.exclusive = !r && s->part[0].arena != ARENA_NONE && s->part[1].arena != ARENA_NONE;
+    if (!cpu->rmw.exclusive)
+        machine_exclusive_end(cpu->v.m);
+    return r;
+}
+
 static void *begin_rmw(struct cpu *cpu, uint64_t lin, unsigned size, bool locked)
 {
     struct access a = data_access(cpu, true);
     struct span s = {.part[1].arena = 0};
-    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s))
+    unsigned nhits = cpu->probe.nhits;
+    cpu->rmw.exclusive = false;
+    if (alignment(cpu, lin, size) || find_span(cpu, lin, size, &a, &s) ||
+        (locked && find_locked(cpu, lin, size, &a, &s, nhits)))
         return NULL;
-    /* whoever has the machine lock may wait for the section's end: no devices in it */
-    cpu->rmw.exclusive = locked && s.part[0].arena != ARENA_NONE && s.part[1].arena != ARENA_NONE;
-    if (cpu->rmw.exclusive)
-        machine_exclusive_begin(cpu->v.m);
     s.part[0].arena = s.part[0].read_arena;
     if (s.first < size)
         s.part[1].arena = s.part[1].read_arena;
@@ -862,6 +887,38 @@ int sys_probe_store(struct cpu *cpu, uint64_t lin, unsigned size)
     struct access a = system_access(true);
     struct span s;
     return find_span(cpu, lin, size, &a, &s);
+}
+
+/* Others are not in guest code, or the byte is a device's. */
+static int swap_byte_slowly(struct cpu *cpu, uint64_t lin, uint8_t *seen, uint8_t wanted)
+{
+    uint64_t v;
+    uint8_t expected = *seen;
+    if (sys_load(cpu, lin, 1, &v))
+        return OP_FAULT;
+    *seen = (uint8_t)v;
+    return v == expected ? sys_store(cpu, lin, 1, wanted) : 0;
+}
+
+int sys_swap_byte(struct cpu *cpu, uint64_t lin, uint8_t *seen, uint8_t wanted)
+{
+    struct access a = system_access(true);
+    struct span s;
+    if (!cpu->has_thread || cpu->watch)
+        return swap_byte_slowly(cpu, lin, seen, wanted);
+    if (find_span(cpu, lin, 1, &a, &s))
+        return OP_FAULT;
+    uint8_t *p = tlb_hit(cpu->tlb[1][TLB_KERNEL], cut_linear(cpu, lin, &a), 1);
+    if (p) {
+        __atomic_compare_exchange_n(p, seen, wanted, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        return 0;
+    }
+    if (s.part[0].arena == ARENA_NONE) /* whoever has the machine lock may wait for a section */
+        return swap_byte_slowly(cpu, lin, seen, wanted);
+    machine_exclusive_begin(cpu->v.m);
+    int r = swap_byte_slowly(cpu, lin, seen, wanted);
+    machine_exclusive_end(cpu->v.m);
+    return r;
 }
 
 /* ---- fetching ---- */

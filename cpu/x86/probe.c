@@ -119,20 +119,18 @@ const char *probe_mode_name(enum probe_mode mode)
 
 /* ---- marked instructions ---- */
 
-bool probe_stops_before(struct cpu *cpu)
+/* All points that mean the instruction have programs, which say no. */
+static bool points_pass(const struct probes *p, struct cpu *cpu, uint64_t lin)
 {
-    uint64_t block_rip = cpu->r[R_RIP], lin;
+    for (unsigned n = 0; n < p->npoints; n++) {
+        const struct probe_point *at = &p->points[n];
+        uint64_t addr = at->physical ? mmu_debug_translate(cpu, lin) : lin, value;
 
-    cpu_settle(cpu);
-    cpu->r[R_RIP] = insn_rip(cpu, cpu->insn);
-    lin = linear_rip(cpu);
-    cpu->probe.asked_lin = lin;
-    if (cpu->probe.skip && cpu->probe.skip_lin == lin)
-        cpu->probe.skip = false;
-    else
-        cpu->probe.stop = cpu->probes && cpu->probes->execute(cpu->probes->opaque, cpu, lin);
-    cpu->r[R_RIP] = block_rip;
-    return cpu->probe.stop;
+        if (addr >= at->start && addr <= at->last &&
+            (!at->when.n || !probe_program_run(&at->when, cpu, &value) || value))
+            return false;
+    }
+    return true;
 }
 
 bool probe_passes(struct cpu *cpu)
@@ -140,11 +138,40 @@ bool probe_passes(struct cpu *cpu)
     const struct probes *p = cpu->probes;
     uint64_t lin = linear_rip(cpu);
 
-    if (!p || !p->passes || (cpu->probe.skip && cpu->probe.skip_lin == lin) ||
-        !p->passes(p->opaque, cpu, lin))
+    if (!p || (cpu->probe.skip && cpu->probe.skip_lin == lin) ||
+        !((p->points && points_pass(p, cpu, lin)) || (p->passes && p->passes(p->opaque, cpu, lin))))
         return false;
     cpu->probe.asked_lin = lin;
     return true;
+}
+
+/* The debugger says. */
+static bool asked_stops(struct cpu *cpu)
+{
+    uint64_t lin = linear_rip(cpu);
+
+    cpu->probe.asked_lin = lin;
+    if (cpu->probe.skip && cpu->probe.skip_lin == lin)
+        cpu->probe.skip = false;
+    else
+        cpu->probe.stop = cpu->probes && cpu->probes->execute(cpu->probes->opaque, cpu, lin);
+    return cpu->probe.stop;
+}
+
+bool probe_stops_before(struct cpu *cpu)
+{
+    uint64_t block_rip = cpu->r[R_RIP], at = insn_rip(cpu, cpu->insn);
+    bool stops = false;
+
+    cpu->r[R_RIP] = at;
+    if (!probe_passes(cpu)) {
+        cpu->r[R_RIP] = block_rip;
+        cpu_settle(cpu);
+        cpu->r[R_RIP] = at;
+        stops = asked_stops(cpu);
+    }
+    cpu->r[R_RIP] = block_rip;
+    return stops;
 }
 
 /* ---- accesses and events ---- */

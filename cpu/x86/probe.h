@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/x86/probe_program.h"
+
 /* What a debugger asks of the engines: to be asked itself before certain instructions and after
  * those that made certain accesses or brought certain events. Nothing is written into guest memory
  * and nothing that the guest could see changes, not even the count of its instructions.
@@ -66,25 +68,19 @@ struct probe_hit {
     uint8_t size, access;
 };
 
-/* A comparison of a general register's low bytes with a number. */
-struct probe_compare {
-    uint8_t reg, size; /* R_RAX to R_R15; 4 or 8, or 0: there is none */
-    uint8_t cc;        /* what must be true of it, as Jcc's opcode says (SDM vol. 2D B.1.4.7) */
-    uint64_t value;
-};
-
-/* Why instructions are marked: those whose first byte is in the range, if the comparison is true.
- */
+/* Why instructions are marked: those whose first byte is in the range, unless the program's value
+ * is 0. Compared by its bytes: padding is 0. */
 struct probe_point {
     uint64_t start, last; /* inclusive */
     bool physical;        /* else linear */
-    struct probe_compare compare;
+    struct probe_program when;
 };
 
 struct probes {
     /* Places in a page (address & 0xfff) at which instructions are marked. */
     uint64_t offsets[4096 / 64];
-    /* If not NULL: only because of these, so engines need not ask about others. */
+    /* If not NULL: only because of these, so engines need not ask about others, nor where all that
+     * are meant have a program whose value is 0. */
     const struct probe_point *points;
     unsigned npoints;
     const struct probe_range *ranges;
@@ -128,6 +124,11 @@ struct cpu_probe {
         uint64_t page, phys;
         uint8_t *host;
     } pages[2][PROBE_PAGES]; /* [1]: for stores */
+    bool reads_known;        /* some of them are not empty */
+    struct probe_read {
+        uint64_t page;
+        const uint8_t *host;
+    } reads[PROBE_READS];
 };
 
 /* ---- for the debugger: the CPUs stand still, machine lock held ---- */

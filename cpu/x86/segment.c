@@ -5,6 +5,7 @@
 
 #include "cpu/x86/mem.h"
 
+#define TYPE_BUSY      2
 #define ATTR_REAL_DATA 0x93 /* present, DPL 0, writable, accessed */
 #define ATTR_V86       0xf3 /* the same with DPL 3 */
 
@@ -91,24 +92,39 @@ int desc_load_high(struct cpu *cpu, uint16_t sel, uint64_t *high, unsigned fault
     return sys_load(cpu, lin + 8, 8, high);
 }
 
-/* Stores the access byte of *desc with these type bits added. */
-static int desc_add_type(struct cpu *cpu, uint16_t sel, uint64_t *desc, unsigned type_bits)
+/* Sets a type bit in the access byte of *desc and of the table, by a locked access (SDM vol. 3A
+ * 8.1.2.1). Where the table has changed since *desc was read, *seen is not as it was in *desc, and
+ * the table is left alone. */
+static int desc_add_type(struct cpu *cpu, uint16_t sel, uint64_t *desc, unsigned type_bit,
+                         uint8_t *seen)
 {
-    uint64_t lin, changed = *desc | (uint64_t)type_bits << 40;
+    uint64_t lin;
 
-    if (changed == *desc)
-        return 0;
     if (!desc_address(cpu, sel, 8, &lin))
         return raise_gp(cpu, sel & ~3u);
-    if (sys_store(cpu, lin + 5, 1, changed >> 40 & 0xff))
+    if (sys_swap_byte(cpu, lin + 5, seen, *seen | (uint8_t)type_bit))
         return OP_FAULT;
-    *desc = changed;
+    *desc |= (uint64_t)type_bit << 40;
     return 0;
+}
+
+static uint8_t desc_access(uint64_t desc)
+{
+    return desc >> 40 & 0xff;
 }
 
 int desc_set_accessed(struct cpu *cpu, uint16_t sel, uint64_t *desc)
 {
-    return desc_add_type(cpu, sel, desc, SEG_TYPE_A);
+    uint8_t seen = desc_access(*desc), before;
+
+    if (seen & SEG_TYPE_A)
+        return 0;
+    do {
+        before = seen;
+        if (desc_add_type(cpu, sel, desc, SEG_TYPE_A, &seen))
+            return OP_FAULT;
+    } while (seen != before);
+    return 0;
 }
 
 /* ---- segment registers ---- */
@@ -295,12 +311,17 @@ int ldtr_load(struct cpu *cpu, uint16_t sel)
 int tr_load(struct cpu *cpu, uint16_t sel)
 {
     uint64_t desc, high;
+    uint8_t before, seen;
 
     if (selector_is_null(sel))
         return raise_gp(cpu, 0);
-    if (system_desc_load(cpu, sel, SYS_TSS, SYS_TSS16, &desc, &high) ||
-        desc_add_type(cpu, sel, &desc, 2)) /* busy */
-        return OP_FAULT;
+    do { /* of two CPUs only one gets it */
+        if (system_desc_load(cpu, sel, SYS_TSS, SYS_TSS16, &desc, &high))
+            return OP_FAULT;
+        before = seen = desc_access(desc);
+        if (desc_add_type(cpu, sel, &desc, TYPE_BUSY, &seen))
+            return OP_FAULT;
+    } while (seen != before);
     segment_from_descriptor(&cpu->tr, sel, desc);
     cpu->tr.base |= high << 32;
     return 0;

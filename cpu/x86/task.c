@@ -113,13 +113,20 @@ static uint32_t access_byte(const struct cpu *cpu, uint16_t sel)
     return (uint32_t)(cpu->gdtr.base + (sel & ~7u) + 5);
 }
 
-static int set_busy(struct cpu *cpu, uint16_t sel, bool busy)
+static int clear_busy(struct cpu *cpu, uint16_t sel)
 {
     uint64_t access;
+    uint8_t seen, before;
 
     if (sys_load(cpu, access_byte(cpu, sel), 1, &access))
         return OP_FAULT;
-    return sys_store(cpu, access_byte(cpu, sel), 1, busy ? access | 2 : access & ~2ull);
+    seen = (uint8_t)access;
+    do {
+        before = seen;
+        if (sys_swap_byte(cpu, access_byte(cpu, sel), &seen, before & ~2u))
+            return OP_FAULT;
+    } while (seen != before);
+    return 0;
 }
 
 /* ---- checks before the point of no return ---- */
@@ -278,6 +285,32 @@ static void raise_task_trap(struct cpu *cpu)
 
 /* ---- the switch ---- */
 
+/* Two CPUs do not get the same task: the busy bit is tested and set by one locked access
+ * (SDM vol. 3A 8.1.2.1). A descriptor that has changed since it was checked is checked again. */
+static int claim_task(struct cpu *cpu, struct switching *s)
+{
+    uint8_t access = s->desc >> 40 & 0xff, seen = access;
+
+    while (!sys_swap_byte(cpu, access_byte(cpu, s->sel), &seen, access | 2)) {
+        if (seen == access)
+            return 0;
+        if (find_tss(cpu, s, EXC_GP))
+            return OP_FAULT;
+        seen = access = s->desc >> 40 & 0xff;
+    }
+    return OP_FAULT;
+}
+
+/* With the fault that is pending. */
+static int give_task_back(struct cpu *cpu, const struct switching *s)
+{
+    struct pending_exception exc = cpu->exc;
+
+    clear_busy(cpu, s->sel);
+    cpu->exc = exc;
+    return OP_FAULT;
+}
+
 /* Everything up to the point where the new task's context holds; s->desc is checked. */
 static int leave_task(struct cpu *cpu, struct switching *s, struct task_state *t)
 {
@@ -285,18 +318,22 @@ static int leave_task(struct cpu *cpu, struct switching *s, struct task_state *t
 
     if (read_state(cpu, s, t) || probe_all(cpu, s))
         return OP_FAULT;
+    if (s->cause != BY_IRET && claim_task(cpu, s))
+        return OP_FAULT;
+    /* another CPU may have run the task meanwhile */
+    if (s->cause != BY_IRET && cpu->has_thread && read_state(cpu, s, t))
+        return give_task_back(cpu, s);
     s->flags &= s->cause == BY_IRET ? ~EFLAGS_NT : ~0u;
     if (write_state(cpu, s))
         return OP_FAULT;
-    if (!nests && set_busy(cpu, cpu->tr.sel, false))
+    bool stays = s->cause == BY_JMP && cpu->tr.sel >> 3 == s->sel >> 3; /* of another GDT */
+    if (!nests && !stays && clear_busy(cpu, cpu->tr.sel))
         return OP_FAULT;
     if (nests) {
         if (sys_store(cpu, desc_base(s->desc), 2, cpu->tr.sel))
             return OP_FAULT;
         t->flags |= EFLAGS_NT;
     }
-    if (s->cause != BY_IRET && set_busy(cpu, s->sel, true))
-        return OP_FAULT;
     segment_from_descriptor(&cpu->tr, s->sel, s->desc | 2ull << 40);
     return 0;
 }

@@ -82,6 +82,7 @@ enum { BCR_MC = 2, BCR_LED0 = 4, BCR_BSBC = 18, BCR_EECAS = 19, BCR_SWS = 20, BC
 #define MODE_DTX     0x0002
 #define MODE_DRX     0x0001
 
+#define FIFO_ONES  0xc000 /* of CSR80: reserved, read as ones */
 #define SSIZE32    0x0100
 #define CSRPCNET   0x0200
 #define BCR_LNKSTE 0x0040
@@ -691,6 +692,8 @@ static uint16_t read_csr(const struct pcnet *s, unsigned n)
         return s->csr[n - IADR2 + IADR];
     if (n == SWS)
         return s->bcr[BCR_SWS];
+    if (n == FIFO)
+        return s->csr[FIFO] | FIFO_ONES;
     return n < PCNET_CSRS ? s->csr[n] : 0;
 }
 

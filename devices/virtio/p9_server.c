@@ -84,17 +84,25 @@ static void free_fid(struct p9_fid *f)
     free(f);
 }
 
-static void forget(struct p9_server *s, struct p9_fid *f)
+/* The one that *at points to. */
+static void drop(struct p9_server *s, struct p9_fid **at)
 {
-    struct p9_fid **at = bucket(s, f->id);
+    struct p9_fid *f = *at;
 
-    while (*at != f)
-        at = &(*at)->next;
     *at = f->next;
     s->nfids--;
     s->nopen -= f->fd >= 0;
     s->held -= held_by(f);
     free_fid(f);
+}
+
+static void forget(struct p9_server *s, const struct p9_fid *f)
+{
+    struct p9_fid **at = bucket(s, f->id);
+
+    while (*at != f)
+        at = &(*at)->next;
+    drop(s, at);
 }
 
 /* NULL: there are too many, or no memory. The id is free. */
@@ -145,6 +153,12 @@ static int path_fid(struct p9_server *s, uint32_t id, struct p9_fid **f)
     if (!*f)
         return EBADF;
     return (*f)->kind >= FID_ATTRIBUTE ? EINVAL : 0;
+}
+
+/* Every fid's path is shorter than FS_PATH_MAX. */
+static void copy_path(char to[FS_PATH_MAX], const char *path)
+{
+    snprintf(to, FS_PATH_MAX, "%s", path);
 }
 
 static int join(char path[FS_PATH_MAX], const char *dir, const char *name)
@@ -271,7 +285,7 @@ static int step(struct p9_server *s, char path[FS_PATH_MAX], const char *name, s
     if (!error)
         error = put_qid_of(s, next, out);
     if (!error)
-        strcpy(path, next);
+        copy_path(path, next);
     return error;
 }
 
@@ -291,7 +305,7 @@ static int walk(struct p9_server *s, struct p9_in *in, struct p9_out *out)
         error = EINVAL;
     if (error)
         return error;
-    strcpy(path, f->path);
+    copy_path(path, f->path);
     p9_put(out, 0, 2);
     for (; done < n && !error; done += !error) {
         p9_get_string(in, name, sizeof(name));
@@ -877,8 +891,8 @@ static int renameat_of(struct p9_server *s, struct p9_in *in, struct p9_out *out
         return error;
     char to_dir[FS_PATH_MAX], from_dir[FS_PATH_MAX]; /* as above */
 
-    strcpy(from_dir, a->path);
-    strcpy(to_dir, b->path);
+    copy_path(from_dir, a->path);
+    copy_path(to_dir, b->path);
     return rename_path(s, from_dir, from, to_dir, to);
 }
 
@@ -1151,7 +1165,7 @@ void p9_server_reset(struct p9_server *s)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(s->fids); i++)
         while (s->fids[i])
-            forget(s, s->fids[i]);
+            drop(s, &s->fids[i]);
     s->msize = P9_MSIZE_MAX;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -254,6 +255,13 @@ bool drives_may_leave(const struct drives *ds, struct error *err)
     return true;
 }
 
+static struct timespec last_written(const struct blockdev *b)
+{
+    struct stat st;
+
+    return stat(b->away_file, &st) == 0 ? st.st_mtim : (struct timespec){0};
+}
+
 bool drives_release(struct drives *ds, struct error *err)
 {
     for (struct blockdev *b = ds->first; b; b = b->next) {
@@ -271,8 +279,21 @@ bool drives_release(struct drives *ds, struct error *err)
             return error_set(err, "drive %s: cannot be written: %s", b->id, strerror(e));
         close_medium(b);
         b->away = true;
+        b->away_written = last_written(b);
     }
     return true;
+}
+
+/* What it was given away for has not been done to it: the machine here knows what is on it. Opening
+ * an image writes nothing. */
+static bool is_as_released(const struct blockdev *b, struct error *err)
+{
+    struct timespec now = last_written(b);
+
+    return !b->away_file ||
+           (now.tv_sec == b->away_written.tv_sec && now.tv_nsec == b->away_written.tv_nsec) ||
+           error_set(err, "%s: another process has written to it since it was given away",
+                     b->away_file);
 }
 
 bool drives_take(struct drives *ds, struct error *err)
@@ -287,6 +308,10 @@ bool drives_take(struct drives *ds, struct error *err)
             close_medium(b);
         im = open_medium(b, b->away_file ? b->away_file : b->file,
                          b->away_format ? b->away_format : b->format, false, err);
+        if (im && !is_as_released(b, err)) {
+            image_close(im);
+            im = NULL;
+        }
         if (!im) {
             b->away = true;
             return error_prefix(err, "drive %s", b->id);

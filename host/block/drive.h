@@ -155,7 +155,8 @@ void drives_watch(struct drives *ds, struct drive_watch *w);
 void drives_leave(struct drives *ds);
 /* What is under way ends, all is written and locks are given up: another process may have them. */
 bool drives_release(struct drives *ds, struct error *err);
-/* Opens again what was left or released; *err says who has it. */
+/* Opens again what was left or released; *err says who has it. What was released must be as it was
+ * then: who has written to it has the machine, even if it is gone now. */
 bool drives_take(struct drives *ds, struct error *err);
 /* Media are in use by a thread: nobody changes or ejects them. */
 void drives_pin(struct drives *ds, bool pinned);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "host/block/drive.h"
 #include "host/block/image.h"
@@ -46,6 +47,7 @@ struct blockdev {
     bool tray_open;
     bool away; /* another process may have it: what is open here is only for looking, or nothing */
     char *away_file, *away_format; /* NULL: as the options say */
+    struct timespec away_written;  /* when that file was; it has been released */
     /* The device. */
     struct machine *m;
     struct blockdev_events events;

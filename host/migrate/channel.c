@@ -106,6 +106,7 @@ static bool run_command(struct channel *c, const char *command, bool reads, stru
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         signal(SIGPIPE, SIG_DFL);
+        signal(SIGXFSZ, SIG_DFL);
         setpgid(0, 0); /* so that Ctrl-C at our terminal is not for it */
         dup2(ends[reads ? 0 : 1], reads ? STDIN_FILENO : STDOUT_FILENO);
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
@@ -174,6 +175,15 @@ static bool open_file(struct channel *c, const char *path, struct error *err)
     return true;
 }
 
+/* A socket that somebody has left; another file is somebody's. */
+static void remove_old(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(path);
+}
+
 static bool listen_at(struct channel *c, enum kind kind, const char *rest, struct error *err)
 {
     const int on = 1;
@@ -184,7 +194,7 @@ static bool listen_at(struct channel *c, enum kind kind, const char *rest, struc
     c->fd = socket(a.addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     c->two_way = true;
     if (kind == KIND_UNIX)
-        unlink(rest);
+        remove_old(rest);
     else
         setsockopt(c->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&a.addr, a.len) != 0 || listen(c->fd, 1) != 0)

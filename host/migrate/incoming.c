@@ -4,8 +4,9 @@
  * sides agree on who has the machine:
  *
  *     the new side   "LOADED\r\n", or "FAILED\r\n", u32 length, text
- *     the old side   has given up its disks: "YOURS!\r\n"
- *     the new side   has them: "TAKEN!\r\n"; only now may it run (or "FAILED\r\n" again)
+ *     the old side   perhaps "FRAMES\r\n", u32 length, what had come for the machine's network
+ * cards the old side   has given up its disks: "YOURS!\r\n" the new side   has them: "TAKEN!\r\n";
+ * only now may it run (or "FAILED\r\n" again)
  *
  * so that at no time both can; and if one of them dies the other one knows that it did not. */
 #include <stdio.h>
@@ -15,8 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "host/block/drive.h"
 #include "host/migrate/migrate_internal.h"
+
+#define FRAMES_MAX (256u << 20) /* of all cards: 4 MiB each at most */
 
 static bool read_channel(void *opaque, void *data, size_t len, struct error *err)
 {
@@ -76,7 +80,14 @@ static bool apply(struct migrate *g, struct error *err)
     if (!restore_apply(&g->restore, err))
         return false;
     g->run_then &= running[0] == '1';
+    g->hooks.announce(g->hooks.opaque, true);
     return true;
+}
+
+/* migrate_fn */
+static bool unpack_frames(struct migrate *g, struct error *err)
+{
+    return g->hooks.unpack_frames(g->hooks.opaque, (const uint8_t *)g->frames, g->frames_len, err);
 }
 
 /* migrate_fn */
@@ -188,17 +199,45 @@ static bool take_disks(struct migrate *g, struct error *err)
     return !g->drives || drives_take(g->drives, err);
 }
 
+static bool take_frames(struct migrate *g, struct error *err)
+{
+    uint8_t size[4];
+    bool ok;
+
+    if (!channel_read(&g->channel, size, sizeof(size), err))
+        return false;
+    g->frames_len = ld_le32(size);
+    if (g->frames_len > FRAMES_MAX)
+        return error_set(err, "frames that were under way: %zu bytes, more than there can be",
+                         g->frames_len);
+    g->frames = malloc(g->frames_len + 1);
+    ok = g->frames ? channel_read(&g->channel, g->frames, g->frames_len, err)
+                   : error_set(err, "out of memory");
+    ok = ok && migrate_on_main(g, unpack_frames, err);
+    free(g->frames);
+    g->frames = NULL;
+    return ok;
+}
+
 static bool take_over(struct migrate *g, struct error *err)
 {
+    struct error ignored;
     char word[8];
 
     if (!g->channel.two_way)
         return migrate_on_main(g, take_disks, err);
     if (!say(g, "LOADED\r\n", err) || !channel_read(&g->channel, word, 8, err))
         return error_prefix(err, "the other side did not let go of the machine");
+    if (memcmp(word, "FRAMES\r\n", 8) == 0 &&
+        (!take_frames(g, err) || !channel_read(&g->channel, word, 8, err)))
+        return error_prefix(err, "the other side did not let go of the machine");
     if (memcmp(word, "YOURS!\r\n", 8) != 0)
         return error_set(err, "the other side said something else than YOURS!");
-    return migrate_on_main(g, take_disks, err) && say(g, "TAKEN!\r\n", err);
+    g->channel.cancelled = NULL;
+    if (!migrate_on_main(g, take_disks, err))
+        return false;
+    say(g, "TAKEN!\r\n", &ignored); /* who does not hear it has died, or waits */
+    return true;
 }
 
 static void *incoming_job(void *opaque)

@@ -3,6 +3,7 @@
 #define CALQUE_HOST_MIGRATE_MIGRATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "vm/savefile.h"
@@ -59,6 +60,12 @@ struct migrate_hooks {
     void (*changed)(void *opaque, enum migrate_status status);
     /* Ends a wait of the main loop. Any thread, no lock. */
     void (*wake)(void *opaque);
+    /* The network's part, main loop's thread: what waits for the guest (malloc'ed), which goes with
+     * it; the same at the other end; and that the machine is here now: cards are announced, and
+     * what came before it is dropped. */
+    bool (*pack_frames)(void *opaque, char **data, size_t *len);
+    bool (*unpack_frames)(void *opaque, const uint8_t *data, size_t len, struct error *err);
+    void (*announce)(void *opaque, bool arrived);
     /* What came in is no good, nor is this process. No lock. */
     void (*broken)(void *opaque, const char *text);
     void *opaque;

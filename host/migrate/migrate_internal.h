@@ -58,6 +58,8 @@ struct migrate {
     uint64_t begun, held_at; /* host ns */
     char *where;
     struct channel channel;
+    char *frames; /* what waits for network cards, between the sides */
+    size_t frames_len;
     bool channel_open;
     struct save_writer writer;
     struct capture *capture;

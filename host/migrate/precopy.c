@@ -15,6 +15,7 @@
 #define BRAKE_MAX 95
 #define SETTLE    6
 #define SETTLE_NS 500000
+#define FETCH     4
 #define CHUNK     (SAVEFILE_PAGES * VM_PAGE_SIZE)
 
 static uint64_t arena_pages(const struct migrate *g)
@@ -89,10 +90,19 @@ static bool go_on_here(struct migrate *g, struct error *err)
         return false;
     }
     g->disks_away = g->m->run.frozen = false;
+    if (g->stopped)
+        g->hooks.announce(g->hooks.opaque, false); /* the other side may have done so */
     if (g->stopped && g->ran)
         machine_cont(g->m);
     g->stopped = false;
     return true;
+}
+
+/* migrate_fn */
+static bool pack_frames(struct migrate *g, struct error *err)
+{
+    return g->hooks.pack_frames(g->hooks.opaque, &g->frames, &g->frames_len) ||
+           error_set(err, "out of memory");
 }
 
 /* migrate_fn */
@@ -285,12 +295,34 @@ static bool hear(struct migrate *g, const char *wanted, struct error *err)
     return error_set(err, "the other side said something else than %.6s", wanted);
 }
 
+/* The other side has announced itself: nothing more comes here. What did before is fetched, in some
+ * turns of the main loop, and follows. */
+static bool send_frames(struct migrate *g, struct error *err)
+{
+    uint8_t size[4];
+    bool ok;
+
+    for (unsigned n = 0; n < FETCH; n++)
+        if (!migrate_on_main(g, one_turn, err))
+            return false;
+    if (!migrate_on_main(g, pack_frames, err))
+        return false;
+    for (unsigned i = 0; i < sizeof(size); i++)
+        size[i] = (uint8_t)(g->frames_len >> 8 * i);
+    ok = !g->frames_len || (channel_write(&g->channel, "FRAMES\r\n", 8, err) &&
+                            channel_write(&g->channel, size, sizeof(size), err) &&
+                            channel_write(&g->channel, g->frames, g->frames_len, err));
+    free(g->frames);
+    g->frames = NULL;
+    return ok;
+}
+
 /* From YOURS! on nobody may cancel: the answer is awaited. */
 static bool hand_over(struct migrate *g, struct error *err)
 {
     if (!g->channel.two_way)
         return migrate_on_main(g, give_disks, err) && channel_finish(&g->channel, err);
-    if (!hear(g, "LOADED\r\n", err) || !migrate_on_main(g, give_disks, err))
+    if (!hear(g, "LOADED\r\n", err) || !send_frames(g, err) || !migrate_on_main(g, give_disks, err))
         return false;
     g->channel.cancelled = NULL;
     return channel_write(&g->channel, "YOURS!\r\n", 8, err) && hear(g, "TAKEN!\r\n", err);

@@ -47,6 +47,17 @@ void nets_start(struct nets *s, struct machine *m);
  * last at most, -1 for any time. */
 int64_t nets_prepare(struct nets *s);
 
+/* The machine goes to another process (frozen). Frames that wait for its cards go with it: a copy,
+ * malloc'ed. Memory is all that can be missing. */
+bool nets_pack_waiting(struct nets *s, char **data, size_t *len);
+/* The other process has them, in front of what has come there. Nothing in them is believed. */
+bool nets_unpack_waiting(struct nets *s, const uint8_t *data, size_t len, struct error *err);
+/* What came before the machine did was not for it. */
+void nets_drop_waiting(struct nets *s);
+/* Broadcasts RARP requests of each card's address, now and four times in the next second: the
+ * machine is to be found here. */
+void nets_announce(struct nets *s);
+
 /* set_link: pulls or plugs the cable of a NIC or back end by name. */
 bool nets_set_link(struct nets *s, const char *name, bool up, struct error *err);
 /* "hostfwd_add [NETDEV] tcp:ADDR:PORT-ADDR:PORT"; netdev NULL: the only `user` there is. */

@@ -3,6 +3,7 @@
 #define CALQUE_HOST_NET_BACKEND_INTERNAL_H
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "base/options.h"
 #include "host/net/backend.h"
@@ -81,9 +82,9 @@ struct net_link {
     struct nets *set;
     struct net_link *next;
     char *id, *model;
-    struct net_queue out; /* taken out of tx; wait for room at the other end */
-    unsigned done;        /* frames sent whose credits are not given back yet */
-    uint8_t *batch;
+    struct net_queue out;  /* taken out of tx; wait for room at the other end */
+    unsigned done;         /* frames sent whose credits are not given back yet */
+    uint8_t *batch;        /* the last event of frames */
     struct net_port *port; /* machine lock */
     bool told_up;          /* what the guest was last told */
     bool in_past;          /* the machine was in its past when last looked at */
@@ -92,6 +93,7 @@ struct net_link {
     uint8_t mac[NET_MAC_SIZE];
     struct net_queue tx, rx;
     bool ready, in_flight; /* the NIC takes frames; an event of them is on its way to it */
+    size_t batch_len;
     unsigned rx_offloads;
 };
 
@@ -101,6 +103,8 @@ struct nets {
     struct net_link *links;
     struct machine *m; /* NULL until nets_start() */
     unsigned made_up_ids;
+    unsigned announcements; /* still to be made, */
+    int64_t announce_at;    /* the next one then, in the host's ns */
 };
 
 /* port.c */
@@ -113,6 +117,16 @@ bool net_link_prepare(struct net_link *l);
 void net_link_changed(struct net_link *l);
 /* False: the NIC does not tell. Machine lock held. */
 bool net_link_rx_filter(struct net_link *l, struct net_rx_filter *f);
+
+void net_link_get_mac(struct net_link *l, uint8_t mac[NET_MAC_SIZE]);
+/* Frames that wait for the guest: a copy of all, in the form of an event; all dropped; or others
+ * in front of them (false: there is no sense in it). */
+void net_link_pack_waiting(struct net_link *l, FILE *to);
+void net_link_drop_waiting(struct net_link *l);
+bool net_link_unpack_waiting(struct net_link *l, const uint8_t *data, size_t len);
+
+/* travel.c: as nets_prepare(). */
+int64_t nets_prepare_announcements(struct nets *s);
 
 /* dump.c; d may be NULL */
 void net_dump_frame(struct net_dump *d, const uint8_t *frame, size_t len);

@@ -292,10 +292,11 @@ static int64_t sooner(int64_t a, int64_t b)
 
 int64_t nets_prepare(struct nets *s)
 {
-    int64_t wait = -1;
+    int64_t wait;
 
     if (!s->m)
         return -1;
+    wait = nets_prepare_announcements(s);
     for (struct net_link *l = s->links; l; l = l->next)
         if (net_link_prepare(l))
             wait = 0;
@@ -363,9 +364,7 @@ static void print_link(struct net_link *l, net_line_fn *line, void *opaque)
     char text[300];
     uint8_t mac[NET_MAC_SIZE];
 
-    pthread_mutex_lock(&l->lock);
-    memcpy(mac, l->mac, sizeof(mac));
-    pthread_mutex_unlock(&l->lock);
+    net_link_get_mac(l, mac);
     snprintf(text, sizeof(text),
              "%s: type=nic,model=%s,macaddr=%02x:%02x:%02x:%02x:%02x:%02x,link=%s", l->id, l->model,
              mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], l->told_up ? "up" : "down");

@@ -143,8 +143,12 @@ void net_port_send(struct net_port *p, const struct net_header *h, const uint8_t
 
 /* ---- events, at the NIC's side ---- */
 
-static void pack_header(uint8_t *to, const struct net_header *h)
+static void pack_head(uint8_t *to, const struct net_frame *f)
 {
+    const struct net_header *h = &f->header;
+
+    st_le32(to, f->len);
+    to += 4;
     to[0] = h->flags;
     to[1] = h->gso_type;
     st_le16(to + 2, h->hdr_len);
@@ -187,6 +191,14 @@ static bool offer(struct net_port *p, const struct net_header *h, const uint8_t 
     return true;
 }
 
+static void put_in_front(struct net_link *l, struct net_queue *q)
+{
+    pthread_mutex_lock(&l->lock);
+    queue_move(q, &l->rx);
+    queue_move(&l->rx, q);
+    pthread_mutex_unlock(&l->lock);
+}
+
 /* What was refused, and all behind it, goes back, in order. */
 static void take_back(struct net_link *l, const uint8_t *data, size_t len)
 {
@@ -204,10 +216,7 @@ static void take_back(struct net_link *l, const uint8_t *data, size_t len)
         queue_add(&back, f);
         at += FRAME_HEAD + size;
     }
-    pthread_mutex_lock(&l->lock);
-    queue_move(&back, &l->rx);
-    queue_move(&l->rx, &back);
-    pthread_mutex_unlock(&l->lock);
+    put_in_front(l, &back);
 }
 
 static void deliver_frames(struct net_port *p, const uint8_t *data, size_t len)
@@ -395,13 +404,13 @@ static size_t fill_batch(struct net_link *l)
     while (l->rx.first && (at == 1 || at + FRAME_HEAD + l->rx.first->len <= BATCH_BYTES)) {
         struct net_frame *f = queue_take(&l->rx);
 
-        st_le32(l->batch + at, f->len);
-        pack_header(l->batch + at + 4, &f->header);
+        pack_head(l->batch + at, f);
         memcpy(l->batch + at + FRAME_HEAD, f->data, f->len);
         at += FRAME_HEAD + f->len;
         net_frame_free(f);
     }
     l->in_flight = true;
+    l->batch_len = at;
     return at;
 }
 
@@ -488,6 +497,73 @@ void net_link_changed(struct net_link *l)
     event[1] = up;
     if (l->set->m)
         input_push(l->set->m, &l->port->source, event, sizeof(event));
+}
+
+void net_link_get_mac(struct net_link *l, uint8_t mac[NET_MAC_SIZE])
+{
+    pthread_mutex_lock(&l->lock);
+    memcpy(mac, l->mac, NET_MAC_SIZE);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- the machine goes to another process, or comes from one ---- */
+
+void net_link_pack_waiting(struct net_link *l, FILE *to)
+{
+    uint8_t head[FRAME_HEAD];
+
+    pthread_mutex_lock(&l->lock);
+    if (l->in_flight)
+        fwrite(l->batch + 1, 1, l->batch_len - 1, to);
+    for (const struct net_frame *f = l->rx.first; f; f = f->next) {
+        pack_head(head, f);
+        fwrite(head, sizeof(head), 1, to);
+        fwrite(f->data, 1, f->len, to);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+void net_link_drop_waiting(struct net_link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    queue_clear(&l->rx);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* NULL: what is there is no frame. */
+static struct net_frame *unpack_frame(const uint8_t *data, size_t len)
+{
+    uint32_t size = len < FRAME_HEAD ? 0 : ld_le32(data);
+    struct net_frame *f;
+
+    if (size < NET_FRAME_MIN || size > NET_FRAME_MAX || size > len - FRAME_HEAD)
+        return NULL;
+    f = net_frame_new(size);
+    if (!f)
+        return NULL;
+    f->header = unpack_header(data + 4);
+    memcpy(f->data, data + FRAME_HEAD, size);
+    if (net_header_check(&f->header, f->data, size))
+        return f;
+    net_frame_free(f);
+    return NULL;
+}
+
+bool net_link_unpack_waiting(struct net_link *l, const uint8_t *data, size_t len)
+{
+    struct net_queue came;
+    struct net_frame *f;
+
+    queue_init(&came);
+    while (len && (f = unpack_frame(data, len))) {
+        data += FRAME_HEAD + f->len;
+        len -= FRAME_HEAD + f->len;
+        queue_add(&came, f);
+    }
+    if (!len)
+        put_in_front(l, &came);
+    queue_clear(&came);
+    return !len;
 }
 
 bool net_link_rx_filter(struct net_link *l, struct net_rx_filter *f)

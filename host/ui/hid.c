@@ -85,7 +85,7 @@ void hid_place(struct hid *h, unsigned x, unsigned y, unsigned width, unsigned h
 {
     struct hid_event e = {.kind = HID_PLACE, .w = (uint16_t)width, .h = (uint16_t)height};
 
-    if (!width || !height || width > INT16_MAX || height > INT16_MAX)
+    if (!width || !height || width > HID_PLACE_MAX || height > HID_PLACE_MAX)
         return;
     e.x = (int16_t)(x < width ? x : width - 1);
     e.y = (int16_t)(y < height ? y : height - 1);

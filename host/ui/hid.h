@@ -42,6 +42,8 @@ struct hid {
 
 void hid_key(struct hid *h, unsigned code, bool down, unsigned delay_ms);
 void hid_move(struct hid *h, int dx, int dy, int dz);
+/* On a screen of that size, HID_PLACE_MAX at most in both directions. */
+#define HID_PLACE_MAX 0x8000u
 void hid_place(struct hid *h, unsigned x, unsigned y, unsigned width, unsigned height);
 void hid_buttons(struct hid *h, unsigned buttons, unsigned mask);
 

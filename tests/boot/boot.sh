@@ -32,6 +32,27 @@ virtio_net="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virt
     drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci net/core/failover drivers/net/net_failover
     drivers/net/virtio_net"
 
+# Every model of network card, with the modules of its driver.
+network_cards=("e1000 intel/e1000/e1000" "e1000-82545em intel/e1000/e1000"
+    "rtl8139 mii realtek/8139cp"
+    "pcnet mii amd/pcnet32"
+    "ne2k_pci 8390/8390 8390/ne2k-pci"
+    "ne2k_isa 8390/8390p 8390/ne"
+    "virtio-net-pci ${virtio_net//$'\n'/ }")
+
+# take_modules PART FOLDER: what the part's kernel has of them; prints the kernel.
+take_modules() {
+    local kernel modules module card
+    kernel=$(tests/fetch "$1" 2>"$scratch/why") || return
+    modules=$(echo "$(dirname "$kernel")"/lib/modules/*/kernel)
+    for card in "${network_cards[@]}"; do
+        for module in ${card#* }; do
+            cp "$modules/$module.ko" "$modules/drivers/net/$module.ko" "$modules/drivers/net/ethernet/$module.ko" "$2/" 2>/dev/null
+        done
+    done
+    echo "$kernel"
+}
+
 # memory_is OUTPUT KIB PART: MemTotal is less, for the kernel itself and its page array, by at most 1/PART.
 memory_is() {
     local kib

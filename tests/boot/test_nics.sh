@@ -4,15 +4,8 @@
 # the host and back with the right digest, 16 MiB or, with LONG=1, 1 GiB, and no ping lost meanwhile.
 # shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
-# model, the modules of its driver
-cards=("e1000 intel/e1000/e1000" "e1000-82545em intel/e1000/e1000"
-    "rtl8139 mii realtek/8139cp"
-    "pcnet mii amd/pcnet32"
-    "ne2k_pci 8390/8390 8390/ne2k-pci"
-    "ne2k_isa 8390/8390p 8390/ne"
-    "virtio-net-pci ${virtio_net//$'\n'/ }")
 names=()
-for card in "${cards[@]}"; do
+for card in "${network_cards[@]}"; do
     names+=("${card%% *} with Debian's driver")
 done
 
@@ -20,18 +13,6 @@ mib=16 patience=400 pings=50
 [ "$LONG" != 1 ] || mib=1024 patience=3000 pings=600
 net=$scratch/net
 mkdir -p "$net" "$scratch/www"
-# take_modules PART FOLDER: what the part's kernel has of them.
-take_modules() {
-    local kernel modules module card
-    kernel=$(tests/fetch "$1" 2>"$scratch/why") || return
-    modules=$(echo "$(dirname "$kernel")"/lib/modules/*/kernel)
-    for card in "${cards[@]}"; do
-        for module in ${card#* }; do
-            cp "$modules/$module.ko" "$modules/drivers/net/$module.ko" "$modules/drivers/net/ethernet/$module.ko" "$2/" 2>/dev/null
-        done
-    done
-    echo "$kernel"
-}
 cat >"$net/lease" <<'GUEST'
 #!/bin/sh
 [ "$1" = bound ] || exit 0
@@ -113,13 +94,13 @@ try_card() {
     all_of "$output" 'lease 10.0.2.15 from 10.0.2.2' 'address 52:54:00:00:00:09' "$digest" posted " 0% packet loss" 'up again' &&
         clean "$output" && cmp "$scratch/y" "$output.posted"
 }
-for ((i = 0; i < ${#cards[@]}; i++)); do
-    [ -z "$ONLY" ] || [[ ${cards[i]} = $ONLY* ]] || continue
+for ((i = 0; i < ${#network_cards[@]}; i++)); do
+    [ -z "$ONLY" ] || [[ ${network_cards[i]} = $ONLY* ]] || continue
     # shellcheck disable=SC2086 # they are words
-    if [[ ${cards[i]} = ne2k_isa* && -z $isa_kernel ]]; then
+    if [[ ${network_cards[i]} = ne2k_isa* && -z $isa_kernel ]]; then
         skip "${names[i]}" "the guest for 32 bits cannot be fetched"
     else
-        start "${names[i]}" "$scratch/${cards[i]%% *}" try_card "$scratch/${cards[i]%% *}" ${cards[i]}
+        start "${names[i]}" "$scratch/${network_cards[i]%% *}" try_card "$scratch/${network_cards[i]%% *}" ${network_cards[i]}
     fi
 done
 reports

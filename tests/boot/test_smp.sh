@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Debian's cloud kernel with several CPUs: all are seen, two processes at once, one goes and returns.
 . tests/boot/boot.sh
-names=("two CPUs are brought up" "four CPUs in two sockets are seen" "a CPU goes offline and comes back"
+names=("two CPUs are brought up" "four CPUs are two cores of two threads in two sockets" "a CPU goes offline and comes back"
        "two busy processes end, and the log is clean")
 
 cat >"$scratch/smp.sh" <<'GUEST'
@@ -12,6 +12,7 @@ busy() { i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); done; echo "busy $1 is don
 echo "nproc $(nproc)"
 echo "processors $(grep -c ^processor /proc/cpuinfo)"
 echo "packages $(cat $cpu/cpu*/topology/physical_package_id | sort -u | wc -l)"
+echo "siblings $(sort -u /proc/cpuinfo | sed -n 's/^siblings.*: //p') cores $(sort -u /proc/cpuinfo | sed -n 's/^cpu cores.*: //p') threads" $(cat $cpu/cpu*/topology/thread_siblings_list | sort -u)
 busy one &
 busy two &
 wait
@@ -33,14 +34,14 @@ run() {
 
 run "$scratch/2" 2 &
 first=$!
-run "$scratch/4" 4,sockets=2
+run "$scratch/4" 4,sockets=2,cores=1,threads=2
 status_4=$?
 wait $first
 status_2=$?
 
-all_of "$scratch/2" '^nproc 2' '^processors 2' '^packages 1' 'Power down' && [ $status_2 = 0 ]
+all_of "$scratch/2" '^nproc 2' '^processors 2' '^packages 1' '^siblings 2 cores 2 threads 0 1' 'Power down' && [ $status_2 = 0 ]
 report $? "${names[0]}" "$scratch/2"
-all_of "$scratch/4" '^nproc 4' '^processors 4' '^packages 2' 'Power down' && [ $status_4 = 0 ]
+all_of "$scratch/4" '^nproc 4' '^processors 4' '^packages 2' '^siblings 2 cores 1 threads 0-1 2-3' 'Power down' && [ $status_4 = 0 ]
 report $? "${names[1]}" "$scratch/4"
 all_of "$scratch/2" '^without 1 0$' '^again 2 0-1' && all_of "$scratch/4" '^without 3 0,2-3' '^again 4 0-3'
 report $? "${names[2]}" "$scratch/4"

@@ -4,13 +4,11 @@
 # put back, sent to other processes and engines: digests are equal, and its own work comes out right.
 # shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
+. tests/moves.sh
 names=("the guest works" "savevm and loadvm under load" "a snapshot has the same digest when it is loaded"
     "... in a fresh process of the other engine" "and goes on there" "a file has the same digest in a fresh process"
     "and goes on there, at once" "migration under load to the other engine: the digest" "the guest goes on there"
     "and back" "no round was bad, no complaint" "the image is sound")
-talk=$BUILD/tests/tools/talk
-declare -A pids
-trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 
 load=$scratch/load
 mkdir -p "$load"
@@ -41,41 +39,13 @@ truncate -s 1440k "$scratch/fd"
 start() {
     local i=$1
     shift
-    rm -f "$scratch/m$i"
-    "$CALQUE" -m 256 -smp 2 -kernel "$kernel" -initrd "$scratch/initrd" -append 'console=ttyS0 calque.run="sh /load/go"' \
-        -display none -serial "file:$scratch/serial$i" -serial null -parallel null -debugcon null -timeout 600 \
+    launch "$i" -m 256 -smp 2 -kernel "$kernel" -initrd "$scratch/initrd" -append 'console=ttyS0 calque.run="sh /load/go"' \
+        -serial "file:$scratch/serial$i" -serial null -parallel null -debugcon null -timeout 600 \
         -drive "file=$scratch/d.qcow2,if=virtio" -drive "file=$scratch/ro,format=raw,if=ide,readonly=on" \
         -drive "file=$scratch/fd,format=raw,if=floppy,readonly=on" -device ahci,id=ahci0 -device ide-cd,bus=ahci0.1 \
         -drive "if=none,id=sata,file=$scratch/ro,format=raw,readonly=on" -device ide-hd,bus=ahci0.0,drive=sata \
-        -nic user,model=virtio-net-pci -device virtio-tablet-pci -device pci-bridge,id=b1,chassis_nr=1 -device pci-testdev \
-        -monitor "unix:$scratch/m$i,server=on,wait=off" "$@" >"$scratch/out$i" 2>"$scratch/err$i" </dev/null &
-    pids[$i]=$!
-    for ((k = 0; k < 600; k++)); do [ -S "$scratch/m$i" ] && break; sleep 0.05; done
-    ask "$i" "info name" >"$scratch/said" # it answers: what it listens for it does by now
+        -nic user,model=virtio-net-pci -device virtio-tablet-pci -device pci-bridge,id=b1,chassis_nr=1 -device pci-testdev "$@"
 }
-ask() {
-    local i=$1
-    shift
-    "$talk" -v "unix:$scratch/m$i" "$(printf '%s\n' "$@" "print/d 424242")"$'\n' 424242 2>&1 | tr -d '\r' |
-        sed 's/(calque) //g' | grep -v -e 424242 -e '^Calque .* type help'
-}
-digest() { ask "$1" "info digest" | grep '^cpus'; }
-same() { [ -n "$1" ] && [ "$1" = "$2" ] || { echo "$1 is not $2"; return 1; }; }
-rounds() { grep -c -a '^round .* ok' "$scratch/serial$1" 2>/dev/null; }
-# works N MORE: it gets through so many more rounds.
-works() {
-    local from
-    from=$(rounds "$1")
-    for ((k = 0; k < 600; k++)); do
-        [ "$(rounds "$1")" -ge $((${from:-0} + $2)) ] && return
-        sleep 0.1
-    done
-    return 1
-}
-stop() {
-    kill -9 "${pids[$1]}"
-    wait "${pids[$1]}"
-} 2>/dev/null
 
 start 1
 works 1 2

@@ -3,42 +3,18 @@
 # Saving a machine, snapshots of machine and disks, and sending it to another process: what comes out is
 # the same in every bit, what is damaged or foreign is refused, and one side goes on.
 . tests/cli/session.sh
+. tests/moves.sh
 img=$BUILD/calque-img
-declare -A pids
-trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 
-# start N OPTION...: a machine with a monitor, in the background.
+# start N OPTION...: a machine whose guest paints.
 start() {
     local i=$1
     shift
-    rm -f "$scratch/m$i"
-    "$CALQUE" -kernel "$BUILD/tests/tools/paint.elf" -display none -serial null -timeout 120 \
-        -monitor "unix:$scratch/m$i,server=on,wait=off" "$@" >"$scratch/out$i" 2>"$scratch/err$i" </dev/null 4<&- &
-    pids[$i]=$!
-    until_so [ -S "$scratch/m$i" ]
-    ask "$i" "info name" >/dev/null # it answers: what it listens for it does by now
+    launch "$i" -kernel "$BUILD/tests/tools/paint.elf" -serial null -timeout 120 "$@"
 }
 
-# ask N COMMAND...: what its monitor says.
-ask() {
-    local i=$1 text
-    shift
-    text=$(printf '%s\n' "$@" "print/d 424242")$'\n'
-    "$talk" -v "unix:$scratch/m$i" "$text" 424242 2>&1 | tr -d '\r' | sed 's/(calque) //g' | grep -v -e 424242 -e '^Calque .* type help'
-}
-
-stop() {
-    local i
-    for i in "$@"; do
-        kill -9 "${pids[$i]}"
-        wait "${pids[$i]}"
-    done 2>/dev/null
-}
-
-digest() { ask "$1" "info digest" | grep '^cpus'; }
 is_running() { ask "$1" "info status" | grep -q 'VM status: running'; }
 is_paused() { ask "$1" "info status" | grep -q 'VM status: paused'; }
-same() { [ -n "$1" ] && [ "$1" = "$2" ] || { echo "$1 is not $2"; return 1; }; }
 has_digest() { [ "$(digest "$1")" = "$2" ]; }
 shows() { ask "$1" "$2" | grep -q "$3"; }
 
@@ -212,7 +188,44 @@ report $? "and cannot go on here as long as it has the disk there" "$scratch/sai
 stop 2
 ask 1 cont >"$scratch/said"
 is_running 1
-report $? "but then" "$scratch/said"
+report $? "but then, as nobody has written to it" "$scratch/said"
+start 2 -m 32 "${disk[@]}" -incoming "unix:$scratch/way"
+ask 1 "migrate unix:$scratch/way" >"$scratch/said"
+until_so is_running 2
+stop 2
+printf x | dd of="$scratch/d.qcow2" bs=1 seek=200000 conv=notrunc 2>/dev/null # what the other one did
+ask 1 cont >"$scratch/said"
+grep -q 'd.qcow2: another process has written to it since it was given away' "$scratch/said" && is_paused 1
+report $? "not after the other side has written to it, though that is gone" "$scratch/said" "$scratch/err2"
+stop 1
+start 1 -m 32 "${disk[@]}"
+
+# ---- one side dies just when the machine changes hands ----
+side=$BUILD/tests/tools/side
+# to_one_that_dies [WORD]: after this word.
+to_one_that_dies() {
+    rm -f "$scratch/way"
+    "$side" -l "$scratch/way" "$@" &
+    until_so [ -S "$scratch/way" ]
+    ask 1 "migrate unix:$scratch/way" "info migrate" >"$scratch/said"
+    wait $!
+}
+to_one_that_dies && grep -q 'status: failed' "$scratch/said" && is_running 1
+report $? "the new side dies before TAKEN!: the old one goes on" "$scratch/said"
+to_one_that_dies TAKEN! && grep -q 'status: completed' "$scratch/said" && is_paused 1
+report $? "the new side dies after TAKEN!: it had the machine" "$scratch/said"
+ask 1 cont "migrate exec:cat>$scratch/stream" >"$scratch/said"
+stop 1
+start 2 -m 32 "${disk[@]}" -incoming "unix:$scratch/way"
+"$side" "$scratch/way" "$scratch/stream"
+wait "${pids[2]}"
+[ $? = 1 ] && grep -q 'the other side did not let go of the machine' "$scratch/err2"
+report $? "the old side dies before YOURS!: it had the machine" "$scratch/err2"
+start 2 -m 32 "${disk[@]}" -incoming "unix:$scratch/way"
+"$side" "$scratch/way" "$scratch/stream" YOURS! && until_so is_running 2
+report $? "the old side dies after YOURS!: the new one goes on" "$scratch/err2"
+stop 2
+start 1 -m 32 "${disk[@]}"
 
 # ---- snapshots ----
 ask 1 "savevm one" "info snapshots" >"$scratch/said"

@@ -203,6 +203,46 @@ static void identity(void **state)
     assert_int_equal(csr(b, 58), 0x0302);
 }
 
+/* The tables of registers with their values after H_RESET; S_RESET, by a read of RESET, leaves
+ * BCRs, rings and filters as they are. */
+static void reset_values(void **state)
+{
+    static const struct {
+        unsigned n, value;
+        bool soft;
+    } csrs[] = {{0, 0x0004, true},   {3, 0, true},        {4, 0x0115, true},  {5, 0, true},
+                {8, 0, false},       {9, 0, false},       {10, 0, false},     {11, 0, false},
+                {47, 0, true},       {58, 0x0200, false}, {80, 0xd410, true}, {88, 0x1003, false},
+                {89, 0x0262, false}, {100, 0x0200, true}};
+    static const uint16_t bcrs[23] = {
+        [0] = 0x0005, [1] = 0x0005,  [2] = 0x0002,  [4] = 0x80c0,  [5] = 0x0084, [6] = 0x0088,
+        [7] = 0x0090, [18] = 0x9001, [19] = 0x0002, [20] = 0x0200, [22] = 0xff06};
+    struct box *b = *state;
+    uint16_t before[23];
+
+    for (size_t i = 0; i < ARRAY_SIZE(csrs); i++)
+        assert_int_equal(csr(b, csrs[i].n), csrs[i].value);
+    for (unsigned n = 0; n < ARRAY_SIZE(bcrs); n++)
+        assert_int_equal(bcr(b, n), bcrs[n]);
+    for (unsigned n = 3; n < 128; n++)
+        put_csr(b, n, 0x5a5a);
+    for (unsigned n = 0; n < 23; n++)
+        put_bcr(b, n, n == 20 ? 3 : 0x4141);
+    for (unsigned n = 0; n < 23; n++)
+        before[n] = (uint16_t)bcr(b, n);
+    assert_int_equal(csr(b, 80), 0xda5a);
+    assert_int_equal(csr(b, 76), 0x5a5a);
+    in(b, 0x14, 2);
+    assert_int_equal(in(b, 0x12, 2), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(csrs); i++)
+        if (csrs[i].soft)
+            assert_int_equal(csr(b, csrs[i].n), csrs[i].value);
+    assert_int_equal(csr(b, 8), 0x5a5a);
+    assert_int_equal(csr(b, 76), 0x5a5a);
+    for (unsigned n = 0; n < 23; n++)
+        assert_int_equal(bcr(b, n), before[n]);
+}
+
 static void double_words(void **state)
 {
     struct box *b = *state;
@@ -526,8 +566,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(identity), T(double_words), T(sends), T(sends_in_turn), T(receives),    T(strips),
-        T(filters),  T(loopback),     T(masks), T(suspends),      T(without_bus), T(hostile),
+        T(identity), T(reset_values), T(double_words), T(sends),    T(sends_in_turn),
+        T(receives), T(strips),       T(filters),      T(loopback), T(masks),
+        T(suspends), T(without_bus),  T(hostile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

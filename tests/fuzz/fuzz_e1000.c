@@ -3,20 +3,17 @@
  * the registers themselves, frames that arrive, room to send that comes and goes, the cable. */
 #include "devices/net/e1000.h"
 
-#include "tests/devices/fakenet.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/nic_chip.h"
 
 #define BAR     0xe0000000u
 #define IO      0xc000u
-#define DEVFN   PCI_DEVFN(3, 0)
 #define TX_RING 0x4000u
 #define RX_RING 0x5000u
 #define BUFFER  0x10000u
 #define ENTRIES 32u
 
-static struct pci_bus bus;
 static struct e1000 nic;
-static struct netdev net;
+static struct nic_chip net;
 
 static void put(struct rig *r, unsigned reg, uint32_t v)
 {
@@ -25,9 +22,8 @@ static void put(struct rig *r, unsigned reg, uint32_t v)
 
 static void start(struct rig *r)
 {
-    pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0, BAR, 4);
-    pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0 + 8, IO, 4);
-    pci_config_write(&bus, DEVFN, PCI_COMMAND, 7, 2);
+    nic_chip_bar(&net, 0, BAR);
+    nic_chip_bar(&net, 2, IO);
     put(r, 0x3800, TX_RING);
     put(r, 0x3808, 16 * ENTRIES);
     put(r, 0x2800, RX_RING);
@@ -43,21 +39,16 @@ static void start(struct rig *r)
 
 static void add(struct rig *r)
 {
-    const struct nic_config config = {{2, 0, 0, 0, 0, 1}, &net};
+    const struct nic_config config = nic_chip_begin(&net, r);
 
-    bus = (struct pci_bus){.confadd = 0};
-    net = (struct netdev){.port = NULL};
-    pci_bus_init(&bus, &r->m, "pci");
-    for (unsigned n = 0; n < 4; n++)
-        bus.pirq[n] = rig_line(r, n);
-    e1000_init(&nic, &r->m, "nic", &bus, DEVFN, E1000_82540EM, &config);
+    e1000_init(&nic, &r->m, "nic", &net.bus, NIC_DEVFN, E1000_82540EM, &config);
     start(r);
 }
 
 static void forget(struct rig *r)
 {
     (void)r;
-    fakenet_clear(&net);
+    fakenet_clear(&net.net);
 }
 
 /* Context or not, then a descriptor or two over bytes of the input. */
@@ -89,43 +80,20 @@ static void submit(struct rig *r, struct fuzz_input *in)
     put(r, 0x3818, tail);
 }
 
-static void arrive(struct fuzz_input *in, bool large)
-{
-    size_t size;
-    uint8_t *bytes = fuzz_bytes(in, 200, &size);
-    uint8_t *frame = calloc(1, NET_FRAME_MAX);
-
-    fuzz_check(frame);
-    memcpy(frame, bytes, size);
-    fakenet_offer(&net, frame, large ? 16384 - size : size);
-    free(bytes);
-    free(frame);
-}
-
 static void event(struct rig *r, struct fuzz_input *in)
 {
     uint8_t what = fuzz_u8(in);
 
     switch (what & 7) {
-    case 0:
-        fakenet_set_room(&net, what >> 4);
-        break;
-    case 1:
-        fakenet_set_link(&net, what & 0x80);
-        break;
     case 2:
         start(r);
         break;
-    case 3:
-        pci_config_write(&bus, DEVFN, fuzz_u8(in), (uint32_t)fuzz_number(in),
-                         1u << (what >> 6) % 3);
-        break;
-    case 4:
-    case 5:
-        arrive(in, what & 0x80);
+    case 6:
+    case 7:
+        submit(r, in);
         break;
     default:
-        submit(r, in);
+        nic_chip_event(&net, in, what, 16384);
         break;
     }
 }

@@ -3,13 +3,12 @@
  * goes. */
 #include "devices/net/ne2000.h"
 
-#include "tests/devices/fakenet.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/nic_chip.h"
 
 #define IO 0x300u
 
 static struct ne2000_isa nic;
-static struct netdev net;
+static struct nic_chip net;
 
 static void out(struct rig *r, unsigned reg, uint8_t v)
 {
@@ -32,9 +31,8 @@ static void start(struct rig *r, uint8_t first, uint8_t last)
 
 static void add(struct rig *r)
 {
-    const struct nic_config config = {{2, 0, 0, 0, 0, 1}, &net};
+    const struct nic_config config = nic_chip_begin(&net, r);
 
-    net = (struct netdev){.port = NULL};
     ne2000_isa_init(&nic, &r->m, "nic", IO, rig_line(r, 3), &config);
     start(r, 0x46, 0x80);
 }
@@ -42,37 +40,17 @@ static void add(struct rig *r)
 static void forget(struct rig *r)
 {
     (void)r;
-    fakenet_clear(&net);
-}
-
-static void arrive(struct fuzz_input *in, bool large)
-{
-    size_t size;
-    uint8_t *bytes = fuzz_bytes(in, 200, &size);
-    uint8_t *frame = calloc(1, NET_FRAME_MAX);
-
-    fuzz_check(frame);
-    memcpy(frame, bytes, size);
-    fakenet_offer(&net, frame, large ? 1514 : size);
-    free(bytes);
-    free(frame);
+    fakenet_clear(&net.net);
 }
 
 static void event(struct rig *r, struct fuzz_input *in)
 {
     uint8_t what = fuzz_u8(in);
 
-    switch (what & 3) {
-    case 0:
-        fakenet_set_room(&net, what >> 4);
-        break;
-    case 1:
+    if ((what & 3) == 1)
         start(r, fuzz_u8(in), fuzz_u8(in));
-        break;
-    default:
-        arrive(in, what & 0x80);
-        break;
-    }
+    else
+        nic_chip_event(&net, in, (what & 3) ? what | 7 : what & 0xf0, 1514);
 }
 
 static const struct fuzz_chip chip = {

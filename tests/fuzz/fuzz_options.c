@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/error.h"
-#include "cmdline.h"
+#include "cli/cmdline.h"
 #include "cpu/x86/cpuid.h"
 #include "host/block/drive.h"
 #include "host/char/backend.h"

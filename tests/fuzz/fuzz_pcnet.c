@@ -5,20 +5,17 @@
 #include "devices/net/pcnet.h"
 
 #include "base/bits.h"
-#include "tests/devices/fakenet.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/nic_chip.h"
 
 #define BAR    0xe0000000u
 #define IO     0xc000u
-#define DEVFN  PCI_DEVFN(3, 0)
 #define BLOCK  0x3000u
 #define TX     0x4000u
 #define RX     0x5000u
 #define BUFFER 0x10000u
 
-static struct pci_bus bus;
 static struct pcnet nic;
-static struct netdev net;
+static struct nic_chip net;
 
 /* Whatever width the registers have by now. */
 static void put(struct rig *r, unsigned n, uint32_t v)
@@ -47,9 +44,8 @@ static void start(struct rig *r, uint8_t how)
     bool wide = (how & 3) == 1 || (how & 3) == 2;
     uint8_t b[28] = {0};
 
-    pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0, IO, 4);
-    pci_config_write(&bus, DEVFN, PCI_BASE_ADDRESS_0 + 4, BAR, 4);
-    pci_config_write(&bus, DEVFN, PCI_COMMAND, 7, 2);
+    nic_chip_bar(&net, 0, IO);
+    nic_chip_bar(&net, 1, BAR);
     put(r, 0, 4);
     put(r, 58, styles[how & 3]);
     b[0] = how & 4; /* loopback */
@@ -70,21 +66,16 @@ static void start(struct rig *r, uint8_t how)
 
 static void add(struct rig *r)
 {
-    const struct nic_config config = {{2, 0, 0, 0, 0, 1}, &net};
+    const struct nic_config config = nic_chip_begin(&net, r);
 
-    bus = (struct pci_bus){.confadd = 0};
-    net = (struct netdev){.port = NULL};
-    pci_bus_init(&bus, &r->m, "pci");
-    for (unsigned n = 0; n < 4; n++)
-        bus.pirq[n] = rig_line(r, n);
-    pcnet_init(&nic, &r->m, "nic", &bus, DEVFN, &config);
+    pcnet_init(&nic, &r->m, "nic", &net.bus, NIC_DEVFN, &config);
     start(r, 1);
 }
 
 static void forget(struct rig *r)
 {
     (void)r;
-    fakenet_clear(&net);
+    fakenet_clear(&net.net);
 }
 
 /* Up to four descriptors from the next on, over bytes of the input. */
@@ -103,45 +94,23 @@ static void submit(struct rig *r, struct fuzz_input *in)
     put(r, 0, 0x48);
 }
 
-static void arrive(struct fuzz_input *in, bool large)
-{
-    size_t size;
-    uint8_t *bytes = fuzz_bytes(in, 200, &size);
-    uint8_t *frame = calloc(1, NET_FRAME_MAX);
-
-    fuzz_check(frame);
-    memcpy(frame, bytes, size);
-    fakenet_offer(&net, frame, large ? 1518 : size);
-    free(bytes);
-    free(frame);
-}
-
 static void event(struct rig *r, struct fuzz_input *in)
 {
     uint8_t what = fuzz_u8(in);
 
     switch (what & 7) {
-    case 0:
-        fakenet_set_room(&net, what >> 4);
-        break;
-    case 1:
-        fakenet_set_link(&net, what & 0x80);
-        break;
     case 2:
         start(r, fuzz_u8(in));
-        break;
-    case 3:
-        pci_config_write(&bus, DEVFN, fuzz_u8(in), (uint32_t)fuzz_number(in),
-                         1u << (what >> 6) % 3);
         break;
     case 4:
         put(r, fuzz_u8(in), fuzz_u16(in));
         break;
-    case 5:
-        arrive(in, what & 0x80);
+    case 6:
+    case 7:
+        submit(r, in);
         break;
     default:
-        submit(r, in);
+        nic_chip_event(&net, in, what, 1518);
         break;
     }
 }

@@ -33,6 +33,8 @@ GUEST_BOTH := \
     ferr \
     smp \
     litmus \
+    ipis \
+    shootdown \
     xsave \
     faults \
     idiv \
@@ -46,7 +48,7 @@ GUEST_BOTH := \
     syscalls \
     fplive \
     vga
-GUEST_32 := $(GUEST_BOTH) segments tasks taskfault taskmodes modes v86
+GUEST_32 := $(GUEST_BOTH) segments smptasks tasks taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH) cpuid
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
 GUEST_LIB := $(GUEST_DIR)/lib/start.S $(GUEST_DIR)/lib/rt.c

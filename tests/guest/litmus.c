@@ -13,7 +13,7 @@ static struct processor {
     uint8_t stack[8192] __attribute__((aligned(16)));
 } cpu[MAX];
 static struct cell {
-    volatile uint32_t x, gap1[15], y, gap2[15];
+    volatile uint32_t x, gap1[15], y, gap2[15], z, gap3[15];
 } cells[CELLS] __attribute__((aligned(64)));
 
 /* ---- together ---- */
@@ -185,6 +185,81 @@ static bool effect_without_cause(unsigned k)
     return cpu[2].seen[k][0] && !cpu[2].seen[k][1];
 }
 
+/* RWC: who misses a store with MFENCE before is not overtaken by somebody's older view. */
+static void read_write_causality(unsigned me, struct cell *c, uint32_t *r)
+{
+    if (me == 0) {
+        c->x = 1;
+    } else if (me == 1) {
+        r[0] = c->x;
+        r[1] = c->y;
+    } else if (me == 2) {
+        c->y = 1;
+        fence();
+        r[0] = c->x;
+    }
+}
+
+static bool seen_then_missed(unsigned k)
+{
+    return cpu[1].seen[k][0] && !cpu[1].seen[k][1] && !cpu[2].seen[k][0];
+}
+
+/* ISA2: message passing by way of a third. */
+static void message_by_third(unsigned me, struct cell *c, uint32_t *r)
+{
+    if (me == 0) {
+        c->x = 1;
+        c->y = 1;
+    } else if (me == 1) {
+        r[0] = c->y;
+        c->z = 1;
+    } else if (me == 2) {
+        r[0] = c->z;
+        r[1] = c->x;
+    }
+}
+
+static bool third_without_message(unsigned k)
+{
+    return cpu[1].seen[k][0] && cpu[2].seen[k][0] && !cpu[2].seen[k][1];
+}
+
+/* S: a store after the flag was seen comes after the store before the flag. */
+static void store_after_flag(unsigned me, struct cell *c, uint32_t *r)
+{
+    if (me == 0) {
+        c->x = 2;
+        c->y = 1;
+    } else if (me == 1) {
+        r[0] = c->y;
+        c->x = 1;
+    }
+}
+
+static bool older_store_last(unsigned k)
+{
+    return cpu[1].seen[k][0] && cells[k].x == 2;
+}
+
+/* R: whose store came last, with MFENCE behind it, sees what was stored before the other's. */
+static void store_race(unsigned me, struct cell *c, uint32_t *r)
+{
+    if (me == 0) {
+        c->x = 1;
+        c->y = 1;
+    } else if (me == 1) {
+        c->y = 2;
+        fence();
+        r[0] = c->x;
+    }
+}
+
+static bool last_and_missed(unsigned k)
+{
+    return cells[k].y == 2 && !cpu[1].seen[k][0];
+}
+
 static const struct litmus {
     const char *name;
     void (*run)(unsigned me, struct cell *c, uint32_t *r);
@@ -198,6 +273,10 @@ static const struct litmus {
     {"2+2W", two_stores, first_stores_last},
     {"IRIW", two_readers, disagree},
     {"WRC", causality, effect_without_cause},
+    {"RWC with MFENCE", read_write_causality, seen_then_missed},
+    {"ISA2", message_by_third, third_without_message},
+    {"S", store_after_flag, older_store_last},
+    {"R with MFENCE", store_race, last_and_missed},
 };
 enum { TESTS = sizeof(litmus) / sizeof(litmus[0]) };
 static unsigned broken[TESTS];
@@ -213,7 +292,7 @@ static void run_litmus(unsigned n, unsigned me)
     for (unsigned b = 0; b < BATCHES; b++) {
         if (!me)
             for (unsigned k = 0; k < CELLS; k++)
-                cells[k].x = cells[k].y = 0;
+                cells[k].x = cells[k].y = cells[k].z = 0;
         barrier();
         batch(&litmus[n], me);
         barrier();

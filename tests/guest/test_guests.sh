@@ -30,7 +30,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in
     # Clocks against each other, or races with them: not on a busy host's time.
     timers-* | smm-*) set -- -icount shift=5 ;;
-    smp-* | litmus-*) set -- -smp 4 ;;
+    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
@@ -42,7 +42,7 @@ for image in "$BUILD"/guest/*.elf; do
     *) set -- ;;
     esac
     try "$name" "$name" "$@" -accel interp
-    case $name in smp-* | litmus-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
+    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
     [ "$jit" ] || continue
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
     case $name in
@@ -53,7 +53,7 @@ for image in "$BUILD"/guest/*.elf; do
     case $name in vga-*) continue ;; esac
     try "$name, in lockstep" "$name" "$@" -accel jit,threshold=1,lockstep=on
     case $name in
-    control-* | joins-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-* | litmus-*)
+    control-* | joins-* | loops-* | smc-* | codepages-* | irq-* | paging-* | remap-* | ring3-* | returns-* | smp-* | litmus-* | shootdown-* | ipis-*)
         for option in threshold=1,{links,jumpcache,calls}=off threshold=1,cache-size=1 \
             threshold=8 threshold=8,join=off threshold=8,lockstep=on; do
             try "$name, $option" "$name" "$@" -accel "jit,$option"
@@ -73,6 +73,15 @@ done
 for name in msrs-32 msrs-64 ring3-32 ring3-64 syscalls-32 syscalls-64; do
     try "$name on AMD's" "$name" -cpu qemu64
 done
+# Each of the orders of memory a million times.
+for engine in interp ${jit:+jit}; do
+    for ((k = 0; k < 20 && ${#LONG}; k++)); do
+        try "litmus-64, $engine, $((k + 1)) of 20" litmus-64 -smp 4 -accel $engine
+    done
+done
+# As many processors as there can be.
+[ -z "$jit" ] || try "ipis-64 with 255 processors" ipis-64 -smp 255
+try "ipis-64 with 255 processors, in turns" ipis-64 -smp 255 -accel interp,thread=single
 # CR4 is there as long as it has a bit.
 try "smm-32 without VME" smm-32 -cpu max,-vme -icount shift=5
 

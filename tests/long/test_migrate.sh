@@ -4,13 +4,11 @@
 # disk unharmed. A busy guest of 1 GiB moves while it pings its gateway ten times a second: none is lost.
 # shellcheck disable=SC2154 # names set by what is sourced
 . tests/boot/boot.sh
+. tests/moves.sh
 names=("the guest works" "kills during savevm: the image is sound, the guest goes on from it"
     "kills of the source during migration: one side goes on" "kills of the destination: the source goes on"
     "a busy guest of 1 GiB moves" "downtime of at most 300 ms" "no ping is lost")
-talk=$BUILD/tests/tools/talk
 kills=${KILLS:-100}
-declare -A pids
-trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 
 load=$scratch/load
 mkdir -p "$load"
@@ -49,34 +47,9 @@ need_guest "$load"
 start() {
     local i=$1 script=$2
     shift 2
-    rm -f "$scratch/m$i"
-    "$CALQUE" -kernel "$kernel" -initrd "$scratch/initrd" -append "console=ttyS0 calque.run=\"sh /load/$script\"" -nodefaults \
-        -display none -serial "file:$scratch/serial$i" -monitor "unix:$scratch/m$i,server=on,wait=off" -timeout 3000 \
-        "$@" >"$scratch/out$i" 2>"$scratch/err$i" </dev/null &
-    pids[$i]=$!
-    for ((k = 0; k < 600; k++)); do [ -S "$scratch/m$i" ] && break; sleep 0.05; done
-    ask "$i" "info name" >"$scratch/said"
+    launch "$i" -kernel "$kernel" -initrd "$scratch/initrd" -append "console=ttyS0 calque.run=\"sh /load/$script\"" -nodefaults \
+        -serial "file:$scratch/serial$i" -timeout 3000 "$@"
 }
-ask() {
-    local i=$1
-    shift
-    timeout 60 "$talk" -v "unix:$scratch/m$i" "$(printf '%s\n' "$@" "print/d 424242")"$'\n' 424242 2>&1 | tr -d '\r' |
-        sed 's/(calque) //g' | grep -v -e 424242 -e '^Calque .* type help'
-}
-rounds() { grep -c -a '^round .* ok' "$scratch/serial$1" 2>/dev/null; }
-works() {
-    local from
-    from=$(rounds "$1")
-    for ((k = 0; k < 600; k++)); do
-        [ "$(rounds "$1")" -gt "${from:-0}" ] && return
-        sleep 0.1
-    done
-    return 1
-}
-stop() {
-    kill -9 "${pids[$1]}"
-    wait "${pids[$1]}"
-} 2>/dev/null
 # sometime MS: at most so long.
 sometime() { local ms=$((RANDOM % $1)); sleep "$((ms / 1000)).$(printf '%03d' $((ms % 1000)))"; }
 disk=(-m 128 -drive "file=$scratch/d.qcow2,if=virtio")

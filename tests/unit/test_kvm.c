@@ -18,10 +18,10 @@
 #ifdef __x86_64__
 #include "cpu/x86/kvm/kvm_internal.h"
 #endif
+#include "cli/engine.h"
 #include "cpu/x86/mem.h"
 #include "cpu/x86/privilege.h"
 #include "cpu/x86/probe.h"
-#include "engine.h"
 #include "machines/pc_cpus.h"
 
 struct box {

@@ -418,6 +418,78 @@ static void refusals(void **state)
     assert_int_equal(b->nic[1].received, 7);
 }
 
+/* ---- a machine that moves ---- */
+
+static uint8_t *pack(struct box *b, size_t *len)
+{
+    char *data;
+
+    assert_true(nets_pack_waiting(b->nets, &data, len));
+    return (uint8_t *)data;
+}
+
+/* What had come for it comes before what comes at the new place, whose earlier frames are dropped;
+ * nothing but whole frames of cards that there are is taken. */
+static void travels(void **state)
+{
+    struct box *b = *state;
+    struct error err = {""};
+    uint8_t *data;
+    size_t len;
+
+    two_on_a_hub(b);
+    b->m.run.state = RUN_PAUSED;
+    send(&b->nic[0], 1, 60);
+    send(&b->nic[0], 2, 1000);
+    turn(b, 5);
+    data = pack(b, &len);
+    assert_int_equal(len, 4 + 4 + 4 + 14 + 60 + 14 + 1000);
+    nets_drop_waiting(b->nets);
+    send(&b->nic[0], 3, 60);
+    turn(b, 5);
+    for (size_t n = 1; n < len; n++)
+        assert_false(nets_unpack_waiting(b->nets, data, n, &err));
+    data[4 + 3] ^= 8; /* the card's id */
+    assert_false(nets_unpack_waiting(b->nets, data, len, &err));
+    data[4 + 3] ^= 8;
+    data[12] ^= 1; /* the first frame's length */
+    assert_false(nets_unpack_waiting(b->nets, data, len, &err));
+    data[12] ^= 1;
+    assert_true(nets_unpack_waiting(b->nets, data, len, &err));
+    free(data);
+    b->m.run.state = RUN_RUNNING;
+    net_port_ready(&b->nic[1].port);
+    nets_prepare(b->nets);
+    data = pack(b, &len); /* an event with all three is under way */
+    assert_int_equal(len, 4 + 4 + 4 + 3 * 14 + 60 + 1000 + 60);
+    assert_int_equal(data[4 + 4 + 4 + 14 + 14], 1);
+    free(data);
+    turn(b, 5);
+    assert_int_equal(b->nic[1].received, 3);
+    assert_int_equal(b->nic[1].last[14], 3);
+    data = pack(b, &len);
+    assert_int_equal(len, 0);
+    free(data);
+}
+
+/* RFC 903, from every card, with the address that the guest gave it; and again later. */
+static void announces(void **state)
+{
+    static const uint8_t frame[] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 1, 2, 3, 4, 5, 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0,
+        3,    2,    1,    2,    3,    4,    5, 0, 0, 0, 0, 2, 1,    2,    3, 4, 5, 0, 0, 0, 0};
+    struct box *b = *state;
+
+    two_on_a_hub(b);
+    net_port_set_mac(&b->nic[0].port, frame + 6);
+    nets_announce(b->nets);
+    turn(b, 3);
+    assert_memory_equal(b->nic[1].last, frame, sizeof(frame));
+    assert_memory_equal(b->nic[0].last + 6, b->nic[1].config.mac, NET_MAC_SIZE);
+    until(b, &b->nic[1], 5);
+    assert_int_equal(nets_prepare(b->nets), -1);
+}
+
 /* Room to send runs out, and comes back by an event. */
 static void credits(void **state)
 {
@@ -734,6 +806,8 @@ int main(void)
         TEST(hub),
         TEST(segments_for_a_plain_nic),
         TEST(refusals),
+        TEST(travels),
+        TEST(announces),
         TEST(past),
         TEST(credits),
         TEST(cables),

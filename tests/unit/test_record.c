@@ -15,78 +15,56 @@
 #include "base/error.h"
 #include "cpu/x86/mem.h"
 #include "host/audio/audio.h"
-#include "machines/pc_cpus.h"
-#include "translator/translator.h"
+#include "tests/common/guest_machine.h"
 #include "vm/checkpoint.h"
 #include "vm/record.h"
 #include "vm/record_pages.h"
 #include "vm/vm_internal.h"
 
-struct box {
-    struct pc pc;
-    struct pc_cpus cpus;
-    struct pc_config config;
-    struct translator *translator;
-    char kernel[512];
-};
-
 static struct audio *sound; /* where the next box's speaker is heard */
 static bool endless;        /* programs stay when they are done */
 
-static struct box *box_sized(const char *program, unsigned ncpus, bool translated,
-                             uint64_t ram_size)
+static struct guest_machine *box_sized(const char *program, unsigned ncpus, bool translated,
+                                       uint64_t ram_size)
 {
-    struct box *b = calloc(1, sizeof(*b));
+    struct guest_machine *b = calloc(1, sizeof(*b));
     struct error err = {{0}};
     static const struct translator_config jit = {.threshold = 2};
-    const char *build = getenv("BUILD");
     assert_non_null(b);
-    snprintf(b->kernel, sizeof(b->kernel), "%s/guest/%s.elf", build ? build : "build/gcc", program);
-    b->config = (struct pc_config){.ram_size = ram_size,
-                                   .ncpus = ncpus,
-                                   .kernel = b->kernel,
-                                   .serial_present = {true},
-                                   .tablet = true,
-                                   .vga = true,
-                                   .audio = sound,
-                                   .debugcon = {{.port = 0xe9}},
-                                   .debug_exit_port = endless ? 0 : 0xf4,
-                                   .debug_exit_size = 4,
-                                   .triple_fault_ends = true,
-                                   .icount = true,
-                                   .icount_shift = 3,
-                                   .create_cpus = pc_cpus_create,
-                                   .create_cpus_opaque = &b->cpus};
-    assert_true(cpu_model_parse(&b->cpus.model, "max", &err));
-    if (!pc_init(&b->pc, &b->config, &err) || !pc_power_on(&b->pc, &err))
+    guest_machine_config(b, program);
+    b->config.ram_size = ram_size;
+    b->config.ncpus = ncpus;
+    b->config.serial_present[0] = b->config.tablet = b->config.vga = true;
+    b->config.audio = sound;
+    b->config.debugcon[0].port = 0xe9;
+    b->config.debug_exit_port = endless ? 0 : 0xf4;
+    b->config.debug_exit_size = 4;
+    b->config.triple_fault_ends = true;
+    if (!guest_machine_init(b, &err))
         fail_msg("%s", err.text);
-    for (unsigned n = 0; translated && n < ncpus; n++) {
-        if (!b->translator && !translator_create(&b->pc.m, &jit, &b->translator, &err))
-            break; /* none for this host */
-        assert_true(translator_attach(b->translator, cpu_of(b->pc.m.cpus[n]), &err));
-    }
+    if (translated) /* interpreted, too, where there is no translator for the host */
+        guest_machine_translate(b, &jit, &err);
     return b;
 }
 
-static struct box *box_of(const char *program, unsigned ncpus, bool translated)
+static struct guest_machine *box_of(const char *program, unsigned ncpus, bool translated)
 {
     return box_sized(program, ncpus, translated, 16 << 20);
 }
 
-static void box_free(struct box *b)
+static void box_free(struct guest_machine *b)
 {
     record_end(&b->pc.m);
-    pc_destroy(&b->pc);
-    translator_destroy(b->translator);
+    guest_machine_destroy(b);
     free(b);
 }
 
-static void run(struct box *b, uint64_t insns)
+static void run(struct guest_machine *b, uint64_t insns)
 {
     machine_run_inline(&b->pc.m, insns);
 }
 
-static uint64_t digest(struct box *b)
+static uint64_t digest(struct guest_machine *b)
 {
     machine_lock(&b->pc.m);
     struct machine_digest d = machine_digest(&b->pc.m);
@@ -115,7 +93,7 @@ static void restore(struct checkpoints *cs, struct checkpoint *c)
  * what it was, and goes on as it went. */
 static void random_walk(const char *program, unsigned ncpus, bool translated)
 {
-    struct box *b = box_of(program, ncpus, translated);
+    struct guest_machine *b = box_of(program, ncpus, translated);
     struct machine *m = &b->pc.m;
     struct checkpoints *cs = checkpoints_new(m);
     uint64_t digests[TAKEN_MAX] = {0}, later[TAKEN_MAX] = {0};
@@ -173,7 +151,7 @@ static void test_checkpoints(void **state)
 static void test_checkpoints_are_thinned(void **state)
 {
     (void)state;
-    struct box *b = box_of("timers-64", 1, false);
+    struct guest_machine *b = box_of("timers-64", 1, false);
     struct checkpoints *cs = checkpoints_new(&b->pc.m);
     struct checkpoint *first = checkpoint_take(cs);
     uint64_t begin = digest(b);
@@ -202,7 +180,7 @@ static void test_checkpoints_are_thinned(void **state)
 static void test_checkpoint_knows_changes(void **state)
 {
     (void)state;
-    struct box *b = box_of("timers-64", 1, false);
+    struct guest_machine *b = box_of("timers-64", 1, false);
     struct machine *m = &b->pc.m;
     struct checkpoints *cs = checkpoints_new(m);
     struct checkpoint *one = checkpoint_take(cs);
@@ -227,7 +205,7 @@ static void test_checkpoint_knows_changes(void **state)
 
 static char path[64];
 
-static void begin(struct box *b, const char *file, uint64_t history)
+static void begin(struct guest_machine *b, const char *file, uint64_t history)
 {
     static const struct record_header header = {0};
     struct record_setup setup = {
@@ -237,7 +215,7 @@ static void begin(struct box *b, const char *file, uint64_t history)
         fail_msg("%s", err.text);
 }
 
-static void replay(struct box *b, uint64_t history)
+static void replay(struct guest_machine *b, uint64_t history)
 {
     struct record_log log;
     struct error err = {{0}};
@@ -246,7 +224,7 @@ static void replay(struct box *b, uint64_t history)
 }
 
 /* Runs with events from outside now and then: for each source in turn, of random bytes. */
-static void run_with_input(struct box *b, unsigned steps, unsigned seed)
+static void run_with_input(struct guest_machine *b, unsigned steps, unsigned seed)
 {
     struct input_source *s = b->pc.m.sources;
     uint32_t random = seed;
@@ -263,7 +241,7 @@ static void run_with_input(struct box *b, unsigned steps, unsigned seed)
     }
 }
 
-static void run_to_end(struct box *b, uint64_t insns)
+static void run_to_end(struct guest_machine *b, uint64_t insns)
 {
     while (b->pc.m.run.state != RUN_ENDED && machine_retired(&b->pc.m) < insns) {
         run(b, insns - machine_retired(&b->pc.m));
@@ -272,7 +250,7 @@ static void run_to_end(struct box *b, uint64_t insns)
     }
 }
 
-static void assert_devices_equal(struct box *a, struct box *b)
+static void assert_devices_equal(struct guest_machine *a, struct guest_machine *b)
 {
     struct device *x = a->pc.m.devices, *y = b->pc.m.devices;
     unsigned n = 0;
@@ -287,13 +265,13 @@ static void assert_devices_equal(struct box *a, struct box *b)
 static void record_and_replay(const char *program, unsigned ncpus)
 {
     for (unsigned k = 0; k < 2; k++) {
-        struct box *a = box_of(program, ncpus, k);
+        struct guest_machine *a = box_of(program, ncpus, k);
         begin(a, path, 0);
         run_with_input(a, 200, k + 1);
         uint64_t insns = machine_retired(&a->pc.m), want = digest(a);
         record_machine_ended(&a->pc.m);
         for (unsigned n = 0; n < 2; n++) {
-            struct box *b = box_of(program, ncpus, n);
+            struct guest_machine *b = box_of(program, ncpus, n);
             replay(b, 0);
             run_to_end(b, insns);
             assert_int_equal(machine_retired(&b->pc.m), insns);
@@ -317,7 +295,7 @@ static void test_replay_is_equal(void **state)
 
 /* ---- time travel in memory ---- */
 
-static void travel_to(struct box *b, uint64_t insns)
+static void travel_to(struct guest_machine *b, uint64_t insns)
 {
     struct error err = {{0}};
     struct checkpoint *c = checkpoint_before(record_checkpoints(&b->pc.m), insns);
@@ -334,7 +312,7 @@ static void test_live_machine_travels(void **state)
 {
     (void)state;
     endless = true;
-    struct box *a = box_of("smp-64", 2, true), *b;
+    struct guest_machine *a = box_of("smp-64", 2, true), *b;
     uint64_t at[30], was[30], end;
     uint32_t random = 5;
     begin(a, path, UINT64_MAX);
@@ -385,7 +363,7 @@ static void test_the_past_is_silent(void **state)
         struct audio_config config = {AUDIO_WAV, wav[n]};
         struct error err = {{0}};
         assert_true(audio_open(&config, &sound, &err));
-        struct box *b = box_of("../tests/tools/beep", 1, true);
+        struct guest_machine *b = box_of("../tests/tools/beep", 1, true);
         begin(b, NULL, UINT64_MAX);
         run(b, 60000000);
         uint64_t insns = machine_retired(&b->pc.m);
@@ -421,7 +399,7 @@ static uint8_t *file_bytes(size_t *len)
 
 static void make_recording(void)
 {
-    struct box *a = box_of("irq-32", 1, false);
+    struct guest_machine *a = box_of("irq-32", 1, false);
     begin(a, path, 0);
     run_with_input(a, 60, 3);
     box_free(a);
@@ -478,7 +456,7 @@ static void test_bad_logs(void **state)
     free(bytes);
 }
 
-static void refuse(struct box *b, const char *why)
+static void refuse(struct guest_machine *b, const char *why)
 {
     struct record_log log;
     struct error err = {{0}};
@@ -497,7 +475,7 @@ static void test_other_machines_are_refused(void **state)
     refuse(box_sized("irq-32", 1, false, 32 << 20), "-m 16M");
     refuse(box_of("irq-32", 2, false), "-smp 1");
     refuse(box_of("timers-64", 1, false), "of another machine");
-    struct box *b = box_of("irq-32", 1, false);
+    struct guest_machine *b = box_of("irq-32", 1, false);
     b->pc.m.clock.icount_shift = 2;
     refuse(b, "-icount shift=3");
     b = box_of("irq-32", 1, false);
@@ -512,7 +490,7 @@ static void test_other_machines_are_refused(void **state)
 static void test_difference_is_named(void **state)
 {
     (void)state;
-    struct box *a = box_of("timers-64", 1, false), *b;
+    struct guest_machine *a = box_of("timers-64", 1, false), *b;
     begin(a, path, 0);
     run_with_input(a, 60, 3);
     box_free(a);
@@ -529,7 +507,7 @@ static void test_difference_is_named(void **state)
 /* ---- memory that differs ---- */
 
 /* What is said on standard error while fn runs: malloc'ed. */
-static char *said_by(void (*fn)(struct box *b), struct box *b)
+static char *said_by(void (*fn)(struct guest_machine *b), struct guest_machine *b)
 {
     FILE *f = tmpfile();
     int was = dup(STDERR_FILENO);
@@ -548,12 +526,12 @@ static char *said_by(void (*fn)(struct box *b), struct box *b)
     return text;
 }
 
-static void run_long(struct box *b)
+static void run_long(struct guest_machine *b)
 {
     run_to_end(b, 1900000);
 }
 
-static void differs_as(struct box *b, const char *what)
+static void differs_as(struct guest_machine *b, const char *what)
 {
     char *text = said_by(run_long, b);
     assert_int_equal(b->pc.m.run.reason, STOP_DIFFERENCE);
@@ -565,7 +543,7 @@ static void differs_as(struct box *b, const char *what)
 
 static void record_timers(void)
 {
-    struct box *a = box_of("timers-64", 1, false);
+    struct guest_machine *a = box_of("timers-64", 1, false);
     begin(a, path, 0);
     run(a, 650000);
     address_space_write(&a->pc.m.mem, 0x123450, 1, 4); /* what only the recording has */
@@ -573,9 +551,9 @@ static void record_timers(void)
     box_free(a);
 }
 
-static struct box *replay_with(uint64_t history, bool mended)
+static struct guest_machine *replay_with(uint64_t history, bool mended)
 {
-    struct box *b = box_of("timers-64", 1, false);
+    struct guest_machine *b = box_of("timers-64", 1, false);
     replay(b, history);
     if (mended) {
         run(b, 650000);
@@ -589,7 +567,7 @@ static struct box *replay_with(uint64_t history, bool mended)
 static void test_page_is_named(void **state)
 {
     (void)state;
-    struct box *b;
+    struct guest_machine *b;
     record_timers();
     differs_as(replay_with(0, false),
                "memory differs, first in the page at 0x123000 (ram-extended)\n");
@@ -611,7 +589,7 @@ static void test_page_is_named(void **state)
 static void test_lists_are_bounded(void **state)
 {
     (void)state;
-    struct box *b = box_sized("timers-64", 1, false, 64 << 20);
+    struct guest_machine *b = box_sized("timers-64", 1, false, 64 << 20);
     struct record_pages p;
     struct state_stream lists[3] = {{0}};
     uint32_t page, hash;
@@ -646,7 +624,7 @@ static void test_lists_are_bounded(void **state)
 
 static uint64_t digest_of_seed(uint64_t seed, unsigned *value)
 {
-    struct box *b = box_of("smp-64", 3, false);
+    struct guest_machine *b = box_of("smp-64", 3, false);
     uint64_t d = 0;
     machine_seed(&b->pc.m, seed);
     for (unsigned n = 0; n < 400; n++) {

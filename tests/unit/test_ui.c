@@ -298,12 +298,13 @@ static void typing(void **state)
     hid_type(&t.hid, keymap_find("de", &err), "Z@\xff\n"); /* one byte that is no UTF-8 */
     hid_move(&t.hid, -100000, 5, -1);
     hid_place(&t.hid, 1000, 5, 640, 480);
-    hid_place(&t.hid, 1, 1, 0, 0); /* no screen: no place */
+    hid_place(&t.hid, 1, 1, 0, 0);             /* no screen: no place */
+    hid_place(&t.hid, 32767, 1, 32768, 32768); /* QMP's screen */
     hid_buttons(&t.hid, 0xff, 0x92);
     machine_lock(&t.m);
     input_deliver(&t.m);
     machine_unlock(&t.m);
-    assert_int_equal(t.n, 13);
+    assert_int_equal(t.n, 14);
     for (unsigned i = 0; i < 10; i++) {
         assert_int_equal(t.events[i].kind, HID_KEY);
         assert_int_equal(t.events[i].code, want[i].code);
@@ -313,8 +314,10 @@ static void typing(void **state)
     assert_int_equal(t.events[10].z, -1);
     assert_int_equal(t.events[11].x, 639);
     assert_int_equal(t.events[11].h, 480);
-    assert_int_equal(t.events[12].buttons, 0x1f);
-    assert_int_equal(t.events[12].mask, 0x12);
+    assert_int_equal(t.events[12].x, 32767);
+    assert_int_equal(t.events[12].w, 32768);
+    assert_int_equal(t.events[13].buttons, 0x1f);
+    assert_int_equal(t.events[13].mask, 0x12);
     assert_false(hid_decode((const uint8_t[HID_EVENT_SIZE]){9}, HID_EVENT_SIZE, &e));
     assert_false(hid_decode((const uint8_t[HID_EVENT_SIZE]){1}, 3, &e));
     machine_destroy(&t.m);

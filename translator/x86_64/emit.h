@@ -132,7 +132,12 @@ bool flags_last_around(const struct xlat *x, unsigned p);
 bool loop_is_simple(const struct xlat *x);
 void emit_loop_block(struct xlat *x);
 
-/* ---- debuggers (ask.c) ---- */
+/* ---- debuggers (ask.c, condition.c) ---- */
+/* Goes on here unless the program says 0, and to `*pass` then; TEMP, TEMP2 and the flags are gone.
+ * `*pass`: the displacement of the last of the jumps there, each of which has the distance to the
+ * one before; NULL: there is none. condition_fix() points them all to what is written next. */
+void emit_condition(struct xlat *x, const struct probe_program *p, uint8_t **pass);
+void condition_fix(struct xlat *x, uint8_t *jumps);
 /* Before the current instruction, which is marked: asks, unless nobody can want it. */
 void emit_ask(struct xlat *x);
 
