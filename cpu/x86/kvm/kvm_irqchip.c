@@ -44,21 +44,25 @@ _Static_assert(sizeof(((struct kvm_lapic_state *)0)->regs) == APIC_PAGE, "KVM's 
 
 /* ---- level-triggered messages: KVM tells the end of those that it has routes for ---- */
 
+union routing_call {
+    struct kvm_irq_routing table;
+    uint8_t room[sizeof(struct kvm_irq_routing) +
+                 KVM_LEVEL_ROUTES * sizeof(struct kvm_irq_routing_entry)];
+};
+
 static bool set_routes(const struct kvm_engine *k)
 {
-    struct {
-        struct kvm_irq_routing head;
-        struct kvm_irq_routing_entry entries[KVM_LEVEL_ROUTES];
-    } table = {.head.nr = k->nroutes};
+    union routing_call call = {.table.nr = k->nroutes};
 
     for (unsigned n = 0; n < k->nroutes; n++) {
-        table.entries[n].gsi = n;
-        table.entries[n].type = KVM_IRQ_ROUTING_MSI;
-        table.entries[n].u.msi.address_lo = k->routes[n].address_lo;
-        table.entries[n].u.msi.address_hi = k->routes[n].address_hi;
-        table.entries[n].u.msi.data = k->routes[n].data;
+        struct kvm_irq_routing_entry *e = &call.table.entries[n];
+
+        *e = (struct kvm_irq_routing_entry){.gsi = n, .type = KVM_IRQ_ROUTING_MSI};
+        e->u.msi.address_lo = k->routes[n].address_lo;
+        e->u.msi.address_hi = k->routes[n].address_hi;
+        e->u.msi.data = k->routes[n].data;
     }
-    return ioctl(k->vm, KVM_SET_GSI_ROUTING, &table) == 0;
+    return ioctl(k->vm, KVM_SET_GSI_ROUTING, &call) == 0;
 }
 
 /* There are as many as an IOAPIC has inputs; the oldest makes room. */
