@@ -13,14 +13,6 @@
 #define DOWNTIME_MS 300
 #define LONGEST_NAP 100000000ull
 
-uint64_t migrate_host_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
-
 const char *migrate_status_name(enum migrate_status s)
 {
     static const char *const names[] = {
@@ -130,7 +122,7 @@ bool migrate_begin_job(struct migrate *g, void *(*fn)(void *), struct error *err
     bool ok;
 
     atomic_store(&g->cancelled, false);
-    g->begun = migrate_host_ns();
+    g->begun = host_now();
     pthread_mutex_lock(&g->mutex);
     g->busy = true;
     pthread_mutex_unlock(&g->mutex);
@@ -166,7 +158,7 @@ void migrate_job_done(struct migrate *g, bool ok, const struct error *err)
     if (g->drives)
         drives_pin(g->drives, false);
     pthread_mutex_lock(&g->mutex);
-    g->info.total_ms = (migrate_host_ns() - g->begun) / 1000000;
+    g->info.total_ms = (host_now() - g->begun) / 1000000;
     g->info.brake = 0;
     if (!ok && !cancelled)
         snprintf(g->info.error, sizeof(g->info.error), "%s", err->text);
@@ -242,7 +234,7 @@ void migrate_get_info(struct migrate *g, struct migrate_info *info)
     pthread_mutex_lock(&g->mutex);
     *info = g->info;
     if (g->busy)
-        info->total_ms = (migrate_host_ns() - g->begun) / 1000000;
+        info->total_ms = (host_now() - g->begun) / 1000000;
     pthread_mutex_unlock(&g->mutex);
 }
 
@@ -301,7 +293,7 @@ char *migrate_about(struct migrate *g, bool ran, const char *notes)
 
 void migrate_account(struct migrate *g, uint64_t bytes)
 {
-    uint64_t limit = g->parameters.max_bandwidth, now = migrate_host_ns(), due = 0, spent;
+    uint64_t limit = g->parameters.max_bandwidth, now = host_now(), due = 0, spent;
     struct timespec nap = {0};
 
     pthread_mutex_lock(&g->mutex);

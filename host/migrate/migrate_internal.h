@@ -9,6 +9,7 @@
 #include "host/migrate/channel.h"
 #include "host/migrate/migrate.h"
 #include "vm/capture.h"
+#include "vm/host_time.h"
 #include "vm/machine.h"
 #include "vm/restore.h"
 
@@ -85,7 +86,6 @@ struct migrate {
     unsigned nlineage;
 };
 
-uint64_t migrate_host_ns(void);
 void migrate_set_status(struct migrate *g, enum migrate_status s);
 /* From the job's thread: does fn on the main loop's thread, lock held. */
 bool migrate_on_main(struct migrate *g, migrate_fn *fn, struct error *err);

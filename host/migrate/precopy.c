@@ -55,7 +55,7 @@ static void take_changes(struct migrate *g)
 static bool next_round(struct migrate *g, struct error *err)
 {
     bool ran = g->hooks.hold(g->hooks.opaque);
-    uint64_t at = migrate_host_ns();
+    uint64_t at = host_now();
 
     memset(g->dirty, 0, (arena_pages(g) / 64 + 1) * sizeof(*g->dirty));
     take_changes(g);
@@ -232,12 +232,12 @@ static bool settle(struct migrate *g, struct error *err)
 
 static bool rounds(struct migrate *g, struct error *err)
 {
-    uint64_t at = migrate_host_ns(), before = g->writer.pos, last = UINT64_MAX;
+    uint64_t at = host_now(), before = g->writer.pos, last = UINT64_MAX;
 
     if (!send_everything(g, err))
         return false;
     for (unsigned n = 0;; n++) {
-        uint64_t sent = g->writer.pos - before, now = migrate_host_ns();
+        uint64_t sent = g->writer.pos - before, now = host_now();
 
         if (sent > CHUNK) /* else it says nothing about the pace */
             measure(g, sent, now - at);
@@ -340,14 +340,14 @@ void *precopy_job(void *opaque)
     }
     g->limit = 0;
     pthread_mutex_lock(&g->mutex);
-    g->info.setup_ms = (migrate_host_ns() - g->begun) / 1000000;
+    g->info.setup_ms = (host_now() - g->begun) / 1000000;
     pthread_mutex_unlock(&g->mutex);
     ok = migrate_on_main(g, begin, &err);
     migrate_set_status(g, MIGRATE_ACTIVE);
     ok = ok && send_all(g, &err) && hand_over(g, &err);
     pthread_mutex_lock(&g->mutex);
     if (g->stopped)
-        g->info.downtime_us = (migrate_host_ns() - g->held_at) / 1000;
+        g->info.downtime_us = (host_now() - g->held_at) / 1000;
     pthread_mutex_unlock(&g->mutex);
     given = !g->channel.cancelled;
     unknown = g->channel.unreachable;

@@ -25,7 +25,7 @@ static void put64(uint8_t *p, uint64_t v)
 bool save_take(struct migrate *g, struct error *err)
 {
     bool ran = g->hooks.hold(g->hooks.opaque), ok;
-    uint64_t at = migrate_host_ns();
+    uint64_t at = host_now();
 
     g->ran = ran;
     g->held_at = at;
@@ -33,7 +33,7 @@ bool save_take(struct migrate *g, struct error *err)
     g->capture = ok ? capture_begin(g->m, QUEUED_MAX, err) : NULL;
     g->hooks.release(g->hooks.opaque, ran);
     pthread_mutex_lock(&g->mutex);
-    g->info.downtime_us = (migrate_host_ns() - at) / 1000;
+    g->info.downtime_us = (host_now() - at) / 1000;
     pthread_mutex_unlock(&g->mutex);
     return g->capture;
 }

@@ -130,7 +130,7 @@ static bool take(struct migrate *g, struct error *err)
 {
     struct snapshot_job *s = &g->snapshot;
     bool ran = g->hooks.hold(g->hooks.opaque), ok;
-    uint64_t at = migrate_host_ns();
+    uint64_t at = host_now();
 
     g->ran = ran;
     ok = machine_save(g->m, &g->state) || error_set(err, "out of memory");
@@ -141,7 +141,7 @@ static bool take(struct migrate *g, struct error *err)
     pthread_cond_broadcast(&g->changed);
     while (!s->locked)
         pthread_cond_wait(&g->changed, &g->mutex);
-    g->info.downtime_us = (migrate_host_ns() - at) / 1000;
+    g->info.downtime_us = (host_now() - at) / 1000;
     pthread_mutex_unlock(&g->mutex);
     g->hooks.release(g->hooks.opaque, ran);
     return g->capture;

@@ -4,25 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/bits.h"
 #include "base/error.h"
 #include "host/net/backend_internal.h"
+#include "vm/host_time.h"
 
 #define ROUNDS     5 /* some may be lost, or come before a bridge lets frames of its new port pass */
 #define FIRST_MS   50
 #define LONGER_MS  100 /* each time */
 #define NS_PER_MS  1000000ll
 #define RARP_FRAME NET_FRAME_MIN
-
-static int64_t host_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000ll + t.tv_nsec;
-}
 
 /* RFC 903: who asks everybody for the address of its own hardware address wants no answer; but all
  * have then seen where it is. */
@@ -50,7 +42,7 @@ static void announce_all(struct nets *s)
         announce(l);
     s->announcements--;
     s->announce_at =
-        host_ns() + (FIRST_MS + (ROUNDS - 1 - s->announcements) * LONGER_MS) * NS_PER_MS;
+        (int64_t)host_now() + (FIRST_MS + (ROUNDS - 1 - s->announcements) * LONGER_MS) * NS_PER_MS;
 }
 
 void nets_announce(struct nets *s)
@@ -65,7 +57,7 @@ int64_t nets_prepare_announcements(struct nets *s)
 
     if (!s->announcements)
         return -1;
-    now = host_ns();
+    now = (int64_t)host_now();
     if (now < s->announce_at)
         return s->announce_at - now;
     announce_all(s);

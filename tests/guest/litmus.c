@@ -18,17 +18,11 @@ static struct cell {
 
 /* ---- together ---- */
 
-static volatile uint32_t arrived, phase, started;
+static struct ap_barrier together;
 
 static void barrier(void)
 {
-    uint32_t now = phase;
-    if (__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST) == ncpus) {
-        arrived = 0;
-        phase = now + 1;
-    }
-    while (phase == now)
-        __asm__ volatile("pause");
+    ap_wait(&together, ncpus);
 }
 
 /* ---- litmus tests: what processor `me` does with a cell ---- */
@@ -498,7 +492,7 @@ void ap_main(void)
 {
     load_idt(256 * (sizeof(word) == 8 ? 16 : 8) - 1);
     set(SVR, 0x1ff);
-    started++;
+    ap_started++;
     work(self());
     for (;;)
         __asm__ volatile("hlt");
@@ -506,14 +500,7 @@ void ap_main(void)
 
 static void start_all(void)
 {
-    memcpy((void *)TRAMPOLINE, trampoline, (size_t)(trampoline_end - trampoline));
-    for (unsigned n = 1; n < ncpus; n++) {
-        ap_stack = (word)(cpu[n].stack + sizeof(cpu[n].stack) - 16);
-        send(INIT_IPI, n);
-        send(SIPI | TRAMPOLINE >> 12, n);
-        while (started != n)
-            __asm__ volatile("pause");
-    }
+    ap_start_all(ncpus, cpu[0].stack + sizeof(cpu[0].stack), sizeof(cpu[0]));
 }
 
 void guest_main(void)

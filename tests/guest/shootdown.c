@@ -13,7 +13,7 @@ static struct processor {
     volatile uint32_t stores, faults, wrong;
     uint8_t stack[8192] __attribute__((aligned(16)));
 } cpu[MAX];
-static volatile uint32_t acknowledged, started, stop, phase;
+static volatile uint32_t acknowledged, stop, phase;
 static uint8_t frames[2][4096] __attribute__((aligned(4096)));
 static volatile uint32_t *const page = (uint32_t *)WINDOW;
 static volatile word *pte; /* of page */
@@ -120,7 +120,7 @@ void ap_main(void)
     write_cr0(read_cr0() | 1 << 16); /* WP */
     load_idt(256 * (sizeof(word) == 8 ? 16 : 8) - 1);
     set(SVR, 0x1ff);
-    started++;
+    ap_started++;
     work(self());
     for (;;)
         breathe();
@@ -266,14 +266,7 @@ void guest_main(void)
     handlers[PF] = on_page_fault;
     handlers[SHOOT] = on_shoot;
     set(SVR, 0x1ff);
-    memcpy((void *)TRAMPOLINE, trampoline, (size_t)(trampoline_end - trampoline));
-    for (unsigned n = 1; n < ncpus; n++) {
-        ap_stack = (word)(cpu[n].stack + sizeof(cpu[n].stack) - 16);
-        send(INIT_IPI, n);
-        send(SIPI | TRAMPOLINE >> 12, n);
-        while (started != n)
-            __asm__ volatile("pause");
-    }
+    ap_start_all(ncpus, cpu[0].stack + sizeof(cpu[0].stack), sizeof(cpu[0]));
     test_shootdown();
     test_harvest();
     *pte = (word)frames[0] | PTE_P | PTE_W;

@@ -16,7 +16,8 @@ static struct processor {
     uint8_t stack[4096] __attribute__((aligned(16)));
 } cpu[MAX];
 static uint8_t task_stack[4096] __attribute__((aligned(16)));
-static volatile uint32_t started, arrived, phase, ended;
+static volatile uint32_t ended;
+static struct ap_barrier together;
 volatile uint32_t inside, intruders, ran;
 
 /* The contended task: whoever finds somebody inside is an intruder. */
@@ -58,13 +59,7 @@ static void on_gp(struct frame *f)
 
 static void barrier(void)
 {
-    uint32_t now = phase;
-    if (__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST) == ncpus) {
-        arrived = 0;
-        phase = now + 1;
-    }
-    while (phase == now)
-        __asm__ volatile("pause");
+    ap_wait(&together, ncpus);
 }
 
 static volatile uint8_t *access_of(unsigned sel)
@@ -137,7 +132,7 @@ void ap_main(void)
     set(SVR, 0x1ff);
     unsigned me = self();
     own_tss(me);
-    started++;
+    ap_started++;
     work(me);
     for (;;)
         __asm__ volatile("hlt");
@@ -158,14 +153,7 @@ void guest_main(void)
     handlers[GP] = on_gp;
     set(SVR, 0x1ff);
     own_tss(0);
-    memcpy((void *)TRAMPOLINE, trampoline, (size_t)(trampoline_end - trampoline));
-    for (unsigned n = 1; n < ncpus; n++) {
-        ap_stack = (word)(cpu[n].stack + sizeof(cpu[n].stack) - 16);
-        send(INIT_IPI, n);
-        send(SIPI | TRAMPOLINE >> 12, n);
-        while (started != n)
-            __asm__ volatile("pause");
-    }
+    ap_start_all(ncpus, cpu[0].stack + sizeof(cpu[0].stack), sizeof(cpu[0]));
     work(0);
     for (unsigned n = 0; n < ncpus; n++) {
         entered += cpu[n].entered;

@@ -126,4 +126,33 @@ static inline unsigned count_processors(void)
     return inb(0x511);
 }
 
+/* Starts processors 1 to n - 1 by INIT and SIPI, one after the other: ap_main() counts itself in
+ * ap_started. top: where the stack of the first ends, of each other `apart` bytes further. */
+static inline void ap_start_all(unsigned n, const void *top, size_t apart)
+{
+    memcpy((void *)TRAMPOLINE, trampoline, (size_t)(trampoline_end - trampoline));
+    for (unsigned k = 1; k < n; k++) {
+        ap_stack = (word)top + k * apart - 16;
+        send(INIT_IPI, k);
+        send(SIPI | TRAMPOLINE >> 12, k);
+        while (ap_started != k)
+            __asm__ volatile("pause");
+    }
+}
+
+/* Where n processors wait for each other, as often as they like. */
+struct ap_barrier {
+    volatile uint32_t arrived, phase;
+};
+static inline void ap_wait(struct ap_barrier *b, unsigned n)
+{
+    uint32_t now = b->phase;
+    if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_SEQ_CST) == n) {
+        b->arrived = 0;
+        b->phase = now + 1;
+    }
+    while (b->phase == now)
+        __asm__ volatile("pause");
+}
+
 #endif
