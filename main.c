@@ -24,21 +24,6 @@
 #include "monitor/qmp.h"
 #include "vm/host_time.h"
 
-void app_request_quit(void *opaque)
-{
-    struct app *app = opaque;
-
-    app->quit = true;
-    poller_wake(&app->poller);
-}
-
-void app_press_power_button(void *opaque)
-{
-    struct app *app = opaque;
-
-    piix4_pm_press_power_button(&app->pc.pm);
-}
-
 /* The first SIGINT or SIGTERM asks the guest to shut down; the second does not ask. */
 static void on_signal(void *opaque, bool hangup)
 {

@@ -314,3 +314,18 @@ bool app_build_machine(struct app *app, struct error *err)
             (engine_start(&app->engines, m, &app->settings, err) && pc_power_on(&app->pc, err) &&
              recording_begin(m, &app->settings, err)));
 }
+
+void app_press_power_button(void *opaque)
+{
+    struct app *app = opaque;
+
+    piix4_pm_press_power_button(&app->pc.pm);
+}
+
+void app_request_quit(void *opaque)
+{
+    struct app *app = opaque;
+
+    app->quit = true;
+    poller_wake(&app->poller);
+}
