@@ -448,6 +448,15 @@ static void timer_arm(struct cpu *cpu)
     }
 }
 
+void apic_tsc_moved(struct cpu *cpu)
+{
+    struct local_apic *a = &cpu->apic;
+
+    /* not armed: the timer is another engine's */
+    if (timer_mode(a) == TIMER_DEADLINE && vm_timer_armed(&a->timer))
+        timer_arm(cpu);
+}
+
 static void timer_fired(void *opaque)
 {
     struct cpu *cpu = opaque;
