@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Debug registers (SDM vol. 3B 18.2, 18.3): every length, kind and alignment of breakpoints against
- * a model, DR6 and DR7, general detect, what comes first. Exceptions.c and faults.c have the rest. */
+ * a model, DR6 and DR7, general detect, what comes first. Exceptions.c and faults.c have the rest.
+ */
 #include "lib/rt.h"
 
 enum { B0 = 1, B1 = 2, BD = 1 << 13, BS = 1 << 14, BITS = 0xe00f };
@@ -188,8 +189,8 @@ static void general_detect(void)
 #define DETECT(text)                                                                               \
     write_dr7(0x2400);                                                                             \
     TRY(text, ::"a"(0x400l) : "memory");                                                           \
-    wrong += exc.vector != DB || exc.f.ip != try_begin || (exc.dr6 & BITS) != BD ||                \
-             read_dr7() != 0x400
+    wrong +=                                                                                       \
+        exc.vector != DB || exc.f.ip != try_begin || (exc.dr6 & BITS) != BD || read_dr7() != 0x400
     DETECT("mov %%dr0, %%" R "ax");
     DETECT("mov %%dr1, %%" R "ax");
     DETECT("mov %%dr2, %%" R "ax");

@@ -55,14 +55,16 @@ static void shadows(void)
 
     begin(0);
     request(0x50);
-    __asm__ volatile("pushf\n\tor" W " $0x200, (%%" R "sp)\n\tpopf\npopf_next:\tnop\n\tcli" ::: "memory");
+    __asm__ volatile("pushf\n\tor" W " $0x200, (%%" R "sp)\n\tpopf\npopf_next:\tnop\n\tcli" ::
+                         : "memory");
     check("POPF that sets IF has no shadow", events[0].ip, (word)popf_next);
     begin(0);
     request(0x50);
 #ifdef __x86_64__
-    __asm__ volatile("mov %%rsp, %%rax\n\tpushq $0x10\n\tpush %%rax\n\tpushf\n\torq $0x200, (%%rsp)\n\t"
-                     "pushq $8\n\tpushq $iret_next\n\tiretq\niret_next:\tnop\n\tcli" ::
-                         : "rax", "memory");
+    __asm__ volatile(
+        "mov %%rsp, %%rax\n\tpushq $0x10\n\tpush %%rax\n\tpushf\n\torq $0x200, (%%rsp)\n\t"
+        "pushq $8\n\tpushq $iret_next\n\tiretq\niret_next:\tnop\n\tcli" ::
+            : "rax", "memory");
 #else
     __asm__ volatile("pushf\n\torl $0x200, (%%esp)\n\tpushl $8\n\tpushl $iret_next\n\tiret\n"
                      "iret_next:\tnop\n\tcli" ::
@@ -93,7 +95,8 @@ static void nmi_first(void)
     begin(0);
     request(0x50);
     set(ICR_HIGH, (uint32_t)high << 24);
-    __asm__ volatile("sti\n\tmovl %k0, (%1)\nboth_pending:\tnop\n\tnop\n\tcli" ::"r"(low), "r"(&lapic[ICR * 4])
+    __asm__ volatile("sti\n\tmovl %k0, (%1)\nboth_pending:\tnop\n\tnop\n\tcli" ::"r"(low),
+                     "r"(&lapic[ICR * 4])
                      : "memory");
     check("an NMI comes before an interrupt", order(), NMI << 8 | 0x50);
     check("at the same instruction", events[1].ip, events[0].ip);
@@ -157,7 +160,8 @@ static void steps(void)
     check("its frame has TF", events[0].flags & BIT_TF, BIT_TF);
     begin(0);
     request(0x50);
-    __asm__ volatile("pushf\n\tor" W " $0x100, (%%" R "sp)\n\tpopf\n\tsti\nstep_sti:\tnop\n\tcli" ::: "memory");
+    __asm__ volatile("pushf\n\tor" W " $0x100, (%%" R "sp)\n\tpopf\n\tsti\nstep_sti:\tnop\n\tcli" ::
+                         : "memory");
     check("a step over STI comes before the interrupt", order(), DB << 8 | 0x50);
     check("at the same instruction", events[1].ip, (word)step_sti);
     begin(0);

@@ -225,7 +225,8 @@ static void destinations(void)
     set(LDR, 0x04000000);
     check("logical, flat", pulse(LOGICAL_MODE | VECTOR, 0x0c), 1);
     check("logical, flat: to others", pulse(LOGICAL_MODE | VECTOR, 0xfb), 0);
-    check("logical, flat: lowest priority", pulse(LOWEST_PRIORITY | LOGICAL_MODE | VECTOR, 0x04), 1);
+    check("logical, flat: lowest priority", pulse(LOWEST_PRIORITY | LOGICAL_MODE | VECTOR, 0x04),
+          1);
     set(DFR, 0x0fffffff);
     set(LDR, 0x32000000);
     check("logical, cluster", pulse(LOGICAL_MODE | VECTOR, 0x33), 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Page walks with every combination of permissions at every level, against a model of SDM vol. 3A
  * 4.6 (access rights), 4.7 (error codes) and 4.8 (accessed and dirty flags): U/S, R/W, XD, P and
- * reserved bits; CPL 0 and 3; CR0.WP, CR4.SMEP, CR4.SMAP with EFLAGS.AC, EFER.NXE; PWT, PCD and PAT.
- * 32-bit and PAE paging in the 32-bit program, 4-level paging in the other. */
+ * reserved bits; CPL 0 and 3; CR0.WP, CR4.SMEP, CR4.SMAP with EFLAGS.AC, EFER.NXE; PWT, PCD and
+ * PAT. 32-bit and PAE paging in the 32-bit program, 4-level paging in the other. */
 #include "lib/rt.h"
 
 enum access { READ, WRITE, FETCH };
@@ -21,7 +21,8 @@ static struct mode {
 
 static uint64_t table[5][512] __attribute__((aligned(4096))); /* by level, of the range at base */
 static uint64_t user_table[512] __attribute__((aligned(4096)));
-static uint8_t page[4096] __attribute__((aligned(4096))), user_code[4096] __attribute__((aligned(4096)));
+static uint8_t page[4096] __attribute__((aligned(4096))),
+    user_code[4096] __attribute__((aligned(4096)));
 static void *top_entry;
 static unsigned features; /* of SMEP, SMAP, NXE */
 static bool giant;
@@ -123,7 +124,8 @@ enum { USER_CODE = 0x1000000 }; /* 16 MiB, behind what is mapped one to one */
 
 static void set_ac(bool on)
 {
-    __asm__ volatile("pushf\n\tand" W " %0, (%%" R "sp)\n\tor" W " %1, (%%" R "sp)\n\tpopf" ::"i"(~0x40000),
+    __asm__ volatile("pushf\n\tand" W " %0, (%%" R "sp)\n\tor" W " %1, (%%" R
+                     "sp)\n\tpopf" ::"i"(~0x40000),
                      "r"(on ? (word)0x40000 : 0)
                      : "memory", "cc");
 }
@@ -157,7 +159,8 @@ static void *entry_at(unsigned level)
 
 static uint64_t get(unsigned level)
 {
-    return mode.wide ? *(volatile uint64_t *)entry_at(level) : *(volatile uint32_t *)entry_at(level);
+    return mode.wide ? *(volatile uint64_t *)entry_at(level)
+                     : *(volatile uint32_t *)entry_at(level);
 }
 
 static void put(const struct trial *t)
@@ -219,7 +222,8 @@ static void try(const struct trial *t, unsigned context, enum access kind, bool 
     else
         access_supervisor(kind, at, context);
     bool fault = exc.vector == PF;
-    bool right = want == NONE ? exc.vector == (user ? 0x81 : NONE) : fault && exc.f.error == (word)want;
+    bool right =
+        want == NONE ? exc.vector == (user ? 0x81 : NONE) : fault && exc.f.error == (word)want;
     trials++;
     if (!right && !wrong_faults++)
         say(t, context, kind, user, want);
@@ -315,7 +319,8 @@ static void every_right(unsigned leaf)
     end(leaf == 1 ? "rights" : leaf == 2 ? "rights of large pages" : "rights of 1 GiB pages");
 }
 
-/* One right taken away at one level, or the present bit, or a reserved bit set, in every context. */
+/* One right taken away at one level, or the present bit, or a reserved bit set, in every context.
+ */
 static void one_bit(unsigned leaf)
 {
     const uint64_t bits[] = {PTE_P, PTE_W, PTE_U, NX, RESERVED, 1ull << 52, 1 << 13, 1 << 21};
@@ -361,7 +366,8 @@ static void two_faults(void)
         end("two faults");
 }
 
-/* Each index of the PAT, by PWT, PCD and PAT at the last level, PWT and PCD above it; ignored bits. */
+/* Each index of the PAT, by PWT, PCD and PAT at the last level, PWT and PCD above it; ignored bits.
+ */
 static void memory_types(unsigned leaf)
 {
     begin();
@@ -374,7 +380,9 @@ static void memory_types(unsigned leaf)
             t.e[leaf + 1] |= (n >> 3 & 3) << 3 | 0xf00;
         all_accesses(&t, 0);
     }
-    end(leaf == 1 ? "PAT indexes" : leaf == 2 ? "PAT indexes, large pages" : "PAT indexes, 1 GiB pages");
+    end(leaf == 1   ? "PAT indexes"
+        : leaf == 2 ? "PAT indexes, large pages"
+                    : "PAT indexes, 1 GiB pages");
 }
 
 static void all_trials(void)
