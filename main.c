@@ -24,6 +24,19 @@
 #include "monitor/qmp.h"
 #include "vm/host_time.h"
 
+/* No guest here hears the power button: there is none, it has gone elsewhere or has not come. */
+static bool no_guest(struct app *app)
+{
+    bool none = app->settings.machine_none;
+
+    if (!none && app->control->migrate) {
+        machine_lock(&app->pc.m);
+        none = app->pc.m.run.state != RUN_RUNNING && migrate_is_elsewhere(app->control->migrate);
+        machine_unlock(&app->pc.m);
+    }
+    return none;
+}
+
 /* The first SIGINT or SIGTERM asks the guest to shut down; the second does not ask. */
 static void on_signal(void *opaque, bool hangup)
 {
@@ -31,11 +44,7 @@ static void on_signal(void *opaque, bool hangup)
 
     if (!hangup && prompt_interrupt(app->prompt))
         return;
-    if (hangup || app->power_presses++ > 0) {
-        app->signalled = app->quit = true;
-        return;
-    }
-    if (app->settings.machine_none) {
+    if (hangup || app->power_presses++ > 0 || no_guest(app)) {
         app->signalled = app->quit = true;
         return;
     }

@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "config.h"
 #include "devices/virtio/virtio_balloon.h"
+#include "host/migrate/migrate.h"
 #include "monitor/monitor_internal.h"
 #include "vm/machine.h"
 
@@ -20,10 +21,13 @@ static void info_status(struct monitor *mon, const struct monitor_args *args)
 {
     const struct run_control *run = &mon->m->run;
     static const char *const names[] = {"paused", "running", "ended"};
+    const char *moving = mon->ctl->migrate ? migrate_run_state(mon->ctl->migrate) : NULL;
 
     (void)args;
     monitor_printf(mon, "VM status: %s", names[run->state]);
-    if (run->state != RUN_RUNNING && run->reason != STOP_NONE)
+    if (run->state == RUN_PAUSED && moving)
+        monitor_printf(mon, " (%s)", moving);
+    else if (run->state != RUN_RUNNING && run->reason != STOP_NONE)
         monitor_printf(mon, " (%s)", stop_reason_name(run->reason));
     monitor_printf(mon, "\n");
 }

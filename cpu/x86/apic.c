@@ -239,10 +239,16 @@ static void apic_error(struct cpu *cpu, uint32_t bit)
         accept_fixed(cpu, lvt & 0xff, false);
 }
 
+/* Its processor looks at it without the machine lock. */
+static void request(bool *pending, bool yes)
+{
+    __atomic_store_n(pending, yes, __ATOMIC_RELAXED);
+}
+
 static void accept_init(struct cpu *cpu)
 {
-    cpu->init_pending = true;
-    cpu->sipi_pending = false; /* it comes after this INIT, if at all */
+    request(&cpu->init_pending, true);
+    request(&cpu->sipi_pending, false); /* it comes after this INIT, if at all */
 }
 
 /* Counts only for a processor that waits for it, or will (SDM vol. 3A 9.4.3). */
@@ -250,7 +256,7 @@ static void accept_sipi(struct cpu *cpu, unsigned vector)
 {
     if (!cpu->init_pending && !cpu->wait_sipi)
         return;
-    cpu->sipi_pending = true;
+    request(&cpu->sipi_pending, true);
     cpu->sipi_vector = (uint8_t)vector;
 }
 
@@ -262,7 +268,7 @@ static void accept(struct cpu *cpu, unsigned mode, unsigned vector, bool level)
         accept_fixed(cpu, vector, level);
         return;
     case DELIVER_NMI:
-        cpu->nmi_pending = true;
+        request(&cpu->nmi_pending, true);
         break;
     case DELIVER_INIT:
         accept_init(cpu);
@@ -271,7 +277,7 @@ static void accept(struct cpu *cpu, unsigned mode, unsigned vector, bool level)
         accept_sipi(cpu, vector);
         break;
     case DELIVER_EXTINT:
-        cpu->extint_pending = true;
+        request(&cpu->extint_pending, true);
         break;
     case DELIVER_SMI:
         smm_request(cpu);
@@ -446,6 +452,15 @@ static void timer_arm(struct cpu *cpu)
     } else {
         vm_timer_cancel(&a->timer);
     }
+}
+
+void apic_tsc_moved(struct cpu *cpu)
+{
+    struct local_apic *a = &cpu->apic;
+
+    /* not armed: the timer is another engine's */
+    if (timer_mode(a) == TIMER_DEADLINE && vm_timer_armed(&a->timer))
+        timer_arm(cpu);
 }
 
 static void timer_fired(void *opaque)

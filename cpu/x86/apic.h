@@ -57,6 +57,8 @@ void apic_write(struct cpu *cpu, unsigned offset, uint32_t value);
 /* x2APIC and IA32_APIC_BASE / TSC_DEADLINE MSRs. False: #GP. */
 bool apic_rdmsr(struct cpu *cpu, uint32_t msr, uint64_t *value);
 bool apic_wrmsr(struct cpu *cpu, uint32_t msr, uint64_t value);
+/* The time stamp counter was written: a deadline comes at another time. Machine lock held. */
+void apic_tsc_moved(struct cpu *cpu);
 
 void apic_init(struct cpu *cpu);
 void apic_reset(struct cpu *cpu);

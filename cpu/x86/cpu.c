@@ -306,7 +306,7 @@ static void set_intr(void *owner, unsigned n, bool level)
 {
     struct cpu *cpu = owner;
     (void)n;
-    cpu->intr_level = level;
+    __atomic_store_n(&cpu->intr_level, level, __ATOMIC_RELAXED);
     if (level)
         vcpu_kick(&cpu->v);
 }

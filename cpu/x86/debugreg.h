@@ -13,7 +13,7 @@
 #define DR6_BT       (1u << 15)
 #define DR7_FIXED    0x400u
 #define DR6_WRITABLE 0xe00fu
-#define DR7_WRITABLE 0xffff2bffu
+#define DR7_WRITABLE 0xffff23ffu
 #define DR7_LOCALS   0x155u /* L0-L3 and LE */
 #define DR7_ENABLES  0xffu
 #define DR7_GD       (1u << 13)

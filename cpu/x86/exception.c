@@ -418,10 +418,17 @@ bool exception_deliver(struct cpu *cpu)
 
 /* ---- interrupts ---- */
 
+/* Another thread sets it, and kicks this one. */
+static bool is_pending(const bool *request)
+{
+    return __atomic_load_n(request, __ATOMIC_RELAXED);
+}
+
 /* The PIC's interrupt: its pin, or a message that stands for it. */
 static bool extint(const struct cpu *cpu)
 {
-    return cpu->extint_pending || (cpu->intr_level && apic_accepts_extint(cpu));
+    return is_pending(&cpu->extint_pending) ||
+           (is_pending(&cpu->intr_level) && apic_accepts_extint(cpu));
 }
 
 bool cpu_interrupt_waits(const struct cpu *cpu)
@@ -431,13 +438,13 @@ bool cpu_interrupt_waits(const struct cpu *cpu)
 
 bool cpu_interrupt_ready(const struct cpu *cpu)
 {
-    if (cpu->smi_pending && !cpu->smm && !cpu->wait_sipi)
+    if (is_pending(&cpu->smi_pending) && !cpu->smm && !cpu->wait_sipi)
         return true;
-    if ((cpu->init_pending || cpu->sipi_pending) && !cpu->smm)
+    if ((is_pending(&cpu->init_pending) || is_pending(&cpu->sipi_pending)) && !cpu->smm)
         return true;
     if (cpu->wait_sipi)
         return false;
-    if (cpu->nmi_pending && !cpu->nmi_blocked)
+    if (is_pending(&cpu->nmi_pending) && !cpu->nmi_blocked)
         return true;
     return cpu->eflags & EFLAGS_IF && cpu_interrupt_waits(cpu);
 }
@@ -473,7 +480,8 @@ static bool take_init(struct cpu *cpu)
 {
     vcpu_lock_machine(&cpu->v);
     bool init = cpu->init_pending, sipi = cpu->sipi_pending;
-    cpu->init_pending = cpu->sipi_pending = false;
+    __atomic_store_n(&cpu->init_pending, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->sipi_pending, false, __ATOMIC_RELAXED);
     if (init)
         cpu_init_reset(cpu);
     if (sipi && cpu->wait_sipi)
@@ -487,16 +495,17 @@ bool cpu_take_interrupts(struct cpu *cpu)
     if (cpu->shadow)
         return true;
     /* priorities: SDM vol. 3A table 6-2 */
-    if (cpu->smi_pending && !cpu->smm && !cpu->wait_sipi) {
+    if (is_pending(&cpu->smi_pending) && !cpu->smm && !cpu->wait_sipi) {
         smm_enter(cpu);
         return true;
     }
     /* SMM holds it back */
-    if ((cpu->init_pending || cpu->sipi_pending) && !cpu->smm && take_init(cpu))
+    if ((is_pending(&cpu->init_pending) || is_pending(&cpu->sipi_pending)) && !cpu->smm &&
+        take_init(cpu))
         return true;
     int vector = -1;
-    if (cpu->nmi_pending && !cpu->nmi_blocked) {
-        cpu->nmi_pending = false;
+    if (is_pending(&cpu->nmi_pending) && !cpu->nmi_blocked) {
+        __atomic_store_n(&cpu->nmi_pending, false, __ATOMIC_RELAXED);
         cpu->nmi_blocked = true;
         vector = EXC_NMI;
     } else if (cpu->eflags & EFLAGS_IF) {

@@ -84,6 +84,7 @@ static void set_tsc(struct cpu *cpu, uint64_t v)
 
     cpu->tsc_base += by;
     cpu->tsc_adjust += by;
+    apic_tsc_moved(cpu);
 }
 
 enum vendor { ANYONE, INTEL, AMD };
@@ -391,6 +392,7 @@ bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t v)
             return false;
         cpu->tsc_base += v - cpu->tsc_adjust;
         cpu->tsc_adjust = v;
+        apic_tsc_moved(cpu);
         return true;
     case MSR_SPEC_CTRL: /* IBRS, STIBP, SSBD: there is nothing to restrain */
         if (!model_has(model, F_spec_ctrl) || v & ~7ull)
@@ -419,7 +421,7 @@ bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t v)
 
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
 {
-    bool apic = is_apic_msr(msr), ok;
+    bool apic = is_apic_msr(msr) || msr == MSR_TSC || msr == MSR_TSC_ADJUST, ok;
 
     if (apic)
         vcpu_lock_machine(&cpu->v);

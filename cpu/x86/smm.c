@@ -18,7 +18,7 @@
 
 void smm_request(struct cpu *cpu)
 {
-    cpu->smi_pending = true;
+    __atomic_store_n(&cpu->smi_pending, true, __ATOMIC_RELAXED);
     vcpu_kick(&cpu->v);
 }
 

@@ -247,6 +247,11 @@ const char *migrate_run_state(const struct migrate *g)
     return g->stopped ? "finish-migrate" : NULL;
 }
 
+bool migrate_is_elsewhere(const struct migrate *g)
+{
+    return g->expecting || g->away;
+}
+
 bool migrate_expects(const struct migrate *g)
 {
     return g->expecting;

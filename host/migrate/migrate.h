@@ -86,6 +86,8 @@ const char *migrate_status_name(enum migrate_status s);
 /* The machine's own state, for "info status": "inmigrate", "postmigrate", ...; NULL: nothing
  * special. */
 const char *migrate_run_state(const struct migrate *g);
+/* The machine has gone to the other side, or is awaited. Machine lock held. */
+bool migrate_is_elsewhere(const struct migrate *g);
 
 /* Begins to save or send. The result is told by `changed` and migrate_get_info(). */
 bool migrate_start(struct migrate *g, const char *where, struct error *err);

@@ -16,6 +16,7 @@ start() {
 is_running() { ask "$1" "info status" | grep -q 'VM status: running'; }
 is_paused() { ask "$1" "info status" | grep -q 'VM status: paused'; }
 has_digest() { [ "$(digest "$1")" = "$2" ]; }
+has_ended() { ! kill -0 "${pids[$1]}"; }
 shows() { ask "$1" "$2" | grep -q "$3"; }
 
 # ---- files ----
@@ -329,9 +330,15 @@ if ! "$CALQUE" -machine none -qmp null --timeout 0.1 2>&1 </dev/null | grep -q '
     "$talk" "unix:$q" "$hello"'{"execute":"query-migrate"}' '"status": "completed"' >"$scratch/said" &&
         "$talk" "unix:$q" "$hello"'{"execute":"query-status"}' '"status": "postmigrate"' >>"$scratch/said"
     report $? "query-migrate, and postmigrate" "$scratch/said"
+    ask 1 "info status" >"$scratch/said"
+    grep -q 'VM status: paused (postmigrate)' "$scratch/said"
+    report $? "info status says so" "$scratch/said"
+    kill "${pids[1]}"
+    until_so has_ended 1 && ! grep -q 'power button' "$scratch/err1"
+    report $? "nobody is there to hear the power button: SIGTERM ends it" "$scratch/err1"
     "$talk" "unix:$q.in" "$hello"'{"execute":"query-status"}' '"status": "running"' >"$scratch/said"
     report $? "it runs there" "$scratch/said"
-    stop 1 2
+    stop 2
 
     # A descriptor that a client passes.
     start 1 -m 32 -qmp "unix:$q,server=on,wait=off"

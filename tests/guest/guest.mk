@@ -21,6 +21,11 @@ GUEST_BOTH := \
     exceptions \
     control \
     paging \
+    walks \
+    breakpoints \
+    events \
+    ioapic \
+    tsc \
     smc \
     codepages \
     ring3 \
