@@ -219,14 +219,6 @@ static bool ended(struct machine *m)
     return yes;
 }
 
-static void on_kicks(void *opaque, short revents)
-{
-    struct app *app = opaque;
-
-    (void)revents;
-    machine_take_kicks(&app->pc.m);
-}
-
 static int64_t sooner(int64_t a, int64_t b)
 {
     return a < 0 ? b : b < 0 ? a : a < b ? a : b;
@@ -237,7 +229,6 @@ static void main_loop(struct app *app)
     struct machine *m = &app->pc.m;
     uint64_t deadline = app->settings.timeout_ns ? host_now() + app->settings.timeout_ns : 0;
 
-    poller_add(&app->poller, &app->kicks, -1, POLLIN, on_kicks, app);
     if (runs_at_once(&app->settings) && !app->settings.incoming) {
         machine_lock(m);
         machine_cont(m);
