@@ -24,7 +24,7 @@ make_disk_script() {
 }
 if ! host=$(tests/fetch kernel-amd64) || ! busybox=$(tests/fetch busybox) || ! kernel=$(tests/fetch kernel) ||
     ! sed -n "/<<'GUEST'/,/^GUEST/p" tests/boot/test_switch.sh | sed '1d;$d' >"$scratch/switch.sh" ||
-    ! chmod 755 "$scratch/switch.sh" || ! make_disk_script >"$scratch/disk.sh" ||
+    ! chmod 755 "$scratch/switch.sh" || ! make_disk_script >"$scratch/disk.sh" || ! chmod 755 "$scratch/disk.sh" ||
     ! tests/mkinitrd -o "$scratch/inner" "$scratch/switch.sh" "$scratch/disk.sh" "$scratch/modules" >/dev/null; then
     skip kvm-nested "the guests cannot be fetched"
     finish
