@@ -35,8 +35,10 @@ qemu=/usr/bin/qemu-system-x86_64
 
 # Left out: what shows the differences between makers of processors (approx), what KVM has not got
 # (ferr: FERR#), rounds against an interrupt every 100 us, which two emulators in each other do not
-# get through (fplive), the division of which TCG dies by SIGFPE, also without KVM (idiv).
-skipped='approx|ferr|fplive|idiv'
+# get through (fplive), the division of which TCG dies by SIGFPE, also without KVM (idiv), SYSCALL in
+# protected mode, which the processor there does though CPUID is Intel's: to wherever STAR says
+# (syscalls-32; QEMU's never comes back).
+skipped='(approx|ferr|fplive|idiv)-.*|syscalls-32'
 
 log=${NESTED_LOG:-$scratch/log}
 build="# build $(md5sum <"$BUILD/calque")"
@@ -60,7 +62,7 @@ for image in "$BUILD"/guest/*.elf; do
     name=$(basename "$image" .elf)
     if [ -n "$NESTED" ] && [[ " $NESTED " != *" guests "* ]]; then
         [[ " $NESTED " == *" $name "* ]] || [[ $name == cpuid-64 && " $NESTED " == *" cpuid "* ]] || continue
-    elif [[ $name =~ ^($skipped)- ]]; then
+    elif [[ $name =~ ^($skipped)$ ]]; then
         continue
     fi
     ! is_done "$name" || [[ $name == cpuid-64 ]] || continue
