@@ -443,7 +443,7 @@ static void test_split_keeps_the_local_apic(void **state)
 
 /* ---- writes that KVM keeps ---- */
 
-enum { BELL = 0xd0000000, SLOW = 0xd0001000, ELSEWHERE = 0xd0002000, HEARD = 16 };
+enum { BELL = 0xd0000000, SLOW = 0xd0001000, ELSEWHERE = 0xd0004000, HEARD = 16 };
 
 struct bell {
     struct region bell, slow;
@@ -485,7 +485,7 @@ static void add_bell(struct box *b, struct bell *bell)
                                                {.offset = 0x20, .value = 7, .size = 2}};
 
     region_init_device(&bell->bell, "bell", 0x1000, &ops, bell);
-    region_init_device(&bell->slow, "slow", 0x1000, &ops, bell);
+    region_init_device(&bell->slow, "slow", 0x2000, &ops, bell);
     bell->bell.kicks = kicks;
     bell->bell.nkicks = ARRAY_SIZE(kicks);
     bell->slow.writes_wait = true;
@@ -555,6 +555,34 @@ static void test_kept_writes_are_made(void **state)
     box_free(b);
 }
 
+/* KVM parts a write where pages meet: no piece is of a size that no access has. */
+static void test_kept_write_across_pages(void **state)
+{
+    /* mov dword [SLOW+ffdh],44332211h; out f4h,al */
+    static const struct tiny t = {
+        "two pages",
+        set_protected,
+        {0xc7, 5, 0xfd, 0x1f, 0, 0xd0, 0x11, 0x22, 0x33, 0x44, 0xe6, 0xf4, 0xf4},
+    };
+    struct bell bell = {.n = 0};
+    struct box *b = box_with_bell(&t, &bell);
+    uint8_t bytes[4] = {0};
+
+    (void)state;
+    struct kvm_stats stats = run_bell(b);
+    assert_int_equal(stats.memory_accesses, 0);
+    for (unsigned n = 0; n < bell.n; n++) {
+        const struct heard *h = &bell.heard[n];
+
+        assert_true(h->size == 1 || h->size == 2 || h->size == 4);
+        assert_in_range(h->offset, 0xffd, 0x1001 - h->size);
+        for (unsigned i = 0; i < h->size; i++)
+            bytes[h->offset - 0xffd + i] = (uint8_t)(h->value >> 8 * i);
+    }
+    assert_int_equal(ld_le32(bytes), 0x44332211);
+    box_free(b);
+}
+
 /* A region that goes elsewhere takes its kicks along; under another engine they come at once. */
 static void test_kicks_follow_their_region(void **state)
 {
@@ -563,7 +591,7 @@ static void test_kicks_follow_their_region(void **state)
         "kicks",
         set_protected,
         {0x66, 0xc7, 5,    0x10, 0,    0, 0xd0, 1,    0,    0x66, 0xc7,
-         5,    0x10, 0x20, 0,    0xd0, 2, 0,    0xe6, 0xf4, 0xf4},
+         5,    0x10, 0x40, 0,    0xd0, 2, 0,    0xe6, 0xf4, 0xf4},
     };
 
     (void)state;
@@ -665,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_tiny_guests_under_kvm),
         cmocka_unit_test(test_split_keeps_the_local_apic),
         cmocka_unit_test(test_kept_writes_are_made),
+        cmocka_unit_test(test_kept_write_across_pages),
         cmocka_unit_test(test_kicks_follow_their_region),
         cmocka_unit_test(test_debugger_changes_the_engine),
         cmocka_unit_test(test_a_persons_engine_stays),

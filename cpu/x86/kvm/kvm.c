@@ -274,12 +274,6 @@ static void write_memory(struct cpu *cpu, uint64_t at, uint64_t value, unsigned 
         address_space_write(&cpu->v.m->mem, at, value, size);
 }
 
-/* The largest unit of 8, 4, 2 or 1 bytes that is left of len. */
-static unsigned unit(unsigned len)
-{
-    return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
-}
-
 static void memory_exit(struct kvm_cpu *c)
 {
     struct kvm_run *run = c->run;
@@ -289,7 +283,7 @@ static void memory_exit(struct kvm_cpu *c)
     for (unsigned at = 0, n; at < run->mmio.len && at < sizeof(run->mmio.data); at += n) {
         uint64_t v = 0;
 
-        n = unit(run->mmio.len - at);
+        n = kvm_unit(run->mmio.len - at);
         if (run->mmio.is_write) {
             memcpy(&v, run->mmio.data + at, n);
             write_memory(c->cpu, run->mmio.phys_addr + at, v, n);

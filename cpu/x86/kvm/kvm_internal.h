@@ -103,6 +103,12 @@ struct kvm_engine {
     bool tsc_known;
 };
 
+/* The largest access, of 8, 4, 2 or 1 bytes, that is left of len: KVM parts them at pages. */
+static inline unsigned kvm_unit(unsigned len)
+{
+    return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+}
+
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);
 /* Asks for huge pages, where the host gives shared memory such: each page is an exit of its own. */

@@ -194,10 +194,15 @@ static void update_zones(struct kvm_engine *k)
 
 static void make_write(struct machine *m, const struct kvm_coalesced_mmio *w)
 {
-    uint64_t value = 0;
+    struct address_space *as = w->pio ? &m->io : &m->mem;
 
-    memcpy(&value, w->data, w->len < sizeof(value) ? w->len : sizeof(value));
-    address_space_write(w->pio ? &m->io : &m->mem, w->phys_addr, value, w->len);
+    for (unsigned at = 0, n; at < w->len && at < sizeof(w->data); at += n) {
+        uint64_t value = 0;
+
+        n = kvm_unit(w->len - at);
+        memcpy(&value, w->data + at, n);
+        address_space_write(as, w->phys_addr + at, value, n);
+    }
 }
 
 /* As many as there are when it begins. */
