@@ -249,6 +249,7 @@ static void main_loop(struct app *app)
 
             wait = sooner(wait, left > 0 ? left : 0);
         }
+        app->kicks.fd = atomic_load(&m->kept.fd); /* as the engine has it now */
         poller_run(&app->poller, wait);
     }
     machine_join(m);

@@ -72,6 +72,7 @@ struct app {
     struct ui *ui;
     char vga_rom[4096], own_bios[4096];
     struct engines engines;
+    struct poll_watch kicks; /* that the engine keeps */
 };
 
 /* Steps of building, in this order; false with *err. */

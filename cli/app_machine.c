@@ -296,6 +296,14 @@ static void notify(void *opaque)
     poller_wake(opaque);
 }
 
+static void on_kicks(void *opaque, short revents)
+{
+    struct app *app = opaque;
+
+    (void)revents;
+    machine_take_kicks(&app->pc.m);
+}
+
 bool app_build_machine(struct app *app, struct error *err)
 {
     struct machine *m = &app->pc.m;
@@ -309,6 +317,8 @@ bool app_build_machine(struct app *app, struct error *err)
     m->run.no_shutdown = app->settings.no_shutdown;
     if (!app->settings.dump_guest_core)
         madvise(m->arena.host, m->arena.capacity, MADV_DONTDUMP);
+    if (!poller_add(&app->poller, &app->kicks, -1, POLLIN, on_kicks, app))
+        return error_set(err, "out of memory");
     return app_start_monitors(app, err) &&
            (app->settings.machine_none ||
             (engine_start(&app->engines, m, &app->settings, err) && pc_power_on(&app->pc, err) &&

@@ -139,6 +139,8 @@ void vcpu_lock_machine(struct vcpu *v)
         vcpu_leave_guest(v);
         machine_lock(v->m);
         vcpu_enter_guest(v);
+    } else {
+        machine_settle(v->m);
     }
 }
 

@@ -22,6 +22,15 @@ static void cpus_map_changed(void *opaque)
             m->cpus[i]->ops->map_changed(m->cpus[i]);
 }
 
+static void cpus_ports_changed(void *opaque)
+{
+    struct machine *m = opaque;
+
+    for (unsigned i = 0; i < m->ncpus; i++)
+        if (m->cpus[i]->ops->ports_changed)
+            m->cpus[i]->ops->ports_changed(m->cpus[i]);
+}
+
 static void reset_wanted(void *opaque, const uint8_t *data, size_t len)
 {
     struct machine *m = opaque;
@@ -46,6 +55,9 @@ static void init_maps(struct machine *m)
     m->mem_listener.changed = cpus_map_changed;
     m->mem_listener.opaque = m;
     address_space_listen(&m->mem, &m->mem_listener);
+    m->io_listener.changed = cpus_ports_changed;
+    m->io_listener.opaque = m;
+    address_space_listen(&m->io, &m->io_listener);
 }
 
 static void exclusive_section(void *opaque, bool begin)
@@ -62,6 +74,7 @@ bool machine_init(struct machine *m, uint64_t ram_size, uint64_t extra, struct e
 
     memset(m, 0, sizeof(*m));
     m->arena.fd = -1;
+    atomic_init(&m->kept.fd, -1);
     if (ram_size > UINT64_MAX / 4 || extra > UINT64_MAX / 4)
         return error_set(err, "guest memory: %llu bytes is more than can be mapped",
                          (unsigned long long)ram_size);
@@ -83,6 +96,14 @@ bool machine_init(struct machine *m, uint64_t ram_size, uint64_t extra, struct e
     m->wall_base = (uint64_t)ts.tv_sec * NS_PER_SEC;
     m->random_state = 0x9e3779b97f4a7c15ull;
     return true;
+}
+
+void machine_take_kicks(struct machine *m)
+{
+    machine_lock(m);
+    if (m->kept.kick)
+        m->kept.kick(m->kept.opaque);
+    machine_unlock(m);
 }
 
 static void free_input(struct machine *m)

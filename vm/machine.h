@@ -18,6 +18,14 @@
 #include "vm/run.h"
 #include "vm/vcpu.h"
 
+/* Writes of CPUs that an engine keeps for a while (memory.h); all NULL: none does. */
+struct kept_writes {
+    void (*settle)(void *opaque); /* makes those that wait; cheap if there are none */
+    void (*kick)(void *opaque);   /* makes the kicks */
+    void *opaque;
+    atomic_int fd; /* readable: there are kicks; -1 */
+};
+
 /* A machine owns everything; there are no globals, so several live in one process.
  *
  * Lock: `lock` guards device state, the clock's queue, the memory map and run control. It is taken
@@ -34,6 +42,7 @@ struct machine {
     unsigned ncpus;
     struct run_control run;
     struct exclusive exclusive;
+    struct kept_writes kept;
     struct input_source *sources;
     unsigned nsources;
     pthread_mutex_t input_lock;
@@ -43,7 +52,7 @@ struct machine {
     struct record *record;            /* NULL: nothing is recorded or replayed; record.h */
     struct input_source reset_source; /* a reset that is wanted outside, while there is one */
     uint64_t ram_size;                /* bytes of RAM: arena offsets [0, ram_size) */
-    struct address_space_listener mem_listener; /* tells the CPUs of a changed map */
+    struct address_space_listener mem_listener, io_listener; /* tell the CPUs of a changed map */
     uint64_t wall_base;    /* icount: wall clock at virtual time 0, ns since 1970 (-rtc base) */
     uint64_t random_state; /* icount: of the generator behind input_random(); not 0 */
 };
@@ -68,10 +77,19 @@ bool machine_load(struct machine *m, struct state_stream *s, struct error *err);
 bool machine_state_differs(struct machine *m, const struct state_stream *a,
                            const struct state_stream *b, struct error *text);
 
+/* Lock just taken: nobody sees devices as they were before a write that was kept. */
+static inline void machine_settle(struct machine *m)
+{
+    if (__builtin_expect(m->kept.settle != NULL, 0))
+        m->kept.settle(m->kept.opaque);
+}
 static inline void machine_lock(struct machine *m)
 {
     pthread_mutex_lock(&m->lock);
+    machine_settle(m);
 }
+/* When kept.fd is readable: the main loop. Takes the lock itself. */
+void machine_take_kicks(struct machine *m);
 static inline void machine_unlock(struct machine *m)
 {
     pthread_mutex_unlock(&m->lock);

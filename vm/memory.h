@@ -36,6 +36,15 @@ struct region_ops {
     uint8_t min_size, max_size;
 };
 
+/* A write of which the chip hears later just as well, and only once for several, nor does one too
+ * many harm: it says that there is work (a queue's notification). An engine may keep it and let the
+ * CPU go on; it is then made by ops->write() as any other. */
+struct region_kick {
+    uint64_t offset, value;
+    uint8_t size;   /* of this size alone */
+    bool any_value; /* ops->write() does not look at it; else: of this value alone */
+};
+
 enum region_kind { REGION_DEVICE, REGION_MEMORY };
 
 struct address_space;
@@ -52,6 +61,11 @@ struct region {
     /* REGION_MEMORY: arena offsets of byte 0. ARENA_NONE in read_at: reads as all ones; in
      * write_at: writes are dropped (ROM). They may differ (PAM: read ROM, write RAM). */
     uint64_t read_at, write_at;
+    const struct region_kick *kicks; /* set before it is added */
+    unsigned nkicks;
+    /* Its writes have no effect but on what is read of the machine's devices and memory, and drawn:
+     * an engine may keep them, in order, until somebody takes the machine lock. */
+    bool writes_wait;
     struct address_space *space; /* set while added */
     uint64_t seq;
 };

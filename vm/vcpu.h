@@ -33,6 +33,7 @@ struct vcpu_ops {
     uint64_t (*place)(const struct vcpu *); /* linear address of the next instruction */
     bool (*has_work)(const struct vcpu *);  /* halted, but an interrupt is deliverable */
     void (*map_changed)(struct vcpu *);     /* memory map changed: drop TLBs */
+    void (*ports_changed)(struct vcpu *);   /* likewise ports; NULL: no matter */
     /* Not NULL: setting exit_req is not enough to end run(). Any thread, after it is set. */
     void (*kick)(struct vcpu *);
     /* Not NULL: the machine stopped, and others will look at registers and memory. Lock held. */

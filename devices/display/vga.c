@@ -725,6 +725,7 @@ static void add_regions(struct vga *v)
     region_init_device(&v->ports[1], "vga-3c0", 32, &ops_3c0, v);
     region_init_device(&v->ports[2], "vga-dispi", 3, &dispi_ops, v);
     region_init_device(&v->window, "vga-window", WINDOW_SIZE, &window_ops, v);
+    v->window.writes_wait = true;
     region_init_memory(&v->direct, "vga-bank", BANK_SIZE, v->vram_at, v->vram_at);
     address_space_begin(&v->m->io);
     region_add(&v->m->io, &v->ports[0], 0x3b0, 1);

@@ -42,6 +42,7 @@ void port80_init(struct port80 *d, struct machine *m, const char *id, uint16_t p
     *d = (struct port80){0};
     device_init(&d->dev, m, &class, id);
     region_init_device(&d->port, "port80", 1, &port_ops, d);
+    d->port.writes_wait = true;
     region_add(&m->io, &d->port, port, 0);
     reset(&d->dev);
 }

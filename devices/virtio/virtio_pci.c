@@ -449,6 +449,19 @@ static void add_caps(struct virtio_pci *s)
 
 /* ---- life ---- */
 
+/* Notifications as drivers make them: 16 bits, the queue's number (4.1.5.2). */
+static void describe_kicks(struct virtio_pci *s)
+{
+    for (unsigned n = 0; n < s->virtio.nqueues; n++) {
+        s->modern_kicks[n] = (struct region_kick){
+            .offset = AT_NOTIFY + NOTIFY_MULTIPLE * n, .size = 2, .any_value = true};
+        s->legacy_kicks[n] = (struct region_kick){.offset = L_QUEUE_NOTIFY, .value = n, .size = 2};
+    }
+    s->modern.kicks = s->modern_kicks;
+    s->legacy.kicks = s->legacy_kicks;
+    s->modern.nkicks = s->legacy.nkicks = s->virtio.nqueues;
+}
+
 void virtio_pci_reset(struct virtio_pci *s)
 {
     uint8_t *cap = s->pci.config + AT_WINDOW;
@@ -507,11 +520,11 @@ void virtio_pci_init(struct virtio_pci *s, struct machine *m, const struct devic
     v->log = &m->log;
     v->transport = (struct virtio_transport){interrupt, s};
     region_init_device(&s->modern, "virtio-pci", MODERN_SIZE, &modern_ops, s);
+    region_init_device(&s->legacy, "virtio-pci-legacy", LEGACY_SIZE, &legacy_ops, s);
+    describe_kicks(s);
     pci_device_add_bar(&s->pci, MODERN_BAR, PCI_BAR_MEM64_PREF, &s->modern);
     pci_msix_init(&s->msix, &s->pci, 1, AT_MSIX, v->nqueues + 1, config->msi);
-    if (old) {
-        region_init_device(&s->legacy, "virtio-pci-legacy", LEGACY_SIZE, &legacy_ops, s);
+    if (old)
         pci_device_add_bar(&s->pci, 0, PCI_BAR_IO, &s->legacy);
-    }
     add_caps(s);
 }

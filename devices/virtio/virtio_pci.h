@@ -25,6 +25,7 @@ struct virtio_pci {
     uint64_t driver_features; /* as written; virtio.features is what counts */
     /* Wiring. */
     struct region legacy, modern;
+    struct region_kick legacy_kicks[VIRTIO_MAX_QUEUES], modern_kicks[VIRTIO_MAX_QUEUES];
 };
 
 #define VIRTIO_PCI_FIELDS(type, f) STATE_STRUCTS(type, f, 1, struct virtio_pci, virtio_pci_fields)

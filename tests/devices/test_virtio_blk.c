@@ -244,6 +244,40 @@ static void legacy(void **state)
     assert_int_equal(address_space_read(io, LEGACY + 19, 1), 0);
 }
 
+/* What an engine that keeps the notifications is told of them. */
+static void kicks(void **state)
+{
+    struct box *b = *state;
+    const struct region *modern = &b->blk.bus.modern, *old = &b->blk.bus.legacy;
+
+    assert_int_equal(modern->nkicks, 2);
+    assert_int_equal(old->nkicks, 2);
+    for (unsigned n = 0; n < 2; n++) {
+        assert_int_equal(modern->kicks[n].offset, 0x3000 + 4 * n);
+        assert_int_equal(modern->kicks[n].size, 2);
+        assert_true(modern->kicks[n].any_value);
+        assert_int_equal(old->kicks[n].offset, 16);
+        assert_int_equal(old->kicks[n].size, 2);
+        assert_int_equal(old->kicks[n].value, n);
+        assert_false(old->kicks[n].any_value);
+    }
+    start_modern(b, VIRTIO_F_VERSION_1, false);
+    header(b, 0, 7);
+    descriptor(b, 0, HEADER, 16, 1, 1);
+    descriptor(b, 1, DATA, 512, 3, 2);
+    descriptor(b, 2, STATUS, 1, 2, 0);
+    put(b, AVAIL + 4, 0, 2);
+    put(b, AVAIL + 2, 1, 2);
+    for (unsigned n = 0; n < 2; n++) { /* one too many */
+        modern->ops->write(modern->opaque, modern->kicks[0].offset, modern->kicks[0].value,
+                           modern->kicks[0].size);
+        rig_pass(&b->r, 1000000);
+        assert_int_equal(get(b, USED + 2, 2), 1);
+    }
+    assert_int_equal(get(b, STATUS, 1), 0);
+    assert_memory_equal(b->r.m.arena.host + DATA, b->disk.data + 7 * 512, 512);
+}
+
 static void indirect(void **state)
 {
     struct box *b = *state;
@@ -384,7 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(identity),         TEST(modern),      TEST(other_requests),  TEST(legacy),
         TEST(indirect),         TEST(event_index), TEST(masked_vector),   TEST(broken_chains),
-        TEST(refused_features), TEST(window),      TEST(reset_under_way),
+        TEST(refused_features), TEST(window),      TEST(reset_under_way), TEST(kicks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

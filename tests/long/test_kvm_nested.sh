@@ -3,18 +3,29 @@
 # -accel kvm where KVM works for sure: in QEMU, whose TCG has nested SVM, runs Debian's kernel with
 # kvm-amd, and in that this build: the guest programs, CPUID of named models against the interpreter's,
 # a kernel to a shell with one CPU and with two, exits of a boot against those of QEMU in the same place,
-# engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
+# a virtio disk, engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
 # is known to differ, and TCG lets XSETBV pass KVM by, so that what depends on XCR0 is left out.
-# NESTED names parts (guests cpuid linux exits switch debug) or guest programs. NESTED_LOG names a log
+# NESTED names parts (guests cpuid linux exits virtio switch debug) or guest programs. NESTED_LOG names a log
 # that is kept: a run goes on where the one before ended, if that was of the same build.
 . tests/tap.sh
 if ! command -v qemu-system-x86_64 >/dev/null; then
     skip kvm-nested "there is no qemu-system-x86_64"
     finish
 fi
+# For the guest in the guest: reads its disk in small pieces. Its kernel's modules go to modules/.
+make_disk_script() {
+    mkdir -p "$scratch/modules"
+    echo "#!/bin/sh"
+    for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
+        find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$scratch/modules/" \;
+        echo "insmod /modules/$m.ko"
+    done
+    echo 'echo "digest: $(dd if=/dev/vda bs=4k iflag=direct | sha256sum)"; echo the end; sleep 1000'
+}
 if ! host=$(tests/fetch kernel-amd64) || ! busybox=$(tests/fetch busybox) || ! kernel=$(tests/fetch kernel) ||
     ! sed -n "/<<'GUEST'/,/^GUEST/p" tests/boot/test_switch.sh | sed '1d;$d' >"$scratch/switch.sh" ||
-    ! chmod 755 "$scratch/switch.sh" || ! tests/mkinitrd -o "$scratch/inner" "$scratch/switch.sh" >/dev/null; then
+    ! chmod 755 "$scratch/switch.sh" || ! make_disk_script >"$scratch/disk.sh" || ! chmod 755 "$scratch/disk.sh" ||
+    ! tests/mkinitrd -o "$scratch/inner" "$scratch/switch.sh" "$scratch/disk.sh" "$scratch/modules" >/dev/null; then
     skip kvm-nested "the guests cannot be fetched"
     finish
 fi
@@ -24,8 +35,10 @@ qemu=/usr/bin/qemu-system-x86_64
 
 # Left out: what shows the differences between makers of processors (approx), what KVM has not got
 # (ferr: FERR#), rounds against an interrupt every 100 us, which two emulators in each other do not
-# get through (fplive), the division of which TCG dies by SIGFPE, also without KVM (idiv).
-skipped='approx|ferr|fplive|idiv'
+# get through (fplive), the division of which TCG dies by SIGFPE, also without KVM (idiv), SYSCALL in
+# protected mode, which the processor there does though CPUID is Intel's: to wherever STAR says
+# (syscalls-32; QEMU's never comes back).
+skipped='(approx|ferr|fplive|idiv)-.*|syscalls-32'
 
 log=${NESTED_LOG:-$scratch/log}
 build="# build $(md5sum <"$BUILD/calque")"
@@ -49,13 +62,13 @@ for image in "$BUILD"/guest/*.elf; do
     name=$(basename "$image" .elf)
     if [ -n "$NESTED" ] && [[ " $NESTED " != *" guests "* ]]; then
         [[ " $NESTED " == *" $name "* ]] || [[ $name == cpuid-64 && " $NESTED " == *" cpuid "* ]] || continue
-    elif [[ $name =~ ^($skipped)- ]]; then
+    elif [[ $name =~ ^($skipped)$ ]]; then
         continue
     fi
     ! is_done "$name" || [[ $name == cpuid-64 ]] || continue
     cp "$image" "$root/guest/"
 done
-for part in cpuid linux exits switch debug; do
+for part in cpuid linux exits virtio switch debug; do
     ! is_done $part || continue
     [ -n "$NESTED" ] && [[ " $NESTED " != *" $part "* ]] || parts="$parts $part"
 done
@@ -169,6 +182,20 @@ exits() {
     echo "# exits of a boot: $ours, of QEMU's $theirs; "$(cat /tmp/exits.ours) / $(cat /tmp/exits.theirs)
     [ "$ours" -gt 1000 ] && [ $((ours * 10)) -le $((theirs * 11)) ]
     result $? "exits of a boot are no more than 1.1 times QEMU's"
+}
+
+# Each request is a kick, and few of those are exits.
+virtio() {
+    dd if=/dev/urandom of=/disk bs=64k count=64 2>/dev/null
+    rm -f /tmp/serial
+    { waits=600
+      until grep -q "the end" /tmp/serial 2>/dev/null || [ $((waits -= 1)) -lt 0 ]; do sleep 0.5; done
+      echo info kvm; sleep 1; echo quit; } |
+        /calque -accel kvm $boot -drive file=/disk,format=raw,if=virtio -serial file:/tmp/serial -monitor stdio \
+            -append "console=ttyS0 calque.run=/disk.sh" >/tmp/out 2>&1
+    tr -d '\r' </tmp/out | grep -E '^(KVM_RUN|port|memory|kicks|writes)' | sed 's/^/# /'
+    grep -q "digest: $(sha256sum </disk)" /tmp/serial && [ "$(sed -n 's/^kicks of queues *\([0-9]*\).*/\1/p' /tmp/out)" -gt 500 ]
+    result $? "a virtio disk, whose kicks are no exits"
 }
 
 switch() {

@@ -250,7 +250,7 @@ enum { AT = 0x1000, LIMIT = 100000 };
 struct tiny {
     const char *name;
     void (*set)(struct cpu *cpu);
-    uint8_t code[64];
+    uint8_t code[80];
 };
 
 static void set_real(struct cpu *cpu)
@@ -441,6 +441,179 @@ static void test_split_keeps_the_local_apic(void **state)
     box_free(b);
 }
 
+/* ---- writes that KVM keeps ---- */
+
+enum { BELL = 0xd0000000, SLOW = 0xd0001000, ELSEWHERE = 0xd0004000, HEARD = 16 };
+
+struct bell {
+    struct region bell, slow;
+    struct heard {
+        uint64_t offset, value;
+        unsigned size;
+    } heard[HEARD];
+    unsigned n;
+};
+
+static uint64_t slow_read(void *opaque, uint64_t offset, unsigned size)
+{
+    const struct bell *b = opaque;
+
+    (void)offset;
+    (void)size;
+    return b->heard[b->n - 1].value;
+}
+
+static void hear(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    struct bell *b = opaque;
+
+    assert_in_range(b->n, 0, HEARD - 1);
+    b->heard[b->n++] = (struct heard){offset, value, size};
+}
+
+static bool has_heard(const struct bell *b, unsigned n, uint64_t offset, uint64_t value,
+                      unsigned size)
+{
+    return n < b->n && b->heard[n].offset == offset && b->heard[n].value == value &&
+           b->heard[n].size == size;
+}
+
+static void add_bell(struct box *b, struct bell *bell)
+{
+    static const struct region_ops ops = {slow_read, hear, 1, 4};
+    static const struct region_kick kicks[] = {{.offset = 0x10, .size = 2, .any_value = true},
+                                               {.offset = 0x20, .value = 7, .size = 2}};
+
+    region_init_device(&bell->bell, "bell", 0x1000, &ops, bell);
+    region_init_device(&bell->slow, "slow", 0x2000, &ops, bell);
+    bell->bell.kicks = kicks;
+    bell->bell.nkicks = ARRAY_SIZE(kicks);
+    bell->slow.writes_wait = true;
+    region_add(&b->pc.m.mem, &bell->bell, BELL, 0);
+    region_add(&b->pc.m.mem, &bell->slow, SLOW, 0);
+}
+
+static struct box *box_with_bell(const struct tiny *t, struct bell *bell)
+{
+    struct box *b = box_new("loops-64", false);
+    struct error err = {{0}};
+
+    add_bell(b, bell);
+    put_tiny(b, t);
+    if (engine(b, ENGINE_KVM, &err))
+        return b;
+    print_message("[  SKIPPED ] KVM: %s\n", err.text);
+    box_free(b);
+    skip();
+    return NULL;
+}
+
+static struct kvm_stats run_bell(struct box *b)
+{
+    struct kvm_stats stats;
+
+    machine_run_inline(&b->pc.m, LIMIT);
+    assert_int_equal(b->pc.m.run.reason, STOP_DEBUG_EXIT);
+    kvm_engine_stats(b->engines.kvm, &stats);
+    return stats;
+}
+
+/* Several kicks are one, at the latest when the machine stops; what is no kick comes at once. Other
+ * kept writes come in order, and before anything is read. */
+static void test_kept_writes_are_made(void **state)
+{
+    /* mov ecx,3; L: mov word [BELL+10h],1; loop L; mov word [BELL+20h],7; mov word [BELL+20h],8;
+     * mov byte [BELL+10h],1; mov byte [SLOW],2ah; mov byte [SLOW],2bh; mov al,[SLOW];
+     * mov byte [SLOW],2ch; out f4h,al */
+    static const struct tiny t = {
+        "writes",
+        set_protected,
+        {0xb9, 3,    0,    0,    0,    0x66, 0xc7, 5,    0x10, 0,    0,    0xd0, 1,    0,
+         0xe2, 0xf5, 0x66, 0xc7, 5,    0x20, 0,    0,    0xd0, 7,    0,    0x66, 0xc7, 5,
+         0x20, 0,    0,    0xd0, 8,    0,    0xc6, 5,    0x10, 0,    0,    0xd0, 1,    0xc6,
+         5,    0,    0x10, 0,    0xd0, 0x2a, 0xc6, 5,    0,    0x10, 0,    0xd0, 0x2b, 0xa0,
+         0,    0x10, 0,    0xd0, 0xc6, 5,    0,    0x10, 0,    0xd0, 0x2c, 0xe6, 0xf4, 0xf4},
+    };
+    struct bell bell = {.n = 0};
+    struct box *b = box_with_bell(&t, &bell);
+
+    (void)state;
+    struct kvm_stats stats = run_bell(b);
+    assert_int_equal(bell.n, 7);
+    assert_true(has_heard(&bell, 0, 0x20, 8, 2));
+    assert_true(has_heard(&bell, 1, 0x10, 1, 1));
+    assert_true(has_heard(&bell, 2, 0, 0x2a, 1));
+    assert_true(has_heard(&bell, 3, 0, 0x2b, 1));
+    assert_int_equal(b->cpus.boot->r[R_RAX] & 0xff, 0x2b);
+    assert_true(has_heard(&bell, 4, 0, 0x2c, 1));
+    unsigned first = has_heard(&bell, 5, 0x20, 7, 2) ? 5 : 6;
+    assert_true(has_heard(&bell, first, 0x20, 7, 2));
+    assert_int_equal(bell.heard[11 - first].offset, 0x10);
+    assert_int_equal(stats.kicks, 2);
+    assert_int_equal(stats.settled, 3);
+    assert_int_equal(stats.memory_accesses, 3);
+    box_free(b);
+}
+
+/* KVM parts a write where pages meet: no piece is of a size that no access has. */
+static void test_kept_write_across_pages(void **state)
+{
+    /* mov dword [SLOW+ffdh],44332211h; out f4h,al */
+    static const struct tiny t = {
+        "two pages",
+        set_protected,
+        {0xc7, 5, 0xfd, 0x1f, 0, 0xd0, 0x11, 0x22, 0x33, 0x44, 0xe6, 0xf4, 0xf4},
+    };
+    struct bell bell = {.n = 0};
+    struct box *b = box_with_bell(&t, &bell);
+    uint8_t bytes[4] = {0};
+
+    (void)state;
+    struct kvm_stats stats = run_bell(b);
+    assert_int_equal(stats.memory_accesses, 0);
+    for (unsigned n = 0; n < bell.n; n++) {
+        const struct heard *h = &bell.heard[n];
+
+        assert_true(h->size == 1 || h->size == 2 || h->size == 4);
+        assert_in_range(h->offset, 0xffd, 0x1001 - h->size);
+        for (unsigned i = 0; i < h->size; i++)
+            bytes[h->offset - 0xffd + i] = (uint8_t)(h->value >> 8 * i);
+    }
+    assert_int_equal(ld_le32(bytes), 0x44332211);
+    box_free(b);
+}
+
+/* A region that goes elsewhere takes its kicks along; under another engine they come at once. */
+static void test_kicks_follow_their_region(void **state)
+{
+    /* mov word [BELL+10h],1; mov word [ELSEWHERE+10h],2; out f4h,al */
+    static const struct tiny t = {
+        "kicks",
+        set_protected,
+        {0x66, 0xc7, 5,    0x10, 0,    0, 0xd0, 1,    0,    0x66, 0xc7,
+         5,    0x10, 0x40, 0,    0xd0, 2, 0,    0xe6, 0xf4, 0xf4},
+    };
+
+    (void)state;
+    for (unsigned n = 0; n < 2; n++) {
+        struct bell bell = {.n = 0};
+        struct box *b = box_with_bell(&t, &bell);
+        struct error err;
+
+        machine_lock(&b->pc.m);
+        if (n)
+            assert_true(engine_switch(&b->engines, ENGINE_INTERP, &err));
+        region_move(&bell.bell, ELSEWHERE);
+        machine_unlock(&b->pc.m);
+        struct kvm_stats stats = run_bell(b);
+        assert_int_equal(bell.n, 1);
+        assert_int_equal(bell.heard[0].offset, 0x10);
+        assert_int_equal(stats.kicks, n ? 0 : 1);
+        assert_int_equal(stats.memory_accesses, n ? 0 : 1); /* where nothing is any more */
+        box_free(b);
+    }
+}
+
 static bool no_stop(void *opaque, struct cpu *cpu, uint64_t lin)
 {
     (void)cpu;
@@ -519,6 +692,9 @@ int main(void)
 #endif
         cmocka_unit_test(test_tiny_guests_under_kvm),
         cmocka_unit_test(test_split_keeps_the_local_apic),
+        cmocka_unit_test(test_kept_writes_are_made),
+        cmocka_unit_test(test_kept_write_across_pages),
+        cmocka_unit_test(test_kicks_follow_their_region),
         cmocka_unit_test(test_debugger_changes_the_engine),
         cmocka_unit_test(test_a_persons_engine_stays),
     };

@@ -164,6 +164,7 @@ static void stopped(struct vcpu *v)
     struct kvm_cpu *c = kvm_of(v);
     const char *what;
 
+    kvm_kept_make(c->k);
     atomic_store(&c->k->chips_in, false);
     if (!fetch_all(c, &what))
         fprintf(stderr, "calque: KVM: CPU %u: %s: %s\n", v->index, what, strerror(errno));
@@ -193,6 +194,16 @@ static void map_changed(struct vcpu *v)
         fprintf(stderr, "calque: %s\n", err.text);
         machine_request_end(c->k->m, STOP_ENGINE, 0);
     }
+    if (c == c->k->cpus)
+        kvm_kept_update(c->k);
+}
+
+static void ports_changed(struct vcpu *v)
+{
+    struct kvm_cpu *c = kvm_of(v);
+
+    if (c == c->k->cpus)
+        kvm_kept_update(c->k);
 }
 
 static void kick(struct vcpu *v)
@@ -263,12 +274,6 @@ static void write_memory(struct cpu *cpu, uint64_t at, uint64_t value, unsigned 
         address_space_write(&cpu->v.m->mem, at, value, size);
 }
 
-/* The largest unit of 8, 4, 2 or 1 bytes that is left of len. */
-static unsigned unit(unsigned len)
-{
-    return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
-}
-
 static void memory_exit(struct kvm_cpu *c)
 {
     struct kvm_run *run = c->run;
@@ -278,7 +283,7 @@ static void memory_exit(struct kvm_cpu *c)
     for (unsigned at = 0, n; at < run->mmio.len && at < sizeof(run->mmio.data); at += n) {
         uint64_t v = 0;
 
-        n = unit(run->mmio.len - at);
+        n = kvm_unit(run->mmio.len - at);
         if (run->mmio.is_write) {
             memcpy(&v, run->mmio.data + at, n);
             write_memory(c->cpu, run->mmio.phys_addr + at, v, n);
@@ -789,7 +794,7 @@ bool kvm_engine_create(struct machine *m, enum kvm_apics irqchip, struct kvm_eng
     if (!k)
         return error_set(err, "out of memory");
     k->m = m;
-    k->dev = k->vm = -1;
+    k->dev = k->vm = k->kept.epoll = -1;
     pthread_mutex_init(&k->tsc_mutex, NULL);
     if (m->clock.mode == VM_CLOCK_ICOUNT)
         error_set(err, "-icount: KVM does not count instructions");
@@ -797,6 +802,7 @@ bool kvm_engine_create(struct machine *m, enum kvm_apics irqchip, struct kvm_eng
              create_vm(k, irqchip, err) && (k->cpus = calloc(m->ncpus, sizeof(*k->cpus))) &&
              kvm_memory_update(k, err)) {
         catch_kicks();
+        kvm_kept_create(k);
         kvm_memory_advise(k);
         *out = k;
         return true;
@@ -809,6 +815,7 @@ void kvm_engine_destroy(struct kvm_engine *k)
 {
     if (!k)
         return;
+    kvm_kept_destroy(k);
     for (unsigned n = 0; k->cpus && n < k->ncpus; n++) {
         struct kvm_cpu *c = &k->cpus[n];
         if (c->run)
@@ -871,6 +878,7 @@ bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err)
     c->ops.run = run;
     c->ops.reset = reset;
     c->ops.map_changed = map_changed;
+    c->ops.ports_changed = ports_changed;
     c->ops.kick = kick;
     c->ops.has_work = has_work;
     c->ops.stopped = stopped;
@@ -879,7 +887,12 @@ bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err)
         cpu->apic.elsewhere = &k->elsewhere;
     k->m->arena.collect = kvm_memory_collect;
     k->m->arena.collect_opaque = k;
-    return kvm_memory_update(k, err);
+    bool ok = kvm_memory_update(k, err);
+    if (ok && c == k->cpus)
+        kvm_kept_begin(k);
+    if (!ok)
+        kvm_engine_detach(cpu);
+    return ok;
 }
 
 void kvm_engine_detach(struct cpu *cpu)
@@ -892,6 +905,8 @@ void kvm_engine_detach(struct cpu *cpu)
     cpu->v.ops = c->before;
     cpu->apic.elsewhere = NULL;
     c->k->m->arena.collect = NULL;
+    if (c == c->k->cpus)
+        kvm_kept_end(c->k);
 }
 
 bool kvm_engine_is_split(const struct kvm_engine *k)
@@ -901,7 +916,8 @@ bool kvm_engine_is_split(const struct kvm_engine *k)
 
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
 {
-    *out = (struct kvm_stats){.slots = k->live_slots};
+    *out = (struct kvm_stats){
+        .slots = k->live_slots, .kicks = k->kept.made, .settled = k->kept.settled};
     for (unsigned n = 0; n < k->ncpus; n++) {
         const struct kvm_stats *s = &k->cpus[n].stats;
 
@@ -939,6 +955,8 @@ void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, 
         {"interrupt windows", s->windows},
         {"ends of interrupts", s->eois},
         {"signals", s->signals},
+        {"kicks of queues", s->kicks},
+        {"writes kept", s->settled},
         {"slices interpreted", s->interpreted},
         {"states loaded", s->loads},
         {"memory slots", s->slots},

@@ -46,7 +46,7 @@ bool kvm_fit_model(struct cpu_model *model, bool drop, struct error *err);
 
 struct kvm_stats {
     uint64_t runs, port_accesses, memory_accesses, msr_accesses, halts, injections, windows,
-        signals, interpreted, loads, eois;
+        signals, interpreted, loads, eois, kicks, settled;
     unsigned slots;
 };
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out);

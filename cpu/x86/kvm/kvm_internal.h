@@ -18,6 +18,34 @@ struct kvm_slot {
     bool live, seen; /* seen: still in the map, while that is compared */
 };
 
+/* A kick, and where KVM takes it; `live`: it does. */
+struct kvm_kick {
+    const struct region *region;
+    unsigned index; /* of the region's */
+    struct region_kick what;
+    int fd; /* eventfd */
+    bool port, live, wanted;
+    uint64_t at, wanted_at;
+};
+
+/* Addresses whose writes KVM keeps in its ring. */
+struct kvm_zone {
+    uint64_t start, size;
+    bool port, live, wanted;
+};
+
+struct kvm_kept {
+    int epoll; /* of the kicks; -1: KVM takes none */
+    struct kvm_kick *kicks;
+    unsigned nkicks;
+    struct kvm_zone *zones;
+    unsigned nzones;
+    size_t ring_at; /* in a CPU's struct kvm_run; 0: there is none */
+    uint32_t ring_size;
+    bool ports; /* of which the ring can be */
+    uint64_t made, settled;
+};
+
 enum { KVM_LEVEL_ROUTES = 24 };
 
 /* A local APIC on its way from KVM. */
@@ -61,6 +89,7 @@ struct kvm_engine {
     bool has_timer;
     atomic_bool failed; /* the CPU's state was printed */
     unsigned live_slots;
+    struct kvm_kept kept;
     /* Split. */
     bool split;
     atomic_bool chips_in; /* some CPU runs, or will: messages are KVM's */
@@ -74,6 +103,12 @@ struct kvm_engine {
     bool tsc_known;
 };
 
+/* The largest access, of 8, 4, 2 or 1 bytes, that is left of len: KVM parts them at pages. */
+static inline unsigned kvm_unit(unsigned len)
+{
+    return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+}
+
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);
 /* Asks for huge pages, where the host gives shared memory such: each page is an exit of its own. */
@@ -82,6 +117,17 @@ void kvm_memory_advise(struct kvm_engine *k);
 void kvm_memory_written(struct kvm_engine *k);
 /* arena.collect: adds the pages that KVM logged to the dirty flags. */
 void kvm_memory_collect(void *opaque, uint64_t offset, uint64_t len);
+
+/* kvm_kept.c: writes that KVM takes without an exit. Machine lock held. */
+void kvm_kept_create(struct kvm_engine *k);
+void kvm_kept_destroy(struct kvm_engine *k);
+/* KVM's CPUs are the machine's from now on, or no more. */
+void kvm_kept_begin(struct kvm_engine *k);
+void kvm_kept_end(struct kvm_engine *k);
+/* The map of memory or ports changed. */
+void kvm_kept_update(struct kvm_engine *k);
+/* Makes all that were kept. No CPU is in KVM_RUN. */
+void kvm_kept_make(struct kvm_engine *k);
 
 /* kvm_state.c: struct cpu to KVM, and back. False: KVM refuses; *what says which part. */
 bool kvm_state_load(struct kvm_cpu *c, const char **what);

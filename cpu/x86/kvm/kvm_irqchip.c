@@ -9,7 +9,8 @@
  *
  * KVM tells neither that an interrupt was taken (struct irq_watch: an interval timer's ticks over
  * the IOAPIC are not made up for) nor a local APIC's errors (ESR), has no LVT CMCI, and takes the
- * PIC's interrupts only while LINT0 or a disabled APIC lets them pass. */
+ * PIC's interrupts only while LINT0 or a disabled APIC lets them pass. The TPR's low four bits are
+ * lost when a CPU goes there: KVM_SET_SREGS sets it anew from CR8, which has its high ones. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
