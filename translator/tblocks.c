@@ -179,20 +179,21 @@ static void forget_code(struct cpu *cpu, const uint8_t *from, const uint8_t *to)
     }
 }
 
-/* Its translations, and the blocks that are in it, whose other translations end too. */
-static void empty_segment(struct translator *tr, unsigned n)
+static void forget_blocks(struct translator *tr, unsigned n)
 {
-    struct segment_of_code *s = &tr->segments[n];
-    const uint8_t *rx = tr->cache.rx;
-
-    tell_histories(tr);
-    for (uint32_t k = 0; k < s->ntblocks; k++) {
+    for (uint32_t k = 0; k < tr->segments[n].ntblocks; k++) {
         struct tblock *t = &tr->tblocks[n * tr->segment_tblocks + k];
 
         if (t->owns_block && !t->block->discarded)
             block_forget(tr->cpus, t->block);
-        evict(tr, t);
     }
+}
+
+static void reset_segment(struct translator *tr, unsigned n)
+{
+    struct segment_of_code *s = &tr->segments[n];
+    const uint8_t *rx = tr->cache.rx;
+
     if (s->ntblocks)
         s->evictions++;
     s->ntblocks = 0;
@@ -200,6 +201,16 @@ static void empty_segment(struct translator *tr, unsigned n)
     s->blocks_from = s->end;
     for (struct cpu *cpu = tr->cpus; cpu; cpu = cpu->jit.next)
         forget_code(cpu, rx + s->start, rx + s->end);
+}
+
+/* Its translations, and the blocks that are in it, whose other translations end too. */
+static void empty_segment(struct translator *tr, unsigned n)
+{
+    tell_histories(tr);
+    forget_blocks(tr, n);
+    for (uint32_t k = 0; k < tr->segments[n].ntblocks; k++)
+        evict(tr, &tr->tblocks[n * tr->segment_tblocks + k]);
+    reset_segment(tr, n);
 }
 
 bool segment_is_empty(const struct translator *tr)
@@ -222,10 +233,30 @@ void segment_advance(struct translator *tr)
     fill_segment(tr, next);
 }
 
+/* With its links: who would follow them ends, too. */
+static void end_all(struct translator *tr, unsigned n)
+{
+    for (uint32_t k = 0; k < tr->segments[n].ntblocks; k++) {
+        struct tblock *t = &tr->tblocks[n * tr->segment_tblocks + k];
+
+        if (t->retired)
+            continue;
+        t->block->code = NULL;
+        t->block->lost_code = true;
+        t->retired = true;
+        tr->stats.evicted++;
+    }
+}
+
 void tblocks_flush(struct translator *tr)
 {
     tr->stats.flushes++;
+    tell_histories(tr);
     for (unsigned n = 0; n < CODE_SEGMENTS; n++)
-        empty_segment(tr, n);
+        end_all(tr, n);
+    for (unsigned n = 0; n < CODE_SEGMENTS; n++) {
+        forget_blocks(tr, n);
+        reset_segment(tr, n);
+    }
     fill_segment(tr, 0);
 }
