@@ -8,11 +8,11 @@
 /* Linux KVM (Documentation/virt/kvm/api.rst): an engine that runs a machine's x86 CPUs on the
  * host's processor.
  *
- * Interrupt controllers and timers stay the machine's own, or all but the local APICs do (split), so
- * that the other state is where the other engines have it. Registers, and split local APICs, are in
- * KVM while it runs the CPU; struct cpu has them whenever the machine stands still. What KVM does not do is interpreted: system management
- * mode, a masked A20, steps, counts and whatever a debugger wants to see, and single instructions
- * that KVM's own emulator lacks.
+ * Interrupt controllers and timers stay the machine's own, or all but the local APICs do (split),
+ * so that the other state is where the other engines have it. Registers, and split local APICs, are
+ * in KVM while it runs the CPU; struct cpu has them whenever the machine stands still. What KVM
+ * does not do is interpreted: system management mode, a masked A20, steps, counts and whatever a
+ * debugger wants to see, and single instructions that KVM's own emulator lacks.
  *
  * There is no count of instructions under KVM, hence no -icount, record or lockstep. */
 

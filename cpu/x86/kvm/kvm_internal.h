@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/kvm/kvm.h"
 
 /* A slot of guest-physical memory that KVM knows. */
 struct kvm_slot {
@@ -108,6 +108,13 @@ static inline unsigned kvm_unit(unsigned len)
 {
     return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
 }
+
+/* kvm_run.c: the operations of a CPU that KVM runs; the others stay what they are. */
+void kvm_run_take_operations(struct vcpu_ops *ops);
+/* The CPU, if it has them; otherwise NULL. */
+struct kvm_cpu *kvm_run_cpu(const struct vcpu *v);
+/* The signal that ends KVM_RUN does nothing else in this process. */
+void kvm_run_catch_kicks(void);
 
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);
