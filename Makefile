@@ -316,7 +316,7 @@ help:
 	 'make                     build ./calque and ./calque-img' \
 	 'make run                 boot a stock Debian kernel to a shell in this terminal' \
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
-	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
+	 'make test-fast           under a minute: the same without boots, and less of it (tests/README.md)' \
 	 'make test-long           the same with many more cases' \
 	 'make roms                build our BIOS and VGA BIOS anew and keep them in roms/' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
