@@ -79,6 +79,7 @@ static bool check_capabilities(struct kvm_engine *k, struct error *err)
         if (ioctl(k->dev, KVM_CHECK_EXTENSION, needed[n].number) <= 0)
             return error_set(err, "this host's KVM has no %s", needed[n].name);
     k->max_slots = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
+    k->guest_debug = ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_SET_GUEST_DEBUG) > 0;
     k->max_cpus = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
     return k->m->ncpus <= k->max_cpus ||
            error_set(err, "this host's KVM runs at most %u CPUs", k->max_cpus);
@@ -273,6 +274,7 @@ void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out)
         out->interpreted += s->interpreted;
         out->loads += s->loads;
         out->eois += s->eois;
+        out->breakpoints += s->breakpoints;
     }
 }
 
@@ -296,6 +298,7 @@ void kvm_engine_describe(const struct kvm_engine *k, void (*line)(void *opaque, 
         {"interrupt windows", s->windows},
         {"ends of interrupts", s->eois},
         {"signals", s->signals},
+        {"breakpoints", s->breakpoints},
         {"kicks of queues", s->kicks},
         {"writes kept", s->settled},
         {"slices interpreted", s->interpreted},

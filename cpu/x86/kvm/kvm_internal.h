@@ -72,6 +72,7 @@ struct kvm_cpu {
     uint64_t tsc_fetched;  /* when; ns of the machine's clock */
     bool chip_in;          /* split: KVM has the local APIC */
     uint32_t over_initial; /* count of a one-shot that was over when it went there */
+    struct kvm_guest_debug debug; /* what KVM was told */
     struct kvm_stats stats;
 };
 
@@ -89,6 +90,7 @@ struct kvm_engine {
     bool has_timer;
     atomic_bool failed; /* the CPU's state was printed */
     unsigned live_slots;
+    bool guest_debug; /* KVM_CAP_SET_GUEST_DEBUG */
     struct kvm_kept kept;
     /* Split. */
     bool split;
@@ -115,6 +117,12 @@ void kvm_run_take_operations(struct vcpu_ops *ops);
 struct kvm_cpu *kvm_run_cpu(const struct vcpu *v);
 /* The signal that ends KVM_RUN does nothing else in this process. */
 void kvm_run_catch_kicks(void);
+
+/* kvm_debug.c: the debug registers are those of the CPU's probes, if kvm_engine_can_watch() them.
+ * False: KVM refuses. */
+bool kvm_debug_load(struct kvm_cpu *c);
+/* The CPU goes on from a breakpoint: one instruction is to be interpreted. */
+bool kvm_debug_passes(const struct kvm_cpu *c);
 
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);

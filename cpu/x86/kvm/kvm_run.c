@@ -232,9 +232,10 @@ static bool must_interpret(const struct kvm_cpu *c)
     const struct cpu *cpu = c->cpu;
     const struct run_control *r = &cpu->v.m->run;
 
-    return cpu->smm || (cpu->smi_pending && !cpu->wait_sipi) || ~cpu->a20_mask || cpu->probes ||
-           cpu->watch || r->step_cpu || r->stop_count != UINT64_MAX || r->stop_time != UINT64_MAX ||
-           cpu->v.m->arena.keepers || cpu->v.m->record;
+    return cpu->smm || (cpu->smi_pending && !cpu->wait_sipi) || ~cpu->a20_mask ||
+           !kvm_engine_can_watch(c->k, cpu) || cpu->watch || r->step_cpu ||
+           r->stop_count != UINT64_MAX || r->stop_time != UINT64_MAX || cpu->v.m->arena.keepers ||
+           cpu->v.m->record;
 }
 
 /* One that KVM has sleeps there. */
@@ -559,6 +560,10 @@ static bool handle_exit(struct kvm_cpu *c, enum vcpu_exit *why)
         c->stats.eois++;
         kvm_irqchip_eoi(c);
         return true;
+    case KVM_EXIT_DEBUG:
+        c->stats.breakpoints++;
+        *why = interpret(c, 1);
+        return false;
     case KVM_EXIT_HLT:
         *why = halt_exit(c);
         return false;
@@ -600,11 +605,12 @@ static bool prepare(struct kvm_cpu *c, enum vcpu_exit *why)
         }
         cpu->v.halted = false;
     }
-    if (!c->loaded && cpu->exc_pending) {
+    if (!c->loaded && (cpu->exc_pending || kvm_debug_passes(c))) {
         *why = interpret(c, 1);
         return false;
     }
-    if (put_all_chips(c, &what) && load(c, &what) && (what = "KVM_INTERRUPT", inject(c)))
+    if (put_all_chips(c, &what) && load(c, &what) && (what = "KVM_INTERRUPT", inject(c)) &&
+        (what = "KVM_SET_GUEST_DEBUG", kvm_debug_load(c)))
         return true;
     *why = fail(c, what, (uint64_t)errno);
     return false;
