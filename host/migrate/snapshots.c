@@ -276,7 +276,7 @@ static void *snapshot_job(void *opaque)
 
     for (struct blockdev *b = next_disk(g, NULL); b && ok; b = next_disk(g, b))
         images[n++] = written_image(b);
-    s->parts = ok ? calloc(n, sizeof(struct image_snapshot *)) : NULL;
+    s->parts = ok ? calloc(n + 1, sizeof(struct image_snapshot *)) : NULL;
     ok = ok && (s->parts || error_set(&err, "out of memory")) && take_all(g, images, n, &err);
     migrate_set_status(g, MIGRATE_ACTIVE);
     ok = ok && write_all(g, &err);
