@@ -181,6 +181,13 @@ refused "none: cannot be opened" -bios "$scratch/rom" -kernel "$scratch/none"
 refused "type=N is expected" -bios "$scratch/rom" -smbios serial=5
 refused "did you mean serial?" -bios "$scratch/rom" -smbios type=1,srial=5
 refused "uuid=12" -bios "$scratch/rom" -smbios type=1,uuid=12
+cat >"$scratch/limited" <<EOF
+#!/bin/sh
+ulimit -f 2000
+exec $CALQUE "\$@"
+EOF
+chmod 755 "$scratch/limited"
+CALQUE=$scratch/limited refused "guest memory: cannot size to" -bios "$scratch/rom" -display none
 prints "Calque " --version
 prints "-kernel" --help
 prints "memory: 512" --help=all
