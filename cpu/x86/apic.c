@@ -530,66 +530,76 @@ static void write_lvt(struct cpu *cpu, unsigned n, uint32_t v)
 
 /* ---- registers ---- */
 
+/* Those of which there are several, one after the other. */
+static const uint32_t *row_of_registers(const struct local_apic *a, unsigned reg)
+{
+    if (reg >= REG_ISR && reg < REG_ISR + 8)
+        return &a->isr[reg - REG_ISR];
+    if (reg >= REG_TMR && reg < REG_TMR + 8)
+        return &a->tmr[reg - REG_TMR];
+    if (reg >= REG_IRR && reg < REG_IRR + 8)
+        return &a->irr[reg - REG_IRR];
+    if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR)
+        return &a->lvt[LVT_TIMER + reg - REG_LVT_TIMER];
+    return NULL;
+}
+
 static bool read_register(const struct cpu *cpu, unsigned reg, uint32_t *v)
 {
     const struct local_apic *a = &cpu->apic;
+    const uint32_t *row = row_of_registers(a, reg);
 
-    if (reg >= REG_ISR && reg < REG_ISR + 8)
-        *v = a->isr[reg - REG_ISR];
-    else if (reg >= REG_TMR && reg < REG_TMR + 8)
-        *v = a->tmr[reg - REG_TMR];
-    else if (reg >= REG_IRR && reg < REG_IRR + 8)
-        *v = a->irr[reg - REG_IRR];
-    else if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR)
-        *v = a->lvt[LVT_TIMER + reg - REG_LVT_TIMER];
-    else
-        switch (reg) {
-        case REG_ID:
-            *v = x2apic(a) ? a->id : a->id << 24; /* 8 bits of it in an xAPIC */
-            break;
-        case REG_VERSION:
-            *v = APIC_VERSION;
-            break;
-        case REG_TPR:
-            *v = a->tpr;
-            break;
-        case REG_PPR:
-            *v = ppr(a);
-            break;
-        case REG_LDR:
-            *v = a->ldr;
-            break;
-        case REG_DFR:
-            *v = a->dfr;
-            break;
-        case REG_SVR:
-            *v = a->svr;
-            break;
-        case REG_ESR:
-            *v = a->esr;
-            break;
-        case REG_LVT_CMCI:
-            *v = a->lvt[LVT_CMCI];
-            break;
-        case REG_ICR_LOW:
-            *v = a->icr[0];
-            break;
-        case REG_ICR_HIGH:
-            *v = a->icr[1];
-            break;
-        case REG_TIMER_INITIAL:
-            *v = a->timer_initial;
-            break;
-        case REG_TIMER_CURRENT:
-            *v = timer_current(cpu);
-            break;
-        case REG_TIMER_DIVIDE:
-            *v = a->timer_divide;
-            break;
-        default:
-            *v = 0;
-            return reg == REG_EOI;
-        }
+    if (row) {
+        *v = *row;
+        return true;
+    }
+    switch (reg) {
+    case REG_ID:
+        *v = x2apic(a) ? a->id : a->id << 24; /* 8 bits of it in an xAPIC */
+        break;
+    case REG_VERSION:
+        *v = APIC_VERSION;
+        break;
+    case REG_TPR:
+        *v = a->tpr;
+        break;
+    case REG_PPR:
+        *v = ppr(a);
+        break;
+    case REG_LDR:
+        *v = a->ldr;
+        break;
+    case REG_DFR:
+        *v = a->dfr;
+        break;
+    case REG_SVR:
+        *v = a->svr;
+        break;
+    case REG_ESR:
+        *v = a->esr;
+        break;
+    case REG_LVT_CMCI:
+        *v = a->lvt[LVT_CMCI];
+        break;
+    case REG_ICR_LOW:
+        *v = a->icr[0];
+        break;
+    case REG_ICR_HIGH:
+        *v = a->icr[1];
+        break;
+    case REG_TIMER_INITIAL:
+        *v = a->timer_initial;
+        break;
+    case REG_TIMER_CURRENT:
+        *v = timer_current(cpu);
+        break;
+    case REG_TIMER_DIVIDE:
+        *v = a->timer_divide;
+        break;
+    default:
+        *v = 0;
+        return reg == REG_EOI;
+    }
     return true;
 }
 
