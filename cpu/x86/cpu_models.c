@@ -215,7 +215,8 @@ static void model_from_row(struct cpu_model *m, const struct model_row *row)
     memcpy(m->descriptors, row->descriptors, sizeof(m->descriptors));
     m->soft_approx = !X87_HOST;
     for (unsigned f = F_NONE + 1; !row->list && f < NUM_FEATURES; f++)
-        m->has[f] = f != F_kvmclock; /* by name only: guests behave otherwise with KVM's signature */
+        m->has[f] =
+            f != F_kvmclock; /* by name only: guests behave otherwise with KVM's signature */
     for (const uint8_t *f = row->list; f && *f; f++)
         m->has[*f] = true;
 }
@@ -408,7 +409,9 @@ void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
     }
     line(opaque, text);
     line(opaque, "");
-    line(opaque, "max has them all but kvmclock, KVM's paravirtual clock, with which the hypervisor leaves");
+    line(
+        opaque,
+        "max has them all but kvmclock, KVM's paravirtual clock, with which the hypervisor leaves");
     line(opaque, "of CPUID are KVM's.");
     line(opaque,
          "fpapprox=host|soft: RCPPS, RSQRTPS and the x87's sines, logarithms and the like by the");

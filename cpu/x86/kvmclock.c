@@ -27,7 +27,7 @@ enum {
 void kvmclock_rate(uint64_t hz, uint32_t *mul, int8_t *shift)
 {
     *shift = 0;
-    while (hz >> -*shift > 2 * NS_PER_SEC)
+    while (hz > 2 * NS_PER_SEC << -*shift)
         --*shift;
     while (*shift >= 0 && hz << *shift <= NS_PER_SEC)
         ++*shift;

@@ -22,7 +22,8 @@ struct machine;
 struct kvmclock {
     uint64_t wall;   /* MSR_KVM_WALL_CLOCK; the first CPU's is the machine's */
     uint64_t system; /* MSR_KVM_SYSTEM_TIME: the address, and KVMCLOCK_ENABLED */
-    /* It was `time` when the machine's clock was `since`; both 0 until an engine kept another one. */
+    /* It was `time` when the machine's clock was `since`; both 0 until an engine kept another one.
+     */
     uint64_t since, time;
 };
 #define KVMCLOCK_ENABLED 1ull

@@ -427,8 +427,8 @@ bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t v)
 
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
 {
-    bool outside = is_apic_msr(msr) || is_kvmclock_msr(msr) || msr == MSR_TSC ||
-                   msr == MSR_TSC_ADJUST,
+    bool outside =
+             is_apic_msr(msr) || is_kvmclock_msr(msr) || msr == MSR_TSC || msr == MSR_TSC_ADJUST,
          ok;
 
     if (outside) /* other CPUs, timers, memory */

@@ -72,7 +72,7 @@ uint64_t cpu_tsc_at(const struct cpu *cpu, uint64_t now);
 uint64_t cpu_tsc_to_time(const struct cpu *cpu, uint64_t tsc);
 
 #define TSC_HZ        2500000000ull
-#define TSC_HZ_MAX    (1ull << 40) /* of other hosts */
+#define TSC_HZ_MAX    (1ull << 40)  /* of other hosts */
 #define APIC_TIMER_HZ 1000000000ull /* also the "crystal" of CPUID leaf 15H: 1 tick is 1 ns */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* KVM's paravirtual clock (Linux, Documentation/virt/kvm/x86: cpuid.rst, msr.rst), with
- * -cpu MODEL,+kvmclock, and that its MSRs are absent without. Against the HPET's counter, the RTC and
- * other processors' clocks. */
+ * -cpu MODEL,+kvmclock, and that its MSRs are absent without. Against the HPET's counter, the RTC
+ * and other processors' clocks. */
 #include "lib/ap.h"
 #include "lib/rt.h"
 

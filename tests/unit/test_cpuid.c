@@ -138,8 +138,8 @@ static struct cpu *processor(const char *spec)
 static void cpuid_is_the_features(void **state)
 {
     static const char *const models[] = {
-        "max",      "qemu64",  "x86-64-v2", "Nehalem", "core2duo",
-        "pentium3", "pentium", "486",       "max,-lm", "486,+bmi1,+syscall,+msr",
+        "max",          "qemu64",  "x86-64-v2", "Nehalem", "core2duo",
+        "pentium3",     "pentium", "486",       "max,-lm", "486,+bmi1,+syscall,+msr",
         "max,+kvmclock"};
     (void)state;
     for (size_t n = 0; n < ARRAY_SIZE(models); n++) {

@@ -733,8 +733,8 @@ static bool check_capabilities(struct kvm_engine *k, struct error *err)
 }
 
 /* MSRs that change how the processor runs are KVM's, and split those of the local APIC; the
- * kvmclock's times are, too (not the date, which is the machine's). Every other access comes out and
- * is msr.c's, so that guests find the same registers under every engine. */
+ * kvmclock's times are, too (not the date, which is the machine's). Every other access comes out
+ * and is msr.c's, so that guests find the same registers under every engine. */
 static bool filter_msrs(struct kvm_engine *k, struct error *err)
 {
     static uint8_t all[4] = {0xff, 0xff, 0xff, 0xff};
