@@ -215,6 +215,7 @@ tests: all guests $(TESTS) $(TOOLS) $(B)/tests/debugger/look $(DEBUGGER_GUESTS) 
 SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
+	-tests/deps cross # before the tests: apt is for one at a time, and they fetch packages
 	+$(SUBMAKE) tests
 	BUILD=$(B) JOBS=$(JOBS) tests/run unit devices fuzz cli guest debugger diff boot cross
 test-fast:
@@ -321,7 +322,7 @@ help:
 	 'make roms                build our BIOS and VGA BIOS anew and keep them in roms/' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
 	 'make test-without        compile, without optional libraries, what knows of them' \
- 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
+	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
 	 'make bench               guest workloads against QEMU and the host: BENCH_KIT=$(BENCH_KIT) BENCH_N=5 BENCH_SCALE=1' \
 	 'make deps                install the Debian packages that are missing' \
 	 'make lint, format-check, format' \

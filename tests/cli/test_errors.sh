@@ -74,6 +74,7 @@ refused "did you mean 'sse4.1'?" -cpu max,+sse4.11
 refused "sse2 needs sse" -cpu 486,+sse2
 refused "has no APIC" -cpu 486 -smp 2 -kernel "$BUILD/guest/strings-32.elf"
 refused "expected on or off" -cpu max,sse2=perhaps
+refused "kvmclock needs hypervisor" -cpu max,-hypervisor,+kvmclock
 prints "core2duo" -cpu help
 refused "fpapprox=hard: expected host or soft" -cpu max,fpapprox=hard
 refused "did you mean pc?" -machine pcc

@@ -52,6 +52,7 @@ GUEST_BOTH := \
     remap \
     syscalls \
     fplive \
+    kvmclock \
     vga
 GUEST_32 := $(GUEST_BOTH) segments smptasks tasks taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH) cpuid

@@ -54,6 +54,7 @@ one() {
     timers-* | smm-*) set -- -icount shift=5 ;;
     smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
+    kvmclock-*) set -- -cpu max,+kvmclock -smp 2 ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
             n=$((n + 1))
@@ -64,7 +65,7 @@ one() {
     *) set -- ;;
     esac
     try "$name" "$name" "$@" -accel interp
-    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
+    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | kvmclock-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
     [ "$jit" ] || return
     case $FAST$name in ?*litmus-32) return ;; esac
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
@@ -95,6 +96,10 @@ others() {
     done
     for name in ring3-32 exceptions-32 ferr-32; do
         try "$name on a Pentium III" "$name" -cpu pentium3
+    done
+    try "kvmclock-32 on a Pentium III" kvmclock-32 -cpu pentium3,+kvmclock -smp 2
+    for name in kvmclock-32 kvmclock-64; do
+        try "$name without the feature" $name -cpu max
     done
     # The other maker's processor.
     for name in msrs-32 msrs-64 ring3-32 ring3-64 syscalls-32 syscalls-64; do
