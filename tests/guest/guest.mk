@@ -26,6 +26,8 @@ GUEST_BOTH := \
     events \
     ioapic \
     tsc \
+    apic \
+    x2apic \
     smc \
     codepages \
     ring3 \
