@@ -25,6 +25,7 @@ GUEST_BOTH := \
     breakpoints \
     events \
     ioapic \
+    routes \
     tsc \
     apic \
     x2apic \
