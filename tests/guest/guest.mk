@@ -48,6 +48,7 @@ GUEST_BOTH := \
     idiv \
     ioperm \
     supervisor \
+    implicit \
     msrs \
     joins \
     loops \
