@@ -24,6 +24,7 @@ GUEST_BOTH := \
     walks \
     breakpoints \
     events \
+    shadows \
     ioapic \
     routes \
     tsc \
@@ -57,7 +58,7 @@ GUEST_BOTH := \
     syscalls \
     fplive \
     vga
-GUEST_32 := $(GUEST_BOTH) segments smptasks tasks taskfault taskmodes modes v86
+GUEST_32 := $(GUEST_BOTH) segments smptasks tasks taskdebug taskfault taskmodes modes v86
 GUEST_64 := $(GUEST_BOTH) cpuid pcids
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
 GUEST_LIB := $(GUEST_DIR)/lib/start.S $(GUEST_DIR)/lib/rt.c

@@ -29,8 +29,8 @@ for image in "$BUILD"/guest/*.elf; do
     name=$(basename "$image" .elf)
     case $name in
     # Clocks against each other, or races with them: not on a busy host's time.
-    timers-* | smm-*) set -- -icount shift=5 ;;
-    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) set -- -smp 4 ;;
+    timers-* | smm-* | apic-*) set -- -icount shift=5 ;;
+    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | routes-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
@@ -42,11 +42,11 @@ for image in "$BUILD"/guest/*.elf; do
     *) set -- ;;
     esac
     try "$name" "$name" "$@" -accel interp
-    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
+    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | routes-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
     [ "$jit" ] || continue
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
     case $name in
-    timers-* | smm-*) ;;
+    timers-* | smm-* | apic-*) ;;
     *) set -- "$@" -icount shift=5 ;;
     esac
     # An OUT that changes the memory map does so before the second run of its block begins.
