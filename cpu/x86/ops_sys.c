@@ -459,8 +459,8 @@ int op_invlpg_x(struct cpu *cpu, const struct insn *i)
 
 enum { INVPCID_ADDRESS, INVPCID_ONE, INVPCID_ALL, INVPCID_ALL_NONGLOBAL };
 
-/* SDM vol. 2A, INVPCID. Only the current PCID's translations are ever cached. The type is all of the
- * register, of 64 bits in 64-bit code without REX.W, too. */
+/* SDM vol. 2A, INVPCID. Only the current PCID's translations are ever cached. The type is all of
+ * the register, of 64 bits in 64-bit code without REX.W, too. */
 int op_invpcid_x(struct cpu *cpu, const struct insn *i)
 {
     uint64_t type = cpu->code_mode == CODE64 ? cpu->r[i->reg] : (uint32_t)cpu->r[i->reg];

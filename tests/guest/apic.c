@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The local APIC's registers and priorities (SDM vol. 3A 11.4 to 11.8): what may be written and what
- * a write does, LVT masks, every vector, PPR for each TPR, 14 classes inside one another, the timer's
- * modes and divisors, errors, LINT0. Run with -icount: the timer is compared with the TSC. */
+/* The local APIC's registers and priorities (SDM vol. 3A 11.4 to 11.8): what may be written and
+ * what a write does, LVT masks, every vector, PPR for each TPR, 14 classes inside one another, the
+ * timer's modes and divisors, errors, LINT0. Run with -icount: the timer is compared with the TSC.
+ */
 #include "lib/ap.h"
 
 enum { VERSION = 0x03, PPR = 0x0a, ISR = 0x10, TMR = 0x18, LVT_CMCI = 0x2f, LVT_TIMER = 0x32 };
@@ -47,8 +48,8 @@ static uint32_t errors(void)
 
 static void registers(void)
 {
-    static const uint8_t fixed[] = {VERSION, PPR,     ISR,     ISR + 3, TMR + 1, TMR + 7,
-                                    IRR,     IRR + 2, IRR + 7, CURRENT};
+    static const uint8_t fixed[] = {VERSION, PPR, ISR,     ISR + 3, TMR + 1,
+                                    TMR + 7, IRR, IRR + 2, IRR + 7, CURRENT};
     static const uint8_t absent[] = {0x00, 0x01, 0x04, 0x07, 0x29, 0x2e, 0x3a, 0x3d, 0x3f};
     unsigned changed = 0, silent = 0;
 

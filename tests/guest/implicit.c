@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The processor's own accesses (SDM vol. 3A 4.6): to the GDT, the IDT, an LDT and the TSS, from ring
- * 0 and from ring 3. They are a supervisor's, whatever CPL is, and SMAP holds for them whatever AC
- * is. SMEP where code is already known to an engine. Supervisor.c has the plain cases. */
+/* The processor's own accesses (SDM vol. 3A 4.6): to the GDT, the IDT, an LDT and the TSS, from
+ * ring 0 and from ring 3. They are a supervisor's, whatever CPL is, and SMAP holds for them
+ * whatever AC is. SMEP where code is already known to an engine. Supervisor.c has the plain cases.
+ */
 #include "lib/rt.h"
 
 enum { VECTOR = 0x90 };
@@ -30,8 +31,8 @@ static uint8_t user_page[2][4096] __attribute__((aligned(4096)));
 static uint8_t code[4096] __attribute__((aligned(4096)));
 static struct table gdtr, idtr;
 
-/* The GDT begins so that its entries from GDT_SECOND on are on the second page: what faults there is
- * handled with those on the first. */
+/* The GDT begins so that its entries from GDT_SECOND on are on the second page: what faults there
+ * is handled with those on the first. */
 enum { GDT_AT = 4096 - 0x80, GDT_SECOND = 0x80, SECOND_DATA = 0x90, SECOND_TSS = 0xa0 };
 
 static word at(unsigned window)
@@ -217,7 +218,8 @@ static void global_table(void)
                 load_gdt((word)gdt);
                 relax();
                 __asm__ volatile("push %0\n\tpopf" ::"r"(old) : "cc", "memory");
-                bad += wrong(rings[n].load_faults, code_of(n, false), at(OF_GDT) + GDT_AT + SECOND_DATA);
+                bad += wrong(rings[n].load_faults, code_of(n, false),
+                             at(OF_GDT) + GDT_AT + SECOND_DATA);
             }
         check(named("GDT", n), bad, 0);
         __asm__ volatile("mov %w0, %%fs" ::"r"(0));
@@ -266,10 +268,10 @@ static void in_user(unsigned n)
     protect(n);
     __asm__ volatile("mov %%" R "sp, saved_sp\n\t"
                      "push" W " %0\n\tpush" W " %1\n\tpush" W " $2\n\tpush" W " %2\n\t"
-                     "push" W " %3\n\tiret" W "\nuser_back:\tmov saved_sp, %%" R "sp"
-                     ::"i"(SEL_UDATA),
-                     "r"(at(OF_CODE + 2) + 4096), "i"(sizeof(word) == 8 ? SEL_UCODE64 : SEL_UCODE32),
-                     "r"(at(OF_CODE))
+                     "push" W " %3\n\tiret" W "\nuser_back:\tmov saved_sp, %%" R
+                     "sp" ::"i"(SEL_UDATA),
+                     "r"(at(OF_CODE + 2) + 4096),
+                     "i"(sizeof(word) == 8 ? SEL_UCODE64 : SEL_UCODE32), "r"(at(OF_CODE))
                      : "memory", "cc", R "ax");
     relax();
     handlers[PF] = handlers[VECTOR] = handlers[BACK] = 0;
@@ -395,7 +397,8 @@ static void busy_bit(void)
 
 /* Loads CR4 there, and comes back. */
 #define GO(cr4)                                                                                    \
-    TRY("mov" W " $991f, %%" R "cx\n\tjmp *%0", ::"r"(at(OF_CODE + 1)), "a"(cr4) : "memory", R "cx")
+    TRY("mov" W " $991f, %%" R "cx\n\tjmp *%0", ::"r"(at(OF_CODE + 1)), "a"(cr4) : "memory", R "c" \
+                                                                                               "x")
 
 /* Code that turns SMEP on and goes on, on a page that is then a user's: the next fetch faults. */
 static void smep_under_code(void)

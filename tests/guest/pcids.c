@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Process-context identifiers (SDM vol. 3A 4.10.1, 4.10.4; vol. 2A INVPCID; vol. 2B MOV to CR3, CR4):
- * when they may be turned on and off, CR3 with each PCID and with bit 63, the four types of INVPCID
- * and what they refuse, global pages, code in address spaces of the same addresses. */
+/* Process-context identifiers (SDM vol. 3A 4.10.1, 4.10.4; vol. 2A INVPCID; vol. 2B MOV to CR3,
+ * CR4): when they may be turned on and off, CR3 with each PCID and with bit 63, the four types of
+ * INVPCID and what they refuse, global pages, code in address spaces of the same addresses. */
 #include "lib/rt.h"
 
 enum { SPACES = 6 };

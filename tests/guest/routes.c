@@ -214,8 +214,8 @@ static void lowest(void)
     check("lowest priority: as IPI", by_ipi, 0);
     for (unsigned k = 0; k < MAX; k++)
         command(k, SET_TPR, k == 3 ? 0 : 0x20);
-    check("lowest priority: of those that are named", pulse(LOGICAL | LOWEST | VECTOR, 0x7, 1) != 0x1000,
-          1);
+    check("lowest priority: of those that are named",
+          pulse(LOGICAL | LOWEST | VECTOR, 0x7, 1) != 0x1000, 1);
     check("one of them", cpu[0].hits[VECTOR] + cpu[1].hits[VECTOR] + cpu[2].hits[VECTOR], 1);
     for (unsigned k = 0; k < MAX; k++)
         command(k, SET_TPR, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What MOV SS, POP SS and STI hold back, and for how long (SDM vol. 3A 6.8.3, table 6-2; vol. 2B MOV,
- * POP, STI): INTR from the PIC and the local APIC, NMI, single steps, instruction and data
- * breakpoints; before instructions that fault, trap, halt, repeat or enter a handler. Irq.c, events.c
- * and faults.c have the plain cases. */
+/* What MOV SS, POP SS and STI hold back, and for how long (SDM vol. 3A 6.8.3, table 6-2; vol. 2B
+ * MOV, POP, STI): INTR from the PIC and the local APIC, NMI, single steps, instruction and data
+ * breakpoints; before instructions that fault, trap, halt, repeat or enter a handler. Irq.c,
+ * events.c and faults.c have the plain cases. */
 #include "lib/ap.h"
 
 enum { VECTOR = 0x50, SOFT = 0x60, B0 = 1, BS = 1 << 14, BITS = 0xe00f, LVT_LINT0 = 0x35 };
@@ -74,9 +74,10 @@ static void interrupts(void)
     __asm__ volatile("sti\n\tmov %%eax, %%ss\n\tnop\na1:\tnop\n\tcli" IN);
     check("STI, MOV SS: one more instruction", order() == VECTOR ? events[0].ip : 0, (word)a1);
     begin(false);
-    __asm__ volatile("sti\n\tnop\n\tmovl $0x40050, %2\n\tmov %%eax, %%ss\na2:\tnop\n\tcli" ::"a"(SEL_DATA),
-                     "r"(0), "m"(lapic[ICR * 4])
-                     : "memory", "cc");
+    __asm__ volatile(
+        "sti\n\tnop\n\tmovl $0x40050, %2\n\tmov %%eax, %%ss\na2:\tnop\n\tcli" ::"a"(SEL_DATA),
+        "r"(0), "m"(lapic[ICR * 4])
+        : "memory", "cc");
     check("without a shadow it comes before MOV SS", seen && events[0].ip < (word)a2, 1);
     begin(true);
     __asm__ volatile("sti\n\tmov (%1), %%ss\n\tnop\na3:\tnop\n\tcli" IN);
@@ -141,13 +142,15 @@ static void nmis(void)
     __asm__ volatile("mov %%eax, %%ss\n\tmovl %k1, (%2)\nn1:\tnop\n\tnop" ::"a"(SEL_DATA), "r"(low),
                      "r"(&lapic[ICR * 4])
                      : "memory");
-    check("MOV SS: an NMI behind the next instruction", order() == NMI ? events[0].ip : 0, (word)n1);
+    check("MOV SS: an NMI behind the next instruction", order() == NMI ? events[0].ip : 0,
+          (word)n1);
     begin(false);
     send(TO_SELF | VECTOR, 0);
     set(ICR_HIGH, self() << 24);
-    __asm__ volatile("sti\n\tmov %%eax, %%ss\n\tmovl %k1, (%2)\nn2:\tnop\n\tnop\n\tcli" ::"a"(SEL_DATA),
-                     "r"(low), "r"(&lapic[ICR * 4])
-                     : "memory");
+    __asm__ volatile(
+        "sti\n\tmov %%eax, %%ss\n\tmovl %k1, (%2)\nn2:\tnop\n\tnop\n\tcli" ::"a"(SEL_DATA),
+        "r"(low), "r"(&lapic[ICR * 4])
+        : "memory");
     check("NMI and interrupt behind it, in this order", order(), NMI << 8 | VECTOR);
     check("both at the same instruction", events[0].ip == (word)n2 && events[1].ip == (word)n2, 1);
 }

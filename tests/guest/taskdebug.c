@@ -16,13 +16,15 @@ static struct event {
 static unsigned seen;
 
 /* Each notes DR7, stores and goes back: by IRET, behind UD2 by IRET, by JMP. */
-__asm__(".text\n"
-        "debug_task:\n\tnop\ndebug_second:\n\tmov %dr7, %eax\n\tmov %eax, seen_dr7\n\tincl cell\n\t"
-        "incl seen_count\n\tiret\n\tjmp debug_task\n"
-        "debug_fault:\n\tnop\n\tmov %dr7, %eax\n\tmov %eax, seen_dr7\n\tincl cell\n\tincl seen_count\n\t"
-        "addl $2, tss + 0x20\n\tiret\n\tjmp debug_fault\n"
-        "debug_jump:\n\tnop\n\tmov %dr7, %eax\n\tmov %eax, seen_dr7\n\tincl cell\n\tincl seen_count\n\t"
-        "ljmp $0x50, $0\n\tjmp debug_jump\n");
+__asm__(
+    ".text\n"
+    "debug_task:\n\tnop\ndebug_second:\n\tmov %dr7, %eax\n\tmov %eax, seen_dr7\n\tincl cell\n\t"
+    "incl seen_count\n\tiret\n\tjmp debug_task\n"
+    "debug_fault:\n\tnop\n\tmov %dr7, %eax\n\tmov %eax, seen_dr7\n\tincl cell\n\tincl "
+    "seen_count\n\t"
+    "addl $2, tss + 0x20\n\tiret\n\tjmp debug_fault\n"
+    "debug_jump:\n\tnop\n\tmov %dr7, %eax\n\tmov %eax, seen_dr7\n\tincl cell\n\tincl seen_count\n\t"
+    "ljmp $0x50, $0\n\tjmp debug_jump\n");
 extern char debug_task[], debug_second[], debug_fault[], debug_jump[], back[];
 
 static void on_debug(struct frame *f)
@@ -57,12 +59,13 @@ static void go(enum way way)
         set_gate(UD, 0, 0x85);
         ((uint16_t *)(idt + UD * 8))[1] = OTHER;
     }
-    __asm__ volatile("cmp $1, %0\n\tje 1f\n\tcmp $2, %0\n\tje 2f\n\tcmp $3, %0\n\tje 3f\n\t"
-                     "cmp $4, %0\n\tje 4f\n\t"
-                     "lcall %1, $0\n\tjmp back\n1:\tlcall %2, $0\n\tjmp back\n2:\tint $0x90\n\tjmp back\n"
-                     "3:\tud2\n\tjmp back\n4:\tljmp %1, $0\nback:" ::"a"(way),
-                     "i"(OTHER), "i"(TASK_GATE)
-                     : "memory", "cc");
+    __asm__ volatile(
+        "cmp $1, %0\n\tje 1f\n\tcmp $2, %0\n\tje 2f\n\tcmp $3, %0\n\tje 3f\n\t"
+        "cmp $4, %0\n\tje 4f\n\t"
+        "lcall %1, $0\n\tjmp back\n1:\tlcall %2, $0\n\tjmp back\n2:\tint $0x90\n\tjmp back\n"
+        "3:\tud2\n\tjmp back\n4:\tljmp %1, $0\nback:" ::"a"(way),
+        "i"(OTHER), "i"(TASK_GATE)
+        : "memory", "cc");
     set_gate(UD, stub(UD), 0x8e);
     __asm__ volatile("clts");
 }
@@ -214,7 +217,8 @@ static void first_instruction(void)
     write_dr7(0x402);
     go(BY_JMP);
     write_dr7(0x400);
-    check("a global breakpoint where this task goes on", seen == 1 ? events[0].ip : 0, (uint32_t)back);
+    check("a global breakpoint where this task goes on", seen == 1 ? events[0].ip : 0,
+          (uint32_t)back);
 }
 
 /* DR6 keeps what it had. */

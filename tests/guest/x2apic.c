@@ -123,7 +123,8 @@ static void writing(void)
 
     for (unsigned reg = 0; reg <= LAST - FIRST; reg++) {
         uint64_t bits = bits_of(reg), high = reg == ICR ? NOBODY << 32 : 0;
-        uint64_t masked = reg >= LVT_CMCI && bits != NEVER && bits & MASKED && reg != ICR ? MASKED : 0;
+        uint64_t masked =
+            reg >= LVT_CMCI && bits != NEVER && bits & MASKED && reg != ICR ? MASKED : 0;
         for (unsigned n = 0; n < 32; n++) {
             bool may = bits != NEVER && bits >> n & 1;
             if (writes(FIRST + reg, high | 1ull << n | masked) != may) {
@@ -254,7 +255,8 @@ static void kept(void)
     check("from xAPIC: TPR stays", get(TPR), 0x42);
     check("from xAPIC: LVT stays", get(LVT_ERROR), 0x99);
     check("from xAPIC: the timer's divisor stays", get(DIVIDE), 0xa);
-    check("from xAPIC: LDR follows from the ID", get(LDR), (self() >> 4) << 16 | 1u << (self() & 15));
+    check("from xAPIC: LDR follows from the ID", get(LDR),
+          (self() >> 4) << 16 | 1u << (self() & 15));
     check("the same version", get(VERSION), version);
     report(lapic[VERSION * 4] != version, "its page is none");
     go(XAPIC);
