@@ -51,8 +51,8 @@ one() {
     local name=$1 option
     case $name in
     # Clocks against each other, or races with them: not on a busy host's time.
-    timers-* | smm-*) set -- -icount shift=5 ;;
-    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) set -- -smp 4 ;;
+    timers-* | smm-* | apic-*) set -- -icount shift=5 ;;
+    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | routes-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
     kvmclock-*) set -- -cpu max,+kvmclock -smp 2 ;;
     approx-*)
@@ -65,13 +65,16 @@ one() {
     *) set -- ;;
     esac
     try "$name" "$name" "$@" -accel interp
-    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | kvmclock-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
+    case $name in
+    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | routes-* | kvmclock-*)
+        try "$name, in turns" "$name" "$@" -accel interp,thread=single ;;
+    esac
     [ "$jit" ] || return
     case $FAST$name in ?*litmus-32) return ;; esac
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
     [ -z "$FAST" ] || return
     case $name in
-    timers-* | smm-*) ;;
+    timers-* | smm-* | apic-*) ;;
     *) set -- "$@" -icount shift=5 ;;
     esac
     # An OUT that changes the memory map does so before the second run of its block begins.
