@@ -280,7 +280,7 @@ static void loopback_only(void **state)
             struct sockaddr any;
             struct sockaddr_in in;
             struct sockaddr_in6 in6;
-        } at;
+        } at = {0};
         socklen_t size = sizeof(at);
 
         assert_int_equal(getsockname(vnc_listener(v, i), &at.any, &size), 0);
