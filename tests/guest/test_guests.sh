@@ -96,7 +96,7 @@ leaves() { # MODEL ENGINE
     ${CALQUE:-./calque} -kernel "$BUILD/guest/cpuid-64.elf" -display none -nodefaults -debugcon stdio -no-reboot \
         -device isa-debug-exit,iobase=0xf4,iosize=4 -cpu "$1" -accel "$2" --timeout ${TIMEOUT:-60} 2>&1 </dev/null
 }
-for model in qemu64 core2duo Nehalem Haswell-noTSX x86-64-v2 x86-64-v3; do
+for model in qemu64 core2duo Nehalem Haswell-noTSX x86-64-v2 x86-64-v3 qemu64,+kvmclock; do
     [ "$jit" ] || continue
     n=$((n + 1))
     said=$(leaves $model interp)
