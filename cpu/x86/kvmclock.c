@@ -173,6 +173,8 @@ void kvmclock_adopt(struct cpu *cpu)
     uint8_t image[TIME_SIZE];
     uint64_t gpa, now = vm_clock_now(&cpu->v.m->clock), time = time_at(cpu, now);
 
+    if (!model_has(&cpu->model, F_kvmclock))
+        return;
     if (find_time(cpu, &gpa)) {
         address_space_read_block(&cpu->v.m->mem, gpa, image, TIME_SIZE);
         if (!(ld_le32(image) & 1) && ld_le32(image + AT_MUL))
@@ -188,6 +190,8 @@ void kvmclock_settle(struct machine *m)
 {
     uint64_t now = vm_clock_now(&m->clock), time = now;
 
+    if (!model_has(&cpu_of(m->cpus[0])->model, F_kvmclock))
+        return;
     for (unsigned n = 0; n < m->ncpus; n++) {
         const struct cpu *cpu = cpu_of(m->cpus[n]);
         if (cpu->kvmclock.system & KVMCLOCK_ENABLED && time_at(cpu, now) > time)

@@ -60,7 +60,7 @@ says "no virtual machine" "KVM_CREATE_VM: Cannot allocate memory" "$refuse" $CRE
 says "memory slots exhausted" "the memory map needs more than the host's 0 slots" "$refuse" $CHECK $CAP_SLOTS 0
 says "a memory slot is refused" "KVM refuses a memory slot of" "$refuse" $SET_MEMORY - 22
 says "CPUID is refused" "KVM refuses the CPUID of -cpu max" "$refuse" $SET_CPUID - 22
-machine+=(-cpu max,+kvmclock)
+machine+=(-cpu "max,+kvmclock")
 says "no clock to set" "no KVM_CAP_ADJUST_CLOCK, which kvmclock needs" "$refuse" $CHECK $CAP_ADJUST_CLOCK 0
 machine=("${machine[@]::${#machine[@]}-2}")
 

@@ -337,7 +337,8 @@ static bool offset_out(struct kvm_cpu *c)
 }
 
 /* KVM's clock goes on where ours is, unless CPUs go by it already. What the guest has in memory may
- * be of the software engines: it is written again for the MSR's sake, before the CPU runs. */
+ * be of the software engines: it is written again for the MSR's sake, before the CPU runs. No
+ * KVM_KVMCLOCK_CTRL: time stands still with the machine, and the guest has missed none. */
 static bool clock_out(struct kvm_cpu *c)
 {
     struct kvm_clock_data clock = {.clock = kvmclock_now(c->cpu)};
