@@ -51,9 +51,10 @@ one() {
     local name=$1 option
     case $name in
     # Clocks against each other, or races with them: not on a busy host's time.
-    timers-* | smm-*) set -- -icount shift=5 ;;
-    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) set -- -smp 4 ;;
+    timers-* | smm-* | apic-*) set -- -icount shift=5 ;;
+    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | routes-*) set -- -smp 4 ;;
     vga-*) set -- -vga std ;;
+    kvmclock-*) set -- -cpu max,+kvmclock -smp 2 ;;
     approx-*)
         if ! grep -q 'CONFIG_MPFR 1' "$BUILD/config.h"; then
             n=$((n + 1))
@@ -64,13 +65,16 @@ one() {
     *) set -- ;;
     esac
     try "$name" "$name" "$@" -accel interp
-    case $name in smp-* | litmus-* | shootdown-* | smptasks-* | ipis-*) try "$name, in turns" "$name" "$@" -accel interp,thread=single ;; esac
+    case $name in
+    smp-* | litmus-* | shootdown-* | smptasks-* | ipis-* | routes-* | kvmclock-*)
+        try "$name, in turns" "$name" "$@" -accel interp,thread=single ;;
+    esac
     [ "$jit" ] || return
     case $FAST$name in ?*litmus-32) return ;; esac
     try "$name, translated" "$name" "$@" -accel jit,threshold=1
     [ -z "$FAST" ] || return
     case $name in
-    timers-* | smm-*) ;;
+    timers-* | smm-* | apic-*) ;;
     *) set -- "$@" -icount shift=5 ;;
     esac
     # An OUT that changes the memory map does so before the second run of its block begins.
@@ -96,6 +100,10 @@ others() {
     for name in ring3-32 exceptions-32 ferr-32; do
         try "$name on a Pentium III" "$name" -cpu pentium3
     done
+    try "kvmclock-32 on a Pentium III" kvmclock-32 -cpu pentium3,+kvmclock -smp 2
+    for name in kvmclock-32 kvmclock-64; do
+        try "$name without the feature" $name -cpu max
+    done
     # The other maker's processor.
     for name in msrs-32 msrs-64 ring3-32 ring3-64 syscalls-32 syscalls-64; do
         try "$name on AMD's" "$name" -cpu qemu64
@@ -111,7 +119,7 @@ others() {
     try "ipis-64 with 255 processors, in turns" ipis-64 -smp 255 -accel interp,thread=single
     # CR4 is there as long as it has a bit.
     try "smm-32 without VME" smm-32 -cpu max,-vme -icount shift=5
-    for name in qemu64 core2duo Nehalem Haswell-noTSX x86-64-v2 x86-64-v3; do
+    for name in qemu64 core2duo Nehalem Haswell-noTSX x86-64-v2 x86-64-v3 qemu64,+kvmclock; do
         [ ! "$jit" ] || same_leaves "$name"
     done
 }

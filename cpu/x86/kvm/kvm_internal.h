@@ -103,6 +103,7 @@ struct kvm_engine {
     unsigned nloaded;
     uint64_t tsc_origin;
     bool tsc_known;
+    bool clock_known; /* likewise: KVM's clock was set */
 };
 
 /* The largest access, of 8, 4, 2 or 1 bytes, that is left of len: KVM parts them at pages. */
