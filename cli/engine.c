@@ -135,19 +135,23 @@ bool engine_switch(struct engines *e, enum engine_kind to, struct error *err)
     return false;
 }
 
-static bool is_watched(const struct machine *m)
+/* More than KVM can see, or could if it ran. */
+static bool is_watched(const struct engines *e)
 {
-    for (unsigned n = 0; n < m->ncpus; n++)
-        if (cpu_of(m->cpus[n])->probes)
+    for (unsigned n = 0; n < e->m->ncpus; n++) {
+        const struct cpu *cpu = cpu_of(e->m->cpus[n]);
+
+        if (cpu->probes && !(e->kvm && kvm_engine_can_watch(e->kvm, cpu)))
             return true;
-    return m->arena.keepers;
+    }
+    return e->m->arena.keepers;
 }
 
 /* Where the switch fails KVM's part of it does: it has the CPUs interpreted. */
 static void resumed(void *opaque)
 {
     struct engines *e = opaque;
-    bool watched = is_watched(e->m);
+    bool watched = is_watched(e);
     struct error none;
 
     if (e->m->run.current || e->m->run.slices) /* about to stop, and does not */

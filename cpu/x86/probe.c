@@ -84,6 +84,11 @@ void probe_go_on(struct cpu *cpu)
     cpu->probe.skip_lin = lin;
 }
 
+bool probe_skips(const struct cpu *cpu)
+{
+    return cpu->probe.skip && cpu->probe.skip_lin == linear_rip(cpu);
+}
+
 /* ---- modes ---- */
 
 enum probe_mode cpu_probe_mode(const struct cpu *cpu)

@@ -196,6 +196,8 @@ bool probe_passes(struct cpu *cpu);
  * did not; what is to be continued, or tried again, is not asked about again. True: it was no fault
  * but a stop. */
 bool probe_unfinished(struct cpu *cpu, int r);
+/* The instruction that RIP is at is not asked about: the CPU goes on from there. */
+bool probe_skips(const struct cpu *cpu);
 /* cpu->exc is about to be delivered, if cpu->probes. True: stop before. */
 bool probe_exception(struct cpu *cpu);
 

@@ -219,13 +219,13 @@ switch() {
     changes 2
 }
 
-# Breakpoints and steps: under jit, by itself; and the end, under kvm.
+# A breakpoint and steps need no other engine; a watchpoint does.
 debug() {
-    printf '%s\n' accel 'b work' c accel s s finish delete accel c |
+    printf '%s\n' accel 'b work' c accel s s finish delete accel 'watch 0x101000 4' c accel delete c |
         timeout 100 /calque -accel kvm --debug -kernel /debugged.elf -display none \
             -device isa-debug-exit,iobase=0xf4,iosize=1 >/tmp/out 2>&1
-    [ $? = 33 ] && [ "$(grep -E '^(.calque. *)*(kvm|jit)$|Breakpoint 1, |work.0x[13]$|again.0x5$' /tmp/out |
-        sed 's/.* //;s/.*)//' | tr '\n' ' ')" = "kvm time jit work+0x1 work+0x3 again+0x5 jit " ] || {
+    [ $? = 33 ] && [ "$(grep -E '^(.calque. *)*(kvm|jit)$|Breakpoint 1, |Watchpoint 2, |work.0x[13]$|again.0x5$' /tmp/out |
+        sed 's/.* //;s/.*)//' | tr '\n' ' ')" = "kvm time kvm work+0x1 work+0x3 again+0x5 kvm 0x2 jit " ] || {
         sed 's/^/# /' /tmp/out
         false
     }

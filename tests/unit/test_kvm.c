@@ -658,6 +658,60 @@ static void test_debugger_changes_the_engine(void **state)
     box_free(b);
 }
 
+/* Stops at each second pass. */
+static bool second_stop(void *opaque, struct cpu *cpu, uint64_t lin)
+{
+    assert_int_equal(lin, AT + 8);
+    assert_int_equal(cpu->r[R_RIP], AT + 8);
+    return ++*(unsigned *)opaque % 2 == 0;
+}
+
+/* A breakpoint in a debug register: KVM runs all but the instruction that is asked about. */
+static void test_a_breakpoint_needs_no_other_engine(void **state)
+{
+    struct error err = {{0}};
+    struct box *b = box_new("loops-64", false);
+    const struct probe_point points[] = {{.start = AT + 8, .last = AT + 8}};
+    unsigned seen = 0;
+    struct probes probes = {.offsets = {1 << 8},
+                            .points = points,
+                            .npoints = 1,
+                            .execute = second_stop,
+                            .opaque = &seen};
+    struct cpu *cpu = b->cpus.boot;
+    struct kvm_stats stats;
+
+    (void)state;
+    engines_follow_debugger(&b->engines);
+    if (!engine(b, ENGINE_KVM, &err)) {
+        print_message("[  SKIPPED ] %s\n", err.text);
+        box_free(b);
+        skip();
+    }
+    put_tiny(b, &tiny[2]);
+    probes_set(&b->pc.m, &probes);
+    for (unsigned n = 0; n < 5; n++) {
+        machine_run_inline(&b->pc.m, LIMIT);
+        assert_int_equal(b->pc.m.run.reason, STOP_BREAKPOINT);
+        assert_int_equal(b->engines.current, ENGINE_KVM);
+        assert_int_equal(seen, 2 * n + 2);
+        assert_int_equal(cpu->r[R_RCX], 99 - 2 * n);
+        assert_int_equal(cpu->dr[7], 0x400);
+        assert_int_equal(cpu->dr[6], 0xffff0ff0);
+        probe_go_on(cpu);
+    }
+    kvm_engine_stats(b->engines.kvm, &stats);
+    assert_int_equal(stats.breakpoints, 10);
+    assert_in_range(stats.interpreted, 10, 30);
+    probes_set(&b->pc.m, NULL);
+    machine_run_inline(&b->pc.m, LIMIT);
+    assert_int_equal(b->pc.m.run.reason, STOP_DEBUG_EXIT);
+    assert_int_equal(cpu->r[R_RCX], 0);
+    kvm_engine_stats(b->engines.kvm, &stats);
+    assert_int_equal(stats.breakpoints, 10);
+    box_free(b);
+}
+
 /* Who chose another engine meanwhile keeps it. */
 static void test_a_persons_engine_stays(void **state)
 {
@@ -696,6 +750,7 @@ int main(void)
         cmocka_unit_test(test_kept_write_across_pages),
         cmocka_unit_test(test_kicks_follow_their_region),
         cmocka_unit_test(test_debugger_changes_the_engine),
+        cmocka_unit_test(test_a_breakpoint_needs_no_other_engine),
         cmocka_unit_test(test_a_persons_engine_stays),
     };
 

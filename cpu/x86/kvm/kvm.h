@@ -8,11 +8,11 @@
 /* Linux KVM (Documentation/virt/kvm/api.rst): an engine that runs a machine's x86 CPUs on the
  * host's processor.
  *
- * Interrupt controllers and timers stay the machine's own, or all but the local APICs do (split), so
- * that the other state is where the other engines have it. Registers, and split local APICs, are in
- * KVM while it runs the CPU; struct cpu has them whenever the machine stands still. What KVM does not do is interpreted: system management
- * mode, a masked A20, steps, counts and whatever a debugger wants to see, and single instructions
- * that KVM's own emulator lacks.
+ * Interrupt controllers and timers stay the machine's own, or all but the local APICs do (split),
+ * so that the other state is where the other engines have it. Registers, and split local APICs, are
+ * in KVM while it runs the CPU; struct cpu has them whenever the machine stands still. What KVM
+ * does not do is interpreted: system management mode, a masked A20, steps, counts and what a
+ * debugger wants to see, but for four instructions; and single ones that KVM's own emulator lacks.
  *
  * There is no count of instructions under KVM, hence no -icount, record or lockstep. */
 
@@ -35,6 +35,10 @@ bool kvm_engine_create(struct machine *m, enum kvm_apics irqchip, struct kvm_eng
 void kvm_engine_destroy(struct kvm_engine *k);
 /* Whether CPUs may run at the same time: each one sleeps in KVM. */
 bool kvm_engine_is_split(const struct kvm_engine *k);
+/* Whether what cpu->probes asks for needs no other engine: nothing but to stop at one to four
+ * instructions, always, in a guest that does not have breakpoints of its own in the debug registers
+ * (those that it sets later have no effect until the debugger's are gone). */
+bool kvm_engine_can_watch(const struct kvm_engine *k, const struct cpu *cpu);
 /* From now on KVM runs the CPU. The machine does not run; state stays as it is. */
 bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err);
 /* The CPU is the interpreter's again. The machine does not run. */
@@ -46,7 +50,7 @@ bool kvm_fit_model(struct cpu_model *model, bool drop, struct error *err);
 
 struct kvm_stats {
     uint64_t runs, port_accesses, memory_accesses, msr_accesses, halts, injections, windows,
-        signals, interpreted, loads, eois, kicks, settled;
+        signals, interpreted, loads, eois, kicks, settled, breakpoints;
     unsigned slots;
 };
 void kvm_engine_stats(const struct kvm_engine *k, struct kvm_stats *out);

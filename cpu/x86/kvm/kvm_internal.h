@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "cpu/x86/kvm/kvm.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/kvm/kvm.h"
 
 /* A slot of guest-physical memory that KVM knows. */
 struct kvm_slot {
@@ -72,6 +72,7 @@ struct kvm_cpu {
     uint64_t tsc_fetched;  /* when; ns of the machine's clock */
     bool chip_in;          /* split: KVM has the local APIC */
     uint32_t over_initial; /* count of a one-shot that was over when it went there */
+    struct kvm_guest_debug debug; /* what KVM was told */
     struct kvm_stats stats;
 };
 
@@ -89,6 +90,7 @@ struct kvm_engine {
     bool has_timer;
     atomic_bool failed; /* the CPU's state was printed */
     unsigned live_slots;
+    bool guest_debug; /* KVM_CAP_SET_GUEST_DEBUG */
     struct kvm_kept kept;
     /* Split. */
     bool split;
@@ -108,6 +110,19 @@ static inline unsigned kvm_unit(unsigned len)
 {
     return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
 }
+
+/* kvm_run.c: the operations of a CPU that KVM runs; the others stay what they are. */
+void kvm_run_take_operations(struct vcpu_ops *ops);
+/* The CPU, if it has them; otherwise NULL. */
+struct kvm_cpu *kvm_run_cpu(const struct vcpu *v);
+/* The signal that ends KVM_RUN does nothing else in this process. */
+void kvm_run_catch_kicks(void);
+
+/* kvm_debug.c: the debug registers are those of the CPU's probes, if kvm_engine_can_watch() them.
+ * False: KVM refuses. */
+bool kvm_debug_load(struct kvm_cpu *c);
+/* The CPU goes on from a breakpoint: one instruction is to be interpreted. */
+bool kvm_debug_passes(const struct kvm_cpu *c);
 
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);

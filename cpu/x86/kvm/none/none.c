@@ -33,6 +33,13 @@ bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err)
     return refuse(err);
 }
 
+bool kvm_engine_can_watch(const struct kvm_engine *k, const struct cpu *cpu)
+{
+    (void)k;
+    (void)cpu;
+    return false;
+}
+
 void kvm_engine_detach(struct cpu *cpu)
 {
     (void)cpu;
