@@ -3,9 +3,9 @@
 # -accel kvm where KVM works for sure: in QEMU, whose TCG has nested SVM, runs Debian's kernel with
 # kvm-amd, and in that this build: the guest programs, CPUID of named models against the interpreter's,
 # a kernel to a shell with one CPU and with two, exits of a boot against those of QEMU in the same place,
-# a virtio disk, engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
+# a virtio disk, snapshots and migration while it works, engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
 # is known to differ, and TCG lets XSETBV pass KVM by, so that what depends on XCR0 is left out.
-# NESTED names parts (guests cpuid linux exits virtio switch debug) or guest programs. NESTED_LOG names a log
+# NESTED names parts (guests cpuid linux exits virtio moves switch debug) or guest programs. NESTED_LOG names a log
 # that is kept: a run goes on where the one before ended, if that was of the same build. A kernel there that
 # hangs costs two minutes: another goes on with the same program, and after the third time with the next.
 . tests/tap.sh
@@ -13,20 +13,34 @@ if ! command -v qemu-system-x86_64 >/dev/null; then
     skip kvm-nested "there is no qemu-system-x86_64"
     finish
 fi
-# For the guest in the guest: reads its disk in small pieces. Its kernel's modules go to modules/.
-make_disk_script() {
+# For the guest in the guest: its disk's modules, which go to modules/; it reads the disk in small pieces, or
+# writes and reads again and again.
+make_disk_scripts() {
     mkdir -p "$scratch/modules"
-    echo "#!/bin/sh"
-    for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
-        find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$scratch/modules/" \;
-        echo "insmod /modules/$m.ko"
-    done
-    echo 'echo "digest: $(dd if=/dev/vda bs=4k iflag=direct | sha256sum)"; echo the end; sleep 1000'
+    {
+        echo "#!/bin/sh"
+        for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
+            find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$scratch/modules/" \;
+            echo "insmod /modules/$m.ko"
+        done
+    } | tee "$scratch/disk.sh" >"$scratch/rounds.sh"
+    echo 'echo "digest: $(dd if=/dev/vda bs=4k iflag=direct | sha256sum)"; echo the end; sleep 1000' >>"$scratch/disk.sh"
+    cat >>"$scratch/rounds.sh" <<'ROUNDS'
+n=0
+while true; do
+    dd if=/dev/urandom of=/tmp/f bs=64k count=2 2>/dev/null
+    dd if=/tmp/f of=/dev/vda bs=4k seek=$((n % 16 * 32)) oflag=direct conv=notrunc 2>/dev/null
+    [ "$(md5sum </tmp/f)" = "$(dd if=/dev/vda bs=4k skip=$((n % 16 * 32)) count=32 iflag=direct 2>/dev/null | md5sum)" ] &&
+        echo "round $n ok" || echo "round $n BAD"
+    n=$((n + 1))
+done
+ROUNDS
+    chmod 755 "$scratch/disk.sh" "$scratch/rounds.sh"
 }
 if ! host=$(tests/fetch kernel-amd64) || ! busybox=$(tests/fetch busybox) || ! kernel=$(tests/fetch kernel) ||
     ! sed -n "/<<'GUEST'/,/^GUEST/p" tests/boot/test_switch.sh | sed '1d;$d' >"$scratch/switch.sh" ||
-    ! chmod 755 "$scratch/switch.sh" || ! make_disk_script >"$scratch/disk.sh" || ! chmod 755 "$scratch/disk.sh" ||
-    ! tests/mkinitrd -o "$scratch/inner" "$scratch/switch.sh" "$scratch/disk.sh" "$scratch/modules" >/dev/null; then
+    ! chmod 755 "$scratch/switch.sh" || ! make_disk_scripts ||
+    ! tests/mkinitrd -o "$scratch/inner" "$scratch"/{switch,disk,rounds}.sh "$scratch/modules" >/dev/null; then
     skip kvm-nested "the guests cannot be fetched"
     finish
 fi
@@ -52,6 +66,7 @@ ln -s busybox "$root/bin/sh"
 cp "$modules"/{virt/lib/irqbypass,drivers/crypto/ccp/ccp,arch/x86/kvm/kvm,arch/x86/kvm/kvm-amd}.ko "$root/"
 cp "$BUILD/calque" tests/guest/run tests/guest/QEMU-DIFFERS tests/boot/switch "$BUILD/tests/tools/debugged.elf" "$qemu" "$root/"
 cp "$kernel" "$root/vmlinuz"
+"$BUILD/calque-img" create -q -f qcow2 "$root/disk.qcow2" 16M
 cp "$scratch/inner" "$root/initrd"
 cp -L /usr/share/seabios/bios-256k.bin /usr/share/qemu/{kvmvapic,linuxboot_dma,multiboot_dma}.bin "$root/qemu/" 2>/dev/null
 { ldd "$BUILD/calque" && ldd "$qemu"; } | grep -o '/[^ ]*' | sort -u | while IFS= read -r library; do
@@ -69,7 +84,7 @@ for image in "$BUILD"/guest/*.elf; do
     cp "$image" "$root/guest/"
     programs="$programs $name"
 done
-for part in cpuid linux exits virtio switch debug; do
+for part in cpuid linux exits virtio moves switch debug; do
     [ -n "$NESTED" ] && [[ " $NESTED " != *" $part "* ]] || parts="$parts $part"
 done
 
@@ -202,6 +217,56 @@ virtio() {
     tr -d '\r' </tmp/out | grep -E '^(KVM_RUN|port|memory|kicks|writes)' | sed 's/^/# /'
     grep -q "digest: $(sha256sum </disk)" /tmp/serial && [ "$(sed -n 's/^kicks of queues *\([0-9]*\).*/\1/p' /tmp/out)" -gt 500 ]
     result $? "a virtio disk, whose kicks are no exits"
+}
+
+# While a disk works, no kick of it may get lost, nor an answer.
+rounds() { # SERIAL NUMBER: waits for so many
+    waits=600
+    until [ -e $1 ] && [ $(grep -c "^round [0-9]* ok" $1) -ge $2 ] || [ $((waits -= 1)) -lt 0 ]; do sleep 0.5; done
+}
+works() { # SERIAL [OPTION...]
+    serial=$1
+    shift
+    timeout 600 /calque -accel kvm -m 128 -kernel /vmlinuz -initrd /initrd -display none -vga none \
+        -drive file=/disk.qcow2,if=virtio -serial file:$serial -append "console=ttyS0 calque.run=/rounds.sh" -monitor stdio "$@"
+}
+moves() {
+    rm -f /tmp/serial*
+    {
+        for n in 1 2 3 4 5; do
+            rounds /tmp/serial $((n * 6 - 3))
+            echo savevm base
+            rounds /tmp/serial $((n * 6))
+            echo loadvm base
+        done
+        rounds /tmp/serial 36
+        echo info snapshots
+        echo quit
+    } | works /tmp/serial >/tmp/out 2>&1
+    # Rounds that were seen twice are those behind a snapshot.
+    [ $(grep -c "^round [0-9]* ok" /tmp/serial) -ge 36 ] && [ $(grep "^round" /tmp/serial | sort | uniq -d | wc -l) -ge 5 ] &&
+        ! grep -E "BAD|BUG|stall|lockup" /tmp/serial || { sed 's/^/# /' /tmp/out; false; }
+    result $? "five snapshots and back while a virtio disk works"
+
+    pids=
+    for n in 3 2 1 0; do
+        incoming="-incoming unix:/tmp/way$n"
+        [ $n != 0 ] || incoming=
+        {
+            rounds /tmp/serial$n 4
+            [ $n = 3 ] || echo "migrate unix:/tmp/way$((n + 1))"
+            echo info migrate
+            sleep 1
+            echo quit
+        } | works /tmp/serial$n $incoming >/tmp/out$n 2>&1 &
+        pids="$pids $!"
+        sleep 1
+    done
+    wait $pids
+    grep -h '^downtime' /tmp/out[0-2] | sed 's/^/# /'
+    [ $(grep -h -c "status: completed" /tmp/out[0-2] | grep -c 1) = 3 ] && [ $(grep -c "^round [0-9]* ok" /tmp/serial3) -ge 4 ] &&
+        ! grep -E "BAD|BUG|stall|lockup" /tmp/serial[0-3] || { sed 's/^/# /' /tmp/out[0-3]; false; }
+    result $? "three migrations while a virtio disk works"
 }
 
 changes() { # CPUS
