@@ -110,7 +110,7 @@ FUZZ_TARGETS := $(FUZZ_SRCS:%.c=$(B)/%)
 # The oracle runs instructions on the host's own processor; engines compares our own two.
 DIFF_SRCS   := $(if $(TARGET_X86),$(sort $(wildcard tests/diff/*.c)))
 
-.PHONY: all run bench test test-fast test-long test-cross tests guests deps lint lint-files format format-check install \
+.PHONY: all run bench test test-fast test-long test-cross test-without without-files tests guests deps lint lint-files format format-check install \
         clean help fuzz fuzz-targets FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -141,12 +141,13 @@ $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Called with the guest's vector registers in the host's: general registers only, and nothing called
-# that is built otherwise.
+# that is built otherwise; ThreadSanitizer's functions would be, at every access.
 CLASS_G := cpu/x86/tlb_fill translator/quick translator/quick_system
 $(CLASS_G:%=$(B)/%.o): $(B)/%.o: %.c $(B)/flags $(B)/config.h
 	@mkdir -p $(@D)
-	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only -MMD -MP -c -o $@ $<
-	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|operations|__((start|stop)___)?(asan|ubsan|sanitizer|tsan|sancov)_.*)$$'); \
+	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -mgeneral-regs-only \
+	    $(if $(findstring thread,$(SANITIZE)),-fno-sanitize=thread) -MMD -MP -c -o $@ $<
+	@calls=$$($(NM) -u $@ | grep -vE ' (tlb_fill_quickly|operations|__((start|stop)___)?(asan|ubsan|sanitizer|sancov)_.*)$$'); \
 	  [ -z "$$calls" ] || { rm -f $@; echo "make: $< calls what uses vector registers:" $$calls >&2; exit 1; }
 
 # Objects depend on the flags they were compiled with.
@@ -215,16 +216,17 @@ tests: all guests $(TESTS) $(TOOLS) $(B)/tests/debugger/look $(DEBUGGER_GUESTS) 
 SUBMAKE = $(MAKE) --no-print-directory
 test:
 	tests/deps build test boot
+	-tests/deps cross # before the tests: apt is for one at a time, and they fetch packages
 	+$(SUBMAKE) tests
-	BUILD=$(B) tests/run unit devices fuzz cli guest debugger diff boot cross
+	BUILD=$(B) JOBS=$(JOBS) tests/run unit devices fuzz cli guest debugger diff boot cross
 test-fast:
 	tests/deps build test
 	+$(SUBMAKE) tests
-	BUILD=$(B) FAST=1 tests/run unit devices fuzz cli guest debugger diff
+	BUILD=$(B) JOBS=$(JOBS) FAST=1 tests/run unit devices fuzz cli guest debugger diff
 test-long:
 	tests/deps build test boot
 	+$(SUBMAKE) tests
-	BUILD=$(B) LONG=1 tests/run unit devices fuzz cli guest debugger diff boot long
+	BUILD=$(B) JOBS=$(JOBS) LONG=1 tests/run unit devices fuzz cli guest debugger diff boot long
 
 # Unit, device and guest tests of a cross build, under the target's emulator of QEMU.
 CROSS_CPU = $(firstword $(subst -, ,$(CROSS)))
@@ -232,7 +234,7 @@ test-cross:
 	[ -n '$(CROSS)' ] || { echo "make: test-cross: CROSS=aarch64-linux-gnu- is expected" >&2; exit 1; }
 	tests/deps cross
 	+$(SUBMAKE) $(B)/calque $(B)/calque-img guests $(B)/tests/tools/beep.elf $(TESTS)
-	BUILD=$(B) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
+	BUILD=$(B) JOBS=$(JOBS) RUNNER=qemu-$(CROSS_CPU)-static tests/run unit devices guest
 
 # Coverage-guided, for T seconds in all; TARGET='name ...' runs some of the targets only.
 T := 120
@@ -244,6 +246,14 @@ fuzz:
 
 deps:
 	tests/deps build test boot lint
+
+# What sees which optional libraries there are, compiled without any of them; nothing is built.
+SEES_CONFIG := $(UNIT_SRCS) $(shell grep -lE 'CONFIG_[A-Z]' $(SRCS) $(FUZZ_SRCS) /dev/null)
+test-without:
+	+$(SUBMAKE) CI=true WITHOUT='$(OPTIONAL)' CFLAGS=-O0 without-files
+without-files: $(SEES_CONFIG:%.c=$(B)/%.without)
+$(B)/%.without: %.c $(B)/config.h
+	$(call say,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -S -o /dev/null $<
 
 # ---- bench: guest workloads of a kit beside the project, under QEMU's TCG and Calque's engines ----
 BENCH_KIT   ?= ../shared/bench
@@ -308,10 +318,11 @@ help:
 	 'make                     build ./calque and ./calque-img' \
 	 'make run                 boot a stock Debian kernel to a shell in this terminal' \
 	 'make test                every bounded test; ends "N passed, N failed, N skipped"' \
-	 'make test-fast           under a minute: unit, device and command line tests, a short oracle run' \
+	 'make test-fast           under a minute: the same without boots, and less of it (tests/README.md)' \
 	 'make test-long           the same with many more cases' \
 	 'make roms                build our BIOS and VGA BIOS anew and keep them in roms/' \
 	 'make test-cross          unit, device and guest tests of a CROSS build under QEMU' \
+	 'make test-without        compile, without optional libraries, what knows of them' \
 	 'make fuzz T=120          fuzz everything for so many seconds (TARGET=name: one); findings fail' \
 	 'make bench               guest workloads against QEMU and the host: BENCH_KIT=$(BENCH_KIT) BENCH_N=5 BENCH_SCALE=1' \
 	 'make deps                install the Debian packages that are missing' \

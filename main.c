@@ -344,6 +344,7 @@ int main(int argc, char **argv)
     struct error err = {""};
     int status = EXIT_ERROR;
 
+    signals_ignore();
     if (argc == 2 && !strcmp(argv[1], "doctor")) {
         free(app);
         return doctor_run();

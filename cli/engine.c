@@ -114,6 +114,8 @@ static void leave(struct engines *e)
     if (in_turns(e))
         machine_take_turns(e->m, false);
     detach(e, e->current, e->m->ncpus);
+    if (e->current == ENGINE_KVM)
+        kvmclock_settle(e->m);
     e->current = ENGINE_INTERP;
 }
 

@@ -19,13 +19,17 @@ static void signal_ready(void *opaque, short revents)
         s->fn(s->opaque, info.ssi_signo == SIGHUP);
 }
 
+void signals_ignore(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 bool signals_init(struct signals *s, struct poller *p, void (*fn)(void *opaque, bool hangup),
                   void *opaque, struct error *err)
 {
     sigset_t set;
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not get so large: the write fails */
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);

@@ -6,7 +6,11 @@
 
 #include "host/poll.h"
 
-/* SIGINT, SIGTERM and SIGHUP as events of the main loop, and SIGPIPE as the error of a write. */
+/* First of all: SIGPIPE, and SIGXFSZ of a file (memory is one, too) that may not get so large, are
+ * the errors of what was called, not the end of the process. */
+void signals_ignore(void);
+
+/* SIGINT, SIGTERM and SIGHUP as events of the main loop. */
 struct signals {
     struct poll_watch watch;
     int fd;

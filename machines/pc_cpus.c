@@ -10,7 +10,8 @@ static void set_a20(void *owner, unsigned n, bool level)
 
     (void)n;
     for (unsigned i = 0; i < m->ncpus; i++) {
-        cpu_of(m->cpus[i])->a20_mask = level ? ~0ull : ~(1ull << 20);
+        __atomic_store_n(&cpu_of(m->cpus[i])->a20_mask, level ? ~0ull : ~(1ull << 20),
+                         __ATOMIC_RELAXED); /* its thread looks; map_changed() orders it */
         m->cpus[i]->ops->map_changed(m->cpus[i]);
     }
 }

@@ -26,6 +26,14 @@ skip() {
     echo "ok $n - $1 # SKIP $2"
 }
 
+# not_with_fast NAME...: if a short run was asked for, these are skipped and the script ends.
+not_with_fast() {
+    local name
+    [ "$FAST" ] || return 0
+    for name; do skip "$name" "not with FAST"; done
+    finish
+}
+
 # The end of a script.
 finish() {
     echo "1..$n"

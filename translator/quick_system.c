@@ -92,16 +92,19 @@ const uint8_t *quick_syscall(struct cpu *cpu)
     return code;
 }
 
-/* Something may interrupt once IF is set, or has to be looked at. */
+/* Something may interrupt once IF is set, or has to be looked at. Other threads ask; whoever does
+ * makes the processor leave its translations afterwards, so that none is missed for long. */
+#define ASKED(flag) __atomic_load_n(&(flag), __ATOMIC_RELAXED)
 static inline bool something_waits(const struct cpu *cpu)
 {
     uint32_t irr = 0;
 
     for (unsigned n = 0; n < 8; n++)
-        irr |= cpu->apic.irr[n];
-    return irr || cpu->nmi_pending || cpu->smi_pending || cpu->intr_level || cpu->extint_pending ||
-           cpu->init_pending || cpu->sipi_pending;
+        irr |= ASKED(cpu->apic.irr[n]);
+    return irr || ASKED(cpu->nmi_pending) || ASKED(cpu->smi_pending) || ASKED(cpu->intr_level) ||
+           ASKED(cpu->extint_pending) || ASKED(cpu->init_pending) || ASKED(cpu->sipi_pending);
 }
+#undef ASKED
 
 const uint8_t *quick_sysret(struct cpu *cpu)
 {

@@ -52,6 +52,7 @@ struct state_blob {
 #define STATE_U8_MAX(type, f, max)    STATE_FIELD_(STATE_U8, type, f, 1, max)
 #define STATE_U16_MAX(type, f, max)   STATE_FIELD_(STATE_U16, type, f, 1, max)
 #define STATE_U32_MAX(type, f, max)   STATE_FIELD_(STATE_U32, type, f, 1, max)
+#define STATE_U64_MAX(type, f, max)   STATE_FIELD_(STATE_U64, type, f, 1, max)
 #define STATE_ARRAY(kind, type, f, n) STATE_FIELD_(kind, type, f, n, 0)
 #define STATE_BYTES(type, f)          STATE_FIELD_(STATE_BYTES, type, f, sizeof(((type *)0)->f), 0)
 #define STATE_BLOB(type, f, max)      STATE_FIELD_(STATE_BLOB, type, f, 1, max)

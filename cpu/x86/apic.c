@@ -26,6 +26,8 @@ enum apic_register { /* offset >> 4; in x2APIC mode the MSR's low byte */
                      REG_ICR_LOW = 0x30,
                      REG_ICR_HIGH = 0x31,
                      REG_LVT_TIMER = 0x32,
+                     REG_LVT_LINT0 = 0x35,
+                     REG_LVT_LINT1 = 0x36,
                      REG_LVT_ERROR = 0x37,
                      REG_TIMER_INITIAL = 0x38,
                      REG_TIMER_CURRENT = 0x39,
@@ -53,7 +55,8 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 #define SVR_NO_FOCUS    (1u << 9)
 #define LVT_MASKED      (1u << 16)
 #define LVT_DEADLINE    (1u << 18)
-#define LVT_READ_ONLY   0x5000u /* delivery status, remote IRR */
+#define LVT_READ_ONLY   0x5000u /* delivery status; of LINT0 and LINT1 remote IRR */
+#define LVT_STATUS      0x1000u
 #define APIC_VERSION    (0x14u | (NUM_LVT - 1u) << 16)
 #define ESR_SEND_VECTOR (1u << 5)
 #define ESR_RECV_VECTOR (1u << 6)
@@ -530,66 +533,76 @@ static void write_lvt(struct cpu *cpu, unsigned n, uint32_t v)
 
 /* ---- registers ---- */
 
+/* Those of which there are several, one after the other. */
+static const uint32_t *row_of_registers(const struct local_apic *a, unsigned reg)
+{
+    if (reg >= REG_ISR && reg < REG_ISR + 8)
+        return &a->isr[reg - REG_ISR];
+    if (reg >= REG_TMR && reg < REG_TMR + 8)
+        return &a->tmr[reg - REG_TMR];
+    if (reg >= REG_IRR && reg < REG_IRR + 8)
+        return &a->irr[reg - REG_IRR];
+    if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR)
+        return &a->lvt[LVT_TIMER + reg - REG_LVT_TIMER];
+    return NULL;
+}
+
 static bool read_register(const struct cpu *cpu, unsigned reg, uint32_t *v)
 {
     const struct local_apic *a = &cpu->apic;
+    const uint32_t *row = row_of_registers(a, reg);
 
-    if (reg >= REG_ISR && reg < REG_ISR + 8)
-        *v = a->isr[reg - REG_ISR];
-    else if (reg >= REG_TMR && reg < REG_TMR + 8)
-        *v = a->tmr[reg - REG_TMR];
-    else if (reg >= REG_IRR && reg < REG_IRR + 8)
-        *v = a->irr[reg - REG_IRR];
-    else if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR)
-        *v = a->lvt[LVT_TIMER + reg - REG_LVT_TIMER];
-    else
-        switch (reg) {
-        case REG_ID:
-            *v = x2apic(a) ? a->id : a->id << 24; /* 8 bits of it in an xAPIC */
-            break;
-        case REG_VERSION:
-            *v = APIC_VERSION;
-            break;
-        case REG_TPR:
-            *v = a->tpr;
-            break;
-        case REG_PPR:
-            *v = ppr(a);
-            break;
-        case REG_LDR:
-            *v = a->ldr;
-            break;
-        case REG_DFR:
-            *v = a->dfr;
-            break;
-        case REG_SVR:
-            *v = a->svr;
-            break;
-        case REG_ESR:
-            *v = a->esr;
-            break;
-        case REG_LVT_CMCI:
-            *v = a->lvt[LVT_CMCI];
-            break;
-        case REG_ICR_LOW:
-            *v = a->icr[0];
-            break;
-        case REG_ICR_HIGH:
-            *v = a->icr[1];
-            break;
-        case REG_TIMER_INITIAL:
-            *v = a->timer_initial;
-            break;
-        case REG_TIMER_CURRENT:
-            *v = timer_current(cpu);
-            break;
-        case REG_TIMER_DIVIDE:
-            *v = a->timer_divide;
-            break;
-        default:
-            *v = 0;
-            return reg == REG_EOI;
-        }
+    if (row) {
+        *v = *row;
+        return true;
+    }
+    switch (reg) {
+    case REG_ID:
+        *v = x2apic(a) ? a->id : a->id << 24; /* 8 bits of it in an xAPIC */
+        break;
+    case REG_VERSION:
+        *v = APIC_VERSION;
+        break;
+    case REG_TPR:
+        *v = a->tpr;
+        break;
+    case REG_PPR:
+        *v = ppr(a);
+        break;
+    case REG_LDR:
+        *v = a->ldr;
+        break;
+    case REG_DFR:
+        *v = a->dfr;
+        break;
+    case REG_SVR:
+        *v = a->svr;
+        break;
+    case REG_ESR:
+        *v = a->esr;
+        break;
+    case REG_LVT_CMCI:
+        *v = a->lvt[LVT_CMCI];
+        break;
+    case REG_ICR_LOW:
+        *v = a->icr[0];
+        break;
+    case REG_ICR_HIGH:
+        *v = a->icr[1];
+        break;
+    case REG_TIMER_INITIAL:
+        *v = a->timer_initial;
+        break;
+    case REG_TIMER_CURRENT:
+        *v = timer_current(cpu);
+        break;
+    case REG_TIMER_DIVIDE:
+        *v = a->timer_divide;
+        break;
+    default:
+        *v = 0;
+        return reg == REG_EOI;
+    }
     return true;
 }
 
@@ -660,6 +673,7 @@ void apic_write(struct cpu *cpu, unsigned offset, uint32_t value)
 {
     struct local_apic *a = &cpu->apic;
     unsigned reg = offset >> 4 & 0xff;
+    uint32_t now;
 
     switch (reg) { /* what only the xAPIC has, or has in another form */
     case REG_ID:
@@ -679,7 +693,8 @@ void apic_write(struct cpu *cpu, unsigned offset, uint32_t value)
         send_ipi(cpu, value, a->icr[1] >> 24);
         break;
     default:
-        if (!write_register(cpu, reg, value))
+        /* of a reserved register, not of one that is read-only (11.5.3) */
+        if (!write_register(cpu, reg, value) && !read_register(cpu, reg, &now))
             apic_error(cpu, ESR_REGISTER);
     }
 }
@@ -761,11 +776,17 @@ static bool read_x2(struct cpu *cpu, unsigned reg, uint64_t *value)
     return true;
 }
 
+/* Figure 11-8. */
+static uint32_t lvt_read_only(unsigned reg)
+{
+    return reg == REG_LVT_LINT0 || reg == REG_LVT_LINT1 ? LVT_READ_ONLY : LVT_STATUS;
+}
+
 /* The bits that may be set in a write (11.12.1.3: reserved ones are #GP). */
 static uint32_t x2_mask(const struct cpu *cpu, unsigned reg)
 {
     if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR)
-        return lvt_mask(cpu, LVT_TIMER + reg - REG_LVT_TIMER) | LVT_READ_ONLY;
+        return lvt_mask(cpu, LVT_TIMER + reg - REG_LVT_TIMER) | lvt_read_only(reg);
     switch (reg) {
     case REG_TPR:
     case REG_SELF_IPI:
@@ -773,7 +794,7 @@ static uint32_t x2_mask(const struct cpu *cpu, unsigned reg)
     case REG_SVR:
         return svr_mask(cpu);
     case REG_LVT_CMCI:
-        return lvt_mask(cpu, LVT_CMCI) | LVT_READ_ONLY;
+        return lvt_mask(cpu, LVT_CMCI) | lvt_read_only(reg);
     case REG_ICR_LOW:
         return ICR_WRITABLE;
     case REG_TIMER_INITIAL:
@@ -799,8 +820,8 @@ static bool write_x2(struct cpu *cpu, unsigned reg, uint64_t v)
     }
     if (v >> 32)
         return false;
-    if (reg == REG_SELF_IPI) {
-        accept_fixed(cpu, v & 0xff, false);
+    if (reg == REG_SELF_IPI) { /* as by the ICR, illegal vectors too (11.5.3, 11.12.11) */
+        send_ipi(cpu, (uint32_t)v | TO_SELF << 18, 0);
         return true;
     }
     return write_register(cpu, reg, (uint32_t)v);

@@ -232,6 +232,7 @@ void cpu_init_reset(struct cpu *cpu)
 {
     reset_core(cpu);
     cpu->cr0 = CR0_ET | (cpu->cr0 & (CR0_NW | CR0_CD));
+    cpu->kvmclock.system = 0; /* as KVM has it */
     apic_init_reset(cpu);
     start_or_wait(cpu);
 }
@@ -424,6 +425,11 @@ static const struct state_field cpu_fields[] = {
     STATE_U64(C, misc_enable),
     STATE_U64(C, tsc_adjust),
     STATE_U64(C, tsc_base),
+    STATE_U64_MAX(C, tsc_hz, TSC_HZ_MAX),
+    STATE_U64(C, kvmclock.wall),
+    STATE_U64(C, kvmclock.system),
+    STATE_U64(C, kvmclock.since),
+    STATE_U64(C, kvmclock.time),
     STATE_U64(C, mtrr_def_type),
     STATE_ARRAY(STATE_U64, C, mtrr_fixed, 11),
     STATE_ARRAY(STATE_U64, C, mtrr_var, 16),
@@ -464,6 +470,8 @@ static bool post_load(struct vcpu *v, struct error *err)
     bool lma = cpu->efer & EFER_LMA;
     if (lma && !(cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
         return error_set(err, "cpu%u: long mode without PAE paging", v->index);
+    if (!cpu->tsc_hz)
+        return error_set(err, "cpu%u: a time-stamp counter that stands still", v->index);
     if (cpu->model.soft_approx ? !CONFIG_MPFR && X87_HOST : !X87_HOST)
         return error_set(err, "cpu%u: saved with fpapprox=%s, which this build cannot", v->index,
                          cpu->model.soft_approx ? "soft" : "host");
@@ -493,7 +501,7 @@ static const struct vcpu_ops ops = {
     .map_changed = map_changed,
     .destroy = destroy,
     .fields = cpu_fields,
-    .fields_version = 3,
+    .fields_version = 4,
     .pre_save = pre_save,
     .post_load = post_load,
 };

@@ -11,6 +11,7 @@
 #include "cpu/x86/cpuid.h"
 #include "cpu/x86/insn.h"
 #include "cpu/x86/jit_state.h"
+#include "cpu/x86/kvmclock.h"
 #include "cpu/x86/probe.h"
 #include "vm/machine.h"
 
@@ -264,6 +265,7 @@ struct cpu {
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16], mcg_status, mcg_ctl, ucode_rev;
     uint64_t debugctl, spec_ctrl;
     uint64_t tsc_hz;
+    struct kvmclock kvmclock;
 
     /* x87, MMX, SSE, AVX */
     struct x87_reg fpr[8];  /* physical registers R0-R7; MMX register n is fpr[n].mant */

@@ -70,6 +70,9 @@ static const struct {
     {F_pdpe1gb, F_lm},
     {F_pcid, F_lm},
     {F_fsgsbase, F_lm},
+    {F_kvmclock, F_hypervisor},
+    {F_kvmclock, F_msr},
+    {F_kvmclock, F_tsc},
 };
 
 /* ---- the models ---- */
@@ -212,7 +215,8 @@ static void model_from_row(struct cpu_model *m, const struct model_row *row)
     memcpy(m->descriptors, row->descriptors, sizeof(m->descriptors));
     m->soft_approx = !X87_HOST;
     for (unsigned f = F_NONE + 1; !row->list && f < NUM_FEATURES; f++)
-        m->has[f] = true;
+        m->has[f] =
+            f != F_kvmclock; /* by name only: guests behave otherwise with KVM's signature */
     for (const uint8_t *f = row->list; f && *f; f++)
         m->has[*f] = true;
 }
@@ -336,7 +340,7 @@ static void reach_features(struct cpu_model *m)
         uint32_t leaf = cpu_features[f].leaf;
         uint32_t *max = leaf >> 31 ? &m->max_extended : &m->max_leaf;
 
-        if (m->has[f] && leaf > *max)
+        if (m->has[f] && leaf >> 28 != 4 && leaf > *max)
             *max = leaf;
     }
 }
@@ -363,6 +367,8 @@ bool cpu_model_parse(struct cpu_model *model, const char *spec, struct error *er
         if (wishes[f] != WISH_NONE)
             model->has[f] = wishes[f] == WISH_ON;
     }
+    if (wishes[F_kvmclock] == WISH_ON && wishes[F_hypervisor] == WISH_NONE)
+        model->has[F_hypervisor] = true;
     if (!settle_dependencies(model, wishes, err))
         return false;
     reach_features(model);
@@ -403,6 +409,10 @@ void cpu_model_list(void (*line)(void *opaque, const char *text), void *opaque)
     }
     line(opaque, text);
     line(opaque, "");
+    line(
+        opaque,
+        "max has them all but kvmclock, KVM's paravirtual clock, with which the hypervisor leaves");
+    line(opaque, "of CPUID are KVM's.");
     line(opaque,
          "fpapprox=host|soft: RCPPS, RSQRTPS and the x87's sines, logarithms and the like by the");
     line(opaque, "host's instructions (default on x86 hosts), or one result on every host.");

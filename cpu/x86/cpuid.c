@@ -229,14 +229,17 @@ static void extended_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out
     }
 }
 
-/* Guests know timing leaf 40000010H by other hypervisors' signatures only; leaf 15H serves them. */
-static void hypervisor_leaf(uint32_t leaf, uint32_t out[4])
+/* Guests know timing leaf 40000010H by other hypervisors' signatures only; leaf 15H serves them.
+ * They look for the paravirtual clock where the signature is KVM's. */
+static void hypervisor_leaf(const struct cpu_model *m, uint32_t leaf, uint32_t out[4])
 {
-    static const char name[12] = "CalqueCalque";
+    const char *name = m->has[F_kvmclock] ? "KVMKVMKVM\0\0\0" : "CalqueCalque";
 
+    if (leaf == 0x40000001 && m->has[F_kvmclock])
+        out[EAX] = KVMCLOCK_FEATURES;
     if (leaf != 0x40000000)
         return;
-    out[EAX] = 0x40000000;
+    out[EAX] = m->has[F_kvmclock] ? 0x40000001 : 0x40000000;
     memcpy(&out[EBX], name, 4);
     memcpy(&out[ECX], name + 4, 4);
     memcpy(&out[EDX], name + 8, 4);
@@ -250,7 +253,7 @@ void cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_
     if (leaf >> 31 && leaf <= m->max_extended)
         extended_leaf(m, leaf, out);
     else if (leaf >> 28 == 4 && m->has[F_hypervisor])
-        hypervisor_leaf(leaf, out);
+        hypervisor_leaf(m, leaf, out);
     else if (leaf <= m->max_leaf)
         basic_leaf(cpu, leaf, subleaf, out);
     else if (is_intel(m)) /* beyond the last: the last basic leaf's answer */

@@ -388,80 +388,95 @@ static uint8_t gpr(const struct decoder *d, unsigned n, unsigned width)
 
 enum operand_place { PLACE_NONE, PLACE_REG, PLACE_MEM, PLACE_IMM, PLACE_CL };
 
+static enum operand_place in_register(uint8_t *r, unsigned n)
+{
+    *r = (uint8_t)n;
+    return PLACE_REG;
+}
+
+/* By ModRM: memory, or register n. */
+static enum operand_place by_mod(const struct decoder *d, uint8_t *r, unsigned n)
+{
+    return d->mod != 3 ? PLACE_MEM : in_register(r, n);
+}
+
+static enum operand_place take_immediate(struct decoder *d, struct insn *i, unsigned mode,
+                                         unsigned width)
+{
+    unsigned z = d->osize == 2 ? 2 : 4;
+
+    switch (mode) {
+    case AM_L: /* is4: the register is in bits 7:4 */
+        i->imm = take(d, 1) & (d->mode == CODE64 ? 0xff : 0x7f);
+        break;
+    case AM_I:
+        i->imm = (uint64_t)take_signed(d, width == W_z ? z : width_bytes(d, width));
+        break;
+    case AM_A:
+        i->imm = take(d, z);
+        i->imm |= take(d, 2) << 32;
+        break;
+    default: /* AM_IS, AM_J */
+        i->imm = (uint64_t)take_signed(d, width == W_z ? z : 1);
+    }
+    return PLACE_IMM;
+}
+
+/* The one that the opcode implies. */
+static enum operand_place implied(struct insn *i, unsigned opnd, uint8_t *r)
+{
+    if (opnd == O_1) {
+        i->imm = 1;
+        return PLACE_IMM;
+    }
+    *r = 0;
+    return opnd == O_CL ? PLACE_CL : PLACE_REG;
+}
+
 /* Resolves one operand; registers go to *r. */
 static enum operand_place take_operand(struct decoder *d, struct insn *i, unsigned opnd, uint8_t *r)
 {
-    unsigned width = opnd & 15;
-    switch (opnd >> 4) {
+    unsigned mode = opnd >> 4, width = opnd & 15;
+
+    switch (mode) {
     case AM_E:
     case AM_R:
     case AM_M:
-        if (d->mod != 3)
-            return PLACE_MEM;
-        *r = gpr(d, d->rm, width);
-        return PLACE_REG;
+        return by_mod(d, r, gpr(d, d->rm, width));
     case AM_W:
     case AM_U:
-        if (d->mod != 3)
-            return PLACE_MEM;
-        *r = d->rm;
-        return PLACE_REG;
+        return by_mod(d, r, d->rm);
     case AM_Q:
     case AM_N:
-        if (d->mod != 3)
-            return PLACE_MEM;
-        *r = d->rm & 7;
-        return PLACE_REG;
+        return by_mod(d, r, d->rm & 7);
     case AM_STI:
-        *r = d->rm & 7;
-        return PLACE_REG;
+        return in_register(r, d->rm & 7);
     case AM_H:
     case AM_B:
-        *r = d->vvvv;
-        return PLACE_REG;
+        return in_register(r, d->vvvv);
+    case AM_G:
+        return in_register(r, gpr(d, d->reg, width));
+    case AM_V:
+    case AM_C:
+    case AM_D:
+        return in_register(r, d->reg);
+    case AM_S:
+    case AM_P:
+        return in_register(r, d->reg & 7);
+    case AM_Z:
+        return in_register(r, gpr(d, (d->opcode & 7u) | (d->rex & 1u) << 3, width));
+    case AM_I:
+    case AM_IS:
+    case AM_J:
+    case AM_A:
+    case AM_L:
+        return take_immediate(d, i, mode, width);
+    case AM_FIX:
+        return implied(i, opnd, r);
     case AM_X:
         i->index = R_ZERO;
         i->imm = d->sib_index;
         return PLACE_MEM;
-    case AM_L: /* is4: the register is in bits 7:4 */
-        i->imm = take(d, 1) & (d->mode == CODE64 ? 0xff : 0x7f);
-        return PLACE_IMM;
-    case AM_G:
-        *r = gpr(d, d->reg, width);
-        return PLACE_REG;
-    case AM_V:
-    case AM_C:
-    case AM_D:
-        *r = d->reg;
-        return PLACE_REG;
-    case AM_S:
-    case AM_P:
-        *r = d->reg & 7;
-        return PLACE_REG;
-    case AM_Z:
-        *r = gpr(d, (d->opcode & 7u) | (d->rex & 1u) << 3, width);
-        return PLACE_REG;
-    case AM_I:
-        if (width == W_z)
-            i->imm = (uint64_t)take_signed(d, d->osize == 2 ? 2 : 4);
-        else
-            i->imm = (uint64_t)take_signed(d, width_bytes(d, width));
-        return PLACE_IMM;
-    case AM_IS:
-    case AM_J:
-        i->imm = (uint64_t)take_signed(d, width == W_z ? (d->osize == 2 ? 2 : 4) : 1);
-        return PLACE_IMM;
-    case AM_A:
-        i->imm = take(d, d->osize == 2 ? 2 : 4);
-        i->imm |= take(d, 2) << 32;
-        return PLACE_IMM;
-    case AM_FIX:
-        if (opnd == O_1) {
-            i->imm = 1;
-            return PLACE_IMM;
-        }
-        *r = 0;
-        return opnd == O_CL ? PLACE_CL : PLACE_REG;
     case AM_O:
         i->base = i->index = R_ZERO;
         i->seg = SEG_DS;

@@ -57,14 +57,17 @@ enum msr_number {
 
 /* ---- time stamp counter (SDM vol. 3B 17.17) ---- */
 
-uint64_t cpu_tsc(const struct cpu *cpu)
+uint64_t cpu_tsc_at(const struct cpu *cpu, uint64_t now)
 {
-    uint64_t now = vm_clock_now(&cpu->v.m->clock);
-
     _Static_assert(TSC_HZ * 2 == NS_PER_SEC * 5, "the short way is of this frequency");
     if (likely(cpu->tsc_hz == TSC_HZ && now < UINT64_MAX / 5))
         return now * 5 / 2 + cpu->tsc_base;
     return muldiv64(now, cpu->tsc_hz, NS_PER_SEC) + cpu->tsc_base;
+}
+
+uint64_t cpu_tsc(const struct cpu *cpu)
+{
+    return cpu_tsc_at(cpu, vm_clock_now(&cpu->v.m->clock));
 }
 
 uint64_t cpu_tsc_to_time(const struct cpu *cpu, uint64_t tsc)
@@ -77,14 +80,14 @@ uint64_t cpu_tsc_to_time(const struct cpu *cpu, uint64_t tsc)
     return muldiv64((uint64_t)ticks, NS_PER_SEC, cpu->tsc_hz) + 1;
 }
 
-/* A write of the counter moves TSC_ADJUST by the same amount (17.17.3). */
-static void set_tsc(struct cpu *cpu, uint64_t v)
+/* A write of the counter moves TSC_ADJUST by the same amount, and one of that the counter
+ * (17.17.3). */
+static void move_tsc(struct cpu *cpu, uint64_t by)
 {
-    uint64_t by = v - cpu_tsc(cpu);
-
     cpu->tsc_base += by;
     cpu->tsc_adjust += by;
     apic_tsc_moved(cpu);
+    kvmclock_refresh(cpu);
 }
 
 enum vendor { ANYONE, INTEL, AMD };
@@ -108,6 +111,7 @@ void msr_reset(struct cpu *cpu)
     cpu->mtrr_def_type = cpu->mcg_status = cpu->mcg_ctl = cpu->debugctl = cpu->spec_ctrl = 0;
     memset(cpu->mtrr_fixed, 0, sizeof(cpu->mtrr_fixed));
     memset(cpu->mtrr_var, 0, sizeof(cpu->mtrr_var));
+    kvmclock_reset(cpu);
 }
 
 /* ---- registers that are a plain field ---- */
@@ -305,6 +309,8 @@ bool msr_peek(struct cpu *cpu, uint32_t msr, uint64_t *value)
     }
     if (is_apic_msr(msr))
         return apic_rdmsr(cpu, msr, value);
+    if (is_kvmclock_msr(msr))
+        return kvmclock_read(cpu, msr, value);
     *value = 0;
     switch (msr) {
     case MSR_TSC:
@@ -383,16 +389,16 @@ bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t v)
     }
     if (is_apic_msr(msr))
         return apic_wrmsr(cpu, msr, v);
+    if (is_kvmclock_msr(msr))
+        return kvmclock_write(cpu, msr, v) || unknown(cpu, msr, "write");
     switch (msr) {
     case MSR_TSC:
-        set_tsc(cpu, v);
+        move_tsc(cpu, v - cpu_tsc(cpu));
         return model_has(model, F_tsc);
     case MSR_TSC_ADJUST:
         if (!model_has(model, F_tsc_adjust))
             return false;
-        cpu->tsc_base += v - cpu->tsc_adjust;
-        cpu->tsc_adjust = v;
-        apic_tsc_moved(cpu);
+        move_tsc(cpu, v - cpu->tsc_adjust);
         return true;
     case MSR_SPEC_CTRL: /* IBRS, STIBP, SSBD: there is nothing to restrain */
         if (!model_has(model, F_spec_ctrl) || v & ~7ull)
@@ -421,12 +427,14 @@ bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t v)
 
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t v)
 {
-    bool apic = is_apic_msr(msr) || msr == MSR_TSC || msr == MSR_TSC_ADJUST, ok;
+    bool outside =
+             is_apic_msr(msr) || is_kvmclock_msr(msr) || msr == MSR_TSC || msr == MSR_TSC_ADJUST,
+         ok;
 
-    if (apic)
+    if (outside) /* other CPUs, timers, memory */
         vcpu_lock_machine(&cpu->v);
     ok = msr_poke(cpu, msr, v);
-    if (apic)
+    if (outside)
         vcpu_unlock_machine(&cpu->v);
     return ok;
 }

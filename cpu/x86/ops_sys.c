@@ -459,10 +459,11 @@ int op_invlpg_x(struct cpu *cpu, const struct insn *i)
 
 enum { INVPCID_ADDRESS, INVPCID_ONE, INVPCID_ALL, INVPCID_ALL_NONGLOBAL };
 
-/* SDM vol. 2A, INVPCID. Only the current PCID's translations are ever cached. */
+/* SDM vol. 2A, INVPCID. Only the current PCID's translations are ever cached. The type is all of
+ * the register, of 64 bits in 64-bit code without REX.W, too. */
 int op_invpcid_x(struct cpu *cpu, const struct insn *i)
 {
-    uint64_t type = insn_osize(i) == 8 ? cpu->r[i->reg] : (uint32_t)cpu->r[i->reg];
+    uint64_t type = cpu->code_mode == CODE64 ? cpu->r[i->reg] : (uint32_t)cpu->r[i->reg];
     uint64_t d[2];
 
     if (not_supervisor(cpu))

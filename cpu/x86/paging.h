@@ -24,7 +24,7 @@ static inline uint64_t phys_mask(const struct cpu *cpu)
 /* A20M# is ignored in SMM (SDM vol. 3C, System Management Mode, "Entering SMM"). */
 static inline uint64_t a20_mask(const struct cpu *cpu)
 {
-    return cpu->smm ? ~0ull : cpu->a20_mask;
+    return cpu->smm ? ~0ull : __atomic_load_n(&cpu->a20_mask, __ATOMIC_RELAXED);
 }
 
 /* What an access is, for permission checks. */

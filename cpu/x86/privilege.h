@@ -66,10 +66,13 @@ bool msr_poke(struct cpu *cpu, uint32_t msr, uint64_t value);
 void msr_reset(struct cpu *cpu);
 /* The time stamp counter: virtual time at tsc_hz, plus the base. */
 uint64_t cpu_tsc(const struct cpu *cpu);
+/* The same when the machine's clock is at `now`. */
+uint64_t cpu_tsc_at(const struct cpu *cpu, uint64_t now);
 /* Virtual time at which the counter reads `tsc`, never early. */
 uint64_t cpu_tsc_to_time(const struct cpu *cpu, uint64_t tsc);
 
 #define TSC_HZ        2500000000ull
+#define TSC_HZ_MAX    (1ull << 40)  /* of other hosts */
 #define APIC_TIMER_HZ 1000000000ull /* also the "crystal" of CPUID leaf 15H: 1 tick is 1 ns */
 
 #endif

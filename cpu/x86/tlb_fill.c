@@ -33,7 +33,7 @@ bool tlb_fill_quickly(struct cpu *cpu, uint64_t lin, bool store)
     struct translation t;
     struct walk w;
 
-    if (!(cpu->cr0 & CR0_PG) || cpu->watch || cpu->smm || ~cpu->a20_mask ||
+    if (!(cpu->cr0 & CR0_PG) || cpu->watch || cpu->smm || ~a20_mask(cpu) ||
         (cpu->long_mode && !is_canonical(lin)))
         return false;
     if (walk_tables(cpu, lin, &w, read_entry_in_ram) != WALK_OK || !bits_are_set(&w, store) ||

@@ -4,6 +4,7 @@
 . tests/boot/boot.sh
 names=("two CPUs are brought up" "four CPUs are two cores of two threads in two sockets" "a CPU goes offline and comes back"
        "two busy processes end, and the log is clean")
+[ -z "$LONG" ] || names+=("255 CPUs are brought up")
 
 cat >"$scratch/smp.sh" <<'GUEST'
 #!/bin/sh
@@ -24,9 +25,9 @@ GUEST
 chmod 755 "$scratch/smp.sh"
 need_guest "$scratch/smp.sh"
 
-# run OUTPUT SMP: the status is Calque's.
+# run OUTPUT SMP [MEMORY SECONDS]: the status is Calque's.
 run() {
-    timeout -k 5 200 "$CALQUE" -smp "$2" -m 256 -kernel "$kernel" -initrd "$scratch/initrd" \
+    timeout -k 5 "${4:-200}" "$CALQUE" -smp "$2" -m "${3:-256}" -kernel "$kernel" -initrd "$scratch/initrd" \
         -nographic -no-reboot -append "console=ttyS0 no_timer_check calque.run=/smp.sh" </dev/null 2>&1 |
         tr -d '\r' >"$1"
     return "${PIPESTATUS[0]}"
@@ -47,4 +48,9 @@ all_of "$scratch/2" '^without 1 0$' '^again 2 0-1' && all_of "$scratch/4" '^with
 report $? "${names[2]}" "$scratch/4"
 all_of "$scratch/4" 'busy one is done' 'busy two is done' && clean "$scratch/4" && clean "$scratch/2"
 report $? "${names[3]}" "$scratch/4"
+# Stock Linux has x2APIC mode only with interrupt remapping or above ID 254: this is xAPIC mode.
+if [ "$LONG" ]; then
+    run "$scratch/255" 255 1G 1200 && all_of "$scratch/255" '^nproc 255' '^processors 255' '^again 255 0-254' 'Power down' && clean "$scratch/255"
+    report $? "${names[4]}" "$scratch/255"
+fi
 finish

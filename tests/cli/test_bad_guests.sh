@@ -6,7 +6,7 @@
 mutate=$BUILD/tests/tools/mutate
 echo_guest=$BUILD/tests/tools/echo.elf
 mutations=200
-[ -z "$FAST" ] || mutations=60
+[ -z "$FAST" ] || mutations=20
 [ -z "$LONG" ] || mutations=5000
 
 # one_line FILE: standard error is one line that begins with our name.
@@ -104,6 +104,7 @@ if cached && kernel=$(tests/fetch kernel 2>/dev/null); then
     refused "a command line that is too long" "-append" -m 512 -kernel "$kernel" -append "$long"
     refused "less memory than the kernel needs" "try a larger -m" -m 16 -kernel "$kernel"
     hostile "mutated kernel headers" "$kernel" -m 128 -kernel FILE
+    not_with_fast "a random initrd is the kernel's to refuse"
     timeout -k 5 120 "$CALQUE" -m 256 -nographic -no-reboot -kernel "$kernel" -initrd "$scratch/random" \
         -append 'console=ttyS0 panic=-1' --timeout 110 >"$scratch/out" 2>"$scratch/err" </dev/null
     status=$?

@@ -74,6 +74,7 @@ refused "did you mean 'sse4.1'?" -cpu max,+sse4.11
 refused "sse2 needs sse" -cpu 486,+sse2
 refused "has no APIC" -cpu 486 -smp 2 -kernel "$BUILD/guest/strings-32.elf"
 refused "expected on or off" -cpu max,sse2=perhaps
+refused "kvmclock needs hypervisor" -cpu max,-hypervisor,+kvmclock
 prints "core2duo" -cpu help
 refused "fpapprox=hard: expected host or soft" -cpu max,fpapprox=hard
 refused "did you mean pc?" -machine pcc
@@ -181,6 +182,13 @@ refused "none: cannot be opened" -bios "$scratch/rom" -kernel "$scratch/none"
 refused "type=N is expected" -bios "$scratch/rom" -smbios serial=5
 refused "did you mean serial?" -bios "$scratch/rom" -smbios type=1,srial=5
 refused "uuid=12" -bios "$scratch/rom" -smbios type=1,uuid=12
+cat >"$scratch/limited" <<EOF
+#!/bin/sh
+ulimit -f 2000
+exec $CALQUE "\$@"
+EOF
+chmod 755 "$scratch/limited"
+CALQUE=$scratch/limited refused "guest memory: cannot size to" -bios "$scratch/rom" -display none
 prints "Calque " --version
 prints "-kernel" --help
 prints "memory: 512" --help=all

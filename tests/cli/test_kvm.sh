@@ -11,7 +11,7 @@ machine=(-kernel "$image" -display none -nodefaults -device 'isa-debug-exit,ioba
 # Requests and capabilities: linux/kvm.h.
 VERSION=0xae00 CHECK=0xae03 CREATE_VM=0xae01 RUN=0xae80 SET_MEMORY=0x4020ae46 SET_CPUID=0x4008ae90
 CAP_SLOTS=10 CAP_MAX_CPUS=66 CAP_READONLY=81 CAP_FILTER=189
-CAP_SPLIT=121
+CAP_SPLIT=121 CAP_ADJUST_CLOCK=39
 
 # says NAME TEXT COMMAND...: status 1, TEXT in one line.
 says() {
@@ -60,6 +60,9 @@ says "no virtual machine" "KVM_CREATE_VM: Cannot allocate memory" "$refuse" $CRE
 says "memory slots exhausted" "the memory map needs more than the host's 0 slots" "$refuse" $CHECK $CAP_SLOTS 0
 says "a memory slot is refused" "KVM refuses a memory slot of" "$refuse" $SET_MEMORY - 22
 says "CPUID is refused" "KVM refuses the CPUID of -cpu max" "$refuse" $SET_CPUID - 22
+machine+=(-cpu "max,+kvmclock")
+says "no clock to set" "no KVM_CAP_ADJUST_CLOCK, which kvmclock needs" "$refuse" $CHECK $CAP_ADJUST_CLOCK 0
+machine=("${machine[@]::${#machine[@]}-2}")
 
 machine+=(-machine kernel-irqchip=split)
 says "no split interrupt controllers" "kernel-irqchip=split: this host's KVM has no KVM_CAP_SPLIT_IRQCHIP" \

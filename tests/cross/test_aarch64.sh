@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Everything that is not bound to an x86 host, built for arm64 and run under QEMU's user emulation.
+# Everything that is not bound to an x86 host, built for arm64 and run under QEMU's user emulation, by
+# half of the processors: tests/run has other tests for the others.
 name="unit, device and guest tests of the arm64 build"
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
@@ -10,7 +11,7 @@ if ! tests/deps cross >"$out" 2>&1; then
     exit 0
 fi
 env -u BUILD -u CALQUE -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u CC \
-    make CROSS=aarch64-linux-gnu- test-cross >"$out" 2>&1
+    make JOBS=$((($(nproc) + 1) / 2)) CROSS=aarch64-linux-gnu- test-cross >"$out" 2>&1
 status=$?
 grep -E '^SKIP' "$out"
 if [ $status = 0 ] && grep -qE '^[0-9]+ passed, 0 failed' "$out"; then

@@ -8,6 +8,7 @@ names=("a running kernel: threads, condition, watchpoint" "left, it goes on; att
        "start_kernel and single steps, set before the kernel is there"
        "gdb's own, set where the kernel is linked before KASLR has moved it"
        "by name, set before KASLR has moved the kernel; then gdb is told where it is")
+not_with_fast "${names[@]}"
 need_guest
 
 # boot OPTION...: with COMMANDS run in the guest.

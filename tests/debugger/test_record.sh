@@ -5,7 +5,7 @@
 # when it is replayed.
 names=("a disk and keys" "two CPUs" "a crash" "refusals")
 . tests/boot/boot.sh
-[ -z "$FAST" ] || { for name in "${names[@]}"; do skip "$name" "not with FAST"; done; finish; }
+not_with_fast "${names[@]}"
 replays=2
 if [ "$(uname -m)" != x86_64 ]; then
     for name in "${names[@]}"; do skip "$name" "no translator for this host"; done

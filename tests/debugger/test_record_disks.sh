@@ -32,6 +32,7 @@ disk() {
 
 ahci="-device ahci,id=ahci"
 disk "an IDE disk, and another" -drive "if=ide,format=raw,file=$file" -drive "if=ide,index=1,format=raw,file=$other"
+not_with_fast "every other kind of drive"
 # shellcheck disable=SC2086 # several words
 disk "a disk at AHCI" $ahci -drive "if=none,id=d,format=raw,file=$file" -device ide-hd,drive=d,bus=ahci.0
 disk "a virtio disk, and another" -drive "if=virtio,format=raw,file=$file" -drive "if=virtio,format=raw,file=$other"

@@ -4,7 +4,7 @@
 # has neither network nor files: the same output, the same digests.
 names=("an address and files over virtio-net" "replayed with the network gone")
 . tests/boot/boot.sh
-[ -z "$FAST" ] || { for name in "${names[@]}"; do skip "$name" "not with FAST"; done; finish; }
+not_with_fast "${names[@]}"
 if [ "$(uname -m)" != x86_64 ] || ! "$CALQUE" -netdev help | grep -q ' user '; then
     for name in "${names[@]}"; do skip "$name" "no translator for this host, or no libslirp"; done
     finish

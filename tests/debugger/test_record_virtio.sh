@@ -5,7 +5,7 @@
 # change behind the machine's back, is refused by name.
 names=("entropy, a console, a channel and a balloon" "replayed without them" "a shared folder is refused by name")
 . tests/boot/boot.sh
-[ -z "$FAST" ] || { for name in "${names[@]}"; do skip "$name" "not with FAST"; done; finish; }
+not_with_fast "${names[@]}"
 if [ "$(uname -m)" != x86_64 ]; then
     for name in "${names[@]}"; do skip "$name" "no translator for this host"; done
     finish

@@ -78,6 +78,13 @@ static inline void rig_out(struct rig *r, uint16_t port, uint8_t v)
     address_space_write(&r->m.io, port, v, 1);
 }
 
+/* 1 MiB of memory, from 0. */
+static inline void rig_add_memory(struct rig *r, struct region *ram)
+{
+    region_init_memory(ram, "ram", 1 << 20, 0, 0);
+    region_add(&r->m.mem, ram, 0, -2);
+}
+
 /* Random accesses to a range of ports with time passing in between; must only not crash. */
 static inline void rig_fuzz(struct rig *r, uint16_t port, unsigned count, uint32_t seed)
 {

@@ -7,7 +7,7 @@
 #include "devices/storage/ahci.h"
 #include "devices/storage/ahci_regs.h"
 #include "tests/devices/fakedisk.h"
-#include "tests/devices/rig.h"
+#include "tests/devices/rig_pci.h"
 
 #define BAR    0xe0000000u
 #define DEVFN  PCI_DEVFN(3, 0)
@@ -71,15 +71,12 @@ static int setup(void **state)
     struct ide_drive_config drives[AHCI_NUM_PORTS] = {{0}};
 
     rig_init(&b->r);
-    region_init_memory(&b->ram, "ram", 1 << 20, 0, 0);
-    region_add(&b->r.m.mem, &b->ram, 0, -2);
+    rig_add_memory(&b->r, &b->ram);
     fake_init(&b->disk, 4 << 20);
     fake_init(&b->cd, 1 << 20);
     drives[0] = (struct ide_drive_config){ATA_DISK, &b->disk};
     drives[2] = (struct ide_drive_config){ATA_CDROM, &b->cd};
-    pci_bus_init(&b->bus, &b->r.m, "pci");
-    for (unsigned n = 0; n < 4; n++)
-        b->bus.pirq[n] = rig_line(&b->r, n);
+    rig_add_pci(&b->r, &b->bus);
     ahci_init(&b->hba, &b->r.m, "ahci", &b->bus, DEVFN, drives, 4, (struct msi_sink){message, b});
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0 + 20, BAR, 4);
     pci_config_write(&b->bus, DEVFN, PCI_COMMAND, 6, 2);

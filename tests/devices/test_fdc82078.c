@@ -75,8 +75,7 @@ static int setup(void **state)
     struct blockdev *const disks[2] = {&b->a, &b->b};
 
     rig_init(&b->r);
-    region_init_memory(&b->ram, "ram", 1 << 20, 0, 0);
-    region_add(&b->r.m.mem, &b->ram, 0, -2);
+    rig_add_memory(&b->r, &b->ram);
     fake_init(&b->a, 1440 << 10);
     fake_init(&b->b, 360 << 10);
     i8237_init(&b->dma, &b->r.m, "dma");

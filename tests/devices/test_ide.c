@@ -28,8 +28,7 @@ struct box {
 
 static void add_ram(struct box *b)
 {
-    region_init_memory(&b->ram, "ram", 1 << 20, 0, 0);
-    region_add(&b->r.m.mem, &b->ram, 0, -2);
+    rig_add_memory(&b->r, &b->ram);
 }
 
 /* The disk is master of the primary channel; the CD drive slave of the secondary. */

@@ -6,7 +6,7 @@
 #include "devices/net/ethernet.h"
 #include "devices/net/ne2000.h"
 #include "tests/devices/fakenet.h"
-#include "tests/devices/rig.h"
+#include "tests/devices/rig_pci.h"
 
 #define IO    0x300u
 #define PCIIO 0xc000u
@@ -90,9 +90,7 @@ static int setup(void **state)
     memcpy(config.mac, mac, 6);
     memcpy(other.mac, mac, 6);
     rig_init(&b->r);
-    pci_bus_init(&b->bus, &b->r.m, "pci");
-    for (unsigned n = 0; n < 4; n++)
-        b->bus.pirq[n] = rig_line(&b->r, n);
+    rig_add_pci(&b->r, &b->bus);
     ne2000_isa_init(&b->nic, &b->r.m, "nic", IO, rig_line(&b->r, 3), &config);
     ne2000_pci_init(&b->pci, &b->r.m, "other", &b->bus, DEVFN, &other);
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0, PCIIO, 4);

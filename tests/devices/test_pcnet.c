@@ -8,7 +8,7 @@
 #include "devices/net/ethernet.h"
 #include "devices/net/pcnet.h"
 #include "tests/devices/fakenet.h"
-#include "tests/devices/rig.h"
+#include "tests/devices/rig_pci.h"
 
 #define BAR   0xe0000000u
 #define IO    0xc000u
@@ -75,11 +75,8 @@ static int setup(void **state)
 
     memcpy(config.mac, mac, 6);
     rig_init(&b->r);
-    region_init_memory(&b->ram, "ram", 1 << 20, 0, 0);
-    region_add(&b->r.m.mem, &b->ram, 0, -2);
-    pci_bus_init(&b->bus, &b->r.m, "pci");
-    for (unsigned n = 0; n < 4; n++)
-        b->bus.pirq[n] = rig_line(&b->r, n);
+    rig_add_memory(&b->r, &b->ram);
+    rig_add_pci(&b->r, &b->bus);
     pcnet_init(&b->nic, &b->r.m, "nic", &b->bus, DEVFN, &config);
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0, IO, 4);
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0 + 4, BAR, 4);

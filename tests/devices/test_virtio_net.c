@@ -6,7 +6,7 @@
 #include "base/bits.h"
 #include "devices/net/virtio_net.h"
 #include "tests/devices/fakenet.h"
-#include "tests/devices/rig.h"
+#include "tests/devices/rig_pci.h"
 
 #define LEGACY 0xc000u
 #define MSIX   0xe0000000u
@@ -58,11 +58,8 @@ static int setup(void **state)
     memcpy(config.nic.mac, mac, 6);
     config.nic.netdev = &b->net;
     rig_init(&b->r);
-    region_init_memory(&b->ram, "ram", 1 << 20, 0, 0);
-    region_add(&b->r.m.mem, &b->ram, 0, -2);
-    pci_bus_init(&b->bus, &b->r.m, "pci");
-    for (unsigned n = 0; n < 4; n++)
-        b->bus.pirq[n] = rig_line(&b->r, n);
+    rig_add_memory(&b->r, &b->ram);
+    rig_add_pci(&b->r, &b->bus);
     virtio_net_init(&b->nic, &b->r.m, "nic", &b->bus, DEVFN, &config);
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0, LEGACY, 4);
     pci_config_write(&b->bus, DEVFN, PCI_BASE_ADDRESS_0 + 4, MSIX, 4);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "devices/virtio/virtio_pci.h"
-#include "tests/devices/rig.h"
+#include "tests/devices/rig_pci.h"
 
 /* A virtio device on a PCI bus with a megabyte of RAM, as a driver of the modern interface uses it:
  * each queue has its rings and eight buffers of 2 KiB, in chains of one or two. */
@@ -42,11 +42,8 @@ static inline void vbox_init(struct vbox *b)
 {
     memset(b, 0, sizeof(*b));
     rig_init(&b->r);
-    region_init_memory(&b->ram, "ram", 1 << 20, 0, 0);
-    region_add(&b->r.m.mem, &b->ram, 0, -2);
-    pci_bus_init(&b->bus, &b->r.m, "pci");
-    for (unsigned n = 0; n < 4; n++)
-        b->bus.pirq[n] = rig_line(&b->r, n);
+    rig_add_memory(&b->r, &b->ram);
+    rig_add_pci(&b->r, &b->bus);
 }
 
 static inline struct virtio_pci_config vbox_pci(struct vbox *b)

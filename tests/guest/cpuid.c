@@ -45,7 +45,8 @@ static void print_all(void)
     print_range(0);
     query(1, 0, out);
     if (out[2] >> 31)
-        print_leaf(0x40000000, 0);
+        for (uint32_t leaf = 0x40000000; leaf < 0x40000002; leaf++)
+            print_leaf(leaf, 0);
     print_range(0x80000000);
 }
 

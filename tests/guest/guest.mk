@@ -24,8 +24,12 @@ GUEST_BOTH := \
     walks \
     breakpoints \
     events \
+    shadows \
     ioapic \
+    routes \
     tsc \
+    apic \
+    x2apic \
     smc \
     codepages \
     ring3 \
@@ -45,6 +49,7 @@ GUEST_BOTH := \
     idiv \
     ioperm \
     supervisor \
+    implicit \
     msrs \
     joins \
     loops \
@@ -52,9 +57,10 @@ GUEST_BOTH := \
     remap \
     syscalls \
     fplive \
+    kvmclock \
     vga
-GUEST_32 := $(GUEST_BOTH) segments smptasks tasks taskfault taskmodes modes v86
-GUEST_64 := $(GUEST_BOTH) cpuid
+GUEST_32 := $(GUEST_BOTH) segments smptasks tasks taskdebug taskfault taskmodes modes v86
+GUEST_64 := $(GUEST_BOTH) cpuid pcids
 GUEST_IMAGES := $(GUEST_32:%=$(BUILD)/guest/%-32.elf) $(GUEST_64:%=$(BUILD)/guest/%-64.elf)
 GUEST_LIB := $(GUEST_DIR)/lib/start.S $(GUEST_DIR)/lib/rt.c
 GUEST_DEPS := $(GUEST_DIR)/guest.mk $(GUEST_LIB) $(GUEST_DIR)/lib/rt.h $(GUEST_DIR)/lib/task.h $(GUEST_DIR)/lib/ap.h $(GUEST_DIR)/lib/guest.ld

@@ -138,18 +138,18 @@ static struct cpu *processor(const char *spec)
 static void cpuid_is_the_features(void **state)
 {
     static const char *const models[] = {
-        "max",      "qemu64",  "x86-64-v2", "Nehalem", "core2duo",
-        "pentium3", "pentium", "486",       "max,-lm", "486,+bmi1,+syscall,+msr"};
+        "max",          "qemu64",  "x86-64-v2", "Nehalem", "core2duo",
+        "pentium3",     "pentium", "486",       "max,-lm", "486,+bmi1,+syscall,+msr",
+        "max,+kvmclock"};
     (void)state;
     for (size_t n = 0; n < ARRAY_SIZE(models); n++) {
         struct cpu *cpu = processor(models[n]);
         for (unsigned f = F_NONE + 1; f < NUM_FEATURES; f++) {
             const struct feature_info *i = &cpu_features[f];
-            bool extended = i->leaf >> 31;
-            uint32_t out[4];
+            uint32_t out[4], kind = i->leaf >> 28 << 28; /* basic, a hypervisor's, extended */
 
-            cpuid_query(cpu, extended ? 0x80000000 : 0, 0, out);
-            uint32_t max = extended && !(out[0] >> 31) ? 0 : out[0];
+            cpuid_query(cpu, kind, 0, out);
+            uint32_t max = out[0] >> 28 << 28 == kind ? out[0] : 0;
             cpuid_query(cpu, i->leaf, i->subleaf, out);
             bool bit = i->leaf <= max && out[i->reg] >> i->bit & 1;
             if (bit != model_has(&cpu->model, f))

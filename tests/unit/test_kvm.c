@@ -219,8 +219,9 @@ static void test_kvm_tells_the_frequency(void **state)
 /* Whatever the host's counter runs at, no named model's CPUID tells. */
 static void test_kvm_has_our_cpuid(void **state)
 {
-    static const char *const models[] = {"486",       "pentium3",  "core2duo",      "qemu64",
-                                         "x86-64-v2", "x86-64-v3", "Haswell-noTSX", "Nehalem"};
+    static const char *const models[] = {"486",           "pentium3",  "core2duo",
+                                         "qemu64",        "x86-64-v2", "x86-64-v3",
+                                         "Haswell-noTSX", "Nehalem",   "pentium3,+kvmclock"};
     struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
     struct error err;
 
@@ -235,6 +236,9 @@ static void test_kvm_has_our_cpuid(void **state)
             for (uint32_t sub = 0; sub < 4; sub++)
                 assert_leaf(cpu, t, leaf, sub);
         for (uint32_t leaf = 0x80000000; leaf <= cpu->model.max_extended; leaf++)
+            assert_leaf(cpu, t, leaf, 0);
+        for (uint32_t leaf = 0x40000000; model_has(&cpu->model, F_hypervisor) && leaf < 0x40000003;
+             leaf++)
             assert_leaf(cpu, t, leaf, 0);
         assert_true(!model_has(&cpu->model, F_hypervisor) || find_leaf(t, 0x40000000, 0));
         free(t);

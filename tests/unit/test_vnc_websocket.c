@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The VNC server and viewers in a browser (RFC 6455). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 
-#include "config.h"
+#include "vnc_viewer.h"
 
 #if CONFIG_VNC
-#include "vnc_viewer.h"
 
 /* RFC 6455's own example of a handshake. */
 static void upgrade(int fd)
@@ -275,22 +265,6 @@ int main(void)
     };
 
     signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
-
-#else
-
-static void skipped(void **state)
-{
-    (void)state;
-    puts("skip: vnc: built without libvncserver");
-    skip();
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {{"vnc", skipped, NULL, NULL, NULL}};
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

@@ -2,10 +2,41 @@
 #ifndef CALQUE_TESTS_UNIT_VNC_VIEWER_H
 #define CALQUE_TESTS_UNIT_VNC_VIEWER_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "config.h"
+
+/* What tests of VNC have in common: without libvncserver all of them. */
+
+#if !CONFIG_VNC
+
+static void skipped(void **state)
+{
+    (void)state;
+    puts("skip: vnc: built without libvncserver");
+    skip();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {{"vnc", skipped, NULL, NULL, NULL}};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,8 +54,7 @@
 #include "host/ui/vnc.h"
 #include "vm/machine.h"
 
-/* A machine with a picture, its VNC server, and viewers of our own. Included behind cmocka.h, where
- * CONFIG_VNC. */
+/* A machine with a picture, its VNC server, and viewers of our own. */
 
 /* ---- a machine with a picture ---- */
 
@@ -347,4 +377,5 @@ static inline void expect_key(const struct hid_event *e, unsigned code, bool dow
     assert_int_equal(e->down, down);
 }
 
+#endif
 #endif

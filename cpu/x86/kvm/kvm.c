@@ -54,6 +54,11 @@ int kvm_open(struct error *err)
     return -1;
 }
 
+static bool has_kvmclock(const struct kvm_engine *k)
+{
+    return model_has(&cpu_of(k->m->cpus[0])->model, F_kvmclock);
+}
+
 static bool check_capabilities(struct kvm_engine *k, struct error *err)
 {
     static const struct {
@@ -78,6 +83,8 @@ static bool check_capabilities(struct kvm_engine *k, struct error *err)
     for (unsigned n = 0; n < ARRAY_SIZE(needed); n++)
         if (ioctl(k->dev, KVM_CHECK_EXTENSION, needed[n].number) <= 0)
             return error_set(err, "this host's KVM has no %s", needed[n].name);
+    if (has_kvmclock(k) && ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_ADJUST_CLOCK) <= 0)
+        return error_set(err, "this host's KVM has no KVM_CAP_ADJUST_CLOCK, which kvmclock needs");
     k->max_slots = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
     k->guest_debug = ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_SET_GUEST_DEBUG) > 0;
     k->max_cpus = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
@@ -85,31 +92,44 @@ static bool check_capabilities(struct kvm_engine *k, struct error *err)
            error_set(err, "this host's KVM runs at most %u CPUs", k->max_cpus);
 }
 
-/* MSRs that change how the processor runs are KVM's, and split those of the local APIC; every other
- * access comes out and is msr.c's, so that guests find the same registers under every engine. */
+/* MSRs that change how the processor runs are KVM's, and split those of the local APIC; the
+ * kvmclock's times are, too (not the date, which is the machine's). Every other access comes out
+ * and is msr.c's, so that guests find the same registers under every engine. */
 static bool filter_msrs(struct kvm_engine *k, struct error *err)
 {
     static uint8_t all[4] = {0xff, 0xff, 0xff, 0xff};
-    static const struct {
+    bool deadline = k->split && model_has(&cpu_of(k->m->cpus[0])->model, F_tsc_deadline);
+    bool clock = has_kvmclock(k);
+    const struct {
         uint32_t base, n;
+        bool kept;
     } ranges[] = {
-        {0x10, 1},  {0x3b, 1},       {0x48, 2},       {0x174, 3}, {0x1d9, 1},
-        {0x277, 1}, {0xc0000080, 5}, {0xc0000100, 4}, {0x1b, 1},  {0x6e0, 1},
+        {0x10, 1, true},
+        {0x3b, 1, true},
+        {0x48, 2, true},
+        {0x174, 3, true},
+        {0x1d9, 1, true},
+        {0x277, 1, true},
+        {0xc0000080, 5, true},
+        {0xc0000100, 4, true},
+        {0x1b, 1, k->split},
+        {0x6e0, 1, deadline},
+        {MSR_KVM_SYSTEM_TIME, 1, clock},
+        {MSR_KVM_SYSTEM_TIME_NEW, 1, clock},
     };
-    bool deadline = model_has(&cpu_of(k->m->cpus[0])->model, F_tsc_deadline);
-    unsigned nranges = ARRAY_SIZE(ranges) - (!k->split ? 2 : !deadline ? 1 : 0);
     struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_DENY};
     struct kvm_enable_cap cap = {.cap = KVM_CAP_X86_USER_SPACE_MSR,
                                  .args = {KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
                                           KVM_MSR_EXIT_REASON_FILTER}};
 
-    for (unsigned n = 0; n < nranges; n++)
-        filter.ranges[n] = (struct kvm_msr_filter_range){
-            .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
-            .base = ranges[n].base,
-            .nmsrs = ranges[n].n,
-            .bitmap = all,
-        };
+    for (unsigned n = 0, to = 0; n < ARRAY_SIZE(ranges); n++)
+        if (ranges[n].kept)
+            filter.ranges[to++] = (struct kvm_msr_filter_range){
+                .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+                .base = ranges[n].base,
+                .nmsrs = ranges[n].n,
+                .bitmap = all,
+            };
     if (ioctl(k->vm, KVM_ENABLE_CAP, &cap) < 0)
         return error_set(err, "KVM_CAP_X86_USER_SPACE_MSR: %s", strerror(errno));
     return ioctl(k->vm, KVM_X86_SET_MSR_FILTER, &filter) == 0 ||

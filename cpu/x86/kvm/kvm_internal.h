@@ -69,9 +69,9 @@ struct kvm_cpu {
     atomic_bool inside;            /* KVM_RUN, or about to; `thread` is in it */
     pthread_t thread;
     bool thread_known;
-    uint64_t tsc_fetched;  /* when; ns of the machine's clock */
-    bool chip_in;          /* split: KVM has the local APIC */
-    uint32_t over_initial; /* count of a one-shot that was over when it went there */
+    uint64_t tsc_fetched;         /* when; ns of the machine's clock */
+    bool chip_in;                 /* split: KVM has the local APIC */
+    uint32_t over_initial;        /* count of a one-shot that was over when it went there */
     struct kvm_guest_debug debug; /* what KVM was told */
     struct kvm_stats stats;
 };
@@ -103,6 +103,7 @@ struct kvm_engine {
     unsigned nloaded;
     uint64_t tsc_origin;
     bool tsc_known;
+    bool clock_known; /* likewise: KVM's clock was set */
 };
 
 /* The largest access, of 8, 4, 2 or 1 bytes, that is left of len: KVM parts them at pages. */

@@ -243,6 +243,7 @@ static const struct kept_msr kept[] = {
     MSR(0xc0000084, fmask, F_lm),
     MSR(0xc0000102, kernel_gs_base, F_lm),
     MSR(0xc0000103, tsc_aux, F_rdtscp),
+    MSR(MSR_KVM_SYSTEM_TIME_NEW, kvmclock.system, F_kvmclock),
 };
 #define MSR_TSC 0x10
 
@@ -309,6 +310,7 @@ void kvm_state_loaded(struct kvm_cpu *c, bool loaded)
         k->nloaded += loaded ? 1 : -1u;
     c->loaded = loaded;
     k->tsc_known = k->tsc_known && k->nloaded;
+    k->clock_known = k->clock_known && k->nloaded;
     pthread_mutex_unlock(&k->tsc_mutex);
 }
 
@@ -334,10 +336,26 @@ static bool offset_out(struct kvm_cpu *c)
     return tsc_offset(c, KVM_SET_DEVICE_ATTR, &offset);
 }
 
+/* KVM's clock goes on where ours is, unless CPUs go by it already. What the guest has in memory may
+ * be of the software engines: it is written again for the MSR's sake, before the CPU runs. No
+ * KVM_KVMCLOCK_CTRL: time stands still with the machine, and the guest has missed none. */
+static bool clock_out(struct kvm_cpu *c)
+{
+    struct kvm_clock_data clock = {.clock = kvmclock_now(c->cpu)};
+    uint64_t msr = c->cpu->kvmclock.system;
+
+    if (!model_has(&c->cpu->model, F_kvmclock))
+        return true;
+    if (!c->k->clock_known && ioctl(c->k->vm, KVM_SET_CLOCK, &clock) < 0)
+        return false;
+    c->k->clock_known = true;
+    return !msr || kvm_set_msr(c, MSR_KVM_SYSTEM_TIME_NEW, msr);
+}
+
 static bool tsc_out(struct kvm_cpu *c)
 {
     pthread_mutex_lock(&c->k->tsc_mutex);
-    bool ok = offset_out(c);
+    bool ok = offset_out(c) && clock_out(c);
     pthread_mutex_unlock(&c->k->tsc_mutex);
     return ok;
 }
@@ -382,7 +400,10 @@ static bool msrs_in(struct kvm_cpu *c)
     for (unsigned n = 0; n < ARRAY_SIZE(kept); n++)
         if (model_has(&cpu->model, kept[n].feature))
             kvm_get_msr(c, kept[n].number, (uint64_t *)(uintptr_t)kept_value(cpu, &kept[n]));
-    return kvm_state_fetch_tsc(c);
+    if (!kvm_state_fetch_tsc(c))
+        return false;
+    kvmclock_adopt(cpu);
+    return true;
 }
 
 /* ---- debug registers, events ---- */
@@ -586,8 +607,8 @@ struct kvm_cpuid2 *kvm_cpuid_table(const struct cpu *cpu, uint64_t tsc_hz)
         return NULL;
     for (uint32_t leaf = 0; leaf <= m->max_leaf && leaf < 0x20; leaf++)
         add_leaf(cpu, tsc_hz, table, leaf);
-    if (m->has[F_hypervisor])
-        add_leaf(cpu, tsc_hz, table, 0x40000000);
+    for (uint32_t leaf = 0x40000000; m->has[F_hypervisor] && leaf <= 0x40000001; leaf++)
+        add_leaf(cpu, tsc_hz, table, leaf);
     for (uint32_t leaf = 0x80000000; leaf <= m->max_extended && leaf < 0x80000020; leaf++)
         add_leaf(cpu, tsc_hz, table, leaf);
     return table;
