@@ -3,29 +3,44 @@
 # -accel kvm where KVM works for sure: in QEMU, whose TCG has nested SVM, runs Debian's kernel with
 # kvm-amd, and in that this build: the guest programs, CPUID of named models against the interpreter's,
 # a kernel to a shell with one CPU and with two, exits of a boot against those of QEMU in the same place,
-# a virtio disk, engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
+# a virtio disk, snapshots while it works, engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
 # is known to differ, and TCG lets XSETBV pass KVM by, so that what depends on XCR0 is left out.
-# NESTED names parts (guests cpuid linux exits virtio switch debug) or guest programs. NESTED_LOG names a log
-# that is kept: a run goes on where the one before ended, if that was of the same build.
+# NESTED names parts (guests cpuid linux exits virtio snapshots switch debug) or guest programs. NESTED_LOG names a log
+# that is kept: a run goes on where the one before ended, if that was of the same build. A kernel there that
+# hangs costs two minutes: another goes on with the same program, and after the third time with the next.
 . tests/tap.sh
 if ! command -v qemu-system-x86_64 >/dev/null; then
     skip kvm-nested "there is no qemu-system-x86_64"
     finish
 fi
-# For the guest in the guest: reads its disk in small pieces. Its kernel's modules go to modules/.
-make_disk_script() {
+# For the guest in the guest: its disk's modules, which go to modules/; it reads the disk in small pieces, or
+# writes and reads again and again.
+make_disk_scripts() {
     mkdir -p "$scratch/modules"
-    echo "#!/bin/sh"
-    for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
-        find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$scratch/modules/" \;
-        echo "insmod /modules/$m.ko"
-    done
-    echo 'echo "digest: $(dd if=/dev/vda bs=4k iflag=direct | sha256sum)"; echo the end; sleep 1000'
+    {
+        echo "#!/bin/sh"
+        for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
+            find "$(dirname "$kernel")/lib/modules/" -name "$m.ko" -exec cp {} "$scratch/modules/" \;
+            echo "insmod /modules/$m.ko"
+        done
+    } | tee "$scratch/disk.sh" >"$scratch/rounds.sh"
+    echo 'echo "digest: $(dd if=/dev/vda bs=4k iflag=direct | sha256sum)"; echo the end; sleep 1000' >>"$scratch/disk.sh"
+    cat >>"$scratch/rounds.sh" <<'ROUNDS'
+n=0
+while true; do
+    dd if=/dev/urandom of=/tmp/f bs=64k count=2 2>/dev/null
+    dd if=/tmp/f of=/dev/vda bs=4k seek=$((n % 16 * 32)) oflag=direct conv=notrunc 2>/dev/null
+    [ "$(md5sum </tmp/f)" = "$(dd if=/dev/vda bs=4k skip=$((n % 16 * 32)) count=32 iflag=direct 2>/dev/null | md5sum)" ] &&
+        echo "round $n ok" || echo "round $n BAD"
+    n=$((n + 1))
+done
+ROUNDS
+    chmod 755 "$scratch/disk.sh" "$scratch/rounds.sh"
 }
 if ! host=$(tests/fetch kernel-amd64) || ! busybox=$(tests/fetch busybox) || ! kernel=$(tests/fetch kernel) ||
     ! sed -n "/<<'GUEST'/,/^GUEST/p" tests/boot/test_switch.sh | sed '1d;$d' >"$scratch/switch.sh" ||
-    ! chmod 755 "$scratch/switch.sh" || ! make_disk_script >"$scratch/disk.sh" || ! chmod 755 "$scratch/disk.sh" ||
-    ! tests/mkinitrd -o "$scratch/inner" "$scratch/switch.sh" "$scratch/disk.sh" "$scratch/modules" >/dev/null; then
+    ! chmod 755 "$scratch/switch.sh" || ! make_disk_scripts ||
+    ! tests/mkinitrd -o "$scratch/inner" "$scratch"/{switch,disk,rounds}.sh "$scratch/modules" >/dev/null; then
     skip kvm-nested "the guests cannot be fetched"
     finish
 fi
@@ -51,13 +66,14 @@ ln -s busybox "$root/bin/sh"
 cp "$modules"/{virt/lib/irqbypass,drivers/crypto/ccp/ccp,arch/x86/kvm/kvm,arch/x86/kvm/kvm-amd}.ko "$root/"
 cp "$BUILD/calque" tests/guest/run tests/guest/QEMU-DIFFERS tests/boot/switch "$BUILD/tests/tools/debugged.elf" "$qemu" "$root/"
 cp "$kernel" "$root/vmlinuz"
+"$BUILD/calque-img" create -q -f qcow2 "$root/disk.qcow2" 16M
 cp "$scratch/inner" "$root/initrd"
 cp -L /usr/share/seabios/bios-256k.bin /usr/share/qemu/{kvmvapic,linuxboot_dma,multiboot_dma}.bin "$root/qemu/" 2>/dev/null
 { ldd "$BUILD/calque" && ldd "$qemu"; } | grep -o '/[^ ]*' | sort -u | while IFS= read -r library; do
     mkdir -p "$root$(dirname "$library")"
     [ -e "$root$library" ] || cp -L "$library" "$root$library"
 done
-parts=
+programs='' parts=''
 for image in "$BUILD"/guest/*.elf; do
     name=$(basename "$image" .elf)
     if [ -n "$NESTED" ] && [[ " $NESTED " != *" guests "* ]]; then
@@ -65,14 +81,12 @@ for image in "$BUILD"/guest/*.elf; do
     elif [[ $name =~ ^($skipped)$ ]]; then
         continue
     fi
-    ! is_done "$name" || [[ $name == cpuid-64 ]] || continue
     cp "$image" "$root/guest/"
+    programs="$programs $name"
 done
-for part in cpuid linux exits virtio switch debug; do
-    ! is_done $part || continue
+for part in cpuid linux exits virtio snapshots switch debug; do
     [ -n "$NESTED" ] && [[ " $NESTED " != *" $part "* ]] || parts="$parts $part"
 done
-echo "$parts" >"$root/parts"
 
 cat >"$root/init" <<'INIT'
 #!/bin/sh
@@ -88,19 +102,25 @@ for module in irqbypass ccp kvm kvm-amd; do insmod /$module.ko; done
 # As its neighbour's anonymous memory has huge pages, too.
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 
+# Says that it lives; the log does not keep that.
+while sleep 5; do echo .; done &
+
 result() { if [ $1 = 0 ]; then echo "PASS $2"; else echo "FAIL $2"; fi; }
 
-# checks COMMAND...: the names of those that fail, sorted; ABSENT if the program does not come to its end.
-checks() {
-    timeout $((TIMEOUT + 5)) "$@" -kernel /guest/$name.elf -display none -nodefaults -debugcon stdio -no-reboot \
-        -device isa-debug-exit,iobase=0xf4,iosize=4 $more </dev/null >/tmp/checks 2>&1
+# The names of the checks that fail, sorted; ABSENT if the program does not come to its end.
+ours() {
+    ! grep -q "^FAIL $name (exit status" /tmp/ran || echo ABSENT
+    grep '^FAIL ' /tmp/ran | grep -v "^FAIL $name (" | sort
+}
+theirs() {
+    timeout -s KILL $TIMEOUT /qemu-system-x86_64 -L /qemu -accel kvm -cpu max,vendor=GenuineIntel -kernel /guest/$name.elf \
+        -display none -nodefaults -debugcon stdio -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 $more </dev/null >/tmp/checks 2>&1
     case $? in 1 | 3) ;; *) echo ABSENT ;; esac
     grep '^FAIL ' /tmp/checks | sort
 }
 guests() {
-    for image in /guest/*.elf; do
-        [ -e $image ] || continue
-        name=$(basename $image .elf)
+    for name in $(cat /programs); do
+        echo RUN $name
         case $name in
         smp-* | shootdown-* | smptasks-* | ipis-*) more="-smp 2" ;;
         smm-*) more="-machine kernel-irqchip=off" ;; # an SMI as IPI
@@ -108,15 +128,20 @@ guests() {
         vga-*) more="-vga std" ;;
         *) more= ;;
         esac
-        CALQUE="/calque -accel kvm --timeout $TIMEOUT" sh /run --qemu $name $more >/tmp/ran 2>&1
+        # What QEMU's TCG cannot run may well run under KVM.
+        if ! grep -q "^$name: (whole program)" /QEMU-DIFFERS; then
+            CALQUE="/calque -accel kvm --timeout $TIMEOUT" sh /run --qemu $name $more >/tmp/ran 2>&1
+        else
+            CALQUE="/calque -accel kvm" sh /run $name $more >/tmp/ran 2>&1
+        fi
         if grep -q '^PASS ' /tmp/ran; then
             tail -n 1 /tmp/ran
             echo DONE $name
             continue
         fi
         # The host's processor or KVM, if QEMU's KVM fails the same checks there.
-        checks /calque -accel kvm --timeout $TIMEOUT >/tmp/ours
-        checks /qemu-system-x86_64 -L /qemu -accel kvm -cpu max,vendor=GenuineIntel >/tmp/theirs
+        ours >/tmp/ours
+        theirs >/tmp/theirs
         echo - >>/tmp/theirs # never empty
         sed 's/^/# /' /tmp/ran
         grep -vxFf /tmp/theirs /tmp/ours | sed 's/^/# not of QEMU: /' >/tmp/alone
@@ -198,12 +223,47 @@ virtio() {
     result $? "a virtio disk, whose kicks are no exits"
 }
 
-switch() {
-    sh /switch /tmp/out 50 jit kvm timeout 900 /calque -accel kvm -cpu max,-xsave $boot -nographic \
+# While a disk works, no kick of it may get lost, nor an answer.
+rounds() { # NUMBER: waits for so many
+    waits=600
+    until [ -e /tmp/serial ] && [ $(grep -c "^round [0-9]* ok" /tmp/serial) -ge $1 ] || [ $((waits -= 1)) -lt 0 ]; do sleep 0.5; done
+}
+works() {
+    timeout 600 /calque -accel kvm -m 128 -kernel /vmlinuz -initrd /initrd -display none -vga none \
+        -drive file=/disk.qcow2,if=virtio -serial file:/tmp/serial -append "console=ttyS0 calque.run=/rounds.sh" -monitor stdio
+}
+snapshots() {
+    rm -f /tmp/serial
+    {
+        for n in 1 2 3 4 5; do
+            rounds $((n * 6 - 3))
+            echo savevm base
+            rounds $((n * 6))
+            echo loadvm base
+        done
+        rounds 36
+        echo info snapshots
+        echo quit
+    } | works >/tmp/out 2>&1
+    # Rounds that were seen twice are those behind a snapshot.
+    [ $(grep -c "^round [0-9]* ok" /tmp/serial) -ge 36 ] && [ $(grep "^round" /tmp/serial | sort | uniq -d | wc -l) -ge 5 ] &&
+        ! grep -E "BAD|BUG|stall|lockup" /tmp/serial || { sed 's/^/# /' /tmp/out; false; }
+    result $? "five snapshots and back while a virtio disk works"
+}
+
+changes() { # CPUS
+    sh /switch /tmp/out 50 jit kvm timeout 300 /calque -accel kvm -cpu max,-xsave -smp $1 $boot -nographic \
         -append "console=ttyS0 calque.run=/switch.sh"
-    [ $(grep -c -E "(jit|kvm), after" /tmp/out) = 50 ] && grep -q "wrong: 0, digest: $(sha256sum </bin/busybox)" /tmp/out &&
+    [ $(grep -c -E "(jit|kvm), after" /tmp/out) = 50 ] &&
+        [ $(grep -c "rounds: [1-9][0-9]*, wrong: 0, digest: $(sha256sum </bin/busybox)" /tmp/out) = $1 ] &&
         ! grep -E "BUG|stall|lockup|clocksource.*unstable" /tmp/out
-    result $? "kvm and jit change places 50 times, all digests right"
+    result $? "kvm and jit change places 50 times under $1 CPUs, all digests right"
+    grep -o -E "(jit|kvm), after [0-9.]+" /tmp/out | sed 's/.* //' | sort -n | awk '{ t[NR] = $1 }
+        END { printf "# the machine stood still for %s ms (median), %s ms (at most)\n", t[int((NR + 1) / 2)], t[NR] }'
+}
+switch() {
+    changes 1
+    changes 2
 }
 
 # A breakpoint and steps need no other engine; a watchpoint does.
@@ -224,23 +284,59 @@ debug() {
 echo "# the clock there: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 guests
 for part in $(cat /parts); do
+    echo RUN $part
     $part
     echo DONE $part
 done
-echo ALL DONE
 poweroff -f
 INIT
 chmod 755 "$root/init"
-(cd "$root" && find . | cpio --create --format=newc --quiet) | gzip -1 >"$scratch/initrd"
 
-timeout 2400 qemu-system-x86_64 -accel tcg -cpu max,+svm -smp 2 -m 3072 -nographic -no-reboot -kernel "$host" \
-    -initrd "$scratch/initrd" -append "console=ttyS0 quiet mitigations=off no_timer_check" \
-    </dev/null 2>&1 | sed -u 's/\r//g' >>"$log"
+# What is still to do, into the machine's initrd; false if that is nothing.
+make_initrd() {
+    local name left=()
+    for name in $programs $parts; do
+        is_done "$name" || left+=("$name")
+    done
+    [ ${#left[@]} -gt 0 ] || return 1
+    for name in $programs; do is_done "$name" || echo "$name"; done >"$root/programs"
+    for name in $parts; do is_done "$name" || echo "$name"; done >"$root/parts"
+    (cd "$root" && find . | cpio --create --format=newc --quiet) | gzip -1 >"$scratch/initrd"
+}
+
+# A machine until it ends or nothing is heard of it. TCG's processors have one counter.
+machine() {
+    local line
+    coproc QEMU { exec timeout -k 5 $((2400 - SECONDS)) qemu-system-x86_64 -accel tcg -cpu max,+svm -smp 2 -m 3072 \
+        -nographic -no-reboot -kernel "$host" -initrd "$scratch/initrd" \
+        -append "console=ttyS0 quiet mitigations=off no_timer_check panic=-1 softlockup_panic=1 tsc=reliable" </dev/null 2>&1; }
+    local pid=$QEMU_PID
+    while IFS= read -r -t 120 line <&"${QEMU[0]}"; do
+        line=${line//$'\r'/}
+        [ "$line" = . ] || echo "$line" >>"$log"
+    done
+    kill "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    echo "# QEMU ended: status $?" >>"$log"
+}
+
+# What did not come to its end in three machines is given up.
+while [ $SECONDS -lt 2400 ] && make_initrd; do
+    machine
+    last=$(grep '^RUN ' "$log" | tail -n 1)
+    last=${last#RUN }
+    [ -n "$last" ] || break
+    if ! is_done "$last" && [ $SECONDS -lt 2400 ]; then
+        echo "HUNG $last" >>"$log"
+        [ "$(grep -cx "HUNG $last" "$log")" -lt 3 ] ||
+            printf '%s\n' "FAIL $last: the kernel that it runs in hung three times" "DONE $last" >>"$log"
+    fi
+done
 
 shown=("$log")
 grep -q 'ok *engine kvm' "$log"
 report $? "the probe finds that KVM works"
-grep -q '^ALL DONE' "$log"
+! make_initrd
 report $? "all parts were run"
 shown=()
 while IFS= read -r line; do
