@@ -397,8 +397,9 @@ static void busy_bit(void)
 
 /* Loads CR4 there, and comes back. */
 #define GO(cr4)                                                                                    \
-    TRY("mov" W " $991f, %%" R "cx\n\tjmp *%0", ::"r"(at(OF_CODE + 1)), "a"(cr4) : "memory", R "c" \
-                                                                                               "x")
+    TRY("mov" W " $991f, %%" R "cx\n\tjmp *%0", ::"r"(at(OF_CODE + 1)), "a"(cr4)                   \
+        : "memory", R "c"                                                                          \
+                      "x")
 
 /* Code that turns SMEP on and goes on, on a page that is then a user's: the next fetch faults. */
 static void smep_under_code(void)

@@ -86,7 +86,6 @@ static bool check_capabilities(struct kvm_engine *k, struct error *err)
     if (has_kvmclock(k) && ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_ADJUST_CLOCK) <= 0)
         return error_set(err, "this host's KVM has no KVM_CAP_ADJUST_CLOCK, which kvmclock needs");
     k->max_slots = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
-    k->guest_debug = ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_SET_GUEST_DEBUG) > 0;
     k->max_cpus = (unsigned)ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
     return k->m->ncpus <= k->max_cpus ||
            error_set(err, "this host's KVM runs at most %u CPUs", k->max_cpus);

@@ -37,8 +37,9 @@ void kvm_engine_destroy(struct kvm_engine *k);
 bool kvm_engine_is_split(const struct kvm_engine *k);
 /* Whether what cpu->probes asks for needs no other engine: nothing but to stop at one to four
  * instructions, always, in a guest that does not have breakpoints of its own in the debug registers
- * (those that it sets later have no effect until the debugger's are gone). */
-bool kvm_engine_can_watch(const struct kvm_engine *k, const struct cpu *cpu);
+ * (those that it sets later have no effect until the debugger's are gone). The first time a
+ * small virtual machine is asked whether it stops at one. */
+bool kvm_engine_can_watch(struct kvm_engine *k, const struct cpu *cpu);
 /* From now on KVM runs the CPU. The machine does not run; state stays as it is. */
 bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err);
 /* The CPU is the interpreter's again. The machine does not run. */

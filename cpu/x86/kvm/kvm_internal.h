@@ -48,6 +48,9 @@ struct kvm_kept {
 
 enum { KVM_LEVEL_ROUTES = 24 };
 
+/* Whether KVM stops at breakpoints in debug registers. */
+enum kvm_debug_known { DEBUG_UNKNOWN, DEBUG_WORKS, DEBUG_DOES_NOT };
+
 /* A local APIC on its way from KVM. */
 struct kvm_chip {
     bool there;
@@ -90,7 +93,7 @@ struct kvm_engine {
     bool has_timer;
     atomic_bool failed; /* the CPU's state was printed */
     unsigned live_slots;
-    bool guest_debug; /* KVM_CAP_SET_GUEST_DEBUG */
+    atomic_int guest_debug; /* enum kvm_debug_known */
     struct kvm_kept kept;
     /* Split. */
     bool split;
@@ -124,6 +127,9 @@ void kvm_run_catch_kicks(void);
 bool kvm_debug_load(struct kvm_cpu *c);
 /* The CPU goes on from a breakpoint: one instruction is to be interpreted. */
 bool kvm_debug_passes(const struct kvm_cpu *c);
+
+/* kvm_probe.c: the CPU has every feature that KVM supports. */
+bool kvm_set_all_features(int dev, int cpu);
 
 /* kvm_memory.c: makes KVM's slots those of the machine's map. Lock held, or nothing runs. */
 bool kvm_memory_update(struct kvm_engine *k, struct error *err);

@@ -19,7 +19,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "cpu/x86/kvm/kvm.h"
+#include "cpu/x86/kvm/kvm_internal.h"
 
 /* Of the probe's own time: a busy host takes its turns to run it. One that sleeps has not got any.
  */
@@ -318,16 +318,27 @@ static void call(struct shared *s, int fd, unsigned long request, void *arg, con
     _exit(1);
 }
 
-static void set_cpuid(struct shared *s, int dev, int cpu)
+bool kvm_set_all_features(int dev, int cpu)
 {
     enum { MOST = 256 };
     struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + MOST * sizeof(table->entries[0]));
 
     if (!table)
-        _exit(1);
+        return false;
     table->nent = MOST;
-    call(s, dev, KVM_GET_SUPPORTED_CPUID, table, "KVM_GET_SUPPORTED_CPUID");
-    call(s, cpu, KVM_SET_CPUID2, table, "KVM_SET_CPUID2");
+    bool ok =
+        ioctl(dev, KVM_GET_SUPPORTED_CPUID, table) >= 0 && ioctl(cpu, KVM_SET_CPUID2, table) >= 0;
+    free(table);
+    return ok;
+}
+
+static void set_cpuid(struct shared *s, int dev, int cpu)
+{
+    if (kvm_set_all_features(dev, cpu))
+        return;
+    strcpy(s->call, "KVM_SET_CPUID2");
+    s->exit_reason = -1;
+    _exit(1);
 }
 
 static void child(struct shared *s, int dev, int pipe_end)

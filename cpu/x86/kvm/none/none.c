@@ -33,7 +33,7 @@ bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err)
     return refuse(err);
 }
 
-bool kvm_engine_can_watch(const struct kvm_engine *k, const struct cpu *cpu)
+bool kvm_engine_can_watch(struct kvm_engine *k, const struct cpu *cpu)
 {
     (void)k;
     (void)cpu;
