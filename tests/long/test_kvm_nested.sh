@@ -273,8 +273,11 @@ debug() {
     printf '%s\n' accel 'b work' c accel s s finish delete accel 'watch 0x101000 4' c accel delete c |
         timeout 100 /calque -accel kvm --debug -kernel /debugged.elf -display none \
             -device isa-debug-exit,iobase=0xf4,iosize=1 >/tmp/out 2>&1
-    [ $? = 33 ] && with=$(sed -n '0,/Breakpoint 1, /d;s/^(calque) //;/^kvm$\|^jit$/{p;q}' /tmp/out) && [ "$(grep -E '^(.calque. *)*(kvm|jit)$|Breakpoint 1, |Watchpoint 2, |work.0x[13]$|again.0x5$' /tmp/out |
-        sed 's/.* //;s/.*)//' | tr '\n' ' ')" = "kvm time $with work+0x1 work+0x3 again+0x5 $with 0x2 jit " ] || {
+    status=$?
+    with=$(awk '/Breakpoint 1, / { b = 1 } b && /^(kvm|jit)$/ { print; exit }' /tmp/out) # what stopped there
+    said=$(grep -E '^(.calque. *)*(kvm|jit)$|Breakpoint 1, |Watchpoint 2, |work.0x[13]$|again.0x5$' /tmp/out |
+        sed 's/.* //;s/.*)//' | tr '\n' ' ')
+    [ $status = 33 ] && [ "$with" ] && [ "$said" = "kvm time $with work+0x1 work+0x3 again+0x5 $with 0x2 jit " ] || {
         sed 's/^/# /' /tmp/out
         false
     }
