@@ -297,6 +297,15 @@ void arena_drop_store_entries(struct arena *a)
     drop_store_entries(a, ARENA_NONE);
 }
 
+void arena_follow(struct arena *a, bool on)
+{
+    bool before = a->followers > 0;
+
+    a->followers += on ? 1 : -1u;
+    if (a->followed && before != (a->followers > 0))
+        a->followed(a->collect_opaque);
+}
+
 /* Eight pages at a time: a save begins with this. The flags are padded to that. */
 void arena_clear_dirty(struct arena *a, uint8_t flag)
 {

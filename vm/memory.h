@@ -158,6 +158,9 @@ struct arena {
      * offset and offset + len. While there are keepers none are made. */
     void (*collect)(void *opaque, uint64_t offset, uint64_t len);
     void *collect_opaque;
+    /* With it: there are followers now, or no more; else all memory may count as stored to. */
+    void (*followed)(void *opaque);
+    unsigned followers; /* arena_follow() */
     struct store_keeper *keepers;
     /* Around what must not happen while a CPU is in guest code; NULL: nothing is (exclusive.h). */
     void (*exclusive)(void *opaque, bool begin);
@@ -238,6 +241,10 @@ void arena_drop_store_entries(struct arena *a);
  * who looks at the bytes takes those pages for dirty the next time, too. */
 bool arena_take_dirty(struct arena *a, uint64_t offset, uint64_t len, uint8_t flag,
                       uint64_t *pages);
+
+/* Somebody will take dirty flags again and again, or no longer does. Without, who makes stores that
+ * no flag tells of may take all memory for changed. Machine lock held. */
+void arena_follow(struct arena *a, bool on);
 
 /* ---- address spaces ---- */
 

@@ -68,6 +68,7 @@ struct migrate {
     char *about;
     bool ran; /* before it was held or stopped */
     /* pre-copy */
+    bool follows; /* of the memory's dirty flags */
     uint64_t *dirty, ndirty;
     uint64_t limit; /* bytes that may be left */
     bool stopped;   /* for good, unless it fails */

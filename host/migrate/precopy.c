@@ -32,12 +32,20 @@ static uint64_t count_bits(const uint64_t *bits, uint64_t pages)
     return n;
 }
 
+static void follow(struct migrate *g, bool on)
+{
+    if (g->follows != on)
+        arena_follow(&g->m->arena, on);
+    g->follows = on;
+}
+
 /* migrate_fn: the first round begins. */
 static bool begin(struct migrate *g, struct error *err)
 {
     bool ran = g->hooks.hold(g->hooks.opaque);
 
     g->dirty = calloc(arena_pages(g) / 64 + 1, sizeof(*g->dirty));
+    follow(g, true);
     arena_clear_dirty(&g->m->arena, PAGE_DIRTY_MIGRATE);
     g->hooks.release(g->hooks.opaque, ran);
     return g->dirty || error_set(err, "out of memory");
@@ -84,6 +92,7 @@ static bool take_rest(struct migrate *g, struct error *err)
 /* migrate_fn: it stays here. */
 static bool go_on_here(struct migrate *g, struct error *err)
 {
+    follow(g, false);
     g->m->run.brake = 0;
     if (g->disks_away && !drives_take(g->drives, err)) {
         g->away = true;
@@ -118,6 +127,7 @@ static bool give_disks(struct migrate *g, struct error *err)
 static bool it_is_gone(struct migrate *g, struct error *err)
 {
     (void)err;
+    follow(g, false);
     g->m->run.brake = 0;
     g->away = true; /* and frozen */
     return true;

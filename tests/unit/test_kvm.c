@@ -721,6 +721,61 @@ static void test_a_breakpoint_needs_no_other_engine(void **state)
     box_free(b);
 }
 
+static unsigned dirty_pages(struct box *b, uint64_t *pages)
+{
+    struct arena *a = &b->pc.m.arena;
+    unsigned n = 0;
+
+    machine_lock(&b->pc.m);
+    memset(pages, 0, a->size / VM_PAGE_SIZE / 8);
+    arena_take_dirty(a, 0, a->size, PAGE_DIRTY_MIGRATE, pages);
+    machine_unlock(&b->pc.m);
+    for (uint64_t i = 0; i < a->size / VM_PAGE_SIZE; i++)
+        n += pages[i / 64] >> i % 64 & 1;
+    return n;
+}
+
+/* Who sends memory again and again sends what was stored to, not all of it. */
+static void test_stores_are_noted_for_followers(void **state)
+{
+    /* mov ecx,100; L: mov [5000h],ecx; loop L; out f4h,al */
+    static const struct tiny store = {
+        "a store",
+        set_long,
+        {0xb9, 100, 0, 0, 0, 0x89, 0x0c, 0x25, 0, 0x50, 0, 0, 0xe2, 0xf7, 0xe6, 0xf4, 0xf4},
+    };
+    struct error err = {{0}};
+
+    (void)state;
+    for (unsigned follow = 0; follow < 2; follow++) {
+        struct box *b = box_new("loops-64", false);
+        struct machine *m = &b->pc.m;
+        uint64_t *pages = calloc(m->arena.size / VM_PAGE_SIZE / 64 + 1, sizeof(*pages));
+
+        assert_non_null(pages);
+        if (!engine(b, ENGINE_KVM, &err)) {
+            print_message("[  SKIPPED ] %s\n", err.text);
+            free(pages);
+            box_free(b);
+            skip();
+        }
+        put_tiny(b, &store);
+        machine_lock(m);
+        if (follow)
+            arena_follow(&m->arena, true);
+        arena_clear_dirty(&m->arena, PAGE_DIRTY_MIGRATE);
+        machine_unlock(m);
+        machine_run_inline(m, LIMIT);
+        assert_int_equal(m->run.reason, STOP_DEBUG_EXIT);
+        unsigned n = dirty_pages(b, pages);
+        assert_true(pages[0] >> 5 & 1);
+        assert_in_range(n, follow ? 1 : m->ram_size / VM_PAGE_SIZE / 2,
+                        follow ? 16 : m->arena.size / VM_PAGE_SIZE);
+        free(pages);
+        box_free(b);
+    }
+}
+
 /* Who chose another engine meanwhile keeps it. */
 static void test_a_persons_engine_stays(void **state)
 {
@@ -760,6 +815,7 @@ int main(void)
         cmocka_unit_test(test_kicks_follow_their_region),
         cmocka_unit_test(test_debugger_changes_the_engine),
         cmocka_unit_test(test_a_breakpoint_needs_no_other_engine),
+        cmocka_unit_test(test_stores_are_noted_for_followers),
         cmocka_unit_test(test_a_persons_engine_stays),
     };
 

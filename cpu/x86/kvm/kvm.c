@@ -248,9 +248,12 @@ bool kvm_engine_attach(struct kvm_engine *k, struct cpu *cpu, struct error *err)
         cpu->apic.elsewhere = &k->elsewhere;
     k->m->arena.collect = kvm_memory_collect;
     k->m->arena.collect_opaque = k;
+    k->m->arena.followed = kvm_memory_followed;
     bool ok = kvm_memory_update(k, err);
-    if (ok && c == k->cpus)
+    if (ok && c == k->cpus) {
+        kvm_memory_followed(k);
         kvm_kept_begin(k);
+    }
     if (!ok)
         kvm_engine_detach(cpu);
     return ok;
@@ -266,6 +269,7 @@ void kvm_engine_detach(struct cpu *cpu)
     cpu->v.ops = c->before;
     cpu->apic.elsewhere = NULL;
     c->k->m->arena.collect = NULL;
+    c->k->m->arena.followed = NULL;
     if (c == c->k->cpus)
         kvm_kept_end(c->k);
 }

@@ -14,7 +14,7 @@
 struct kvm_slot {
     uint64_t start, size, arena;
     bool readonly;
-    bool logged;     /* KVM keeps a dirty log: not RAM, a screen may be drawn from it */
+    bool logged;     /* KVM keeps a dirty log: a screen may be drawn from it, or somebody follows */
     bool live, seen; /* seen: still in the map, while that is compared */
 };
 
@@ -137,6 +137,8 @@ bool kvm_memory_update(struct kvm_engine *k, struct error *err);
 void kvm_memory_advise(struct kvm_engine *k);
 /* All of memory may have changed: as far as the other engines, digests and snapshots know. */
 void kvm_memory_written(struct kvm_engine *k);
+/* arena.followed: KVM logs which pages of RAM are stored to, or does so no longer. */
+void kvm_memory_followed(void *opaque);
 /* arena.collect: adds the pages that KVM logged to the dirty flags. */
 void kvm_memory_collect(void *opaque, uint64_t offset, uint64_t len);
 

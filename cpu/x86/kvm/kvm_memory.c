@@ -24,6 +24,63 @@ static bool set_slot(struct kvm_engine *k, unsigned n, uint64_t size)
     return ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &r) == 0;
 }
 
+/* ---- what was stored to ---- */
+
+static void set_dirty(struct arena *a, uint64_t page)
+{
+    __atomic_fetch_or(&a->page_flags[page], PAGE_DIRTY_ALL, __ATOMIC_SEQ_CST);
+}
+
+static void collect_slot(struct kvm_engine *k, unsigned n)
+{
+    const struct kvm_slot *s = &k->slots[n];
+    uint64_t pages = s->size >> VM_PAGE_SHIFT;
+    uint64_t *bits = calloc((pages + 63) / 64, sizeof(*bits));
+    struct kvm_dirty_log log = {.slot = n, .dirty_bitmap = bits};
+
+    /* Without the log all of it counts as written. */
+    bool known = bits && ioctl(k->vm, KVM_GET_DIRTY_LOG, &log) == 0;
+    for (uint64_t i = 0; i < pages; i++)
+        if (!known || bits[i / 64] >> i % 64 & 1)
+            set_dirty(&k->m->arena, (s->arena >> VM_PAGE_SHIFT) + i);
+    free(bits);
+}
+
+/* All of it, where there is no log. */
+static void slot_written(struct kvm_engine *k, unsigned n)
+{
+    const struct kvm_slot *s = &k->slots[n];
+
+    if (!s->live || s->readonly)
+        return;
+    if (s->logged) {
+        collect_slot(k, n);
+        return;
+    }
+    for (uint64_t at = 0; at < s->size; at += VM_PAGE_SIZE)
+        set_dirty(&k->m->arena, (s->arena + at) >> VM_PAGE_SHIFT);
+}
+
+void kvm_memory_written(struct kvm_engine *k)
+{
+    for (unsigned n = 0; n < k->nslots; n++)
+        slot_written(k, n);
+}
+
+void kvm_memory_collect(void *opaque, uint64_t offset, uint64_t len)
+{
+    struct kvm_engine *k = opaque;
+
+    for (unsigned n = 0; n < k->nslots; n++) {
+        const struct kvm_slot *s = &k->slots[n];
+
+        if (s->live && s->logged && s->arena < offset + len && offset < s->arena + s->size)
+            collect_slot(k, n);
+    }
+}
+
+/* ---- slots ---- */
+
 static bool same(const struct kvm_slot *a, const struct kvm_slot *b)
 {
     return a->start == b->start && a->size == b->size && a->arena == b->arena &&
@@ -46,6 +103,12 @@ static void want(struct kvm_engine *k, struct wanted *w, const struct kvm_slot *
     w->list[w->n++] = *s;
 }
 
+/* Of RAM only while it is needed: pages are mapped one by one then. */
+static bool must_log(const struct kvm_engine *k, uint64_t arena, bool readonly)
+{
+    return !readonly && (arena >= k->m->ram_size || k->m->arena.followers);
+}
+
 static void want_range(struct kvm_engine *k, struct wanted *w, const struct mem_range *r)
 {
     uint64_t first = (r->start + VM_PAGE_SIZE - 1) & ~(uint64_t)(VM_PAGE_SIZE - 1);
@@ -61,7 +124,7 @@ static void want_range(struct kvm_engine *k, struct wanted *w, const struct mem_
                          .size = end - first,
                          .arena = view.read_at,
                          .readonly = readonly,
-                         .logged = !readonly && view.read_at >= k->m->ram_size,
+                         .logged = must_log(k, view.read_at, readonly),
                          .live = true,
                          .seen = true};
     want(k, w, &s);
@@ -74,8 +137,7 @@ static bool remove_unseen(struct kvm_engine *k)
 
         if (!s->live || s->seen)
             continue;
-        if (s->logged) /* the log goes with it */
-            kvm_memory_collect(k, s->arena, s->size);
+        slot_written(k, n); /* a log goes with it */
         if (!set_slot(k, n, 0))
             return false;
         s->live = false;
@@ -135,46 +197,19 @@ bool kvm_memory_update(struct kvm_engine *k, struct error *err)
     return ok;
 }
 
-static void set_dirty(struct arena *a, uint64_t page)
-{
-    __atomic_fetch_or(&a->page_flags[page], PAGE_DIRTY_ALL, __ATOMIC_SEQ_CST);
-}
-
-void kvm_memory_written(struct kvm_engine *k)
-{
-    struct arena *a = &k->m->arena;
-
-    for (unsigned n = 0; n < k->nslots; n++) {
-        const struct kvm_slot *s = &k->slots[n];
-
-        for (uint64_t at = 0; s->live && !s->readonly && at < s->size; at += VM_PAGE_SIZE)
-            set_dirty(a, (s->arena + at) >> VM_PAGE_SHIFT);
-    }
-}
-
-static void collect_slot(struct kvm_engine *k, unsigned n)
-{
-    const struct kvm_slot *s = &k->slots[n];
-    uint64_t pages = s->size >> VM_PAGE_SHIFT;
-    uint64_t *bits = calloc((pages + 63) / 64, sizeof(*bits));
-    struct kvm_dirty_log log = {.slot = n, .dirty_bitmap = bits};
-
-    /* Without the log all of it counts as written. */
-    bool known = bits && ioctl(k->vm, KVM_GET_DIRTY_LOG, &log) == 0;
-    for (uint64_t i = 0; i < pages; i++)
-        if (!known || bits[i / 64] >> i % 64 & 1)
-            set_dirty(&k->m->arena, (s->arena >> VM_PAGE_SHIFT) + i);
-    free(bits);
-}
-
-void kvm_memory_collect(void *opaque, uint64_t offset, uint64_t len)
+void kvm_memory_followed(void *opaque)
 {
     struct kvm_engine *k = opaque;
 
     for (unsigned n = 0; n < k->nslots; n++) {
-        const struct kvm_slot *s = &k->slots[n];
+        struct kvm_slot *s = &k->slots[n];
+        bool logged = must_log(k, s->arena, s->readonly);
 
-        if (s->live && s->logged && s->arena < offset + len && offset < s->arena + s->size)
-            collect_slot(k, n);
+        if (!s->live || s->logged == logged)
+            continue;
+        slot_written(k, n); /* before is in no log, or only there */
+        s->logged = logged;
+        if (!set_slot(k, n, s->size))
+            s->logged = !logged;
     }
 }
