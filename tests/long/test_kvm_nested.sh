@@ -5,7 +5,7 @@
 # a kernel to a shell with one CPU and with two, exits of a boot against those of QEMU in the same place,
 # a virtio disk, snapshots while it works, engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
 # is known to differ, and TCG lets XSETBV pass KVM by, so that what depends on XCR0 is left out.
-# NESTED names parts (guests cpuid linux exits virtio snapshots switch debug) or guest programs. NESTED_LOG names a log
+# NESTED names parts (guests cpuid linux exits virtio snapshots moves switch debug) or guest programs. NESTED_LOG names a log
 # that is kept: a run goes on where the one before ended, if that was of the same build. A kernel there that
 # hangs costs two minutes: another goes on with the same program, and after the third time with the next.
 . tests/tap.sh
@@ -84,7 +84,7 @@ for image in "$BUILD"/guest/*.elf; do
     cp "$image" "$root/guest/"
     programs="$programs $name"
 done
-for part in cpuid linux exits virtio snapshots switch debug; do
+for part in cpuid linux exits virtio snapshots moves switch debug; do
     [ -n "$NESTED" ] && [[ " $NESTED " != *" $part "* ]] || parts="$parts $part"
 done
 
@@ -226,31 +226,56 @@ virtio() {
 }
 
 # While a disk works, no kick of it may get lost, nor an answer.
-rounds() { # NUMBER: waits for so many
+rounds() { # SERIAL NUMBER: waits for so many
     waits=600
-    until [ -e /tmp/serial ] && [ $(grep -c "^round [0-9]* ok" /tmp/serial) -ge $1 ] || [ $((waits -= 1)) -lt 0 ]; do sleep 0.5; done
+    until [ -e $1 ] && [ $(grep -c "^round [0-9]* ok" $1) -ge $2 ] || [ $((waits -= 1)) -lt 0 ]; do sleep 0.5; done
 }
-works() {
+works() { # SERIAL [OPTION...]
+    serial=$1
+    shift
     timeout 600 /calque -accel kvm -m 128 -kernel /vmlinuz -initrd /initrd -display none -vga none \
-        -drive file=/disk.qcow2,if=virtio -serial file:/tmp/serial -append "console=ttyS0 calque.run=/rounds.sh" -monitor stdio
+        -drive file=/disk.qcow2,if=virtio -serial file:$serial -append "console=ttyS0 calque.run=/rounds.sh" -monitor stdio "$@"
 }
 snapshots() {
     rm -f /tmp/serial
     {
         for n in 1 2 3 4 5; do
-            rounds $((n * 6 - 3))
+            rounds /tmp/serial $((n * 6 - 3))
             echo savevm base
-            rounds $((n * 6))
+            rounds /tmp/serial $((n * 6))
             echo loadvm base
         done
-        rounds 36
+        rounds /tmp/serial 36
         echo info snapshots
         echo quit
-    } | works >/tmp/out 2>&1
+    } | works /tmp/serial >/tmp/out 2>&1
     # Rounds that were seen twice are those behind a snapshot.
     [ $(grep -c "^round [0-9]* ok" /tmp/serial) -ge 36 ] && [ $(grep "^round" /tmp/serial | sort | uniq -d | wc -l) -ge 5 ] &&
         ! grep -E "BAD|BUG|stall|lockup" /tmp/serial || { sed 's/^/# /' /tmp/out; false; }
     result $? "five snapshots and back while a virtio disk works"
+}
+
+moves() {
+    rm -f /tmp/serial*
+    pids=
+    for n in 3 2 1 0; do
+        incoming="-incoming unix:/tmp/way$n"
+        [ $n != 0 ] || incoming=
+        {
+            rounds /tmp/serial$n 4
+            [ $n = 3 ] || echo "migrate unix:/tmp/way$((n + 1))"
+            echo info migrate
+            sleep 1
+            echo quit
+        } | works /tmp/serial$n $incoming >/tmp/out$n 2>&1 &
+        pids="$pids $!"
+        sleep 1
+    done
+    wait $pids
+    grep -h '^downtime' /tmp/out[0-2] | sed 's/^/# /'
+    [ $(grep -h -c "status: completed" /tmp/out[0-2] | grep -c 1) = 3 ] && [ $(grep -c "^round [0-9]* ok" /tmp/serial3) -ge 4 ] &&
+        ! grep -E "BAD|BUG|stall|lockup" /tmp/serial[0-3] || { sed 's/^/# /' /tmp/out[0-3]; false; }
+    result $? "three migrations while a virtio disk works"
 }
 
 changes() { # CPUS
