@@ -6,7 +6,7 @@
 mutate=$BUILD/tests/tools/mutate
 echo_guest=$BUILD/tests/tools/echo.elf
 mutations=200
-[ -z "$FAST" ] || mutations=20
+[ -z "$FAST" ] || mutations=5
 [ -z "$LONG" ] || mutations=5000
 
 # one_line FILE: standard error is one line that begins with our name.

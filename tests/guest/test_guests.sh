@@ -115,8 +115,8 @@ others() {
         done
     done
     # As many processors as there can be.
-    [ -z "$jit" ] || try "ipis-64 with 255 processors" ipis-64 -smp 255
-    try "ipis-64 with 255 processors, in turns" ipis-64 -smp 255 -accel interp,thread=single
+    [ -z "$jit" ] || [ "$FAST" ] || try "ipis-64 with 255 processors" ipis-64 -smp 255
+    [ "$FAST" ] || try "ipis-64 with 255 processors, in turns" ipis-64 -smp 255 -accel interp,thread=single
     # CR4 is there as long as it has a bit.
     try "smm-32 without VME" smm-32 -cpu max,-vme -icount shift=5
     for name in qemu64 core2duo Nehalem Haswell-noTSX x86-64-v2 x86-64-v3 qemu64,+kvmclock; do
