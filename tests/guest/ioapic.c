@@ -3,6 +3,7 @@
  * Remote IRR and EOI, masks, destinations, delivery modes. The line is the keyboard controller's: a
  * byte put into its output buffer (8042, command D2H) holds IRQ 1 until it is read. */
 #include "lib/ap.h"
+#include "lib/line.h"
 
 static volatile uint32_t *const ioapic = (uint32_t *)0xfec00000;
 enum { REDTBL = 0x10, LEVEL_TRIGGER = 1 << 15, LOW_ACTIVE = 1 << 13, MASKED = 1 << 16 };
@@ -34,37 +35,6 @@ static void route(uint32_t low, unsigned dest)
 static uint32_t entry(void)
 {
     return io_get(REDTBL + 2 * PIN);
-}
-
-/* ---- the line ---- */
-
-static void to_controller(uint16_t port, uint8_t v)
-{
-    while (inb(0x64) & 2)
-        ;
-    outb(port, v);
-}
-
-static void line_up(void)
-{
-    to_controller(0x64, 0xd2);
-    to_controller(0x60, 0x5a);
-    while (!(inb(0x64) & 1))
-        ;
-}
-
-static void line_down(void)
-{
-    while (inb(0x64) & 1)
-        inb(0x60);
-}
-
-static void prepare_controller(void)
-{
-    to_controller(0x64, 0xa7);
-    line_down();
-    to_controller(0x64, 0x60);
-    to_controller(0x60, 0x21); /* IRQ 1 is open, the mouse is off */
 }
 
 static void on_interrupt(struct frame *f)

@@ -3,6 +3,7 @@
  * and by what is in service, an EOI by whoever got it, ExtINT, NMI, INIT, INIT in x2APIC mode (SDM
  * vol. 3A 9.4, 11.6, 11.12.5; 82093AA datasheet 3.2.4). Smp.c and ioapic.c have destinations. */
 #include "lib/ap.h"
+#include "lib/line.h"
 
 enum { MAX = 4, PATIENCE = 1000000, PIN = 1, VECTOR = 0x45, BUSY = 0x55 };
 enum { BY_LEVEL = 1 << 15, MASKED = 1 << 16, REMOTE_IRR = 1 << 14, ISR = 0x10 };
@@ -21,37 +22,6 @@ static volatile unsigned lower; /* the handler reads the byte */
 static unsigned me(void)
 {
     return self() % MAX;
-}
-
-/* ---- the line: the keyboard controller's output buffer ---- */
-
-static void to_controller(uint16_t port, uint8_t v)
-{
-    while (inb(0x64) & 2)
-        ;
-    outb(port, v);
-}
-
-static void line_up(void)
-{
-    to_controller(0x64, 0xd2);
-    to_controller(0x60, 0x5a);
-    while (!(inb(0x64) & 1))
-        ;
-}
-
-static void line_down(void)
-{
-    while (inb(0x64) & 1)
-        inb(0x60);
-}
-
-static void prepare_controller(void)
-{
-    to_controller(0x64, 0xa7);
-    line_down();
-    to_controller(0x64, 0x60);
-    to_controller(0x60, 0x21); /* IRQ 1 is open, the mouse is off */
 }
 
 static void route(uint32_t low, unsigned dest)
