@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What protects a supervisor and its address spaces: SMEP, SMAP, PCIDs and INVPCID, canonical
- * addresses, types of memory in MSRs (SDM vol. 3A 4.6, 4.10, 12.11, 12.12; vol. 2A, INVPCID). */
+/* What protects a supervisor: SMEP, SMAP, canonical addresses, bases of FS and GS, types of memory
+ * in MSRs (SDM vol. 3A 4.6, 12.11, 12.12; vol. 2D, WRFSBASE). Pcids.c has its address spaces. */
 #include "lib/rt.h"
 
 #define SMEP (1ul << 20)
@@ -181,91 +181,6 @@ static void canonical(void)
     check_fault("#GP: a quadword that ends behind the last address", GP, 0);
 }
 
-/* ---- PCIDs ---- */
-
-#define PCIDE (1ul << 17)
-static uint64_t roots[2][512] __attribute__((aligned(4096)));
-static uint64_t tables[2][3][512] __attribute__((aligned(4096)));
-extern uint64_t boot_pml4[], boot_pdpt[];
-
-static uint32_t window(void)
-{
-    return *(volatile uint32_t *)WINDOW;
-}
-
-static void invpcid(uint64_t type, uint64_t pcid, uint64_t address)
-{
-    uint64_t d[2] = {pcid, address};
-
-    TRY("invpcid %0, %1", ::"m"(d), "r"(type) : "memory");
-}
-
-/* Address space n maps the window to page n. */
-static void make_space(unsigned n)
-{
-    memcpy(roots[n], boot_pml4, 4096);
-    memcpy(tables[n][0], boot_pdpt, 4096);
-    memcpy(tables[n][1], boot_pd + 512 * (WINDOW >> 30), 4096);
-    roots[n][0] = (word)tables[n][0] | 7;
-    tables[n][0][WINDOW >> 30] = (word)tables[n][1] | 7;
-    tables[n][1][WINDOW >> 21 & 511] = (word)tables[n][2] | 7;
-    tables[n][2][0] = (word)page[n] | 7;
-    *(uint32_t *)page[n] = n + 1;
-}
-
-static void pcid(void)
-{
-    word cr3 = read_cr3();
-    bool apart = true;
-
-    make_space(0);
-    make_space(1);
-    invpcid(0, 1, 0);
-    check_fault("#GP: INVPCID of a PCID without CR4.PCIDE", GP, 0);
-    write_cr4(read_cr4() | PCIDE);
-    for (int n = 0; n < 10; n++) {
-        write_cr3((word)roots[0] | 1 | (n ? 1ul << 63 : 0));
-        apart &= window() == 1;
-        write_cr3((word)roots[1] | 2 | (n ? 1ul << 63 : 0));
-        apart &= window() == 2;
-    }
-    report(apart, "PCIDs keep address spaces apart");
-    check("CR3 reads without bit 63", read_cr3(), (word)roots[1] | 2);
-    tables[1][2][0] = (word)page[0] | 7;
-    invpcid(0, 2, WINDOW);
-    check("INVPCID of an address", window(), 1);
-    tables[1][2][0] = (word)page[1] | 7;
-    invpcid(1, 2, 0);
-    check("INVPCID of a PCID", window(), 2);
-    tables[0][2][0] = (word)page[1] | 7;
-    invpcid(3, 0, 0);
-    write_cr3((word)roots[0] | 1 | 1ul << 63);
-    check("INVPCID of all but global", window(), 2);
-    tables[0][2][0] = (word)page[0] | 7;
-    write_cr3((word)roots[0] | 1);
-    check("CR3 without bit 63 drops its PCID's", window(), 1);
-    write_cr4(read_cr4() | 0x80);
-    tables[0][2][0] = (word)page[0] | 7 | PTE_G;
-    invlpg((void *)WINDOW);
-    window();
-    tables[0][2][0] = (word)page[1] | 7 | PTE_G;
-    invpcid(2, 0, 0);
-    check("INVPCID of all, global ones too", window(), 2);
-    write_cr4(read_cr4() & ~0x80ul);
-    invpcid(4, 0, 0);
-    check_fault("#GP: INVPCID of type 4", GP, 0);
-    invpcid(2, 0x1000, 0);
-    check_fault("#GP: INVPCID with a reserved bit", GP, 0);
-    invpcid(0, 1, BAD);
-    check_fault("#GP: INVPCID of a non-canonical address", GP, 0);
-    invpcid(1, 1, BAD);
-    check_fault("INVPCID of a PCID ignores the address", NONE, 0);
-    TRY("mov %0, %%cr0", ::"r"(read_cr0() & ~(1ul << 31)) : "memory");
-    check_fault("#GP: clearing CR0.PG with PCIDE", GP, 0);
-    write_cr3(cr3);
-    write_cr4(read_cr4() & ~PCIDE);
-}
-
 /* RDFSBASE and the others, again and again; what the base is for. */
 static void bases(void)
 {
@@ -304,17 +219,12 @@ static void bases(void)
 
 static void sixty_four(void)
 {
-    uint32_t id[4], seven[4];
+    uint32_t seven[4];
 
     canonical();
-    cpuid(1, id);
     cpuid(7, seven);
     if (seven[1] & 1)
         bases();
-    if (id[2] >> 17 & 1 && seven[1] >> 10 & 1)
-        pcid();
-    else
-        skip("PCIDs: CPUID has none");
 }
 #else
 /* 4 MiB pages above 4 GiB. */
