@@ -279,12 +279,12 @@ moves() {
 }
 
 changes() { # CPUS
-    sh /switch /tmp/out 50 jit kvm timeout 300 /calque -accel kvm -cpu max,-xsave -smp $1 $boot -nographic \
+    sh /switch /tmp/out 1000 jit kvm timeout 600 /calque -accel kvm -cpu max,-xsave -smp $1 $boot -nographic \
         -append "console=ttyS0 calque.run=/switch.sh"
-    [ $(grep -c -E "(jit|kvm), after" /tmp/out) = 50 ] &&
+    [ $(grep -c -E "(jit|kvm), after" /tmp/out) = 1000 ] &&
         [ $(grep -c "rounds: [1-9][0-9]*, wrong: 0, digest: $(sha256sum </bin/busybox)" /tmp/out) = $1 ] &&
         ! grep -E "BUG|stall|lockup|clocksource.*unstable" /tmp/out
-    result $? "kvm and jit change places 50 times under $1 CPUs, all digests right"
+    result $? "kvm and jit change places 1,000 times under $1 CPUs, all digests right"
     grep -o -E "(jit|kvm), after [0-9.]+" /tmp/out | sed 's/.* //' | sort -n | awk '{ t[NR] = $1 }
         END { printf "# the machine stood still for %s ms (median), %s ms (at most)\n", t[int((NR + 1) / 2)], t[NR] }'
 }
