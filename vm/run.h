@@ -90,10 +90,10 @@ struct run_control {
     bool thread_live;
     /* Before the threads start: each CPU gets its own. */
     bool threads;
-    unsigned in_turns; /* reasons why they take turns nevertheless: machine_take_turns() */
-    bool parallel;     /* they do not: all that are not halted run; while state is RUN_RUNNING */
-    unsigned slices;   /* CPUs that are in theirs, then */
-    bool inline_live;  /* machine_run_inline() is running, on `thread` */
+    unsigned in_turns;  /* reasons why they take turns nevertheless: machine_take_turns() */
+    bool parallel;      /* they do not: all that are not halted run; while state is RUN_RUNNING */
+    atomic_uint slices; /* CPUs that are in theirs, then; lock held, or read at a guess */
+    bool inline_live;   /* machine_run_inline() is running, on `thread` */
     /* Timers and input of the main loop's share wait until no CPU is in its slice, and the CPU
      * thread takes its part in them: for lockstep, which runs a block twice from the same memory.
      */

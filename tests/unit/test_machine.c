@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/error.h"
 #include "cpu/x86/mem.h"
+#include "cpu/x86/ops.h"
 #include "cpu/x86/report.h"
 #include "cpu/x86/x87_host.h"
 #include "tests/common/guest_machine.h"
@@ -408,6 +411,41 @@ static void test_lockstep_beside_a_thread(void **state)
     box_free(b);
 }
 
+/* Instead of the library's: counted. */
+static atomic_uint yields;
+
+int sched_yield(void)
+{
+    atomic_fetch_add(&yields, 1);
+    return (int)syscall(SYS_sched_yield);
+}
+
+/* PAUSE gives the host's processor away where another CPU may wait for it, and only there: a guest
+ * that waits for a timer with PAUSE in its loop, on a busy host, was hardly ever run. */
+static void test_pause_yields_to_other_cpus(void **state)
+{
+    struct box *b = box_of("loops-64", 2);
+    struct cpu *cpu = cpu_of(b->g.pc.m.cpus[0]);
+    struct run_control *r = &b->g.pc.m.run;
+    const struct insn pause = {.op = OP_pause_x};
+
+    (void)state;
+    r->parallel = true;
+    for (unsigned running = 1; running <= 2; running++) {
+        r->slices = running;
+        yields = 0;
+        for (unsigned n = 0; n < 6400; n++)
+            assert_int_equal(op_handlers[OP_pause_x](cpu, &pause), OP_OK);
+        if (running == 1)
+            assert_int_equal(yields, 0);
+        else
+            assert_in_range(yields, 1, 6400 / 10);
+    }
+    r->parallel = false;
+    r->slices = 0;
+    box_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_saved_machine_goes_on),
         cmocka_unit_test(test_saved_machine_has_its_arithmetic),
         cmocka_unit_test(test_several_cpus_repeat),
+        cmocka_unit_test(test_pause_yields_to_other_cpus),
         cmocka_unit_test(test_saved_in_smm),
         cmocka_unit_test(test_rsm_of_an_impossible_state),
     };
