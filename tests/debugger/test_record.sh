@@ -23,14 +23,11 @@ fi
 need_guest "$scratch/disks"
 
 # The shell drops what is typed before it asks for the cursor (ESC [6n).
-# type_when PATTERN LINE...: types the lines when the pattern is in the guest's output, which ends then.
+# type_when PATTERN LINE: types the line when the pattern is in the guest's output, which ends then.
 type_when() {
-    local tries=0 line
+    local tries=0
     until grep -q -a -e "$1" "$scratch/out" 2>/dev/null || [ $((tries += 1)) -gt 1500 ]; do sleep 0.2; done
-    for line in "${@:2}"; do
-        printf '%s\n' "$line"
-        sleep 0.3
-    done
+    printf '%s\n' "$2"
     sleep 1
 }
 
@@ -52,8 +49,8 @@ replay() {
     [ "$(grep -c ^digest "$scratch/$1.digests")" -gt 20 ] || { echo "no digests"; return 1; }
     for ((k = 0; k < replays; k++)); do
         timeout -k 5 1500 "$CALQUE" --replay "$scratch/$1.rec" -accel $engine -d digest -D "$scratch/digests" \
-            >"$scratch/out" 2>"$scratch/err" </dev/null
-        cmp "$scratch/$1.out" "$scratch/out" && cmp "$scratch/$1.digests" "$scratch/digests" && ! [ -s "$scratch/err" ] || {
+            >"$scratch/replayed" 2>"$scratch/err" </dev/null
+        cmp "$scratch/$1.out" "$scratch/replayed" && cmp "$scratch/$1.digests" "$scratch/digests" && ! [ -s "$scratch/err" ] || {
             echo "replay $k, $engine"
             cat "$scratch/err"
             return 1
@@ -68,9 +65,10 @@ small() { [ "$(stat -c %s "$1")" -lt 5000000 ] || { echo "$1 is large"; return 1
 
 seq 1000000 | head -c 4194304 >"$scratch/disk"
 want=$(md5sum <"$scratch/disk" | cut -d ' ' -f 1)
-type_when '/root # .\[6n' 'for m in scsi_common scsi_mod libata ata_piix sd_mod; do insmod /disks/$m.ko; done' \
-    'while [ ! -b /dev/sda ]; do sleep 1; done; md5sum /dev/sda' \
-    'seq 100000 | dd of=/dev/sda bs=4k count=50 conv=fsync; echo wri''tten' 'poweroff -f' |
+work='for m in scsi_common scsi_mod libata ata_piix sd_mod; do insmod /disks/$m.ko; done; '
+work+='while [ ! -b /dev/sda ]; do sleep 1; done; md5sum /dev/sda; '
+work+='seq 100000 | dd of=/dev/sda bs=4k count=50 conv=fsync; echo written; poweroff -f'
+type_when '/root # .\[6n' "$work" |
     record disk -hda "$scratch/disk"
 rm "$scratch/disk"
 {
@@ -78,7 +76,7 @@ rm "$scratch/disk"
 } >"$scratch/why" 2>&1
 report $? "${names[0]}" "$scratch/disk.out" "$scratch/why"
 
-type_when '/root # .\[6n' 'cat /proc/interrupts' '(seq 30000 | md5sum) & seq 30000 | md5sum; wait; nproc' 'poweroff -f' |
+type_when '/root # .\[6n' 'cat /proc/interrupts; (seq 30000 | md5sum) & seq 30000 | md5sum; wait; nproc; poweroff -f' |
     record two -smp 2 --seed 7
 { all_of "$scratch/two.out" '^2' && replay two; } >"$scratch/why" 2>&1
 report $? "${names[1]}" "$scratch/two.out" "$scratch/why"
