@@ -207,7 +207,8 @@ void cmd_declare(struct monitor *mon, const struct monitor_args *args)
 
     if (!f)
         return;
-    bool ok = say(mon, parse_declaration(args->text[0], f, &err), &err);
+    bool ok = parse_declaration(args->text[0], f, &err);
+    say(mon, ok, &err);
     for (struct library *l = c->libraries; ok && l && !f->address; l = l->next)
         f->address = dlsym(l->handle, f->name);
     if (ok && !f->address)

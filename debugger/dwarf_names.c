@@ -52,7 +52,7 @@ static bool grow(struct dwarf_file *f)
 
     if (f->nnames >= NAMES_MAX)
         return false;
-    if (2 * f->nnames < room)
+    if (old && 2 * f->nnames < room)
         return true;
     f->names = calloc(room ? 2 * room : 4096, sizeof(*old));
     if (!f->names) {
@@ -60,7 +60,7 @@ static bool grow(struct dwarf_file *f)
         return false;
     }
     f->names_room = room ? 2 * room : 4096;
-    for (size_t n = 0; n < room; n++)
+    for (size_t n = 0; old && n < room; n++)
         if (old[n].name)
             *slot(f, old[n].name, old[n].class, old[n].tag) = old[n];
     free(old);

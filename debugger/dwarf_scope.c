@@ -19,10 +19,10 @@ static unsigned blocks_at(Dwarf_Die *unit, Dwarf_Addr pc, Dwarf_Die blocks[DEPTH
 {
     Dwarf_Die at = *unit, child;
     unsigned n = 0;
-    bool found = true;
 
-    while (found && n < DEPTH_MAX && dwarf_child(&at, &child) == 0) {
-        found = false;
+    while (n < DEPTH_MAX && dwarf_child(&at, &child) == 0) {
+        bool found;
+
         do {
             int tag = dwarf_tag(&child);
 
@@ -30,8 +30,9 @@ static unsigned blocks_at(Dwarf_Die *unit, Dwarf_Addr pc, Dwarf_Die blocks[DEPTH
                      tag == DW_TAG_inlined_subroutine) &&
                     dwarf_haspc(&child, pc) == 1;
         } while (!found && dwarf_siblingof(&child, &child) == 0);
-        if (found)
-            blocks[n++] = at = child;
+        if (!found)
+            break;
+        blocks[n++] = at = child;
     }
     return n;
 }

@@ -398,13 +398,8 @@ static void run_one(struct agent *a, uint8_t op, const uint8_t *operand)
 
 const char *agent_run(const struct agent_expr *e, const struct agent_world *world, uint64_t *value)
 {
-    struct agent a;
+    struct agent a = {.e = e, .world = world};
 
-    a.e = e;
-    a.world = world;
-    a.pc = 0;
-    a.n = 0;
-    a.error = NULL;
     *value = 0;
     for (unsigned steps = 0; a.pc < e->len; steps++) {
         uint8_t op = e->code[a.pc];

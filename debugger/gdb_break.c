@@ -292,14 +292,14 @@ void gdb_insert(struct gdb *g, const char *args)
     a->g = g;
     b.moved = type < 2 ? add_moved : NULL;
     old = find(g, type, &b);
-    if (a->nconditions || a->ncommands)
+    if (a->nconditions || a->ncommands) {
         b.condition =
             (struct breakpoint_condition){.holds = holds, .free = agents_free, .opaque = a};
-    else
-        agents_free(a);
-    a = b.condition.opaque;
-    if (a)
         make_program(a, &b.condition.when);
+    } else {
+        agents_free(a);
+        a = NULL;
+    }
     if (asprintf(&b.where, "%u: gdb's", (unsigned)type) < 0)
         goto refused;
     if (!breakpoint_add(g->d, &b, &err)) {
@@ -308,7 +308,7 @@ void gdb_insert(struct gdb *g, const char *args)
     }
     if (old)
         remove_one(g, old);
-    if (b.moved)
+    if (b.moved) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a is breakpoint_add()'s */
         commands_look(debugger_control(g->d)->extension.opaque);
     gdb_ok(g);
     return;

@@ -116,7 +116,7 @@ static unsigned char complete_word(EditLine *el, int key)
         return CC_REDISPLAY;
     }
     if (c.n == 1 && strlen(c.common) + 1 < sizeof(c.common))
-        strcat(c.common, " ");
+        memcpy(c.common + strlen(c.common), " ", 2);
     return strlen(c.common) > typed && el_insertstr(el, c.common + typed) == 0 ? CC_REFRESH
                                                                                : CC_ERROR;
 }

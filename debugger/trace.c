@@ -282,7 +282,7 @@ void cmd_trace(struct monitor *mon, const struct monitor_args *args)
 {
     const char *rest = args->n ? args->text[0] : "";
     struct trace *t = trace_of(mon);
-    unsigned wanted = 0, kind;
+    unsigned wanted = 0, kind = 0;
     bool off = false, file = false;
     char word[64];
 

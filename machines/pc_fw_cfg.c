@@ -187,7 +187,7 @@ static bool add_boot_devices(struct pc *pc)
     if (!pc_boot_list(pc, list))
         return true;
     if (pc->config->boot.strict)
-        strcat(list, halt);
+        memcpy(list + strlen(list), halt, sizeof(halt));
     return fw_cfg_add_file(&pc->fw_cfg, "bootorder", list, (uint32_t)strlen(list) + 1);
 }
 

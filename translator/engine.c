@@ -583,7 +583,7 @@ void translator_detach(struct cpu *cpu)
         block_cache_listen(cpu, NULL);
     }
     struct cpu **link = &tr->cpus;
-    while (*link != cpu)
+    while (*link && *link != cpu)
         link = &(*link)->jit.next;
     *link = cpu->jit.next;
     munmap(cpu->jit.stack, STACK_SIZE);

@@ -163,7 +163,6 @@ static inline void fill(uint8_t *to, uint64_t len, uint64_t v, unsigned size)
  * lasts: an iteration counts as an instruction. */
 const uint8_t *quick_string(struct cpu *cpu)
 {
-    const struct site *s = (const struct site *)(const void *)cpu->jit.site;
     uint64_t rip, count = cpu->r[R_RCX], to = cpu->r[R_RDI], from = cpu->r[R_RSI];
     const struct insn *i = insn_of(cpu, &rip);
     bool stos = i->op >= OP_stos_8 && i->op <= OP_stos_64;
@@ -188,5 +187,5 @@ const uint8_t *quick_string(struct cpu *cpu)
     cpu->r[R_RDI] = to + len;
     cpu->r[R_RCX] = 0;
     cpu->v.budget -= (int64_t)count - 1;
-    return cpu->jit.site + sizeof(*s);
+    return cpu->jit.site + sizeof(struct site);
 }

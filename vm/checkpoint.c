@@ -98,8 +98,8 @@ static void free_pages(struct checkpoints *cs, struct checkpoint *c)
 
 static void unlink_checkpoint(struct checkpoints *cs, struct checkpoint *c)
 {
-    *(c->older ? &c->older->newer : &cs->oldest) = c->newer;
-    *(c->newer ? &c->newer->older : &cs->newest) = c->older;
+    *(c == cs->oldest ? &cs->oldest : &c->older->newer) = c->newer;
+    *(c == cs->newest ? &cs->newest : &c->newer->older) = c->older;
     cs->count--;
 }
 

@@ -29,6 +29,12 @@ static void add_places(uint64_t places[64], const struct probes *p, unsigned fro
     }
 }
 
+static bool is_same(const struct probe_point *a, const struct probe_point *b)
+{
+    return a->start == b->start && a->last == b->last && a->physical == b->physical &&
+           a->when.n == b->when.n && !memcmp(a->when.insns, b->when.insns, sizeof(a->when.insns));
+}
+
 /* The places of points that only one of them has. */
 static void changed_points(const struct probes *a, const struct probes *b, uint64_t places[64])
 {
@@ -37,7 +43,7 @@ static void changed_points(const struct probes *a, const struct probes *b, uint6
     memset(places, (a && !a->points) != (b && !b->points) ? 0xff : 0, 64 * sizeof(*places));
     if (a && b && a->points && b->points)
         while (same < a->npoints && same < b->npoints &&
-               !memcmp(&a->points[same], &b->points[same], sizeof(*a->points)))
+               is_same(&a->points[same], &b->points[same]))
             same++;
     add_places(places, a, same);
     add_places(places, b, same);

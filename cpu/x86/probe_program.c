@@ -279,7 +279,7 @@ static void swap(uint64_t *top)
 
 bool probe_program_run(const struct probe_program *p, struct cpu *cpu, uint64_t *value)
 {
-    uint64_t stack[PROBE_DEPTH_MAX];
+    uint64_t stack[PROBE_DEPTH_MAX] = {0};
     unsigned n = 0; /* on the stack */
 
     for (unsigned at = 0; at < p->n;) {

@@ -89,7 +89,7 @@ uint64_t probe_convert(const struct probe_insn *i, uint64_t v);
 /* The low `size` bytes. */
 static inline uint64_t probe_extend(uint64_t v, unsigned size, bool sign)
 {
-    unsigned shift = size < 8 ? 64 - 8 * size : 0;
+    unsigned shift = (64 - 8 * size) & 63;
 
     v <<= shift;
     return sign ? (uint64_t)((int64_t)v >> shift) : v >> shift;

@@ -72,7 +72,7 @@ static uint8_t set3_of_set1(unsigned code)
     for (unsigned i = 0; i < sizeof(set3_others) / sizeof(set3_others[0]); i++)
         if (set3_others[i].set1 == code)
             return set3_others[i].set3;
-    return code > 0x7f || code >= 0x54 ? 0 : set2_of_set1[code];
+    return code >= 0x54 ? 0 : set2_of_set1[code];
 }
 
 /* The manual's table of set 3: function keys, most of the keypad and the like only tell that they

@@ -288,10 +288,11 @@ bool drives_release(struct drives *ds, struct error *err)
  * an image writes nothing. */
 static bool is_as_released(const struct blockdev *b, struct error *err)
 {
+    if (!b->away_file)
+        return true;
     struct timespec now = last_written(b);
 
-    return !b->away_file ||
-           (now.tv_sec == b->away_written.tv_sec && now.tv_nsec == b->away_written.tv_nsec) ||
+    return (now.tv_sec == b->away_written.tv_sec && now.tv_nsec == b->away_written.tv_nsec) ||
            error_set(err, "%s: another process has written to it since it was given away",
                      b->away_file);
 }

@@ -29,8 +29,6 @@ struct tap {
     uint8_t *in;
 };
 
-extern char **environ;
-
 static struct tap *tap_of(struct netdev *n)
 {
     return (struct tap *)n;

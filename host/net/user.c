@@ -367,10 +367,11 @@ static bool add_forwards(struct user *u, const struct option_list *l, struct err
 {
     for (size_t i = 0; i < l->n; i++) {
         const struct option_pair *p = &l->pairs[i];
+        const char *rule = p->value ? p->value : "";
 
-        if (!strcmp(p->key, "hostfwd") && !user_hostfwd_add(&u->netdev, p->value, err))
+        if (!strcmp(p->key, "hostfwd") && !user_hostfwd_add(&u->netdev, rule, err))
             return false;
-        if (!strcmp(p->key, "guestfwd") && !add_guestfwd(u, p->value, err))
+        if (!strcmp(p->key, "guestfwd") && !add_guestfwd(u, rule, err))
             return false;
     }
     return true;

@@ -31,7 +31,12 @@ bool surface_resize(struct surface *s, unsigned width, unsigned height)
     }
     free(s->pixels);
     free(s->dirty);
-    *s = (struct surface){pixels, width, height, dirty, words, s->sizes + 1};
+    s->pixels = pixels;
+    s->dirty = dirty;
+    s->width = width;
+    s->height = height;
+    s->tile_words = words;
+    s->sizes++;
     surface_mark_all(s);
     return true;
 }

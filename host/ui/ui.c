@@ -135,6 +135,6 @@ bool ui_expire_vnc_password(struct ui *ui, const char *when, struct error *err)
 void ui_describe_vnc(const struct ui *ui, struct vnc_info *info)
 {
     *info = (struct vnc_info){.enabled = ui && ui->vnc};
-    if (info->enabled)
+    if (ui && ui->vnc)
         vnc_describe(ui->vnc, info);
 }

@@ -485,26 +485,30 @@ static void test_moving_page_translated(void **state)
 
 /* ---- what programs must not be ---- */
 
+#define ONE                                                                                        \
+    {                                                                                              \
+        .op = PROBE_CONST, .size = 8                                                               \
+    }
+
 static void test_unsound(void **state)
 {
-    static const struct probe_insn one = {.op = PROBE_CONST, .size = 8};
     static const struct {
         unsigned n;
         struct probe_insn insns[4];
     } rows[] = {
-        {0, {one}},
+        {0, {ONE}},
         {1, {{.op = PROBE_ADD, .size = 8}}},
-        {2, {one, {.op = PROBE_DROP, .size = 8}}},
-        {2, {one, {.op = PROBE_ADD, .size = 8}}},
-        {2, {one, {.op = PROBE_EXTEND, .size = 3}}},
-        {2, {one, {.op = PROBE_NUM_OPS, .size = 8}}},
-        {2, {one, {.op = PROBE_PICK, .size = 8, .value = 1}}},
-        {2, {one, {.op = PROBE_PICK, .size = 8, .value = 1ull << 32}}},
-        {2, {one, {.op = PROBE_JUMP, .size = 8, .to = 1}}},
-        {2, {one, {.op = PROBE_JUMP, .size = 8, .to = 3}}},
+        {2, {ONE, {.op = PROBE_DROP, .size = 8}}},
+        {2, {ONE, {.op = PROBE_ADD, .size = 8}}},
+        {2, {ONE, {.op = PROBE_EXTEND, .size = 3}}},
+        {2, {ONE, {.op = PROBE_NUM_OPS, .size = 8}}},
+        {2, {ONE, {.op = PROBE_PICK, .size = 8, .value = 1}}},
+        {2, {ONE, {.op = PROBE_PICK, .size = 8, .value = 1ull << 32}}},
+        {2, {ONE, {.op = PROBE_JUMP, .size = 8, .to = 1}}},
+        {2, {ONE, {.op = PROBE_JUMP, .size = 8, .to = 3}}},
         {1, {{.op = PROBE_REGISTER, .size = 8, .reg = R_RIP}}},
         {1, {{.op = PROBE_BASE, .size = 8, .reg = 6}}},
-        {3, {one, {.op = PROBE_JUMP_ZERO, .size = 8, .to = 3}, one}}, /* not as deep both ways */
+        {3, {ONE, {.op = PROBE_JUMP_ZERO, .size = 8, .to = 3}, ONE}}, /* not as deep both ways */
     };
     struct probe_program p = {0};
 

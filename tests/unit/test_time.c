@@ -369,7 +369,7 @@ static void test_continues_back(void **state)
         assert_int_equal(f->stop.hit.new_value, TIMES - 3);
         assert_int_equal(f->stop.hit.old_value, TIMES - 4);
         breakpoint_remove(f->d, b);
-        b = break_at(f, CODE);
+        break_at(f, CODE);
         TRAVEL(f, time_reverse_continue(f->d, &err_));
         assert_int_equal(pc_of(f), CODE);
         assert_int_equal(f->stop.kind, DEBUG_BREAKPOINT);

@@ -455,7 +455,7 @@ static void emit_alu_op(struct condition *c, const struct probe_insn *i, unsigne
 static unsigned condition_code(unsigned op, bool sign)
 {
     static const uint8_t codes[][2] = {
-        [PROBE_EQ - PROBE_EQ] = {4, 4},   [PROBE_NE - PROBE_EQ] = {5, 5},
+        [0 /* PROBE_EQ */] = {4, 4},      [PROBE_NE - PROBE_EQ] = {5, 5},
         [PROBE_LT - PROBE_EQ] = {2, 0xc}, [PROBE_LE - PROBE_EQ] = {6, 0xe},
         [PROBE_GT - PROBE_EQ] = {7, 0xf}, [PROBE_GE - PROBE_EQ] = {3, 0xd},
     };
