@@ -3,9 +3,10 @@
 # -accel kvm where KVM works for sure: in QEMU, whose TCG has nested SVM, runs Debian's kernel with
 # kvm-amd, and in that this build: the guest programs, CPUID of named models against the interpreter's,
 # a kernel to a shell with one CPU and with two, exits of a boot against those of QEMU in the same place,
-# a virtio disk, snapshots while it works, engines that change under a kernel, a debugger. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
+# a virtio disk, snapshots while it works, engines that change under a kernel, a debugger, each order of memory a
+# million times. The processor is TCG's then: what tests/guest/QEMU-DIFFERS lists
 # is known to differ, and TCG lets XSETBV pass KVM by, so that what depends on XCR0 is left out.
-# NESTED names parts (guests cpuid linux exits virtio snapshots moves switch debug) or guest programs. NESTED_LOG names a log
+# NESTED names parts (guests cpuid linux exits virtio snapshots moves switch debug orders) or guest programs. NESTED_LOG names a log
 # that is kept: a run goes on where the one before ended, if that was of the same build. A kernel there that
 # hangs costs two minutes: another goes on with the same program, and after the third time with the next.
 . tests/tap.sh
@@ -77,14 +78,15 @@ programs='' parts=''
 for image in "$BUILD"/guest/*.elf; do
     name=$(basename "$image" .elf)
     if [ -n "$NESTED" ] && [[ " $NESTED " != *" guests "* ]]; then
-        [[ " $NESTED " == *" $name "* ]] || [[ $name == cpuid-64 && " $NESTED " == *" cpuid "* ]] || continue
+        [[ " $NESTED " == *" $name "* ]] || [[ $name == cpuid-64 && " $NESTED " == *" cpuid "* ]] ||
+            [[ $name == litmus-64 && " $NESTED " == *" orders "* ]] || continue
     elif [[ $name =~ ^($skipped)$ ]]; then
         continue
     fi
     cp "$image" "$root/guest/"
     programs="$programs $name"
 done
-for part in cpuid linux exits virtio snapshots moves switch debug; do
+for part in cpuid linux exits virtio snapshots moves switch debug orders; do
     [ -n "$NESTED" ] && [[ " $NESTED " != *" $part "* ]] || parts="$parts $part"
 done
 
@@ -307,6 +309,15 @@ debug() {
         false
     }
     result $? "a debugger under kvm"
+}
+
+orders() {
+    for k in $(seq 20); do
+        CALQUE="/calque -accel kvm --timeout $TIMEOUT" sh /run litmus-64 -smp 4 >/tmp/ran 2>&1
+        status=$?
+        [ $status = 0 ] || sed 's/^/# /' /tmp/ran
+        result $status "litmus-64, $k of 20"
+    done
 }
 
 /calque doctor | grep '^.. *engine kvm'
