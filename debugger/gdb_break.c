@@ -306,9 +306,10 @@ void gdb_insert(struct gdb *g, const char *args)
         free(b.where);
         goto refused;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what b has is breakpoint_add()'s now */
     if (old)
         remove_one(g, old);
-    if (b.moved) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a is breakpoint_add()'s */
+    if (b.moved)
         commands_look(debugger_control(g->d)->extension.opaque);
     gdb_ok(g);
     return;

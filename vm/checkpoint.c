@@ -98,8 +98,14 @@ static void free_pages(struct checkpoints *cs, struct checkpoint *c)
 
 static void unlink_checkpoint(struct checkpoints *cs, struct checkpoint *c)
 {
-    *(c == cs->oldest ? &cs->oldest : &c->older->newer) = c->newer;
-    *(c == cs->newest ? &cs->newest : &c->newer->older) = c->older;
+    if (c->older)
+        c->older->newer = c->newer;
+    if (c->newer)
+        c->newer->older = c->older;
+    if (cs->oldest == c)
+        cs->oldest = c->newer;
+    if (cs->newest == c)
+        cs->newest = c->older;
     cs->count--;
 }
 

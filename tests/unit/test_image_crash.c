@@ -207,6 +207,19 @@ static bool all_zeros(const uint8_t *p)
     return !p[0] && memcmp(p, p + 1, 511) == 0;
 }
 
+/* Whose pieces it is made of. */
+static void fail_mixed(const uint8_t *p, uint64_t n)
+{
+    unsigned long long of[2];
+
+    for (unsigned i = 0; i < 512; i += 16)
+        if (!i || memcmp(p + i, p + i - 16, 16) != 0) {
+            memcpy(of, p + i, sizeof(of));
+            print_message("from byte %u: operation %llu, sector %llu\n", i, of[0], of[1]);
+        }
+    fail_msg("sector %llu has what was never written there", (unsigned long long)n);
+}
+
 /* Sector n of the disk; returns which operation it shows. */
 static uint64_t check_sector(const struct state *s, const uint8_t *p, uint64_t n)
 {
@@ -222,7 +235,7 @@ static uint64_t check_sector(const struct state *s, const uint8_t *p, uint64_t n
     memcpy(&seq, p, 8);
     stamp(want, seq, n);
     if (memcmp(p, want, 512) != 0)
-        fail_msg("sector %llu has what was never written there", (unsigned long long)n);
+        fail_mixed(p, n);
     if (seq < s->flushed[block] || seq > s->submitted[block])
         fail_msg("sector %llu is of operation %llu, not of %llu to %llu", (unsigned long long)n,
                  (unsigned long long)seq, (unsigned long long)s->flushed[block],
